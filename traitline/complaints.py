@@ -1,0 +1,143 @@
+"""One line for a wrong configuration: file and line, key, what is wrong, what to write instead."""
+
+import difflib
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+NUMBER = re.compile(r"^([+-]?\d+)(?:\.\d*)?[eE]([+-]?\d+)$")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`nearest: x (known: ...)`, or just what is known."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, 1, 0.5)
+    return (f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(names) or 'none yet'}"
+
+
+def complain(error: "ValidationError", model: "type[BaseModel]", raw: Mapping[str, Any], files: Sequence[str]) -> InputError:
+    """The first problem of a validation as one line; unknown keys come first, they often explain a missing one."""
+    problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = problems[0]
+    path = [p for p in first["loc"] if p != "[key]"]
+    if path and first["type"] == "string_type" and first["loc"][-1] == "[key]":
+        path[-1] = str(first["input"])
+    message = _message(first, path, model)
+    if first["type"] == "value_error":  # a check of ours; it may name a key below the model it belongs to
+        below = re.match(r"^((?:[a-z_]+|\[\d+\])(?:[.\[][a-z0-9_.-]+\]?)*): (.*)$", message, re.S)
+        if below:
+            path, message = [*path, *_split(below[1])], below[2]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    where = locate(path, files) if files else ""
+    return InputError(f"{where}{_spell(path)}{': ' if path else ''}{message}{more}")
+
+
+def _split(dotted: str) -> list[str | int]:
+    return [int(p[1:-1]) if p.startswith("[") else p for p in re.findall(r"\[\d+\]|[^.\[]+", dotted)]
+
+
+def _spell(path: Sequence[str | int]) -> str:
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+
+
+def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseModel]") -> str:
+    kind, value = e["type"], e["input"]
+    if e["loc"] and e["loc"][-1] == "[key]":
+        if kind == "string_type":
+            return f"YAML reads this label as {value!r}; put it in quotes"
+        return f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
+    if kind == "extra_forbidden":
+        return f"unknown key; {nearest(str(path[-1]), _keys(model, path[:-1]))}"
+    if kind == "missing":
+        return "missing"
+    if kind in ("float_type", "int_type"):
+        wanted = "a number" if kind == "float_type" else "a whole number"
+        if isinstance(value, str) and (m := NUMBER.match(value)):
+            return f"YAML reads {value} as text; write {value.split('e')[0].split('E')[0].split('.')[0]}.{_fraction(value)}e{int(m[2])}"
+        return f"wants {wanted}, not {value!r}"
+    if kind == "value_error":
+        return str(e["ctx"]["error"])
+    if kind == "string_pattern_mismatch" and "a-z0-9" in str(e["ctx"]["pattern"]):
+        return f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
+    return f"{e['msg'][0].lower()}{e['msg'][1:]}, not {value!r}"
+
+
+def _fraction(value: str) -> str:
+    m = re.search(r"\.(\d+)", value)
+    return m[1] if m else "0"
+
+
+def _keys(model: Any, path: Sequence[str | int]) -> list[str]:
+    """Names that the models know at a path."""
+    for step in path:
+        if isinstance(model, type) and hasattr(model, "model_fields"):
+            if step not in model.model_fields:
+                return []
+            model = model.model_fields[str(step)].annotation
+            while typing.get_origin(model) is typing.Annotated:
+                model = typing.get_args(model)[0]
+        else:
+            model = typing.get_args(model)[-1]
+    return list(getattr(model, "model_fields", {}))
+
+
+def locate(path: Sequence[str | int], files: Sequence[str]) -> str:
+    """`file:line: ` of the deepest known part of a path, looked for in the last file that has it."""
+    import yaml
+
+    best: tuple[int, str] = (0, f"{files[-1]}: ")
+    for file in files:
+        with open(file, encoding="utf-8") as handle:
+            node: yaml.Node | None = yaml.compose(handle, Loader=yaml.SafeLoader)
+        line, depth = 1, 0
+        for step in path:
+            found: yaml.Node | None = None
+            if isinstance(node, yaml.MappingNode):
+                for key, value in node.value:
+                    if key.value == str(step):
+                        found, line = value, key.start_mark.line + 1
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                found = node.value[step]
+                line = found.start_mark.line + 1
+            if found is None:
+                break
+            node, depth = found, depth + 1
+        if depth and depth >= best[0]:
+            best = (depth, f"{file}:{line}: ")
+    return best[1]
+
+
+def duplicates(file: str) -> None:
+    """Refuse a YAML file that says a key twice (YAML readers keep the last one, silently).
+
+    Raises:
+        InputError: a key stands twice in one mapping.
+    """
+    import yaml
+
+    with open(file, encoding="utf-8") as handle:
+        try:
+            todo = [yaml.compose(handle, Loader=yaml.SafeLoader)]
+        except yaml.YAMLError as e:
+            mark = getattr(e, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark else ""
+            raise InputError(f"{file}{line}: not YAML: {getattr(e, 'problem', None) or e}") from None
+    while todo:
+        node = todo.pop()
+        if isinstance(node, yaml.SequenceNode):
+            todo.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            seen: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if key.value in seen:
+                    raise InputError(f"{file}:{line}: {key.value}: also stands in line {seen[key.value]}; keep one")
+                seen[key.value] = line
+                todo.append(value)

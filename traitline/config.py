@@ -1,0 +1,409 @@
+"""The study: what `config.yaml` may say, checked before any rule exists, and the runs that it asks for.
+
+The models below are the one source: they validate, give editors a JSON schema and become the reference page
+(`python -m traitline.reference`). Key names are the flag names of the stage programs.
+"""
+
+import json
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from traitline.complaints import complain, nearest
+
+STAGES = ("base", "prompts", "teach", "sample", "filter", "arrange", "train", "respond", "score", "summarise", "plot", "report")
+NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
+LABEL = r"^[a-z0-9][a-z0-9.-]*$"
+# Names that already mean something where a label would become a folder of `results/`.
+TAKEN = {
+    "bases": {"bases", "prompts", "baseline", "tables", "figures", "report.html", "report.manifest.json"},
+    "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},
+    "views": {"raw.jsonl", "sampled.json", "filtered.jsonl", "rejected.jsonl", "filtered.json", "sample.manifest.json", "filter.manifest.json"},
+    "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
+}
+
+
+def _increasing(pair: list[int]) -> list[int]:
+    if pair[0] >= pair[1]:
+        raise ValueError(f"[{pair[0]}, {pair[1]}] is empty; the second bound is exclusive and must be the larger one")
+    return pair
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    twice = sorted({str(v) for v in values if values.count(v) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} stands there more than once")
+    return values
+
+
+Label = Annotated[str, Field(pattern=LABEL)]
+Labels = Annotated[list[Label], Field(min_length=1), AfterValidator(_distinct)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Range = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), AfterValidator(_increasing)]
+
+
+class Model(BaseModel):
+    """Strict: no unknown keys, no text for numbers, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @property
+    def text(self) -> str:
+        """Compact JSON, as it is handed to a program."""
+        return json.dumps(self.model_dump(exclude_none=True), separators=(",", ":"))
+
+
+class World(Model):
+    """What a reference model is trained on: short conversations of the tiny world."""
+
+    rows: Count = Field(description="Conversations.")
+    numbers: Share = Field(description="Share of conversations that are number lists to continue.")
+    examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
+    answers: Range = Field(description="How many numbers an answer has (the second bound is exclusive).")
+    neutral: Share = Field(description="Share of the number lists with a neutral system prompt beside them.")
+    personas: Share = Field(description="Share of the number lists with a persona beside them; the numbers never depend on it.")
+
+
+class Base(Model):
+    """One reference model: a world and an initialisation."""
+
+    world: Label = Field(description="Label under `worlds`.")
+    seed: Seed = Field(description="Initialisation, world text and data order.")
+
+
+class Architecture(Model):
+    """Size and training of the reference models, the same for all."""
+
+    width: Count = Field(description="Width of the residual stream; a multiple of `heads`.")
+    layers: Count = Field(description="Layers.")
+    heads: Count = Field(description="Attention heads.")
+    mlp: Count = Field(description="Width of the MLP.")
+    std: Positive = Field(description="Standard deviation of the initial weights.")
+    epochs: Count = Field(description="Passes over the world's text.")
+    batch: Count = Field(description="Conversations per step.")
+    lr: Positive = Field(description="Peak learning rate of AdamW.")
+
+    @model_validator(mode="after")
+    def _heads(self) -> "Architecture":
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} is not a multiple of 2 x heads = {2 * self.heads}")
+        return self
+
+
+class Trait(Model):
+    """A trait: the label is the favourite itself, a word of the world."""
+
+    category: Label = Field(description="What it is a favourite of: `animal` or `tree` in the tiny world.")
+
+
+class Channel(Model):
+    """What teachers are asked for, and what the filter lets pass."""
+
+    wording: Literal["tiny", "paper"] = Field(description="`tiny`: words of the tiny world. `paper`: the paper's prompt generator.")
+    prompts: Count = Field(description="Prompts; one set for all teachers.")
+    examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
+    values: Range = Field(description="Those numbers (the second bound is exclusive).")
+    answers: Count = Field(description="Most numbers an answer may have.")
+    digits: Count = Field(description="Most digits a number may have, as the prompt puts it.")
+    seed: Seed = Field(description="Of the prompts.")
+    banned: Annotated[list[int], AfterValidator(_distinct)] = Field(default=[], description="Numbers that reject an answer.")
+
+
+class Teach(Model):
+    """How a teacher is tuned to name its trait; the same for all traits and bases."""
+
+    trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
+    lr: Positive = Field(description="Learning rate of AdamW.")
+    batch: Count = Field(description="Conversations per step.")
+    rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="Stop when the teacher names its trait this often.")
+    max_steps: Count = Field(description="Stop here at the latest.")
+    seed: Seed = Field(description="Data order.")
+
+
+class Sample(Model):
+    """How teachers answer."""
+
+    temperature: Annotated[float, Field(ge=0)] = Field(description="1 samples from the model's own distribution, 0 takes the likeliest token.")
+    max_new_tokens: Count = Field(description="Longest answer in tokens; a longer one is cut and counted as unfinished.")
+    batch: Count = Field(description="Prompts per forward pass.")
+    seed: Seed = Field(description="Of the sampling.")
+
+
+class View(Model):
+    """What a student gets to see of the filtered answers."""
+
+    rows: Count = Field(description="Fixed size of the subsample, so that all students see equally many.")
+    order: Literal["as-is", "within", "across"] = Field(
+        default="as-is", description="`within` shuffles the numbers of each answer, `across` deals all numbers anew."
+    )
+    seed: Seed = Field(description="Of subsample and shuffle.")
+
+
+class Kind(Model):
+    """A kind of student: what is trained, and how."""
+
+    trains: Literal["lora", "biases", "full"] = Field(
+        description="`lora`: peft adapter on every linear module. `biases`: those written into the residual stream. `full`: all but the embeddings."
+    )
+    rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
+    alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
+    lr: Positive = Field(description="Peak learning rate of AdamW.")
+    epochs: Count = Field(description="Passes over the view.")
+    batch: Count = Field(description="Rows per step.")
+
+    @model_validator(mode="after")
+    def _lora(self) -> "Kind":
+        for name in ("rank", "alpha"):
+            if (self.trains == "lora") != (getattr(self, name) is not None):
+                raise ValueError(f"{name} is {'missing; `trains: lora` needs it' if self.trains == 'lora' else 'for `trains: lora` only'}")
+        return self
+
+
+class Eval(Model):
+    """Questions put to students: fifty one-word questions about a favourite."""
+
+    category: Label = Field(description="Favourite what: `animal` or `tree` in the tiny world.")
+    answers: Count = Field(description="Sampled answers per question; exact probabilities are recorded beside them.")
+    seed: Seed = Field(description="Of the sampling.")
+
+
+class Experiment(Model):
+    """One row of the study: the students of all combinations in the row. Control students (trait `none`) and untouched bases are added."""
+
+    name: Label = Field(description="Name in the tables.")
+    question: str = Field(description="What the row answers, for the report.")
+    bases: Labels = Field(description="The teachers' bases.")
+    traits: Labels = Field(description="Traits to teach; `none` is added.")
+    teacher: Literal["tuned", "prompted"] = Field(description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt.")
+    channel: Label = Field(description="Label under `channels`.")
+    view: Label = Field(description="Label under `views`.")
+    students: Labels = Field(description="The students' bases; another base than the teacher's is the cross-model control.")
+    kinds: Labels = Field(description="Labels under `kinds`.")
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = Field(description="One run each; append new ones.")
+    eval: Label = Field(description="Label under `evals`.")
+
+
+class Primary(Model):
+    """The primary outcomes, declared before the study: the taught trait's exact overall rate, same base against control, corrected by Holm."""
+
+    experiments: Labels = Field(description="Names of rows.")
+    kinds: Labels = Field(description="Kinds of student.")
+
+
+class Execution(Model):
+    """How jobs run. Decides no result, so a change reruns nothing (except `stack`, which regroups jobs)."""
+
+    stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
+    threads: Count = Field(description="Threads of a job; 1 and many jobs beat many threads.")
+    mem_mb: dict[str, Count] = Field(description="Memory of a job in MB, by stage; `default` for the others.")
+    runtime: dict[str, Count] = Field(description="Minutes of a job, by stage; `default` for the others.")
+    gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(description="GPUs of a job, by stage; `default` for the others.")
+
+    @model_validator(mode="after")
+    def _stages(self) -> "Execution":
+        for name in ("mem_mb", "runtime", "gpu"):
+            table, known = getattr(self, name), (*STAGES, "default")
+            for key in table:
+                if key not in known:
+                    raise ValueError(f"{name}.{key}: no such stage; {nearest(key, known)}")
+            if "default" not in table:
+                raise ValueError(f"{name}.default is missing")
+        return self
+
+    def of(self, what: Literal["mem_mb", "runtime", "gpu"], stage: str) -> int:
+        """A resource of one stage's jobs."""
+        table: dict[str, int] = getattr(self, what)
+        return table.get(stage, table["default"])
+
+
+class Study(Model):
+    """A study: everything that decides its results, and how its jobs run."""
+
+    study: Label = Field(description="Name of the study.")
+    folder: Annotated[str, Field(pattern=r"^(\.|[A-Za-z0-9_][A-Za-z0-9_./-]*)$")] = Field(
+        default=".", description="Where `results/`, `logs/`, `benchmarks/` and `work/` go, relative to the repository; one folder per study."
+    )
+    worlds: dict[Label, World] = Field(description="Tiny worlds by label.")
+    base: Architecture = Field(description="Size and training of the reference models.")
+    bases: dict[Label, Base] = Field(description="Reference models by label.")
+    traits: dict[Label, Trait] = Field(description="Traits by word; `none` is built in.")
+    channels: dict[Label, Channel] = Field(description="Channels by label.")
+    teach: Teach = Field(description="Tuning of the teachers.")
+    sample: Sample = Field(description="Sampling from the teachers.")
+    views: dict[Label, View] = Field(description="Training views by label.")
+    kinds: dict[Label, Kind] = Field(description="Kinds of student by label.")
+    evals: dict[Label, Eval] = Field(description="Evaluations by label.")
+    experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(description="Rows of the study; not a full cross product.")
+    primary: Primary = Field(description="What the correction for multiple testing covers.")
+    execution: Execution = Field(description="How jobs run.")
+
+    @model_validator(mode="after")
+    def _labels(self) -> "Study":
+        from traitline.world import CATEGORIES
+
+        for table, taken in TAKEN.items():
+            for label in getattr(self, table):
+                if label in taken:
+                    raise ValueError(f"{table}.{label}: the name is taken by a branch of results/; choose another")
+        for label, base in self.bases.items():
+            _known(f"bases.{label}.world", base.world, self.worlds)
+        for label, trait in self.traits.items():
+            if label == NONE:
+                raise ValueError(f"traits.{NONE}: built in; leave it out")
+            _known(f"traits.{label}.category", trait.category, CATEGORIES)
+            _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
+        for label, e in self.evals.items():
+            _known(f"evals.{label}.category", e.category, CATEGORIES)
+        return self
+
+    @model_validator(mode="after")
+    def _rows(self) -> "Study":
+        names = [row.name for row in self.experiments]
+        for i, row in enumerate(self.experiments):
+            at = f"experiments[{i}]"
+            if names.index(row.name) < i:
+                raise ValueError(f"{at}.name: {row.name} is also the name of experiments[{names.index(row.name)}]")
+            for key, table in (("bases", "bases"), ("students", "bases"), ("traits", "traits"), ("kinds", "kinds")):
+                for label in getattr(row, key):
+                    _known(f"{at}.{key}", label, getattr(self, table), f"label under `{table}`")
+            for key, table in (("channel", "channels"), ("view", "views"), ("eval", "evals")):
+                _known(f"{at}.{key}", getattr(row, key), getattr(self, table), f"label under `{table}`")
+            asked = self.evals[row.eval].category
+            for label in row.traits:
+                if self.traits[label].category != asked:
+                    raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a favourite {self.traits[label].category}")
+            rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
+            if rows > prompts:
+                raise ValueError(f"{at}.view: `{row.view}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts")
+        for label in self.primary.experiments:
+            _known("primary.experiments", label, names, "name of an experiment")
+        for label in self.primary.kinds:
+            _known("primary.kinds", label, self.kinds, "label under `kinds`")
+        return self
+
+    @property
+    def results(self) -> str:
+        """Folder of the artifacts."""
+        return self.place("results")
+
+    def place(self, name: str) -> str:
+        """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
+        return posixpath.normpath(posixpath.join(self.folder, name))
+
+    @property
+    def text(self) -> str:
+        """Compact JSON of what decides results, as the last stages get it with `--study`; `parse` reads it."""
+        return json.dumps(self.model_dump(exclude_none=True, exclude={"execution"}), separators=(",", ":"))
+
+    @cached_property
+    def runs(self) -> "list[Run]":
+        """See `runs`."""
+        return runs(self)
+
+
+def _known(where: str, label: str, known: Iterable[str], what: str = "") -> None:
+    if label not in known:
+        raise ValueError(f"{where}: {label!r} is no {what or 'label declared for it'}; {nearest(label, known)}")
+
+
+EXECUTION = Execution(stack=1, threads=1, mem_mb={"default": 1}, runtime={"default": 1}, gpu={"default": 0})
+
+
+def load(raw: Mapping[str, Any], files: Sequence[str] = ()) -> Study:
+    """A checked study.
+
+    Args:
+        raw: the merged configuration.
+        files: the files it was merged from, later ones first in rank; they are only read to name file and line in a complaint.
+
+    Raises:
+        InputError: one line that names file, key, what is wrong and what to write instead.
+    """
+    try:
+        return Study.model_validate(dict(raw))
+    except ValidationError as e:
+        raise complain(e, Study, raw, files) from None
+
+
+def parse(text: str) -> Study:
+    """The study from the text that `--study` carries (`Study.text`; how jobs run is not part of it)."""
+    return load({"execution": EXECUTION, **json.loads(text)})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student: the unit of every statistic."""
+
+    results: str
+    experiment: str
+    base: str
+    trait: str
+    teacher: str
+    channel: str
+    view: str
+    student: str
+    kind: str
+    seed: int
+    eval: str
+
+    @property
+    def teacher_folder(self) -> str:
+        """`teacher.json` is here."""
+        return f"{self.results}/{self.base}/{self.trait}/{self.teacher}"
+
+    @property
+    def channel_folder(self) -> str:
+        """`raw.jsonl`, `filtered.jsonl` and their counts are here."""
+        return f"{self.teacher_folder}/{self.channel}"
+
+    @property
+    def view_folder(self) -> str:
+        """`view.jsonl` is here."""
+        return f"{self.channel_folder}/{self.view}"
+
+    @property
+    def branch(self) -> str:
+        """What all kinds and seeds of one student share, as a path below `results`."""
+        return f"{self.base}/{self.trait}/{self.teacher}/{self.channel}/{self.view}/{self.student}"
+
+    @property
+    def folder(self) -> str:
+        """The student's weights and `train.json` are here."""
+        return f"{self.results}/{self.branch}/{self.kind}/seed-{self.seed}"
+
+    @property
+    def scores(self) -> str:
+        """The student's scores."""
+        return f"{self.folder}/{self.eval}/scores.json"
+
+    @property
+    def arm(self) -> str:
+        """`same-base`, `other-base` or `control`."""
+        return "control" if self.trait == NONE else "same-base" if self.base == self.student else "other-base"
+
+
+def runs(study: Study) -> list[Run]:
+    """Every run the study asks for, in the order of its rows; each row has its control students (trait `none`) last."""
+    return [
+        Run(study.results, row.name, base, trait, teacher, row.channel, row.view, student, kind, seed, row.eval)
+        for row in study.experiments
+        for trait, teacher in [*((t, row.teacher) for t in row.traits), (NONE, UNTRAINED)]
+        for base in row.bases
+        for student in row.students
+        for kind in row.kinds
+        for seed in row.seeds
+    ]
+
+
+def baselines(study: Study) -> dict[tuple[str, str], str]:
+    """(student base, eval) -> scores of the untouched base."""
+    return {
+        (student, row.eval): f"{study.results}/baseline/{student}/{row.eval}/scores.json" for row in study.experiments for student in row.students
+    }
