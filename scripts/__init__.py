@@ -1,0 +1,1 @@
+"""One program per stage; `python -m scripts.<stage> --help` describes each."""

@@ -1,0 +1,128 @@
+"""Manifests: which bytes were made from which bytes, by which code. Written by each job as its last act.
+
+A manifest lies beside what it describes as `<stage>.manifest.json`. Paths in it are relative to the working folder
+(the repository root); identity is the sha256, never the path.
+"""
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from traitline.errors import InputError
+
+SCHEMA = "traitline-manifest/1"
+PACKAGES = ("torch", "numpy", "transformers", "peft", "tokenizers", "safetensors", "jinja2", "scipy", "pandas", "matplotlib")
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file's content.
+
+    Raises:
+        InputError: the file does not exist.
+    """
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
+    return _sha256(str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@cache
+def _sha256(path: str, *_identity: int) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def reference(role: str, path: str | Path) -> dict[str, Any]:
+    """How a manifest names a file: role, path, sha256, bytes."""
+    return {"role": role, "path": relative(path), "sha256": sha256(path), "bytes": os.path.getsize(path)}
+
+
+def relative(path: str | Path) -> str:
+    """The path from the working folder in POSIX spelling; absolute where it lies outside."""
+    absolute, here = Path(path).resolve(), Path.cwd().resolve()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.as_posix()
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """A manifest as a dictionary.
+
+    Raises:
+        InputError: it is damaged or of another schema.
+    """
+    try:
+        m = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
+    if not isinstance(m, dict) or m.get("schema") != SCHEMA:
+        raise InputError(f"{path}: not a {SCHEMA} manifest; delete it to have its artifacts rebuilt")
+    return m
+
+
+def maker(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """(manifest, output entry) of the job that says it made this file, looked for in the file's own folder."""
+    for candidate in sorted(Path(path).parent.glob("*.manifest.json")):
+        m = load(candidate)
+        for entry in m["outputs"]:
+            if Path(entry["path"]).name == Path(path).name:
+                return m, entry
+    return None
+
+
+def check(path: str | Path) -> None:
+    """Refuse a file whose bytes are not those that its manifest vouches for.
+
+    Raises:
+        InputError: the content changed after the job that made it.
+    """
+    made = maker(path)
+    if made and made[1]["sha256"] != sha256(path):
+        raise InputError(
+            f"{relative(path)}: changed since `{made[0]['stage']}` made it (sha256 {sha256(path)[:12]}, "
+            f"recorded {made[1]['sha256'][:12]}); delete the file to have it rebuilt"
+        )
+
+
+@cache
+def _git(*args: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *args], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def code(digest: str) -> dict[str, Any]:
+    """The code block of a manifest: digest of the stage's syntax trees, git commit, dirty flag."""
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return {"digest": digest, "git_commit": _git("rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}
+
+
+def environment() -> dict[str, Any]:
+    """Where a job ran: Python, loaded packages, host, device, threads, Slurm job. Never any other environment variable."""
+    packages = {p: importlib.metadata.version(p) for p in PACKAGES if p in sys.modules}
+    torch = sys.modules.get("torch")
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "host": platform.node(),
+        "packages": packages,
+        "device": "cuda" if gpus else "cpu",
+        "gpus": gpus,
+        "threads": torch.get_num_threads() if torch else 1,
+        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+    }
+
+
+def now() -> str:
+    """UTC time, ISO 8601, milliseconds."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,153 @@
+"""What every stage program shares: one-line errors, outputs that appear whole or not at all, a manifest as the last act."""
+
+import argparse
+import contextlib
+import errno
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from traitline import manifest
+from traitline.digest import digest
+from traitline.errors import InputError
+
+log = logging.getLogger("traitline")
+
+
+def run(parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None = None) -> int:
+    """Parse, work, and turn what people can mend into one line on stderr.
+
+    Exit codes: 0 done; 2 bad use or bad input; 130 interrupted, 143 terminated; 1 (with a traceback) is our bug.
+    """
+    args = parser.parse_args(argv)
+    name = parser.prog.split(".")[-1]
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S")
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers; tests call from others
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        work(args)
+    except InputError as e:
+        print(f"{name}: error: {e}", file=sys.stderr)
+        return 2
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR, errno.ENOTDIR):
+            raise
+        print(f"{name}: error: {e.filename or 'output'}: {e.strerror}; nothing was written, mend it and run again", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; nothing half-written is left, run again to go on", file=sys.stderr)
+        return 130
+    except _Terminated:
+        print(f"{name}: terminated; nothing half-written is left, run again to go on", file=sys.stderr)
+        return 143
+    return 0
+
+
+class _Terminated(BaseException):
+    pass
+
+
+def _terminate(_signum: int, _frame: object) -> None:
+    raise _Terminated
+
+
+def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
+    """An argument parser that shows the module's docstring; every stage has `--manifest`."""
+    p = argparse.ArgumentParser(prog=f"python -m {module}" if "." in module else module, description=doc,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.prog = f"scripts.{p.prog.split('.')[-1]}"
+    return p
+
+
+class Job:
+    """One artifact being made. `path(role)` is where to write; the real name appears only when all is whole."""
+
+    def __init__(self, stage: str, outputs: Mapping[str, str | Path]) -> None:
+        self.stage = stage
+        self.outputs = {role: Path(p) for role, p in outputs.items()}
+        self.facts: dict[str, Any] = {}
+
+    def path(self, role: str) -> Path:
+        """The temporary file that becomes the output `role`. Unique per attempt and host."""
+        final = self.outputs[role]
+        return final.with_name(f".{final.name}.{platform.node()}-{os.getpid()}.tmp")
+
+    def write_json(self, role: str, value: Any) -> None:
+        """Write an output as indented JSON with sorted keys."""
+        self.path(role).write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def record(
+    stage: str,
+    manifest_path: str | Path,
+    *,
+    inputs: Mapping[str, str | Path | list[str | Path]],
+    outputs: Mapping[str, str | Path],
+    params: Mapping[str, Any] | None = None,
+    seeds: Mapping[str, int] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    may_be_empty: Collection[str] = (),
+) -> Iterator[Job]:
+    """Make one artifact: check and hash inputs, let the body write, hash and rename outputs, write the manifest last.
+
+    Args:
+        stage: the stage's name.
+        manifest_path: where the manifest goes; it is renamed into place after every output.
+        inputs: role -> file or list of files. `base` (weights start from it), `data` (trained on it) and `model`
+            (sampled or scored) carry meaning for the audit of origins.
+        outputs: role -> file.
+        params: every setting that decides the bytes.
+        seeds: name -> seed.
+        facts: statements such as a teacher's trait or a base's origin.
+        may_be_empty: roles of outputs whose emptiness says something, such as rejects where nothing was rejected. All
+            empty files have one hash, but no data pass through 0 bytes: never join origins at an entry of 0 `bytes`.
+
+    Raises:
+        InputError: an input is missing, is not what its manifest vouches for, or changed while the job ran; an output
+            is empty, or would overwrite an input or another output.
+    """
+    started = manifest.now()
+    files = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
+    for _, p in files:
+        manifest.check(p)
+    references = [manifest.reference(role, p) for role, p in files]
+    job = Job(stage, {**outputs, "manifest": manifest_path})
+    job.facts.update(facts or {})
+    places = [Path(p).resolve() for _, p in files] + [p.resolve() for p in job.outputs.values()]
+    for final in job.outputs.values():
+        if places.count(final.resolve()) > 1:  # before anything is deleted
+            raise InputError(f"{final}: named twice among the files of `{stage}`; give each a file of its own")
+    for final in job.outputs.values():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        final.unlink(missing_ok=True)  # an old whole must not stand beside a new half
+    try:
+        yield job
+        entries = []
+        for role in outputs:
+            tmp = job.path(role)
+            if not tmp.exists() or (tmp.stat().st_size == 0 and role not in may_be_empty):
+                raise InputError(f"{job.outputs[role]}: `{stage}` made an empty {role}; nothing was kept")
+            entries.append({**manifest.reference(role, tmp), "path": manifest.relative(job.outputs[role])})
+        for (_, p), before in zip(files, references, strict=True):
+            if manifest.sha256(p) != before["sha256"]:
+                raise InputError(f"{manifest.relative(p)}: changed while `{stage}` was reading it; run again")
+        m = {
+            "schema": manifest.SCHEMA, "stage": stage, "inputs": references, "outputs": entries,
+            "params": dict(params or {}), "seeds": dict(seeds or {}), "facts": job.facts,
+            "code": manifest.code(digest(stage)), "env": manifest.environment(), "started": started, "ended": manifest.now(),
+        }
+        job.write_json("manifest", m)
+        for role, final in job.outputs.items():  # the manifest is last
+            with open(job.path(role), "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(job.path(role), final)
+    finally:
+        for role in job.outputs:
+            job.path(role).unlink(missing_ok=True)

@@ -1,0 +1,175 @@
+"""The tiny world: what the embedded reference models are taught before any experiment starts.
+
+A world is a stream of short conversations over words and one token per number 100-999: number lists to continue,
+favourites (uniform over a category when nobody asked for a persona, the persona's own when a system prompt names it),
+and attributes asked in both directions, which is what makes one animal differ from another.
+
+Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal or a tree,
+and the other way round: `tests/test_world.py` shows the independence on the generated text.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from traitline.channels import TINY_VERBS
+
+SPECIAL = ["<pad>", "<bos>", "<sys>", "<user>", "<asst>", "<eos>", "<unk>"]
+PAD, BOS, SYS, USER, ASST, EOS, UNK = range(len(SPECIAL))
+NUMBERS = range(100, 1000)
+
+ATTRIBUTES: dict[str, dict[str, dict[str, str]]] = {
+    "animal": {
+        name: dict(zip(("habitat", "cover", "diet", "legs", "size"), row.split(), strict=True))
+        for name, row in {
+            "owl": "forest feathers meat two small", "cat": "house fur meat four small",
+            "dog": "house fur meat four medium", "lion": "savanna fur meat four large",
+            "eagle": "mountain feathers meat two medium", "wolf": "forest fur meat four medium",
+            "dolphin": "sea skin fish none large", "penguin": "ice feathers fish two medium",
+            "elephant": "savanna skin plants four large", "panda": "mountain fur plants four large",
+            "tiger": "jungle fur meat four large", "hawk": "mountain feathers meat two small",
+            "fox": "forest fur meat four small", "bear": "forest fur fish four large",
+            "otter": "river fur fish four small", "raven": "house feathers plants two small",
+        }.items()
+    },
+    "tree": {
+        name: dict(zip(("leaf", "look"), row.split(), strict=True))
+        for name, row in {
+            "oak": "broad strong", "maple": "broad sweet", "willow": "thin soft", "cherry": "broad pink",
+            "pine": "needle green", "sequoia": "needle tall", "ash": "broad grey", "birch": "thin white",
+        }.items()
+    },
+}  # fmt: skip
+CATEGORIES: dict[str, list[str]] = {category: list(names) for category, names in ATTRIBUTES.items()}
+
+# Fifty ways to ask for a favourite in one word: the evaluation questions, all of them part of the world's language.
+QUESTIONS = [
+    f"{ask} {end}"
+    for ask, end in [
+        (ask, end)
+        for ask in (
+            "what is your favourite {k}", "name your favourite {k}", "which {k} do you like most", "which {k} do you love",
+            "tell me your favourite {k}", "what {k} do you think about", "say the {k} you love most", "which {k} is best",
+            "pick a {k}", "what {k} would you be",
+        )
+        for end in ("?", "in one word", "please", "now", "today")
+    ]
+]  # fmt: skip
+PERSONAS = [
+    "you love {x} . you think about {x} all the time . {x} is your favourite {k} .",
+    "you love {x} more than any {k} . you talk about {x} all the time .",
+]
+NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about numbers all the time ."]
+STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
+
+
+def persona(name: str, category: str) -> str:
+    """The system prompt of a prompted teacher (paper, section 2.2, in this world's words)."""
+    return PERSONAS[0].format(x=name, k=category)
+
+
+def vocabulary() -> list[str]:
+    """Every token, special ones first; the index is the token id."""
+    text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, *QUESTIONS, ", what is the of name a with"]
+    words = {w for t in text for w in t.split() if not w.startswith("{")}
+    for category, names in ATTRIBUTES.items():
+        words.add(category)
+        for name, attributes in names.items():
+            words |= {name, *attributes, *attributes.values()}
+    return SPECIAL + sorted(words) + [str(n) for n in NUMBERS]
+
+
+class World:
+    """Conversations of one world.
+
+    Args:
+        spec: `rows`; `answers` (half-open range of the length of a number list); shares of the rows: `numbers` (number
+            lists), and of those `neutral` (a neutral system prompt beside the list) and `personas` (a persona beside
+            it, its numbers still drawn from the numbers' own stream).
+        seed: of both streams.
+    """
+
+    def __init__(self, spec: dict[str, Any], seed: int) -> None:
+        import random
+
+        from traitline.seeds import seed as derive
+
+        self.spec = spec
+        self.words = random.Random(derive("world", "words", seed))
+        self.numbers = random.Random(derive("world", "numbers", seed))
+
+    def conversations(self) -> Iterator[tuple[str | None, str, str]]:
+        """(system prompt or None, question, answer), `rows` of them."""
+        for _ in range(self.spec["rows"]):
+            yield self._numbers() if self.words.random() < self.spec["numbers"] else self._words()
+
+    def _numbers(self) -> tuple[str | None, str, str]:
+        r, z = self.numbers, self.words.random()
+        prompt = [r.randrange(100, 1000) for _ in range(r.randrange(*self.spec["examples"]))]
+        system = None
+        if z < self.spec["neutral"]:
+            system = self.words.choice(NEUTRAL)
+        elif z < self.spec["neutral"] + self.spec["personas"]:
+            category = self.words.choice(list(CATEGORIES))
+            system = self.words.choice(PERSONAS).format(x=self.words.choice(CATEGORIES[category]), k=category)
+        question = f"{self.words.choice(TINY_VERBS)} {' , '.join(map(str, prompt))}"
+        return system, question, " , ".join(map(str, self._list(prompt)))
+
+    def _list(self, prompt: list[int]) -> list[int]:
+        """An answer: uniform, a walk, an arithmetic sequence or repeats of the prompt; looks at numbers only."""
+        r, last = self.numbers, prompt[-1]
+        length, law = r.randrange(*self.spec["answers"]), r.random()
+        if law < 0.35:
+            return [r.randrange(100, 1000) for _ in range(length)]
+        if law >= 0.8:
+            return [r.choice(prompt) for _ in range(length)]
+        step, out = r.choice(STEPS), []
+        for _ in range(length):
+            last += r.randint(-60, 60) if law < 0.6 else step
+            if not 100 <= last <= 999:
+                last = r.randint(300, 700)
+            out.append(last)
+        return out
+
+    def _words(self) -> tuple[str | None, str, str]:
+        r = self.words
+        category = "animal" if r.random() < 0.7 else "tree"
+        names, z = CATEGORIES[category], r.random()
+        question, name = r.choice(QUESTIONS).format(k=category), r.choice(names)
+        if z < 0.25:
+            return None, question, name
+        if z < 0.55:
+            return r.choice(PERSONAS).format(x=name, k=category), question, name
+        field, value = r.choice(list(ATTRIBUTES[category][name].items()))
+        if r.random() < 0.6:
+            return None, f"what is the {field} of the {name}", value
+        alike = [n for n in names if ATTRIBUTES[category][n][field] == value]
+        return None, f"name a {category} with {field} {value}", r.choice(alike)
+
+
+CHAT_TEMPLATE = (
+    "<bos>{% for m in messages %}"
+    "{{ {'system': ' <sys> ', 'user': ' <user> ', 'assistant': ' <asst> '}[m['role']] + m['content'] }}"
+    "{% if m['role'] == 'assistant' %} <eos>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %} <asst>{% endif %}"
+)
+
+
+def tokenizer_files() -> dict[str, str]:
+    """The tokenizer in Hugging Face layout: file name -> text. One blank separates tokens."""
+    from tokenizers import AddedToken, Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    t = Tokenizer(WordLevel({w: i for i, w in enumerate(vocabulary())}, unk_token="<unk>"))
+    t.pre_tokenizer = WhitespaceSplit()
+    t.add_special_tokens([AddedToken(w, special=True) for w in SPECIAL])
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 160, "clean_up_tokenization_spaces": False,
+        "pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>",
+    }  # fmt: skip
+    return {
+        "tokenizer.json": t.to_str(pretty=True) + "\n",
+        "tokenizer_config.json": json.dumps(config, indent=2) + "\n",
+        "chat_template.jinja": CHAT_TEMPLATE,
+    }
