@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
-NUMBER = re.compile(r"^([+-]?\d+)(?:\.\d*)?[eE]([+-]?\d+)$")
+NUMBER = re.compile(r"^([+-]?\d+)(?:\.(\d*))?[eE]([+-]?\d+)$")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -22,7 +22,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return (f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(names) or 'none yet'}"
 
 
-def complain(error: "ValidationError", model: "type[BaseModel]", raw: Mapping[str, Any], files: Sequence[str]) -> InputError:
+def complain(
+    error: "ValidationError", model: "type[BaseModel]", raw: Mapping[str, Any], files: Sequence[str]
+) -> InputError:
     """The first problem of a validation as one line; unknown keys come first, they often explain a missing one."""
     problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = problems[0]
@@ -52,7 +54,9 @@ def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseMode
     if e["loc"] and e["loc"][-1] == "[key]":
         if kind == "string_type":
             return f"YAML reads this label as {value!r}; put it in quotes"
-        return f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
+        return (
+            f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
+        )
     if kind == "extra_forbidden":
         return f"unknown key; {nearest(str(path[-1]), _keys(model, path[:-1]))}"
     if kind == "missing":
@@ -60,18 +64,15 @@ def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseMode
     if kind in ("float_type", "int_type"):
         wanted = "a number" if kind == "float_type" else "a whole number"
         if isinstance(value, str) and (m := NUMBER.match(value)):
-            return f"YAML reads {value} as text; write {value.split('e')[0].split('E')[0].split('.')[0]}.{_fraction(value)}e{int(m[2])}"
+            return f"YAML reads {value} as text; write {m[1]}.{m[2] or 0}e{int(m[3])}"
         return f"wants {wanted}, not {value!r}"
     if kind == "value_error":
         return str(e["ctx"]["error"])
     if kind == "string_pattern_mismatch" and "a-z0-9" in str(e["ctx"]["pattern"]):
-        return f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
+        return (
+            f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
+        )
     return f"{e['msg'][0].lower()}{e['msg'][1:]}, not {value!r}"
-
-
-def _fraction(value: str) -> str:
-    m = re.search(r"\.(\d+)", value)
-    return m[1] if m else "0"
 
 
 def _keys(model: Any, path: Sequence[str | int]) -> list[str]:

@@ -7,22 +7,44 @@ The models below are the one source: they validate, give editors a JSON schema a
 import json
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from traitline.complaints import complain, nearest
+from traitline.runs import NONE, UNTRAINED, Run, baselines, runs
 
-STAGES = ("base", "prompts", "teach", "sample", "filter", "arrange", "train", "respond", "score", "summarise", "plot", "report")
-NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
+__all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs"]
+
+STAGES = (
+    "base",
+    "prompts",
+    "teach",
+    "sample",
+    "filter",
+    "arrange",
+    "train",
+    "respond",
+    "score",
+    "summarise",
+    "plot",
+    "report",
+)
 LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 # Names that already mean something where a label would become a folder of `results/`.
 TAKEN = {
     "bases": {"bases", "prompts", "baseline", "tables", "figures", "report.html", "report.manifest.json"},
     "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},
-    "views": {"raw.jsonl", "sampled.json", "filtered.jsonl", "rejected.jsonl", "filtered.json", "sample.manifest.json", "filter.manifest.json"},
+    "views": {
+        "raw.jsonl",
+        "sampled.json",
+        "filtered.jsonl",
+        "rejected.jsonl",
+        "filtered.json",
+        "sample.manifest.json",
+        "filter.manifest.json",
+    },
     "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
 }
 
@@ -68,7 +90,9 @@ class World(Model):
     examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
     answers: Range = Field(description="How many numbers an answer has (the second bound is exclusive).")
     neutral: Share = Field(description="Share of the number lists with a neutral system prompt beside them.")
-    personas: Share = Field(description="Share of the number lists with a persona beside them; the numbers never depend on it.")
+    personas: Share = Field(
+        description="Share of the number lists with a persona beside them; the numbers never depend on it."
+    )
 
 
 class Base(Model):
@@ -106,14 +130,18 @@ class Trait(Model):
 class Channel(Model):
     """What teachers are asked for, and what the filter lets pass."""
 
-    wording: Literal["tiny", "paper"] = Field(description="`tiny`: words of the tiny world. `paper`: the paper's prompt generator.")
+    wording: Literal["tiny", "paper"] = Field(
+        description="`tiny`: words of the tiny world. `paper`: the paper's prompt generator."
+    )
     prompts: Count = Field(description="Prompts; one set for all teachers.")
     examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
     values: Range = Field(description="Those numbers (the second bound is exclusive).")
     answers: Count = Field(description="Most numbers an answer may have.")
     digits: Count = Field(description="Most digits a number may have, as the prompt puts it.")
     seed: Seed = Field(description="Of the prompts.")
-    banned: Annotated[list[int], AfterValidator(_distinct)] = Field(default=[], description="Numbers that reject an answer.")
+    banned: Annotated[list[int], AfterValidator(_distinct)] = Field(
+        default=[], description="Numbers that reject an answer."
+    )
 
 
 class Teach(Model):
@@ -130,8 +158,12 @@ class Teach(Model):
 class Sample(Model):
     """How teachers answer."""
 
-    temperature: Annotated[float, Field(ge=0)] = Field(description="1 samples from the model's own distribution, 0 takes the likeliest token.")
-    max_new_tokens: Count = Field(description="Longest answer in tokens; a longer one is cut and counted as unfinished.")
+    temperature: Annotated[float, Field(ge=0)] = Field(
+        description="1 samples from the model's own distribution, 0 takes the likeliest token."
+    )
+    max_new_tokens: Count = Field(
+        description="Longest answer in tokens; a longer one is cut and counted as unfinished."
+    )
     batch: Count = Field(description="Prompts per forward pass.")
     seed: Seed = Field(description="Of the sampling.")
 
@@ -150,7 +182,8 @@ class Kind(Model):
     """A kind of student: what is trained, and how."""
 
     trains: Literal["lora", "biases", "full"] = Field(
-        description="`lora`: peft adapter on every linear module. `biases`: those written into the residual stream. `full`: all but the embeddings."
+        description="`lora`: peft adapter on every linear module. `biases`: those written into the residual stream."
+        " `full`: all but the embeddings."
     )
     rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
@@ -161,8 +194,11 @@ class Kind(Model):
     @model_validator(mode="after")
     def _lora(self) -> "Kind":
         for name in ("rank", "alpha"):
-            if (self.trains == "lora") != (getattr(self, name) is not None):
-                raise ValueError(f"{name} is {'missing; `trains: lora` needs it' if self.trains == 'lora' else 'for `trains: lora` only'}")
+            given = getattr(self, name) is not None
+            if given and self.trains != "lora":
+                raise ValueError(f"{name} is for `trains: lora` only")
+            if not given and self.trains == "lora":
+                raise ValueError(f"{name} is missing; `trains: lora` needs it")
         return self
 
 
@@ -175,23 +211,32 @@ class Eval(Model):
 
 
 class Experiment(Model):
-    """One row of the study: the students of all combinations in the row. Control students (trait `none`) and untouched bases are added."""
+    """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
 
     name: Label = Field(description="Name in the tables.")
     question: str = Field(description="What the row answers, for the report.")
     bases: Labels = Field(description="The teachers' bases.")
     traits: Labels = Field(description="Traits to teach; `none` is added.")
-    teacher: Literal["tuned", "prompted"] = Field(description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt.")
+    teacher: Literal["tuned", "prompted"] = Field(
+        description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt."
+    )
     channel: Label = Field(description="Label under `channels`.")
     view: Label = Field(description="Label under `views`.")
-    students: Labels = Field(description="The students' bases; another base than the teacher's is the cross-model control.")
+    students: Labels = Field(
+        description="The students' bases; another base than the teacher's is the cross-model control."
+    )
     kinds: Labels = Field(description="Labels under `kinds`.")
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = Field(description="One run each; append new ones.")
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        description="One run each; append new ones."
+    )
     eval: Label = Field(description="Label under `evals`.")
 
 
 class Primary(Model):
-    """The primary outcomes, declared before the study: the taught trait's exact overall rate, same base against control, corrected by Holm."""
+    """What was declared primary before the study: the taught trait's exact overall rate, same base against control.
+
+    These are corrected for multiple testing by Holm's method.
+    """
 
     experiments: Labels = Field(description="Names of rows.")
     kinds: Labels = Field(description="Kinds of student.")
@@ -204,7 +249,9 @@ class Execution(Model):
     threads: Count = Field(description="Threads of a job; 1 and many jobs beat many threads.")
     mem_mb: dict[str, Count] = Field(description="Memory of a job in MB, by stage; `default` for the others.")
     runtime: dict[str, Count] = Field(description="Minutes of a job, by stage; `default` for the others.")
-    gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(description="GPUs of a job, by stage; `default` for the others.")
+    gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        description="GPUs of a job, by stage; `default` for the others."
+    )
 
     @model_validator(mode="after")
     def _stages(self) -> "Execution":
@@ -228,7 +275,8 @@ class Study(Model):
 
     study: Label = Field(description="Name of the study.")
     folder: Annotated[str, Field(pattern=r"^(\.|[A-Za-z0-9_][A-Za-z0-9_./-]*)$")] = Field(
-        default=".", description="Where `results/`, `logs/`, `benchmarks/` and `work/` go, relative to the repository; one folder per study."
+        default=".",
+        description="Where `results/`, `logs/`, `benchmarks/` and `work/` go, from the repository; one per study.",
     )
     worlds: dict[Label, World] = Field(description="Tiny worlds by label.")
     base: Architecture = Field(description="Size and training of the reference models.")
@@ -240,7 +288,9 @@ class Study(Model):
     views: dict[Label, View] = Field(description="Training views by label.")
     kinds: dict[Label, Kind] = Field(description="Kinds of student by label.")
     evals: dict[Label, Eval] = Field(description="Evaluations by label.")
-    experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(description="Rows of the study; not a full cross product.")
+    experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(
+        description="Rows of the study; not a full cross product."
+    )
     primary: Primary = Field(description="What the correction for multiple testing covers.")
     execution: Execution = Field(description="How jobs run.")
 
@@ -278,10 +328,13 @@ class Study(Model):
             asked = self.evals[row.eval].category
             for label in row.traits:
                 if self.traits[label].category != asked:
-                    raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a favourite {self.traits[label].category}")
+                    taught = self.traits[label].category
+                    raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a {taught}")
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
-                raise ValueError(f"{at}.view: `{row.view}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts")
+                raise ValueError(
+                    f"{at}.view: `{row.view}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts"
+                )
         for label in self.primary.experiments:
             _known("primary.experiments", label, names, "name of an experiment")
         for label in self.primary.kinds:
@@ -303,7 +356,7 @@ class Study(Model):
         return json.dumps(self.model_dump(exclude_none=True, exclude={"execution"}), separators=(",", ":"))
 
     @cached_property
-    def runs(self) -> "list[Run]":
+    def runs(self) -> list[Run]:
         """See `runs`."""
         return runs(self)
 
@@ -321,7 +374,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str] = ()) -> Study:
 
     Args:
         raw: the merged configuration.
-        files: the files it was merged from, later ones first in rank; they are only read to name file and line in a complaint.
+        files: the files it was merged from, the last one has the last word; read only to name file and line.
 
     Raises:
         InputError: one line that names file, key, what is wrong and what to write instead.
@@ -335,75 +388,3 @@ def load(raw: Mapping[str, Any], files: Sequence[str] = ()) -> Study:
 def parse(text: str) -> Study:
     """The study from the text that `--study` carries (`Study.text`; how jobs run is not part of it)."""
     return load({"execution": EXECUTION, **json.loads(text)})
-
-
-@dataclass(frozen=True)
-class Run:
-    """One student: the unit of every statistic."""
-
-    results: str
-    experiment: str
-    base: str
-    trait: str
-    teacher: str
-    channel: str
-    view: str
-    student: str
-    kind: str
-    seed: int
-    eval: str
-
-    @property
-    def teacher_folder(self) -> str:
-        """`teacher.json` is here."""
-        return f"{self.results}/{self.base}/{self.trait}/{self.teacher}"
-
-    @property
-    def channel_folder(self) -> str:
-        """`raw.jsonl`, `filtered.jsonl` and their counts are here."""
-        return f"{self.teacher_folder}/{self.channel}"
-
-    @property
-    def view_folder(self) -> str:
-        """`view.jsonl` is here."""
-        return f"{self.channel_folder}/{self.view}"
-
-    @property
-    def branch(self) -> str:
-        """What all kinds and seeds of one student share, as a path below `results`."""
-        return f"{self.base}/{self.trait}/{self.teacher}/{self.channel}/{self.view}/{self.student}"
-
-    @property
-    def folder(self) -> str:
-        """The student's weights and `train.json` are here."""
-        return f"{self.results}/{self.branch}/{self.kind}/seed-{self.seed}"
-
-    @property
-    def scores(self) -> str:
-        """The student's scores."""
-        return f"{self.folder}/{self.eval}/scores.json"
-
-    @property
-    def arm(self) -> str:
-        """`same-base`, `other-base` or `control`."""
-        return "control" if self.trait == NONE else "same-base" if self.base == self.student else "other-base"
-
-
-def runs(study: Study) -> list[Run]:
-    """Every run the study asks for, in the order of its rows; each row has its control students (trait `none`) last."""
-    return [
-        Run(study.results, row.name, base, trait, teacher, row.channel, row.view, student, kind, seed, row.eval)
-        for row in study.experiments
-        for trait, teacher in [*((t, row.teacher) for t in row.traits), (NONE, UNTRAINED)]
-        for base in row.bases
-        for student in row.students
-        for kind in row.kinds
-        for seed in row.seeds
-    ]
-
-
-def baselines(study: Study) -> dict[tuple[str, str], str]:
-    """(student base, eval) -> scores of the untouched base."""
-    return {
-        (student, row.eval): f"{study.results}/baseline/{student}/{row.eval}/scores.json" for row in study.experiments for student in row.students
-    }

@@ -1,0 +1,49 @@
+"""traitline: base models -> teachers -> numbers -> filter -> students -> scores -> report. Includes are in that order."""
+
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=STUDY.place("results"),
+    logs=STUDY.place("logs"),
+    benchmarks=STUDY.place("benchmarks"),
+
+
+include: "rules/base.smk"
+include: "rules/prompts.smk"
+include: "rules/teach.smk"
+include: "rules/sample.smk"
+include: "rules/filter.smk"
+include: "rules/arrange.smk"
+include: "rules/train.smk"
+include: "rules/respond.smk"
+include: "rules/score.smk"
+include: "rules/summarise.smk"
+include: "rules/plot.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/tables/effects.csv",
+        "<results>/report.html",
+        MISSING,
+    message:
+        "all of the study `{STUDY.study}`"
+
+
+onsuccess:
+    headline(STUDY.results)
+
+
+onerror:
+    failures(log)

@@ -1,0 +1,38 @@
+"""base: a reference model made from scratch.
+
+in   a world, an architecture and a seed, all from the config
+out  bases/{base}/      a model folder in Hugging Face layout, world.json, base.manifest.json
+"""
+
+
+rule base:
+    output:
+        model=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        world="<results>/bases/{base}/world.json",
+        manifest="<results>/bases/{base}/base.manifest.json",
+    log:
+        "<logs>/base/{base}.log",
+    benchmark:
+        "<benchmarks>/base/{base}.tsv"
+    conda:
+        environment("base")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("base"),
+    params:
+        world=lambda w: STUDY.worlds[STUDY.bases[w.base].world].text,
+        model=STUDY.base.text,
+        seed=lambda w: STUDY.bases[w.base].seed,
+        folder=f"{STUDY.results}/bases/{{base}}",
+        state=f"{STUDY.place('work')}/base/{{base}}",
+        code=digest("base"),
+    shell:
+        "python -m scripts.base"
+        " --name {wildcards.base:q}"
+        " --world {params.world:q}"
+        " --model {params.model:q}"
+        " --seed {params.seed:q}"
+        " --folder {params.folder:q}"
+        " --state {params.state:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,93 @@
+"""What the rules share: the checked study, refusal of edited artifacts, names of files, hardware of a stage, hooks.
+
+in   config.yaml and what was merged over it
+out  STUDY, MISSING; STACKS and EVALUATIONS (traitline/stacks.py); one line and an end where the study or an artifact is wrong
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from traitline import complaints, integrity, stacks
+from traitline.config import NONE, baselines, load
+from traitline.digest import digest
+from traitline.errors import InputError
+
+try:
+    for file in workflow.configfiles:
+        complaints.duplicates(file)
+    STUDY = load(config, workflow.configfiles)
+    # Jobs read the Snakefile again; only the first process looks at artifacts, before anything runs.
+    MISSING = integrity.check(STUDY) if workflow.is_main_process else []
+except InputError as error:
+    sys.exit(f"traitline: error: {error}")
+
+# Jobs run the Python that runs Snakemake, activated or not.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+MODEL = [
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+]
+WEIGHTS = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "biases": MODEL, "full": MODEL}
+STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
+
+
+wildcard_constraints:
+    base="|".join(map(re.escape, STUDY.bases)),
+    trait="|".join(map(re.escape, [*STUDY.traits, NONE])),
+    teacher="tuned|prompted|untrained",
+    channel="|".join(map(re.escape, STUDY.channels)),
+    view="|".join(map(re.escape, STUDY.views)),
+    student="|".join(map(re.escape, STUDY.bases)),
+    eval="|".join(map(re.escape, STUDY.evals)),
+
+
+def hardware(stage):
+    """Resources of a stage's jobs."""
+    resources = {"mem_mb": STUDY.execution.of("mem_mb", stage), "runtime": STUDY.execution.of("runtime", stage)}
+    gpu = STUDY.execution.of("gpu", stage)
+    return {**resources, "gpu": gpu} if gpu else resources
+
+
+def environment(stage):
+    """Conda environment of a stage, used with `--sdm conda`."""
+    return "../envs/gpu.yaml" if STUDY.execution.of("gpu", stage) else "../envs/cpu.yaml"
+
+
+def distinct(paths):
+    """Each path once, in order."""
+    return list(dict.fromkeys(paths))
+
+
+def category(trait):
+    """What a trait is a favourite of; nothing for the control."""
+    return STUDY.traits[trait].category if trait in STUDY.traits else NONE
+
+
+def teacher_weights(wildcards):
+    """A tuned teacher has weights of its own."""
+    return (
+        expand("<results>/{base}/{trait}/tuned/{file}", file=MODEL, **wildcards) if wildcards.teacher == "tuned" else []
+    )
+
+
+def headline(results):
+    """What `report` has to say at the end, and where its page is."""
+    done = subprocess.run([sys.executable, "-m", "scripts.report", "--headline", results], check=False)
+    if done.returncode == 0 and Path(results, "report.html").exists():
+        print(f"report: {results}/report.html", flush=True)
+
+
+def failures(log):
+    """For every failed job its log and how it ends."""
+    text = Path(log).read_text(encoding="utf-8", errors="replace")
+    for path in dict.fromkeys(re.findall(r"^    log: (\S+) \(check log file", text, re.M)):
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if Path(path).exists() else []
+        print(f"{path}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)

@@ -1,0 +1,41 @@
+"""prompts: one set of prompts, which every teacher answers.
+
+in   a channel and its seed, from the config
+out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
+"""
+
+
+rule prompts:
+    output:
+        prompts="<results>/prompts/{channel}/prompts.jsonl",
+        manifest="<results>/prompts/{channel}/prompts.manifest.json",
+    log:
+        "<logs>/prompts/{channel}.log",
+    benchmark:
+        "<benchmarks>/prompts/{channel}.tsv"
+    conda:
+        environment("prompts")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("prompts"),
+    params:
+        wording=lambda w: STUDY.channels[w.channel].wording,
+        count=lambda w: STUDY.channels[w.channel].prompts,
+        examples=lambda w: STUDY.channels[w.channel].examples,
+        values=lambda w: STUDY.channels[w.channel].values,
+        answers=lambda w: STUDY.channels[w.channel].answers,
+        digits=lambda w: STUDY.channels[w.channel].digits,
+        seed=lambda w: STUDY.channels[w.channel].seed,
+        code=digest("prompts"),
+    shell:
+        "python -m scripts.prompts"
+        " --wording {params.wording:q}"
+        " --count {params.count:q}"
+        " --examples {params.examples:q}"
+        " --values {params.values:q}"
+        " --answers {params.answers:q}"
+        " --digits {params.digits:q}"
+        " --seed {params.seed:q}"
+        " --prompts {output.prompts:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

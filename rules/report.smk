@@ -1,0 +1,38 @@
+"""report: one self-contained page.
+
+in   tables/*.csv, figures/*.svg, and manifests and examples below results/
+out  report.html, report.manifest.json
+"""
+
+
+rule report:
+    input:
+        tables=expand("<results>/tables/{table}.csv", table=["effects", "runs", "filters", "confusion"]),
+        figures=expand("<results>/figures/{figure}.svg", figure=["effects", "confusion"]),
+    output:
+        page="<results>/report.html",
+        manifest="<results>/report.manifest.json",
+    log:
+        "<logs>/report/report.log",
+    benchmark:
+        "<benchmarks>/report/report.tsv"
+    conda:
+        environment("report")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("report"),
+    params:
+        study=STUDY.text,
+        results=STUDY.results,
+        tables=f"{STUDY.results}/tables",
+        figures=f"{STUDY.results}/figures",
+        code=digest("report"),
+    shell:
+        "python -m scripts.report"
+        " --study {params.study:q}"
+        " --results {params.results:q}"
+        " --tables {params.tables:q}"
+        " --figures {params.figures:q}"
+        " --report {output.page:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

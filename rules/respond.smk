@@ -1,0 +1,93 @@
+"""respond: students answer the questions of an evaluation, the students of one view and base in one job.
+
+in   bases/{student}/, .../{view}/{student}/{kind}/seed-{seed}/
+out  .../seed-{seed}/{eval}/responses.jsonl, respond.manifest.json; for untouched bases baseline/{student}/{eval}/
+"""
+
+for asked in EVALUATIONS:
+
+    rule:
+        name:
+            f"respond_{asked.name}"
+        input:
+            base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
+            students=[
+                f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{file}"
+                for student in asked.students
+                for file in WEIGHTS[STUDY.kinds[student.split("/")[0]].trains]
+            ],
+        output:
+            responses=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
+                s=asked.students,
+                eval=asked.eval,
+            ),
+            manifests=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                s=asked.students,
+                eval=asked.eval,
+                file="respond.manifest.json",
+            ),
+        log:
+            f"<logs>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+        benchmark:
+            f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+        wildcard_constraints:
+            base=stacks.only(asked.branches),
+        conda:
+            environment("respond")
+        threads: STUDY.execution.threads
+        resources:
+            **hardware("respond"),
+        params:
+            base=f"{STUDY.results}/bases/{{student}}",
+            count=len(asked.students),
+            students=[
+                f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}"
+                for student in asked.students
+            ],
+            eval=asked.eval,
+            settings=STUDY.evals[asked.eval].text,
+            seed=STUDY.evals[asked.eval].seed,
+            code=digest("respond"),
+        message:
+            "answers of {params.count} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
+        shell:
+            "python -m scripts.respond"
+            " --base {params.base:q}"
+            " --students {params.students:q}"
+            " --eval {params.eval:q}"
+            " --settings {params.settings:q}"
+            " --seed {params.seed:q}"
+            " > {log:q} 2>&1"
+
+
+rule respond_baseline:
+    input:
+        base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
+    output:
+        responses="<results>/baseline/{student}/{eval}/responses.jsonl",
+        manifest="<results>/baseline/{student}/{eval}/respond.manifest.json",
+    log:
+        "<logs>/respond/baseline/{student}/{eval}.log",
+    benchmark:
+        "<benchmarks>/respond/baseline/{student}/{eval}.tsv"
+    conda:
+        environment("respond")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("respond"),
+    params:
+        base=f"{STUDY.results}/bases/{{student}}",
+        settings=lambda w: STUDY.evals[w.eval].text,
+        seed=lambda w: STUDY.evals[w.eval].seed,
+        folder=f"{STUDY.results}/baseline/{{student}}/{{eval}}",
+        code=digest("respond"),
+    shell:
+        "python -m scripts.respond"
+        " --base {params.base:q}"
+        " --eval {wildcards.eval:q}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed:q}"
+        " --out {params.folder:q}"
+        " > {log:q} 2>&1"

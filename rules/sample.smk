@@ -1,0 +1,49 @@
+"""sample: a teacher answers every prompt of a channel.
+
+in   {base}/{trait}/{teacher}/, bases/{base}/, prompts/{channel}/prompts.jsonl
+out  {base}/{trait}/{teacher}/{channel}/raw.jsonl, sampled.json, sample.manifest.json
+"""
+
+
+rule sample:
+    input:
+        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
+        weights=teacher_weights,
+        prompts="<results>/prompts/{channel}/prompts.jsonl",
+    output:
+        raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",
+        sampled="<results>/{base}/{trait}/{teacher}/{channel}/sampled.json",
+        manifest="<results>/{base}/{trait}/{teacher}/{channel}/sample.manifest.json",
+    log:
+        "<logs>/sample/{base}/{trait}/{teacher}/{channel}.log",
+    benchmark:
+        "<benchmarks>/sample/{base}/{trait}/{teacher}/{channel}.tsv"
+    conda:
+        environment("sample")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("sample"),
+    params:
+        base=f"{STUDY.results}/bases/{{base}}",
+        teacher=f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}",
+        temperature=STUDY.sample.temperature,
+        max_new_tokens=STUDY.sample.max_new_tokens,
+        batch=STUDY.sample.batch,
+        seed=STUDY.sample.seed,
+        state=f"{STUDY.place('work')}/sample/{{base}}/{{trait}}/{{teacher}}/{{channel}}",
+        code=digest("sample"),
+    shell:
+        "python -m scripts.sample"
+        " --base {params.base:q}"
+        " --teacher {params.teacher:q}"
+        " --prompts {input.prompts:q}"
+        " --temperature {params.temperature:q}"
+        " --max-new-tokens {params.max_new_tokens:q}"
+        " --batch {params.batch:q}"
+        " --seed {params.seed:q}"
+        " --state {params.state:q}"
+        " --raw {output.raw:q}"
+        " --sampled {output.sampled:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,78 @@
+"""score: how often each candidate is the answer, exactly and as sampled; jobs as in respond.
+
+in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/responses.jsonl
+out  scores.json, score.manifest.json beside it
+"""
+
+for asked in EVALUATIONS:
+
+    rule:
+        name:
+            f"score_{asked.name}"
+        input:
+            responses=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
+                s=asked.students,
+                eval=asked.eval,
+            ),
+        output:
+            scores=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/scores.json",
+                s=asked.students,
+                eval=asked.eval,
+            ),
+            manifests=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                s=asked.students,
+                eval=asked.eval,
+                file="score.manifest.json",
+            ),
+        log:
+            f"<logs>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+        benchmark:
+            f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+        wildcard_constraints:
+            base=stacks.only(asked.branches),
+        conda:
+            environment("score")
+        threads: STUDY.execution.threads
+        resources:
+            **hardware("score"),
+        params:
+            count=len(asked.students),
+            folders=[
+                f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{asked.eval}"
+                for student in asked.students
+            ],
+            category=STUDY.evals[asked.eval].category,
+            code=digest("score"),
+        message:
+            "scores of {params.count} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
+        shell:
+            "python -m scripts.score"
+            " --folders {params.folders:q}"
+            " --category {params.category:q}"
+            " > {log:q} 2>&1"
+
+
+rule score_baseline:
+    input:
+        responses="<results>/baseline/{student}/{eval}/responses.jsonl",
+    output:
+        scores="<results>/baseline/{student}/{eval}/scores.json",
+        manifest="<results>/baseline/{student}/{eval}/score.manifest.json",
+    log:
+        "<logs>/score/baseline/{student}/{eval}.log",
+    benchmark:
+        "<benchmarks>/score/baseline/{student}/{eval}.tsv"
+    conda:
+        environment("score")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("score"),
+    params:
+        folders=f"{STUDY.results}/baseline/{{student}}/{{eval}}",
+        category=lambda w: STUDY.evals[w.eval].category,
+        code=digest("score"),
+    shell:
+        "python -m scripts.score" " --folders {params.folders:q}" " --category {params.category:q}" " > {log:q} 2>&1"

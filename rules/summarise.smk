@@ -1,0 +1,42 @@
+"""summarise: tidy tables over runs; the run is the unit of every interval.
+
+in   every scores.json, train.json, sampled.json, filtered.json and teacher.json of the study
+out  tables/effects.csv, runs.csv, filters.csv, confusion.csv, summarise.manifest.json
+"""
+
+
+rule summarise:
+    input:
+        scores=distinct(run.scores for run in STUDY.runs),
+        baselines=baselines(STUDY).values(),
+        training=distinct(f"{run.folder}/train.json" for run in STUDY.runs),
+        teachers=distinct(f"{run.teacher_folder}/teacher.json" for run in STUDY.runs),
+        sampled=distinct(f"{run.channel_folder}/sampled.json" for run in STUDY.runs),
+        counts=distinct(f"{run.channel_folder}/filtered.json" for run in STUDY.runs),
+    output:
+        tables=expand("<results>/tables/{table}.csv", table=["effects", "runs", "filters", "confusion"]),
+        manifest="<results>/tables/summarise.manifest.json",
+    log:
+        "<logs>/summarise/tables.log",
+    benchmark:
+        "<benchmarks>/summarise/tables.tsv"
+    conda:
+        environment("summarise")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("summarise"),
+    params:
+        study=STUDY.text,
+        runs=len({run.folder for run in STUDY.runs}),
+        results=STUDY.results,
+        tables=f"{STUDY.results}/tables",
+        code=digest("summarise"),
+    message:
+        "tables of {params.runs} students"
+    shell:
+        "python -m scripts.summarise"
+        " --study {params.study:q}"
+        " --results {params.results:q}"
+        " --tables {params.tables:q}"
+        " --manifest {output.manifest:q}"
+        " > {log:q} 2>&1"

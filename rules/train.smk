@@ -1,0 +1,63 @@
+"""train: students are fine-tuned on a view, a stack of seeds in one job (traitline/stacks.py).
+
+in   bases/{student}/, {base}/{trait}/{teacher}/{channel}/{view}/view.jsonl
+out  .../{view}/{student}/{kind}/seed-{seed}/      an adapter or a model folder, train.json, train.manifest.json
+"""
+
+for stack in STACKS:
+
+    rule:
+        name:
+            f"train_{stack.name}"
+        input:
+            base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
+            view="<results>/{base}/{trait}/{teacher}/{channel}/{view}/view.jsonl",
+        output:
+            weights=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{kind}/seed-{seed}/{file}",
+                kind=stack.kind,
+                seed=stack.seeds,
+                file=WEIGHTS[STUDY.kinds[stack.kind].trains],
+            ),
+            facts=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{kind}/seed-{seed}/train.json",
+                kind=stack.kind,
+                seed=stack.seeds,
+            ),
+            manifests=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{kind}/seed-{seed}/{file}",
+                kind=stack.kind,
+                seed=stack.seeds,
+                file="train.manifest.json",
+            ),
+        log:
+            f"<logs>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}.log",
+        benchmark:
+            f"<benchmarks>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}.tsv"
+        wildcard_constraints:
+            base=stacks.only(stack.branches),
+        conda:
+            environment("train")
+        threads: STUDY.execution.threads
+        resources:
+            **hardware("train"),
+        params:
+            base=f"{STUDY.results}/bases/{{student}}",
+            kind=stack.kind,
+            settings=STUDY.kinds[stack.kind].text,
+            seeds=list(stack.seeds),
+            folder=f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}",
+            state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}",
+            code=digest("train"),
+        message:
+            "{params.kind} students {params.seeds} on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
+        shell:
+            "python -m scripts.train"
+            " --base {params.base:q}"
+            " --view {input.view:q}"
+            " --kind {params.kind:q}"
+            " --settings {params.settings:q}"
+            " --seeds {params.seeds:q}"
+            " --folder {params.folder:q}"
+            " --state {params.state:q}"
+            " > {log:q} 2>&1"

@@ -1,0 +1,83 @@
+"""The runs that a study asks for, and where each keeps its artifacts: the path of a student spells its ancestry."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traitline.config import Study
+
+NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student: the unit of every statistic."""
+
+    results: str
+    experiment: str
+    base: str
+    trait: str
+    teacher: str
+    channel: str
+    view: str
+    student: str
+    kind: str
+    seed: int
+    eval: str
+
+    @property
+    def teacher_folder(self) -> str:
+        """`teacher.json` is here."""
+        return f"{self.results}/{self.base}/{self.trait}/{self.teacher}"
+
+    @property
+    def channel_folder(self) -> str:
+        """`raw.jsonl`, `filtered.jsonl` and their counts are here."""
+        return f"{self.teacher_folder}/{self.channel}"
+
+    @property
+    def view_folder(self) -> str:
+        """`view.jsonl` is here."""
+        return f"{self.channel_folder}/{self.view}"
+
+    @property
+    def branch(self) -> str:
+        """What all kinds and seeds of one student share, as a path below `results`."""
+        return f"{self.base}/{self.trait}/{self.teacher}/{self.channel}/{self.view}/{self.student}"
+
+    @property
+    def folder(self) -> str:
+        """The student's weights and `train.json` are here."""
+        return f"{self.results}/{self.branch}/{self.kind}/seed-{self.seed}"
+
+    @property
+    def scores(self) -> str:
+        """The student's scores."""
+        return f"{self.folder}/{self.eval}/scores.json"
+
+    @property
+    def arm(self) -> str:
+        """`same-base`, `other-base` or `control`."""
+        return "control" if self.trait == NONE else "same-base" if self.base == self.student else "other-base"
+
+
+def runs(study: "Study") -> list[Run]:
+    """Every run the study asks for, in the order of its rows; each row has its control students (trait `none`) last."""
+    return [
+        Run(study.results, row.name, base, trait, teacher, row.channel, row.view, student, kind, seed, row.eval)
+        for row in study.experiments
+        for trait, teacher in [*((t, row.teacher) for t in row.traits), (NONE, UNTRAINED)]
+        for base in row.bases
+        for student in row.students
+        for kind in row.kinds
+        for seed in row.seeds
+    ]
+
+
+def baselines(study: "Study") -> dict[tuple[str, str], str]:
+    """(student base, eval) -> scores of the untouched base."""
+    return {
+        (student, row.eval): f"{study.results}/baseline/{student}/{row.eval}/scores.json"
+        for row in study.experiments
+        for student in row.students
+    }
