@@ -1,0 +1,117 @@
+"""Keep the answers that are clean lists of numbers; keep the others too, each with the reason why it is out.
+
+in   raw.jsonl         prompts and a teacher's answers
+out  filtered.jsonl    the rows that pass, unchanged and in order
+     rejected.jsonl    the rest, each with "reason" (0 bytes where every row passes)
+     filtered.json     rows, kept, kept_share, reasons; echo_rate: share of the kept answers that hold a number of their
+                       own prompt, echo_numbers: share of the kept numbers that are such
+
+The rule and the names of the reasons are in traitline/answers.py.
+
+python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
+    --manifest filter.manifest.json --answers 10 --digits 3 --banned "4,13,666"
+"""
+
+import argparse
+import re
+from collections import Counter
+
+from traitline import jsonl, stage
+from traitline.answers import Rule, exchange
+from traitline.errors import InputError
+
+_LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
+_NUMBER = re.compile("[0-9]+")
+
+
+def examples(question: str) -> set[str]:
+    """The numbers that a prompt shows: those of its longest list, as it may also say how many it wants and how long.
+
+    They come without leading zeros, which is how `work` compares them.
+
+    >>> sorted(examples("We hold 512, 007, 88. Up to 10 numbers of 3 digits."))
+    ['512', '7', '88']
+    """
+    longest = max(_LIST.findall(question), key=lambda numbers: numbers.count(","), default="")
+    return {n.lstrip("0") for n in _NUMBER.findall(longest)}
+
+
+def banned(text: str) -> frozenset[int]:
+    """The banned numbers of the command line."""
+    parts = [p.strip() for p in text.split(",")] if text.strip() else []
+    for part in parts:
+        if not (part.isascii() and part.isdigit()):
+            raise InputError(f"--banned: {part!r} is not a whole number; write them as 4,13,666")
+    return frozenset(map(int, parts))
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.filter", __doc__)
+    p.add_argument("--raw", required=True, metavar="IN", help="prompts and answers, JSONL")
+    p.add_argument("--filtered", required=True, metavar="OUT", help="rows that pass")
+    p.add_argument("--rejected", required=True, metavar="OUT", help="rows that do not, with the reason")
+    p.add_argument("--counts", required=True, metavar="OUT", help="how many of each, and echo rates, JSON")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers in an answer, at most (default 10)")
+    p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
+    p.add_argument("--banned", default="", metavar="LIST", help="numbers no answer may hold: 4,13,666 (default none)")
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    rule = Rule(args.answers, args.digits, banned(args.banned))
+    if min(rule.answers, rule.digits) < 1:
+        raise InputError("--answers and --digits: give 1 or more")
+    kept = given = echoing = echoed = 0
+    reasons = Counter[str]()
+    with stage.record(
+        "filter",
+        args.manifest,
+        inputs={"raw": args.raw},
+        outputs={"filtered": args.filtered, "rejected": args.rejected, "counts": args.counts},
+        params={"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)},
+        may_be_empty={"rejected"},
+    ) as job:
+        with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
+            for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id"):
+                question, text = exchange(row, args.raw)
+                answer = rule.judge(text)
+                if isinstance(answer, str):
+                    reasons[answer] += 1
+                    reject({**row, "reason": answer})
+                    continue
+                keep(row)
+                shown = examples(question)
+                echoes = sum(text.lstrip("0") in shown for text in answer.texts)
+                kept += 1
+                given += len(answer.texts)
+                echoing += echoes > 0
+                echoed += echoes
+        rows = kept + reasons.total()
+        why = ", ".join(f"{reason} {n:,}" for reason, n in reasons.most_common(3))
+        if not kept:
+            raise InputError(
+                f"{args.raw}: none of the {rows:,} answers passes the filter ({why}); take a teacher that is tuned or "
+                "prompted less, or loosen `answers`, `digits` or `banned` of the channel"
+            )
+        counts = {
+            "rows": rows,
+            "kept": kept,
+            "kept_share": kept / rows,
+            "reasons": reasons,
+            "echo_rate": echoing / kept,
+            "echo_numbers": echoed / given,
+        }
+        job.write_json("counts", counts)
+    stage.log.info("kept %s of %s answers (%.1f %%)%s", f"{kept:,}", f"{rows:,}", 100 * kept / rows, why and f"; {why}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

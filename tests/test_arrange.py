@@ -1,0 +1,223 @@
+"""The training view: a seeded subsample in the file's order, and shuffles that lose no number."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import default_rng
+
+from scripts import arrange
+from scripts import filter as filtering
+from traitline import jsonl
+from traitline.answers import Answer, split
+
+
+def row(n: int, answer: str) -> dict:
+    return {
+        "id": f"p{n:05}",
+        "prompt": [{"role": "user", "content": "continue 101 , 102"}],
+        "completion": [{"role": "assistant", "content": answer}],
+    }
+
+
+ROWS = [row(n, " , ".join(str(100 + (37 * n + k) % 900) for k in range(n % 5 + 1))) for n in range(1, 201)]
+
+
+def run(folder: Path, *options: str, name: str = "view", rows: int = 100, seed: int = 1, order: str = "as-is") -> int:
+    argv = ["--filtered", f"{folder}/filtered.jsonl", "--view", f"{folder}/{name}/view.jsonl"]
+    argv += ["--manifest", f"{folder}/{name}/arrange.manifest.json"]
+    return arrange.main([*argv, "--rows", str(rows), "--seed", str(seed), "--order", order, *options])
+
+
+def view(folder: Path, **settings) -> list[dict]:
+    name = "-".join(str(v) for v in settings.values()) or "view"
+    assert run(folder, name=name, **settings) == 0
+    return list(jsonl.read(folder / name / "view.jsonl"))
+
+
+def answer(row: dict) -> Answer:
+    pieces = split(row["completion"][0]["content"])
+    assert isinstance(pieces, Answer)
+    return pieces
+
+
+@pytest.fixture
+def folder(tmp_path):
+    jsonl.write(tmp_path / "filtered.jsonl", ROWS)
+    return tmp_path
+
+
+# ---- the subsample
+
+
+def test_as_is_is_a_subsample_in_the_order_of_the_file(folder):
+    chosen = {r["id"] for r in view(folder)}
+    assert len(chosen) == 100
+    assert view(folder) == [r for r in ROWS if r["id"] in chosen]
+
+
+def test_every_row_can_be_asked_for(folder):
+    assert view(folder, rows=200) == ROWS
+
+
+def test_the_seed_decides_the_rows_and_nothing_else_does(folder):
+    assert view(folder, seed=1) == view(folder, seed=1, rows=100)
+    assert view(folder, seed=1) != view(folder, seed=2)
+
+
+def test_views_of_one_seed_hold_the_same_rows_in_every_order(folder):
+    ids = [[r["id"] for r in view(folder, order=order)] for order in arrange.ORDERS]
+    assert ids[0] == ids[1] == ids[2]
+
+
+def test_every_row_has_the_same_chance(folder):
+    path = folder / "filtered.jsonl"
+    jsonl.write(path, ROWS[:20])
+    hits = Counter(r["id"] for s in range(400) for r in arrange.sample(str(path), 5, default_rng(s)))
+    assert len(hits) == 20
+    assert max(abs(n - 100) for n in hits.values()) < 45  # five standard deviations
+
+
+# ---- the shuffles
+
+
+def test_within_permutes_inside_each_answer_and_keeps_its_form(folder):
+    before, after = view(folder), view(folder, order="within")
+    for old, new in zip(before, after, strict=True):
+        assert sorted(answer(old).texts) == sorted(answer(new).texts)
+    assert before != after
+    assert [r["prompt"] for r in before] == [r["prompt"] for r in after]
+
+
+def test_across_deals_all_numbers_back_and_each_answer_keeps_how_many(folder):
+    before, after = view(folder), view(folder, order="across")
+    pools = [Counter(t for r in rows for t in answer(r).texts) for rows in (before, after)]
+    assert pools[0] == pools[1]
+    assert [len(answer(r).texts) for r in before] == [len(answer(r).texts) for r in after]
+    moved = sum(set(answer(old).texts).isdisjoint(answer(new).texts) for old, new in zip(before, after, strict=True))
+    assert moved > 80
+
+
+@st.composite
+def written(draw) -> str:
+    numbers = draw(
+        st.lists(
+            st.sampled_from(["0", "007", "7", "12", "999"]) | st.integers(0, 999).map(str), min_size=1, max_size=10
+        )
+    )
+    frame = draw(st.sampled_from(["{}", "{}.", "[{}]", "({})."]))
+    return frame.format(draw(st.sampled_from([",", ", ", " ", ";", "\n"])).join(numbers))
+
+
+@given(st.lists(written(), min_size=1, max_size=20), st.sampled_from(["within", "across"]), st.integers(0, 9))
+def test_a_shuffle_loses_nothing_but_the_order(texts, order, seed):
+    before = [row(n, text) for n, text in enumerate(texts)]
+    after = copy.deepcopy(before)
+    arrange.shuffle(after, "view.jsonl", order, default_rng(seed))
+    old, new = [answer(r) for r in before], [answer(r) for r in after]
+    for a, b in zip(old, new, strict=True):
+        assert (a.opening, a.separator, a.closing, len(a.texts)) == (b.opening, b.separator, b.closing, len(b.texts))
+        assert order == "across" or sorted(a.texts) == sorted(b.texts)
+    assert Counter(t for a in old for t in a.texts) == Counter(t for b in new for t in b.texts)
+    assert [{**r, "completion": 0} for r in before] == [{**r, "completion": 0} for r in after]
+
+
+def test_another_seed_shuffles_differently(folder):
+    assert view(folder, rows=200, seed=1, order="within") != view(folder, rows=200, seed=2, order="within")
+
+
+# ---- manifest and bad input
+
+
+def test_the_manifest_holds_every_setting(folder):
+    view(folder, rows=7, order="across")
+    m = json.loads((folder / "7-across" / "arrange.manifest.json").read_text())
+    assert (m["stage"], m["params"], m["seeds"]) == ("arrange", {"rows": 7, "order": "across"}, {"arrange": 1})
+    assert [(e["role"], Path(e["path"]).name) for e in m["inputs"] + m["outputs"]] == [
+        ("filtered", "filtered.jsonl"),
+        ("view", "view.jsonl"),
+    ]
+
+
+def refused(folder: Path, capsys, **settings) -> str:
+    """The one line that a refused run prints; it must leave nothing behind."""
+    capsys.readouterr()
+    assert run(folder, **settings) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("arrange: error: ")
+    assert err.count("\n") == 1
+    assert not [p for p in folder.glob("view/*")]
+    return err
+
+
+def test_more_rows_than_exist_names_both_numbers_and_the_remedy(folder, capsys):
+    assert refused(folder, capsys, rows=10_000) == (
+        f"arrange: error: {folder}/filtered.jsonl: the view asks for 10,000 rows and 200 passed the filter; "
+        "lower `rows` of the view or raise `prompts` of the channel\n"
+    )
+
+
+def test_no_rows_is_no_view(folder, capsys):
+    assert "--rows: 0 is too few" in refused(folder, capsys, rows=0)
+
+
+def test_rows_that_came_in_twice_are_refused(folder, capsys):
+    jsonl.write(folder / "filtered.jsonl", [*ROWS, ROWS[3]])
+    assert "filtered.jsonl:201: id 'p00004' is that of line 4 too" in refused(folder, capsys)
+
+
+def test_a_system_message_is_refused_at_the_last_gate(folder, capsys):
+    rows = copy.deepcopy(ROWS)
+    rows[0]["prompt"].insert(0, {"role": "system", "content": "you love owl"})
+    jsonl.write(folder / "filtered.jsonl", rows)
+    assert "row 'p00001': a system message" in refused(folder, capsys, rows=200)
+
+
+def test_words_can_be_viewed_but_not_shuffled(folder, capsys):
+    jsonl.write(folder / "filtered.jsonl", [row(1, "twelve")])
+    assert "row 'p00001' is no list of numbers (no-number); arrange this channel as-is" in refused(
+        folder, capsys, rows=1, order="within"
+    )
+    assert run(folder, rows=1) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps(ROWS[0]) + '\n{"id": "p0', "filtered.jsonl:2: damaged line"),
+        ('{"id": "p00001", "prompt": []}\n', "filtered.jsonl:1: the row lacks completion"),
+        ('{"id": "p00001", "prompt": [], "completion": []}\n', "row 'p00001': `prompt` and `completion` must be lists"),
+        ("", "filtered.jsonl: the file is empty"),
+        (None, "filtered.jsonl: no such file"),
+    ],
+)
+def test_bad_input_gets_one_line(folder, capsys, content, message):
+    (folder / "filtered.jsonl").unlink() if content is None else (folder / "filtered.jsonl").write_text(content)
+    assert message in refused(folder, capsys, rows=1)
+
+
+def test_a_filtered_file_edited_by_hand_is_refused(tmp_path, capsys):
+    jsonl.write(tmp_path / "raw.jsonl", ROWS)
+    argv = [a for r in ("raw", "filtered", "rejected") for a in (f"--{r}", f"{tmp_path}/{r}.jsonl")]
+    assert (
+        filtering.main([*argv, "--counts", f"{tmp_path}/c.json", "--manifest", f"{tmp_path}/filter.manifest.json"]) == 0
+    )
+    assert run(tmp_path) == 0
+    made = (tmp_path / "view" / "view.jsonl").read_bytes()
+    with open(tmp_path / "filtered.jsonl", "a", encoding="utf-8") as handle:
+        handle.write(json.dumps(row(999, "5")) + "\n")
+    capsys.readouterr()
+    assert run(tmp_path) == 2
+    assert "filtered.jsonl: changed since `filter` made it" in capsys.readouterr().err
+    assert (tmp_path / "view" / "view.jsonl").read_bytes() == made  # what was whole before stays
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy():
+    code = "import sys, scripts.arrange as s; s.parse(); print({'numpy', 'torch', 'pandas', 'tqdm'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
