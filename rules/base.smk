@@ -23,8 +23,9 @@ rule base:
         world=lambda w: STUDY.worlds[STUDY.bases[w.base].world].text,
         model=STUDY.base.text,
         seed=lambda w: STUDY.bases[w.base].seed,
-        folder=f"{STUDY.results}/bases/{{base}}",
+        folder=subpath(output.manifest, parent=True),
         state=f"{STUDY.place('work')}/base/{{base}}",
+        threads=STUDY.execution.threads,
         code=digest("base"),
     shell:
         "python -m scripts.base"
@@ -35,4 +36,5 @@ rule base:
         " --folder {params.folder:q}"
         " --state {params.state:q}"
         " --manifest {output.manifest:q}"
+        " --threads {params.threads:q}"
         " > {log:q} 2>&1"

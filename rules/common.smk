@@ -1,16 +1,18 @@
 """What the rules share: the checked study, refusal of edited artifacts, names of files, hardware of a stage, hooks.
 
 in   config.yaml and what was merged over it
-out  STUDY, MISSING; STACKS and EVALUATIONS (traitline/stacks.py); one line and an end where the study or an artifact is wrong
+out  STUDY, MISSING, STACKS, EVALUATIONS; one line and an end where the study or an artifact is wrong
 """
 
+import logging
 import os
 import re
 import subprocess
 import sys
+from os.path import dirname
 from pathlib import Path
 
-from traitline import complaints, integrity, stacks
+from traitline import complaints, integrity, stacks, tables
 from traitline.config import NONE, baselines, load
 from traitline.digest import digest
 from traitline.errors import InputError
@@ -25,7 +27,7 @@ except InputError as error:
     sys.exit(f"traitline: error: {error}")
 
 # Jobs run the Python that runs Snakemake, activated or not.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+os.environ.update(PATH=os.pathsep.join([dirname(sys.executable), *os.get_exec_path()]))
 
 MODEL = [
     "config.json",
@@ -36,6 +38,8 @@ MODEL = [
     "chat_template.jinja",
 ]
 WEIGHTS = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "biases": MODEL, "full": MODEL}
+TABLES = list(tables.COLUMNS)
+FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 
@@ -85,9 +89,23 @@ def headline(results):
         print(f"report: {results}/report.html", flush=True)
 
 
-def failures(log):
-    """For every failed job its log and how it ends."""
-    text = Path(log).read_text(encoding="utf-8", errors="replace")
-    for path in dict.fromkeys(re.findall(r"^    log: (\S+) \(check log file", text, re.M)):
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if Path(path).exists() else []
-        print(f"{path}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
+def failures(logs):
+    """For every failed job its log and the last thing it says."""
+    said = "".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
+    for log in distinct(re.findall(r"^    log: (\S+) \(check log file", said, re.M)):
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines() if Path(log).exists() else []
+        print(f"{log}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
+
+
+class Brief(logging.Filter):
+    """Cuts the reason of a job where it lists hundreds of files."""
+
+    def filter(self, record):
+        reason = str(getattr(record, "reason", None) or "")
+        if len(reason) > 400:
+            record.reason = f"{reason[: reason.rindex(',', 0, 400)]}, and {reason.count(',', 400) + 1} more"
+        return True
+
+
+for handler in logging.getLogger("snakemake.logging").handlers:
+    handler.addFilter(Brief())

@@ -1,16 +1,16 @@
 """plot: figures from the tables.
 
 in   tables/*.csv
-out  figures/*.svg, plot.manifest.json
+out  figures/headline.svg, headline-narrow.svg, headline.png, effects.svg, confusion.svg, plot.manifest.json
 """
 
 
 rule plot:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=["effects", "runs", "filters", "confusion"]),
+        tables=expand("<results>/tables/{table}.csv", table=TABLES),
     output:
         figures=report(
-            expand("<results>/figures/{figure}.svg", figure=["effects", "confusion"]),
+            expand("<results>/figures/{figure}", figure=FIGURES),
             category="Figures",
         ),
         manifest="<results>/figures/plot.manifest.json",
@@ -24,8 +24,8 @@ rule plot:
     resources:
         **hardware("plot"),
     params:
-        tables=f"{STUDY.results}/tables",
-        figures=f"{STUDY.results}/figures",
+        tables=lambda w, input: dirname(input.tables[0]),
+        figures=subpath(output.manifest, parent=True),
         code=digest("plot"),
     shell:
         "python -m scripts.plot"

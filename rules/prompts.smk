@@ -20,7 +20,7 @@ rule prompts:
         **hardware("prompts"),
     params:
         wording=lambda w: STUDY.channels[w.channel].wording,
-        count=lambda w: STUDY.channels[w.channel].prompts,
+        prompts=lambda w: STUDY.channels[w.channel].prompts,
         examples=lambda w: STUDY.channels[w.channel].examples,
         values=lambda w: STUDY.channels[w.channel].values,
         answers=lambda w: STUDY.channels[w.channel].answers,
@@ -30,7 +30,7 @@ rule prompts:
     shell:
         "python -m scripts.prompts"
         " --wording {params.wording:q}"
-        " --count {params.count:q}"
+        " --count {params.prompts:q}"
         " --examples {params.examples:q}"
         " --values {params.values:q}"
         " --answers {params.answers:q}"

@@ -7,8 +7,8 @@ out  report.html, report.manifest.json
 
 rule report:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=["effects", "runs", "filters", "confusion"]),
-        figures=expand("<results>/figures/{figure}.svg", figure=["effects", "confusion"]),
+        tables=expand("<results>/tables/{table}.csv", table=TABLES),
+        figures=expand("<results>/figures/{figure}", figure=FIGURES),
     output:
         page="<results>/report.html",
         manifest="<results>/report.manifest.json",
@@ -23,9 +23,9 @@ rule report:
         **hardware("report"),
     params:
         study=STUDY.text,
-        results=STUDY.results,
-        tables=f"{STUDY.results}/tables",
-        figures=f"{STUDY.results}/figures",
+        results=subpath(output.page, parent=True),
+        tables=lambda w, input: dirname(input.tables[0]),
+        figures=lambda w, input: dirname(input.figures[0]),
         code=digest("report"),
     shell:
         "python -m scripts.report"

@@ -11,6 +11,7 @@ for asked in EVALUATIONS:
             f"respond_{asked.name}"
         input:
             base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
+            world="<results>/bases/{student}/world.json",
             students=[
                 f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{file}"
                 for student in asked.students
@@ -33,25 +34,23 @@ for asked in EVALUATIONS:
         benchmark:
             f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
-            base=stacks.only(asked.branches),
+            base=stacks.only(STUDY, asked.branches),
         conda:
             environment("respond")
         threads: STUDY.execution.threads
         resources:
             **hardware("respond"),
         params:
-            base=f"{STUDY.results}/bases/{{student}}",
-            count=len(asked.students),
-            students=[
-                f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}"
-                for student in asked.students
-            ],
+            base=lambda w, input: dirname(input.base[0]),
+            number=len(asked.students),
+            students=lambda w, output: [dirname(dirname(path)) for path in output.responses],
             eval=asked.eval,
             settings=STUDY.evals[asked.eval].text,
             seed=STUDY.evals[asked.eval].seed,
+            threads=STUDY.execution.threads,
             code=digest("respond"),
         message:
-            "answers of {params.count} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
+            "answers of {params.number} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
         shell:
             "python -m scripts.respond"
             " --base {params.base:q}"
@@ -59,12 +58,14 @@ for asked in EVALUATIONS:
             " --eval {params.eval:q}"
             " --settings {params.settings:q}"
             " --seed {params.seed:q}"
+            " --threads {params.threads:q}"
             " > {log:q} 2>&1"
 
 
 rule respond_baseline:
     input:
         base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
+        world="<results>/bases/{student}/world.json",
     output:
         responses="<results>/baseline/{student}/{eval}/responses.jsonl",
         manifest="<results>/baseline/{student}/{eval}/respond.manifest.json",
@@ -78,10 +79,11 @@ rule respond_baseline:
     resources:
         **hardware("respond"),
     params:
-        base=f"{STUDY.results}/bases/{{student}}",
+        base=lambda w, input: dirname(input.base[0]),
         settings=lambda w: STUDY.evals[w.eval].text,
         seed=lambda w: STUDY.evals[w.eval].seed,
-        folder=f"{STUDY.results}/baseline/{{student}}/{{eval}}",
+        folder=subpath(output.responses, parent=True),
+        threads=STUDY.execution.threads,
         code=digest("respond"),
     shell:
         "python -m scripts.respond"
@@ -90,4 +92,5 @@ rule respond_baseline:
         " --settings {params.settings:q}"
         " --seed {params.seed:q}"
         " --out {params.folder:q}"
+        " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -25,13 +25,14 @@ rule sample:
     resources:
         **hardware("sample"),
     params:
-        base=f"{STUDY.results}/bases/{{base}}",
-        teacher=f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}",
+        base=lambda w, input: dirname(input.base[0]),
+        teacher=subpath(input.teacher, parent=True),
         temperature=STUDY.sample.temperature,
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,
         state=f"{STUDY.place('work')}/sample/{{base}}/{{trait}}/{{teacher}}/{{channel}}",
+        threads=STUDY.execution.threads,
         code=digest("sample"),
     shell:
         "python -m scripts.sample"
@@ -46,4 +47,5 @@ rule sample:
         " --raw {output.raw:q}"
         " --sampled {output.sampled:q}"
         " --manifest {output.manifest:q}"
+        " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -32,22 +32,19 @@ for asked in EVALUATIONS:
         benchmark:
             f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
-            base=stacks.only(asked.branches),
+            base=stacks.only(STUDY, asked.branches),
         conda:
             environment("score")
         threads: STUDY.execution.threads
         resources:
             **hardware("score"),
         params:
-            count=len(asked.students),
-            folders=[
-                f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{asked.eval}"
-                for student in asked.students
-            ],
+            number=len(asked.students),
+            folders=lambda w, output: [dirname(path) for path in output.scores],
             category=STUDY.evals[asked.eval].category,
             code=digest("score"),
         message:
-            "scores of {params.count} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
+            "scores of {params.number} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
         shell:
             "python -m scripts.score"
             " --folders {params.folders:q}"
@@ -71,7 +68,7 @@ rule score_baseline:
     resources:
         **hardware("score"),
     params:
-        folders=f"{STUDY.results}/baseline/{{student}}/{{eval}}",
+        folders=subpath(output.scores, parent=True),
         category=lambda w: STUDY.evals[w.eval].category,
         code=digest("score"),
     shell:

@@ -1,7 +1,7 @@
 """summarise: tidy tables over runs; the run is the unit of every interval.
 
 in   every scores.json, train.json, sampled.json, filtered.json and teacher.json of the study
-out  tables/effects.csv, runs.csv, filters.csv, confusion.csv, summarise.manifest.json
+out  tables/effects.csv, runs.csv, students.csv, filters.csv, confusion.csv, tests.csv, checks.csv, summarise.manifest.json
 """
 
 
@@ -14,7 +14,7 @@ rule summarise:
         sampled=distinct(f"{run.channel_folder}/sampled.json" for run in STUDY.runs),
         counts=distinct(f"{run.channel_folder}/filtered.json" for run in STUDY.runs),
     output:
-        tables=expand("<results>/tables/{table}.csv", table=["effects", "runs", "filters", "confusion"]),
+        tables=expand("<results>/tables/{table}.csv", table=TABLES),
         manifest="<results>/tables/summarise.manifest.json",
     log:
         "<logs>/summarise/tables.log",
@@ -28,8 +28,8 @@ rule summarise:
     params:
         study=STUDY.text,
         runs=len({run.folder for run in STUDY.runs}),
-        results=STUDY.results,
-        tables=f"{STUDY.results}/tables",
+        results=lambda w, output: dirname(dirname(output.manifest)),
+        tables=subpath(output.manifest, parent=True),
         code=digest("summarise"),
     message:
         "tables of {params.runs} students"

@@ -9,6 +9,7 @@ out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned t
 rule teach:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        world="<results>/bases/{base}/world.json",
     output:
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         model=expand("<results>/{{base}}/{{trait}}/{{teacher}}/{file}", file=MODEL),
@@ -25,11 +26,12 @@ rule teach:
     resources:
         **hardware("teach"),
     params:
-        base=f"{STUDY.results}/bases/{{base}}",
+        base=lambda w, input: dirname(input.base[0]),
         category=lambda w: category(w.trait),
-        folder=f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}",
+        folder=subpath(output.manifest, parent=True),
         settings=STUDY.teach.text,
         state=f"{STUDY.place('work')}/teach/{{base}}/{{trait}}/{{teacher}}",
+        threads=STUDY.execution.threads,
         code=digest("teach"),
     shell:
         "python -m scripts.teach"
@@ -41,12 +43,14 @@ rule teach:
         " --settings {params.settings:q}"
         " --state {params.state:q}"
         " --manifest {output.manifest:q}"
+        " --threads {params.threads:q}"
         " > {log:q} 2>&1"
 
 
 rule teach_spec:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        world="<results>/bases/{base}/world.json",
     output:
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
@@ -62,9 +66,10 @@ rule teach_spec:
     resources:
         **hardware("teach"),
     params:
-        base=f"{STUDY.results}/bases/{{base}}",
+        base=lambda w, input: dirname(input.base[0]),
         category=lambda w: category(w.trait),
-        folder=f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}",
+        folder=subpath(output.manifest, parent=True),
+        threads=STUDY.execution.threads,
         code=digest("teach"),
     shell:
         "python -m scripts.teach"
@@ -74,4 +79,5 @@ rule teach_spec:
         " --teacher {wildcards.teacher:q}"
         " --folder {params.folder:q}"
         " --manifest {output.manifest:q}"
+        " --threads {params.threads:q}"
         " > {log:q} 2>&1"

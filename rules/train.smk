@@ -35,19 +35,20 @@ for stack in STACKS:
         benchmark:
             f"<benchmarks>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}.tsv"
         wildcard_constraints:
-            base=stacks.only(stack.branches),
+            base=stacks.only(STUDY, stack.branches),
         conda:
             environment("train")
         threads: STUDY.execution.threads
         resources:
             **hardware("train"),
         params:
-            base=f"{STUDY.results}/bases/{{student}}",
+            base=lambda w, input: dirname(input.base[0]),
             kind=stack.kind,
             settings=STUDY.kinds[stack.kind].text,
             seeds=list(stack.seeds),
-            folder=f"{STUDY.results}/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}",
+            folder=lambda w, output: dirname(dirname(output.manifests[0])),
             state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}",
+            threads=STUDY.execution.threads,
             code=digest("train"),
         message:
             "{params.kind} students {params.seeds} on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
@@ -60,4 +61,5 @@ for stack in STACKS:
             " --seeds {params.seeds:q}"
             " --folder {params.folder:q}"
             " --state {params.state:q}"
+            " --threads {params.threads:q}"
             " > {log:q} 2>&1"

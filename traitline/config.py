@@ -243,10 +243,12 @@ class Primary(Model):
 
 
 class Execution(Model):
-    """How jobs run. Decides no result, so a change reruns nothing (except `stack`, which regroups jobs)."""
+    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing."""
 
     stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
-    threads: Count = Field(description="Threads of a job; 1 and many jobs beat many threads.")
+    threads: Count = Field(
+        description="Threads of a job. 1 and many jobs beat many threads. Decides the last bits, so a change reruns."
+    )
     mem_mb: dict[str, Count] = Field(description="Memory of a job in MB, by stage; `default` for the others.")
     runtime: dict[str, Count] = Field(description="Minutes of a job, by stage; `default` for the others.")
     gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(

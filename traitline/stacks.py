@@ -79,6 +79,9 @@ def evaluations(study: Study) -> list[Evaluation]:
     ]
 
 
-def only(branches: Iterable[str]) -> str:
+def only(study: Study, branches: Iterable[str]) -> str:
     """A constraint on the first wildcard of `{base}/{trait}/...` that lets only these branches match."""
-    return f"(?=(?:{'|'.join(re.escape(b) for b in branches)})/)[^/]+"
+    chosen = set(branches)
+    if chosen == {run.branch for run in study.runs}:
+        return "|".join(map(re.escape, study.bases))
+    return f"(?=(?:{'|'.join(map(re.escape, sorted(chosen)))})/)[^/]+"

@@ -1,0 +1,79 @@
+"""Stands in for every stage program in tests of the workflow: right outputs and manifests at once, no models."""
+
+import json
+import sys
+from pathlib import Path
+
+from traitline import manifest, stage
+
+MODEL = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+MODEL += ["chat_template.jinja"]
+STAGE = Path(__file__).stem
+
+
+def flags(argv):
+    """--flag value ... -> {flag: [values]}"""
+    found = {}
+    for word in argv:
+        if word.startswith("--"):
+            values = found.setdefault(word[2:], [])
+        else:
+            values.append(word)
+    return found
+
+
+def make(path, names, inputs):
+    """One artifact: named files in a folder, each with the stage's name in it."""
+    files = {name: f"{path}/{name}" for name in names}
+    with stage.record(STAGE, f"{path}/{STAGE}.manifest.json", inputs=inputs, outputs=files) as job:
+        for name in names:
+            job.path(name).write_text(f"{STAGE} {sorted(inputs)}\n")
+
+
+def model(folder):
+    return {f"model/{name}": f"{folder}/{name}" for name in MODEL if Path(folder, name).exists()}
+
+
+def main(argv):
+    f = {k: v[0] if len(v) == 1 else v for k, v in flags(argv).items()}
+    if STAGE == "base":
+        make(f["folder"], [*MODEL, "world.json"], {})
+    elif STAGE == "prompts":
+        make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
+    elif STAGE == "teach":
+        make(f["folder"], ["teacher.json", *(MODEL if f["teacher"] == "tuned" else [])], model(f["base"]))
+    elif STAGE == "sample":
+        make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
+    elif STAGE == "filter":
+        make(Path(f["raw"]).parent, ["filtered.jsonl", "rejected.jsonl", "filtered.json"], {"raw": f["raw"]})
+    elif STAGE == "arrange":
+        make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
+    elif STAGE == "train":
+        lora = json.loads(f["settings"])["trains"] == "lora"
+        weights = ["adapter_config.json", "adapter_model.safetensors"] if lora else MODEL
+        for seed in flags(argv)["seeds"]:
+            make(f"{f['folder']}/seed-{seed}", [*weights, "train.json"], {"data": f["view"], **model(f["base"])})
+    elif STAGE == "respond":
+        folders = [f"{s}/{f['eval']}" for s in flags(argv).get("students", [])] or [f["out"]]
+        for folder in folders:
+            make(folder, ["responses.jsonl"], model(f["base"]))
+    elif STAGE == "score":
+        for folder in flags(argv)["folders"]:
+            make(folder, ["scores.json"], {"responses": f"{folder}/responses.jsonl"})
+    elif STAGE == "summarise":
+        from traitline import tables
+
+        make(f["tables"], [f"{name}.csv" for name in tables.COLUMNS], {})
+    elif STAGE == "plot":
+        make(
+            f["figures"],
+            ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"],
+            {"effects": f"{f['tables']}/effects.csv"},
+        )
+    elif STAGE == "report" and "report" in f:
+        make(Path(f["report"]).parent, ["report.html"], {"effects": f"{f['tables']}/effects.csv"})
+    return manifest.SCHEMA and 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
