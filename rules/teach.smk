@@ -47,37 +47,11 @@ rule teach:
         " > {log:q} 2>&1"
 
 
-rule teach_spec:
-    input:
-        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
-        world="<results>/bases/{base}/world.json",
+use rule teach as teach_spec with:
     output:
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
-    log:
-        "<logs>/teach/{base}/{trait}/{teacher}.log",
-    benchmark:
-        "<benchmarks>/teach/{base}/{trait}/{teacher}.tsv"
     wildcard_constraints:
         teacher="prompted|untrained",
-    conda:
-        environment("teach")
-    threads: STUDY.execution.threads
-    resources:
-        **hardware("teach"),
     params:
-        base=lambda w, input: dirname(input.base[0]),
-        category=lambda w: category(w.trait),
-        folder=subpath(output.manifest, parent=True),
-        threads=STUDY.execution.threads,
-        code=digest("teach"),
-    shell:
-        "python -m scripts.teach"
-        " --base {params.base:q}"
-        " --trait {wildcards.trait:q}"
-        " --category {params.category:q}"
-        " --teacher {wildcards.teacher:q}"
-        " --folder {params.folder:q}"
-        " --manifest {output.manifest:q}"
-        " --threads {params.threads:q}"
-        " > {log:q} 2>&1"
+        settings="{}",

@@ -1,0 +1,50 @@
+# `make run` makes the embedded study, `make test` checks everything. Both set up .venv/ first; `make help` lists the rest.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+# The environment is as good as its lock file: another lock, another stamp, another installation.
+STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1)
+# The first of these that is Python 3.11 or newer; or say it: make run PYTHON=/path/to/python3.12
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run robust test lint docs clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP)  ## make .venv/ with the exact versions of requirements.lock
+
+run: $(STAMP)  ## run the embedded study; ends with results/report.html
+	$(BIN)/snakemake --cores all
+
+robust: $(STAMP)  ## run the larger study behind docs/results.md (an hour or two); ends in studies/robust/
+	$(BIN)/snakemake --cores all --configfile configs/robust.yaml
+
+test: lint  ## lint, then run every test
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## write docs/reference/ anew from the code
+	$(BIN)/python -m traitline.reference docs/reference
+
+clean:  ## remove what runs of the embedded study made; .venv/ stays
+	rm -rf results logs benchmarks work .snakemake .traitline
+
+$(STAMP):
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is not Python 3.11 or newer" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "setting up .venv/ with $(PYTHON) (once, some minutes)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@rm -f .venv/installed-*
+	@touch $@
