@@ -1,0 +1,491 @@
+"""One self-contained page: the answer in plain words, figures, tables, an example, and where a student came from.
+
+in   tables/*.csv, figures/*.svg, template and style, answers of one teacher, every manifest below results/
+out  report.html    no scripts, nothing remote; light, dark, on a phone and in print
+
+The text follows the numbers, whichever way they went. Whatever a model said is escaped, cut to a bounded length, and
+its control characters are spelled out. Origins are found by joining sha256 values, never by reading paths.
+
+python -m scripts.report --study '{"study": ...}' --results results --tables results/tables --figures results/figures \\
+    --report results/report.html --manifest results/report.manifest.json
+python -m scripts.report --headline results
+"""
+
+import argparse
+import base64
+import dataclasses
+import datetime
+import json
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline import jsonl, manifest, stage, tables, verdict
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from traitline.config import Study
+    from traitline.runs import Run
+
+HERE = Path(__file__).resolve().parent.parent / "report"
+LONGEST = 320  # characters of a text from a model
+EXAMPLES = 4  # rejected answers that are shown
+FIGURES = ("headline", "headline-narrow", "effects")
+PRODUCTS = {
+    "base": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
+    "arrange": "training view", "train": "student",
+}  # fmt: skip
+CHECKS = {
+    "above-control": "Same base above control: the lower 95 % bound of the difference is above 0",
+    "p-holm": "Welch's p, corrected by Holm over all declared outcomes, is below 0.05",
+    "other-base": "Another base: the rise over control is at most a fifth of the same-base rise",
+}
+
+
+class Headline(argparse.Action):
+    """`--headline RESULTS` prints the table and ends, as `--version` does elsewhere."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _space: Any, values: Any, _option: Any = None) -> None:
+        """Print, or say in one line what is wrong."""
+        try:
+            print(verdict.headline(values))
+        except InputError as e:
+            parser.exit(2, f"report: error: {e}\n")
+        parser.exit()
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.report", __doc__)
+    p.add_argument("--headline", action=Headline, metavar="RESULTS", help="only print the main table, and end")
+    p.add_argument("--study", required=True, metavar="JSON", help="the study, as checked and compact JSON")
+    p.add_argument("--results", metavar="FOLDER", help="folder of the artifacts (default: that of the study)")
+    p.add_argument("--tables", required=True, metavar="FOLDER", help="where the tables are")
+    p.add_argument("--figures", required=True, metavar="FOLDER", help="where the figures are")
+    p.add_argument("--template", default=str(HERE / "report.html.jinja"), metavar="IN", help="of the page")
+    p.add_argument("--style", default=str(HERE / "report.css"), metavar="IN", help="style sheet, put into the page")
+    p.add_argument("--report", required=True, metavar="OUT", help="the page")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    return p
+
+
+# What models said
+
+
+def visible(text: str) -> str:
+    """Text that shows what is in it: bounded, with control, direction and other invisible characters spelled out.
+
+    >>> visible("a\\u202eb\\n")
+    'a\\\\u202eb\\\\n'
+    """
+    shown = "".join(
+        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+        for c in text[:LONGEST]
+    )
+    return shown + (f" … ({len(text):,} characters)" if len(text) > LONGEST else "")
+
+
+def messages(turns: Any) -> list[tuple[str, str]]:
+    """(who, text) of a list of messages."""
+    if not isinstance(turns, list) or not all(isinstance(t, dict) for t in turns):
+        raise InputError("an answer file holds a row without messages; delete the file to have it rebuilt")
+    return [(visible(str(t.get("role", "?"))), visible(str(t.get("content", "")))) for t in turns[:5]]
+
+
+def example(run: "Run") -> dict[str, Any]:
+    """The first answer of a teacher that passed the filter, and the first rejected one for each of a few reasons."""
+    kept = next(jsonl.read(f"{run.channel_folder}/filtered.jsonl", ("prompt", "completion")))
+    rejected, path = dict[str, Any](), Path(run.channel_folder, "rejected.jsonl")
+    if path.stat().st_size:
+        for row in jsonl.read(path, ("prompt", "completion", "reason")):
+            rejected.setdefault(str(row["reason"]), row)
+            if len(rejected) == EXAMPLES:
+                break
+    return {
+        "run": run,
+        "kept": {"prompt": messages(kept["prompt"]), "answer": messages(kept["completion"])},
+        "rejected": [
+            {"reason": visible(reason), "prompt": messages(row["prompt"]), "answer": messages(row["completion"])}
+            for reason, row in rejected.items()
+        ],
+    }
+
+
+# Where things came from
+
+
+@dataclasses.dataclass
+class Node:
+    """One job in the picture of origins."""
+
+    title: str
+    stage: str
+    path: str
+    sha256: str
+    row: int = 0
+    column: int = 0
+    parents: "list[Node]" = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+
+class Origins:
+    """Manifests joined by content."""
+
+    def __init__(self, found: Iterable[dict[str, Any]]) -> None:
+        self.jobs = list(found)
+        self.makers: dict[str, list[int]] = defaultdict(list)
+        for i, job in enumerate(self.jobs):
+            for entry in job["outputs"]:
+                if entry["bytes"]:  # all empty files are alike, and nothing passes through them
+                    self.makers[entry["sha256"]].append(i)
+
+    def parents(self, i: int) -> dict[int, str]:
+        """job -> sha256 of what it handed to job `i`.
+
+        Files that several jobs made alike (a vocabulary, say) point to one of them only if something else does; where
+        nothing else does, all of them stay, since any may be the origin.
+        """
+        handed = [e for e in self.jobs[i]["inputs"] if e["role"] != "support"]
+        handed.sort(key=lambda e: not e["path"].endswith((".safetensors", ".jsonl")))  # a job's main product first
+        found: dict[int, str] = {}
+        several = []
+        for e in handed:
+            makers = [j for j in self.makers[e["sha256"]] if j != i]
+            if len(makers) == 1:
+                found.setdefault(makers[0], e["sha256"])
+            else:
+                several.append((e["sha256"], makers))
+        for sha, makers in several:
+            if not any(j in found for j in makers):
+                found |= dict.fromkeys(makers, sha)
+        return found
+
+    def picture(self, start: int, sha: str) -> list[Node]:
+        """Everything that went into a file, oldest row first; each job stands as late as its products allow."""
+        nodes: dict[int, Node] = {}
+
+        def visit(i: int, sha: str, row: int, path: tuple[int, ...]) -> Node:
+            entry = next(e for e in self.jobs[i]["outputs"] if e["sha256"] == sha)
+            name = self.jobs[i]["stage"]
+            node = nodes.setdefault(i, Node(PRODUCTS.get(name, name), name, entry["path"], sha))
+            node.row = max(node.row, row)
+            above = [(j, s) for j, s in self.parents(i).items() if j not in (*path, i)]
+            node.parents = [visit(j, s, row + 1, (*path, i)) for j, s in above]
+            return node
+
+        visit(start, sha, 0, ())
+        last = max(n.row for n in nodes.values())
+        places: dict[int, int] = defaultdict(int)
+        for node in sorted(nodes.values(), key=lambda n: (len(n.parents) == 0, n.title)):
+            node.row = last - node.row
+            node.column = places[node.row]
+            places[node.row] += 1
+        return sorted(nodes.values(), key=lambda n: (n.row, n.column))
+
+
+WIDE, HIGH, ACROSS, DOWN, MARGIN = 206, 62, 22, 34, 34  # of the boxes of the picture and the space between them
+
+
+def drawing(nodes: Sequence[Node]) -> dict[str, Any]:
+    """Places of boxes and arrows for the template. An arrow past other boxes has a lane of its own on the left."""
+    boxes, arrows, lane = [], [], 0
+    x = {id(n): MARGIN + n.column * (WIDE + ACROSS) for n in nodes}
+    y = {id(n): 2 + n.row * (HIGH + DOWN) for n in nodes}
+    for n in nodes:
+        boxes.append({"node": n, "x": x[id(n)], "y": y[id(n)]})
+        for p in n.parents:
+            if n.row - p.row > 1 and p.column == 0:
+                lane += 1
+                left, top, end = x[id(p)], y[id(p)] + HIGH / 2 + 6, y[id(n)] + HIGH / 2 - 5 * lane + 5
+                out = left - 8 - 9 * lane
+                bend = out + 6
+                arrows.append(
+                    f"M{left},{top} H{bend} Q{out},{top} {out},{top + 6} "
+                    f"V{end - 6} Q{out},{end} {bend},{end} H{left - 2}"
+                )
+            else:
+                start, end = x[id(p)] + WIDE / 2, x[id(n)] + WIDE / 2 + (24 if p.column else 0)
+                top, bottom = y[id(p)] + HIGH, y[id(n)] - 2
+                arrows.append(f"M{start},{top} C{start},{top + DOWN * 0.6} {end},{bottom - DOWN * 0.6} {end},{bottom}")
+    width = MARGIN + (max(n.column for n in nodes) + 1) * (WIDE + ACROSS)
+    return {
+        "boxes": boxes,
+        "box": WIDE,
+        "arrows": arrows,
+        "width": width,
+        "height": (nodes[-1].row + 1) * (HIGH + DOWN) - DOWN + 4,
+    }
+
+
+def lineage(run: "Run", origins: Origins) -> list[Node]:
+    """The origins of one student's weights.
+
+    Raises:
+        InputError: the student is unknown to every manifest.
+    """
+    for name in ("adapter_model.safetensors", "model.safetensors"):
+        path = Path(run.folder, name)
+        if path.exists():
+            sha = manifest.sha256(path)
+            makers = origins.makers.get(sha)
+            if makers:
+                return origins.picture(makers[0], sha)
+    raise InputError(f"{run.folder}: no manifest below results/ knows this student; run its training again")
+
+
+# How it was made
+
+
+def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
+    """The manifests of the jobs of this study, without those of other studies or of earlier settings."""
+    from traitline.config import baselines
+
+    paths = [
+        f"{results}/bases/{b}/base.manifest.json" for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
+    ]
+    paths += [f"{results}/prompts/{c}/prompts.manifest.json" for c in dict.fromkeys(r.channel for r in runs)]
+    for r in runs:
+        evaluated = r.scores.rsplit("/", 1)[0]
+        paths += [
+            f"{r.teacher_folder}/teach.manifest.json",
+            f"{r.channel_folder}/sample.manifest.json",
+            f"{r.channel_folder}/filter.manifest.json",
+            f"{r.view_folder}/arrange.manifest.json",
+            f"{r.folder}/train.manifest.json",
+            f"{evaluated}/respond.manifest.json",
+            f"{evaluated}/score.manifest.json",
+        ]
+    for path in baselines(study).values():
+        folder = results + path[len(study.results) :].rsplit("/", 1)[0]
+        paths += [f"{folder}/respond.manifest.json", f"{folder}/score.manifest.json"]
+    paths += [f"{results}/tables/summarise.manifest.json", f"{results}/figures/plot.manifest.json"]
+    return list(dict.fromkeys(paths))
+
+
+def busy(jobs: Iterable[dict[str, Any]]) -> float:
+    """Seconds in which at least one of these jobs ran; jobs side by side, or stacked in one process, count once."""
+    spans = sorted(
+        (datetime.datetime.fromisoformat(j["started"]), datetime.datetime.fromisoformat(j["ended"])) for j in jobs
+    )
+    total, until = 0.0, None
+    for start, end in spans:
+        start = max(start, until) if until else start
+        if end > start:
+            total += (end - start).total_seconds()
+            until = end
+    return total
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{whole // 3600} h {whole // 60 % 60:02} min"
+
+
+def making(jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Run time by stage, versions, commits."""
+    stages: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    versions: dict[str, set[str]] = defaultdict(set)
+    for job in jobs:
+        stages[job["stage"]].append(job)
+        versions["python"].add(job["env"]["python"])
+        versions["platform"].add(job["env"].get("platform", "unknown"))
+        versions["device"].add(", ".join(job["env"].get("gpus") or []) or job["env"].get("device", "unknown"))
+        for name, version in job["env"]["packages"].items():
+            versions[name].add(version)
+    commits = {job["code"]["git_commit"] or "no commit" for job in jobs}
+    return {
+        "stages": [
+            {
+                "name": name,
+                "artifacts": len(mine),
+                "busy": duration(busy(mine)),
+                "share": busy(mine) / (busy(jobs) or 1),
+                "code": sorted({j["code"]["digest"] for j in mine}),
+            }
+            for name, mine in stages.items()
+        ],
+        "total": duration(busy(jobs)),
+        "versions": {name: " / ".join(sorted(found)) for name, found in versions.items()},
+        "commits": sorted(commits),
+        "dirty": sum(bool(job["code"]["git_dirty"]) for job in jobs),
+        "jobs": len(jobs),
+    }
+
+
+# The page
+
+
+def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, Any]]:
+    """Trait taught x trait measured, for each kind of student and for same and other bases; means over bases."""
+    rows = [r for r in crossed if r["experiment"] == experiment]
+    taught = list(dict.fromkeys(r["taught"] for r in rows))
+    measured = [t for t in taught if t != "none"]
+    cells: dict[tuple[str, bool, str, str], list[tables.Row]] = defaultdict(list)
+    for r in rows:
+        cells[r["kind"], r["base"] == r["student"], r["taught"], r["measured"]].append(r)
+    return [
+        {
+            "kind": kind,
+            "same": same,
+            "measured": measured,
+            "runs": sum(r["runs"] for r in cells[kind, same, taught[0], measured[0]]),
+            "rows": [(t, [(m, verdict.average(cells[kind, same, t, m])) for m in measured]) for t in taught],
+        }
+        for kind in dict.fromkeys(r["kind"] for r in rows)
+        for same in (True, False)
+        if (kind, same, taught[0], measured[0]) in cells
+    ]
+
+
+def grouped(items: Iterable[Any], path: str) -> list[list[Any]]:
+    """Items that share a value, in order of appearance (Jinja's own filter would sort them)."""
+    found: dict[Any, list[Any]] = defaultdict(list)
+    for item in items:
+        value = item
+        for step in path.split("."):
+            value = value[step] if isinstance(value, dict) else getattr(value, step)
+        found[value].append(item)
+    return list(found.values())
+
+
+def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown: "Run") -> dict[str, Any]:
+    """Everything that the template shows."""
+    import yaml
+
+    from traitline.answers import REASONS
+
+    results = args.results or study.results
+    read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks")}
+    found = [manifest.load(p) for p in expected(study, runs, results) if Path(p).exists()]
+    nodes = lineage(shown, Origins(manifest.load(p) for p in sorted(Path(results).glob("**/*.manifest.json"))))
+    cells = verdict.comparisons(read["effects"])
+    experiments = sorted(study.experiments, key=lambda row: row.name not in study.primary.experiments)
+    reasons = [c for c in (read["filters"] or [{}])[0] if c.startswith("reject_")]
+    return {
+        "study": study,
+        "answer": verdict.answer(read["effects"], read["checks"]),
+        "experiments": [
+            {
+                "row": row,
+                "primary": row.name in study.primary.experiments,
+                "cells": sorted(
+                    (c for c in cells if c.same["experiment"] == row.name),
+                    key=lambda c, row=row: (row.traits.index(c.same["trait"]), row.bases.index(c.same["base"])),
+                ),
+                "matrices": matrices(read["confusion"], row.name),
+            }
+            for row in experiments
+        ],
+        "checks": {
+            name: [c for c in read["checks"] if c["check"] == name]
+            for name in CHECKS
+            if any(c["check"] == name for c in read["checks"])
+        },
+        "meaning": CHECKS,
+        "filters": read["filters"],
+        "reasons": {
+            c: REASONS.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
+        },
+        "example": example(shown),
+        "nodes": nodes,
+        "drawing": drawing(nodes),
+        "making": making(found),
+        "students": len({r.folder for r in runs}),
+        "config": yaml.safe_dump(json.loads(args.study), sort_keys=False, allow_unicode=True, width=100),
+        "made": max((job["ended"][:16].replace("T", " ") for job in found), default=""),
+        "downloads": {
+            f"{name}.csv": base64.b64encode(Path(args.tables, f"{name}.csv").read_bytes()).decode()
+            for name in ("effects", "tests", "checks", "confusion", "filters")
+        },
+        "average": verdict.average,
+    }
+
+
+def figure(path: str) -> str:
+    """An SVG of `plot`, fit to stand in the page.
+
+    Raises:
+        InputError: it holds something that a drawing does not need.
+    """
+    svg = Path(path).read_text(encoding="utf-8")
+    if not svg.startswith("<svg") or re.search(r"<script|<foreignObject|\son\w+\s*=|(?:href|src)=\"(?!#)", svg, re.I):
+        raise InputError(f"{path}: more than a drawing; delete the file to have it rebuilt")
+    return svg
+
+
+def render(template: str, style: str, figures: dict[str, str], content: dict[str, Any]) -> str:
+    """The page as text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    env = Environment(
+        loader=FileSystemLoader(Path(template).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    narrow, dash = "\N{NARROW NO-BREAK SPACE}", "\N{EM DASH}"
+    env.filters |= {
+        "tight": lambda text: text.replace(" %", narrow + "%"),
+        "percent": lambda v: dash if v is None else verdict.percent(v).replace(" ", narrow),
+        "points": lambda v: dash if v is None else verdict.points(v).replace(" ", narrow),
+        "share": lambda r: verdict.between(r["low"], r["high"]),
+        "gap": lambda r: verdict.between(r["diff_low"], r["diff_high"], share=False),
+        "grouped": grouped,
+        "p": lambda v: dash if v is None else verdict.pvalue(v),
+        "thousands": lambda n: f"{n:,}".replace(",", narrow),
+    }
+    drawn = {name.replace("-", "_"): Markup(svg) for name, svg in figures.items()}
+    sheet = Markup(Path(style).read_text(encoding="utf-8"))
+    return env.get_template(Path(template).name).render(**content, style=sheet, figures=drawn)
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    from traitline import config
+
+    study = config.parse(args.study)
+    runs = [dataclasses.replace(r, results=args.results or study.results) for r in config.runs(study)]
+    declared = study.primary.experiments
+    shown = next((r for r in runs if r.experiment in declared and r.arm == "same-base"), runs[0])
+    figures = {name: f"{args.figures}/{name}.svg" for name in FIGURES}
+    with stage.record(
+        "report",
+        args.manifest,
+        inputs={
+            **{name: f"{args.tables}/{name}.csv" for name in tables.COLUMNS},
+            "figures": list(figures.values()),
+            "filtered": f"{shown.channel_folder}/filtered.jsonl",
+            "rejected": f"{shown.channel_folder}/rejected.jsonl",
+            "template": args.template,
+            "style": args.style,
+        },
+        outputs={"report": args.report},
+        params={"study": json.loads(args.study)},
+    ) as job:
+        content = page(args, study, runs, shown)
+        text = render(args.template, args.style, {name: figure(path) for name, path in figures.items()}, content)
+        job.path("report").write_text(text, encoding="utf-8")
+    stage.log.info("%s", args.report)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
