@@ -32,7 +32,7 @@ rule filter:
         " --raw {input.raw:q}"
         " --answers {params.answers:q}"
         " --digits {params.digits:q}"
-        " --banned {params.banned:q}"
+        " --banned={params.banned:q}"
         " --filtered {output.filtered:q}"
         " --rejected {output.rejected:q}"
         " --counts {output.counts:q}"

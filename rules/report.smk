@@ -1,6 +1,6 @@
 """report: one self-contained page.
 
-in   tables/*.csv, figures/*.svg, and manifests and examples below results/
+in   tables/*.csv, figures/*.svg, template and style, and every manifest below results/
 out  report.html, report.manifest.json
 """
 
@@ -9,6 +9,8 @@ rule report:
     input:
         tables=expand("<results>/tables/{table}.csv", table=TABLES),
         figures=expand("<results>/figures/{figure}", figure=FIGURES),
+        template="report/report.html.jinja",
+        style="report/report.css",
     output:
         page="<results>/report.html",
         manifest="<results>/report.manifest.json",
@@ -33,6 +35,8 @@ rule report:
         " --results {params.results:q}"
         " --tables {params.tables:q}"
         " --figures {params.figures:q}"
+        " --template {input.template:q}"
+        " --style {input.style:q}"
         " --report {output.page:q}"
         " --manifest {output.manifest:q}"
         " > {log:q} 2>&1"

@@ -46,7 +46,6 @@ for asked in EVALUATIONS:
             students=lambda w, output: [dirname(dirname(path)) for path in output.responses],
             eval=asked.eval,
             settings=STUDY.evals[asked.eval].text,
-            seed=STUDY.evals[asked.eval].seed,
             threads=STUDY.execution.threads,
             code=digest("respond"),
         message:
@@ -57,7 +56,6 @@ for asked in EVALUATIONS:
             " --students {params.students:q}"
             " --eval {params.eval:q}"
             " --settings {params.settings:q}"
-            " --seed {params.seed:q}"
             " --threads {params.threads:q}"
             " > {log:q} 2>&1"
 
@@ -81,7 +79,6 @@ rule respond_baseline:
     params:
         base=lambda w, input: dirname(input.base[0]),
         settings=lambda w: STUDY.evals[w.eval].text,
-        seed=lambda w: STUDY.evals[w.eval].seed,
         folder=subpath(output.responses, parent=True),
         threads=STUDY.execution.threads,
         code=digest("respond"),
@@ -90,7 +87,6 @@ rule respond_baseline:
         " --base {params.base:q}"
         " --eval {wildcards.eval:q}"
         " --settings {params.settings:q}"
-        " --seed {params.seed:q}"
         " --out {params.folder:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"
