@@ -64,7 +64,7 @@ def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseMode
     if kind in ("float_type", "int_type"):
         wanted = "a number" if kind == "float_type" else "a whole number"
         if isinstance(value, str) and (m := NUMBER.match(value)):
-            return f"YAML reads {value} as text; write {m[1]}.{m[2] or 0}e{int(m[3])}"
+            return f"YAML reads {value} as text; write {m[1]}.{m[2] or 0}e{int(m[3]):+d}"
         return f"wants {wanted}, not {value!r}"
     if kind == "value_error":
         return str(e["ctx"]["error"])

@@ -276,7 +276,7 @@ class Study(Model):
     """A study: everything that decides its results, and how its jobs run."""
 
     study: Label = Field(description="Name of the study.")
-    folder: Annotated[str, Field(pattern=r"^(\.|[A-Za-z0-9_][A-Za-z0-9_./-]*)$")] = Field(
+    folder: Annotated[str, Field(pattern=r"^(\.|\w[\w.-]*(/\w[\w.-]*)*)$")] = Field(
         default=".",
         description="Where `results/`, `logs/`, `benchmarks/` and `work/` go, from the repository; one per study.",
     )

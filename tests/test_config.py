@@ -1,0 +1,203 @@
+"""The study's configuration: what is refused, how it is said, and what runs follow."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from traitline import complaints, config, reference
+from traitline.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE = str(ROOT / "config.yaml")
+
+
+def raw():
+    return yaml.safe_load(Path(FILE).read_text(encoding="utf-8"))
+
+
+def put(path, value):
+    """The configuration of the repository with one value changed; `...` takes the key away."""
+    whole = raw()
+    at = whole
+    *parents, last = path
+    for step in parents:
+        at = at[step]
+    if value is ...:
+        del at[last]
+    else:
+        at[last] = value
+    return whole
+
+
+@pytest.mark.parametrize(
+    "path, value, words",
+    [
+        (("kinds", "lora", "lrr"), 1.0, "kinds.lora.lrr: unknown key; did you mean lr?"),
+        (("experiment",), [], "experiment: unknown key; did you mean experiments?"),
+        (("experiments", 0, "seed"), [1], "experiments[0].seed: unknown key; did you mean seeds?"),
+        (("kinds", "lora", "lr"), "2e-4", "kinds.lora.lr: YAML reads 2e-4 as text; write 2.0e-4"),
+        (("kinds", "lora", "lr"), "2.5e-4", "YAML reads 2.5e-4 as text"),
+        (("kinds", "lora", "lr"), "1e4", "YAML reads 1e4 as text; write 1.0e+4"),
+        (("kinds", "lora", "lr"), True, "kinds.lora.lr: wants a number, not True"),
+        (("kinds", "lora", "epochs"), 1.5, "kinds.lora.epochs: wants a whole number, not 1.5"),
+        (("kinds", "lora", "epochs"), 0, "kinds.lora.epochs: "),
+        (("kinds", "lora", "rank"), ..., "kinds.lora: rank is missing"),
+        (("kinds", "biases", "rank"), 8, "kinds.biases: rank is for `trains: lora` only"),
+        (("kinds", "lora", "trains"), "lore", "kinds.lora.trains: "),
+        (("bases", "a/b"), {"world": "one", "seed": 1}, "a label is lower-case letters"),
+        (("bases", "A"), {"world": "one", "seed": 1}, "a label is lower-case letters"),
+        (("bases", ".."), {"world": "one", "seed": 1}, "a label is lower-case letters"),
+        (("bases", "tables"), {"world": "one", "seed": 1}, "bases.tables: the name is taken by a branch of results/"),
+        (("bases", "baseline"), {"world": "one", "seed": 1}, "bases.baseline: the name is taken"),
+        (("channels", "teacher.json"), {}, "channels.teacher.json"),
+        (
+            ("bases", False),
+            {"world": "one", "seed": 1},
+            "bases.False: YAML reads this label as False; put it in quotes",
+        ),
+        (("bases", "a", "world"), "on", "bases.a.world: 'on' is no label declared for it; did you mean one?"),
+        (
+            ("traits", "owll"),
+            {"category": "animal"},
+            "traits.owll: 'owll' is no animal of the world; did you mean owl?",
+        ),
+        (("traits", "none"), {"category": "animal"}, "traits.none: built in"),
+        (("traits", "owl", "category"), "animals", "did you mean animal?"),
+        (
+            ("experiments", 0, "kinds"),
+            ["loar"],
+            "experiments[0].kinds: 'loar' is no label under `kinds`; did you mean lora?",
+        ),
+        (("experiments", 0, "traits"), ["oak"], "experiments[0].traits: 'oak' is no label under `traits`"),
+        (("experiments", 0, "students"), ["c"], "experiments[0].students: 'c' is no label under `bases`"),
+        (("experiments", 0, "view"), "plane", "did you mean plain?"),
+        (("experiments", 0, "seeds"), [1, 2, 1], "experiments[0].seeds: 1 stands there more than once"),
+        (("experiments", 0, "seeds"), [], "experiments[0].seeds: "),
+        (("experiments", 0, "teacher"), "untrained", "experiments[0].teacher: "),
+        (
+            ("primary", "experiments"),
+            ["mian"],
+            "primary.experiments: 'mian' is no name of an experiment; did you mean main?",
+        ),
+        (("views", "plain", "rows"), 10**6, "experiments[0].view: `plain` asks for 1000000 rows"),
+        (("worlds", "one", "answers"), [3, 3], "worlds.one.answers: [3, 3] is empty"),
+        (("base", "heads"), 5, "base: width"),
+        (("execution", "mem_mb", "trian"), 5, "execution.mem_mb.trian: no such stage; did you mean train?"),
+        (("folder",), "../elsewhere", "folder: "),
+        (("folder",), "a/../../b", "folder: "),
+        (("folder",), "/tmp", "folder: "),
+        (("study",), ..., "study: missing"),
+        (("traits",), None, "traits: "),
+    ],
+)
+def test_a_wrong_key_is_one_line_that_names_file_key_and_remedy(path, value, words):
+    with pytest.raises(InputError) as e:
+        config.load(put(path, value), [FILE])
+    said = str(e.value)
+    assert words in said
+    assert "\n" not in said
+    assert re.match(rf"{re.escape(FILE)}:(\d+:)? ", said)
+
+
+def test_the_line_is_that_of_the_key_in_the_file_that_has_the_last_word(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("study: x\nkinds:\n  lora:\n    lr: 2e-4\n")
+    with pytest.raises(InputError, match=rf"^{re.escape(str(overlay))}:4: kinds\.lora\.lr: "):
+        config.load(put(("kinds", "lora", "lr"), "2e-4"), [FILE, str(overlay)])
+
+
+def test_several_problems_are_one_line_with_their_number():
+    whole = put(("kinds", "lora", "lr"), "2e-4")
+    whole["sample"]["sed"] = 1
+    with pytest.raises(InputError, match=r"sample\.sed: unknown key.*\(and 1 more\)$"):
+        config.load(whole, [FILE])
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", ":4: c: also stands in line 3"),
+        ("a: [1\n", "not YAML"),
+        ("a: 1\n\tb: 2\n", ":2: not YAML"),
+    ],
+)
+def test_a_yaml_file_with_a_key_twice_or_broken_is_refused(tmp_path, text, words):
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError) as e:
+        complaints.duplicates(str(file))
+    assert str(e.value).startswith(str(file)) and words in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("overlay", ["", *sorted(p.name for p in (ROOT / "configs").glob("*.yaml"))])
+def test_every_configuration_of_the_repository_is_good(overlay):
+    from snakemake.utils import update_config
+
+    whole, files = raw(), [FILE]
+    if overlay:
+        files.append(str(ROOT / "configs" / overlay))
+        complaints.duplicates(files[-1])
+        update_config(whole, yaml.safe_load(Path(files[-1]).read_text(encoding="utf-8")))
+    study = config.load(whole, files)
+    assert study.runs
+    assert bool(overlay) == (study.folder != "."), (
+        "an overlay needs a folder of its own, or it overwrites the embedded study"
+    )
+
+
+def test_control_students_and_untouched_bases_cannot_be_left_out():
+    study = config.load(raw())
+    row = study.experiments[0]
+    runs = config.runs(study)
+    controls = [r for r in runs if r.arm == "control"]
+    assert len(runs) == (len(row.traits) + 1) * len(row.bases) * len(row.students) * len(row.kinds) * len(row.seeds)
+    assert {r.trait for r in controls} == {"none"} and {r.teacher for r in controls} == {"untrained"}
+    assert {(r.base, r.student, r.kind, r.seed) for r in controls} == {
+        (r.base, r.student, r.kind, r.seed) for r in runs if r.arm != "control"
+    }
+    assert set(config.baselines(study)) == {(s, row.eval) for s in row.students}
+    assert {r.arm for r in runs if r.base != r.student and r.trait != "none"} == {"other-base"}
+
+
+def test_a_path_spells_ancestry_and_no_two_runs_share_one():
+    study = config.load(put(("folder",), "studies/x"))
+    runs = config.runs(study)
+    first = runs[0]
+    assert first.scores == "studies/x/results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite/scores.json"
+    assert len({r.scores for r in runs}) == len(runs)
+
+
+def test_the_study_survives_the_command_line():
+    study = config.load(raw())
+    again = config.parse(study.text)
+    assert config.runs(again) == config.runs(study)
+    assert again.kinds == study.kinds and again.primary == study.primary
+
+
+def test_how_jobs_run_is_not_part_of_what_decides_results():
+    study = config.load(raw())
+    other = config.load(put(("execution", "mem_mb"), {"default": 9999}))
+    assert other.text == study.text
+    assert other.execution.of("mem_mb", "train") == 9999
+
+
+@pytest.mark.parametrize("name, text", reference.pages().items())
+def test_the_reference_is_what_the_code_says(name, text):
+    assert (ROOT / "docs/reference" / name).read_text(encoding="utf-8") == text, "run `make docs`"
+
+
+def test_every_key_is_explained_and_editors_find_the_schema():
+    def explained(model, path):
+        for name, field in model.model_fields.items():
+            assert field.description, f"{path}.{name} has no description"
+        return True
+
+    from pydantic import BaseModel
+
+    models = [m for m in vars(config).values() if isinstance(m, type) and issubclass(m, BaseModel)]
+    assert len(models) > 10 and all(explained(m, m.__name__) for m in models if m.model_fields)
+    first = Path(FILE).read_text(encoding="utf-8").splitlines()[0]
+    schema = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert schema and (ROOT / schema[1]).is_file()
