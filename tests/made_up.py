@@ -1,7 +1,7 @@
 """A made-up study: every file that the last three stages read, with invented numbers and no model behind any of them.
 
-Two bases, two traits, three kinds, three seeds. Rates are drawn around what `Rates` says. Manifests are real ones: their
-hashes are those of the files, so that the picture of origins has something to follow.
+Two bases, two traits, three kinds, three seeds. Rates are drawn around what `Rates` says. Manifests are real ones:
+their hashes are those of the files, so that the picture of origins has something to follow.
 """
 
 import json

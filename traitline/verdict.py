@@ -139,15 +139,9 @@ def answer(effects: Sequence[Row], checks: Sequence[Row]) -> Answer:
         sentences.append(f"{unknown} could not be tested: too few runs, or runs that do not differ.")
     sentences.append(sizes(declared))
     sentences.append(others(declared, checks))
-    names = {c.same["experiment"] for c in declared}
-    rest = [c for c in cells if c not in declared and c.same["experiment"] in names]
+    rest = [c for c in cells if c not in declared]
     if rest:
-        kinds = ", ".join(
-            f"{kind} {percent(average(c.same for c in rest if c.same['kind'] == kind))} (control "
-            f"{percent(average(c.control for c in rest if c.same['kind'] == kind))})"
-            for kind in dict.fromkeys(c.same["kind"] for c in rest)
-        )
-        sentences.append(f"Not among the declared outcomes: {kinds}.")
+        sentences.append(f"Not among the declared outcomes: {beside(rest, declared)}.")
     return Answer(word, sentences)
 
 
@@ -177,6 +171,18 @@ def sizes(cells: Sequence[Comparison]) -> str:
         f"On average over traits and bases ({runs(cells)}), they name it in {listing(said, 9)} of all answers; control "
         f"students, whose numbers come from a teacher without a trait, in {control}, untouched bases in {untouched}."
     )
+
+
+def beside(cells: Sequence[Comparison], declared: Sequence[Comparison]) -> str:
+    """Rates of what was not declared, by experiment and kind."""
+    known = {c.same["experiment"] for c in declared}
+    parts = []
+    for experiment, kind in dict.fromkeys((c.same["experiment"], c.same["kind"]) for c in cells):
+        mine = [c for c in cells if (c.same["experiment"], c.same["kind"]) == (experiment, kind)]
+        where = "" if known == {experiment} else f", {experiment}"
+        rate, control = percent(average(c.same for c in mine)), percent(average(c.control for c in mine))
+        parts.append(f"{rate} ({kind}{where}; control {control})")
+    return listing(parts, 12)
 
 
 def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:

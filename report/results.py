@@ -1,0 +1,260 @@
+"""A study as a page of Markdown, written from its tables.
+
+in   tables/*.csv and tables/summarise.manifest.json of a finished study
+out  Markdown on standard output; equal tables give equal bytes
+
+python -m report.results studies/robust/results > docs/results.md
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from traitline import manifest, tables, verdict
+from traitline.errors import InputError
+from traitline.tables import Row
+from traitline.verdict import Comparison, between, percent, points, pvalue
+
+MEANING = {
+    "above-control": "same base above control: lower 95 % bound of the difference above 0",
+    "p-holm": "Welch's p, corrected by Holm over all declared outcomes, below 0.05",
+    "other-base": "another base: rise over control at most a fifth of the same-base rise",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], text: int = 1) -> list[str]:
+    """A Markdown table; the first `text` columns are left-aligned, the others right-aligned."""
+    rule = ["---" if i < text else "--:" for i in range(len(head))]
+    return [f"| {' | '.join(map(str, line))} |" for line in [head, rule, *rows]] + [""]
+
+
+def spread(rows: Sequence[Row], column: str = "rate", show: Callable[[float | None], str] = percent) -> str:
+    """The mean over bases, and between what values the bases lie."""
+    values = [r[column] for r in rows if r[column] is not None]
+    if not values:
+        return "-"
+    mean = show(sum(values) / len(values))
+    return (
+        mean if len(values) == 1 else f"{mean} ({show(min(values))[:-2].strip()} to {show(max(values))[:-2].strip()})"
+    )
+
+
+def summary(cells: Sequence[Comparison]) -> list[str]:
+    """A row per kind and trait, over bases."""
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for c in cells:
+        groups.setdefault((c.same["kind"], c.same["trait"]), []).append(c)
+    rows = []
+    for (kind, trait), mine in groups.items():
+        ps = [c.same["p_holm"] for c in mine]
+        rows.append(
+            (
+                kind,
+                trait,
+                f"{len(mine)} x {mine[0].same['runs']}",
+                spread([c.same for c in mine]),
+                spread([r for c in mine for r in c.others]),
+                spread([c.control for c in mine]),
+                spread([c.untouched for c in mine]),
+                "-" if None in ps else pvalue(max(ps)),
+            )
+        )
+    head = (
+        "students",
+        "trait",
+        "bases x runs",
+        "same base",
+        "another base",
+        "control",
+        "untouched",
+        "largest p (Holm)",
+    )
+    return table(head, rows, 2)
+
+
+def every(cells: Sequence[Comparison], tests: dict[tuple[str, ...], Row]) -> list[str]:
+    """A row per comparison, with intervals."""
+
+    def rate(row: Row) -> str:
+        return percent(row["rate"]) + (f" ({between(row['low'], row['high'])})" if row["low"] is not None else "")
+
+    rows = []
+    for c in cells:
+        test = tests.get(tuple(c.same[k] for k in (*tables.CELL, "trait")), {})
+        gap = f" ({between(c.same['diff_low'], c.same['diff_high'], share=False)})"
+        rows.append(
+            (
+                c.same["kind"],
+                c.same["trait"],
+                c.same["base"],
+                c.same["runs"],
+                rate(c.same),
+                rate(c.control),
+                points(c.same["diff"]) + (gap if c.same["diff_low"] is not None else ""),
+                "; ".join(f"{r['student']} {rate(r)}" for r in c.others) or "-",
+                pvalue(test.get("p")),
+                pvalue(c.same["p_holm"]),
+            )
+        )
+    head = ("students", "trait", "base", "runs", "same base", "control", "difference", "another base", "p", "p (Holm)")
+    return table(head, rows, 3)
+
+
+def confusion(crossed: Sequence[Row], kind: str) -> list[str]:
+    """Trait taught x trait measured, teacher and student on one base."""
+    rows = [r for r in crossed if r["kind"] == kind and r["base"] == r["student"]]
+    taught = list(dict.fromkeys(r["taught"] for r in rows))
+    measured = [t for t in taught if t != "none"]
+    lines = []
+    for t in taught:
+        found = [spread([r for r in rows if (r["taught"], r["measured"]) == (t, m)]) for m in measured]
+        lines.append((t, *(f"**{v}**" if t == m else v for v, m in zip(found, measured, strict=True))))
+    return table((f"{kind}: taught", *measured), lines)
+
+
+def bases(effects: Sequence[Row], kind: str) -> list[str]:
+    """Teacher's base x student's base: rate of the taught trait, mean over traits."""
+    rows = [r for r in effects if r["kind"] == kind and r["arm"] in ("same-base", "other-base")]
+    names = list(dict.fromkeys(r["base"] for r in rows))
+    students = list(dict.fromkeys(r["student"] for r in rows))
+    lines = []
+    for b in names:
+        found = [spread([r for r in rows if (r["base"], r["student"]) == (b, s)]) for s in students]
+        lines.append((f"teacher {b}", *(f"**{v}**" if b == s else v for v, s in zip(found, students, strict=True))))
+    return table((f"{kind}", *(f"student {s}" for s in students)), lines)
+
+
+def sent(filters: Sequence[Row]) -> list[str]:
+    """What the teachers said, and what passed."""
+    reasons = [c for c in (filters or [{}])[0] if c.startswith("reject_") and any(r[c] for r in filters)]
+    rows = [
+        (
+            f["channel"],
+            f["teacher"],
+            f["trait"],
+            f["base"],
+            percent(f["teacher_rate"]),
+            "-" if f["teacher_steps"] is None else f["teacher_steps"],
+            f["rows"],
+            percent(f["kept_share"]),
+            *(f[r] for r in reasons),
+            percent(f["echo_rate"]),
+            "-" if f["kl_nats_per_token"] is None else f"{f['kl_nats_per_token']:.4f}",
+        )
+        for f in filters
+    ]
+    head = ("channel", "teacher", "trait", "base", "names it", "steps", "asked", "kept")
+    return table((*head, *(r.removeprefix("reject_") for r in reasons), "echo", "KL, nats/token"), rows, 4)
+
+
+def failures(checks: Sequence[Row]) -> list[str]:
+    """Every declared check that did not hold."""
+    failed = [c for c in checks if c["holds"] != "yes"]
+    if not failed:
+        return ["Every declared check held.", ""]
+    return table(
+        ("check", "experiment", "students", "trait", "teacher's base", "student's base", "value", "bound"),
+        [
+            (
+                c["check"],
+                c["experiment"],
+                c["kind"],
+                c["trait"],
+                c["base"],
+                c["student"],
+                "not testable" if c["value"] is None else f"{c['value']:.3g}",
+                f"{c['relation']} {c['bound']:.3g}",
+            )
+            for c in failed
+        ],
+        6,
+    )
+
+
+def document(results: str) -> str:
+    """The page."""
+    folder = Path(results, "tables")
+    made = manifest.load(folder / "summarise.manifest.json")
+    for name in tables.COLUMNS:
+        manifest.check(folder / f"{name}.csv")
+    study = made["params"]["study"]
+    read = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "checks", "tests")}
+    cells = verdict.comparisons(read["effects"])
+    tests = {tuple(r[k] for k in (*tables.CELL, "trait")): r for r in read["tests"]}
+    answer = verdict.answer(read["effects"], read["checks"])
+    commit = (made["code"]["git_commit"] or "no commit")[:10] + (", dirty" if made["code"]["git_dirty"] else "")
+    lines = [
+        f"# Results of the study `{study['study']}`",
+        "",
+        f"Written by `python -m report.results {results}` from the tables of a finished run ({made['ended'][:10]}, "
+        f"commit {commit}); do not edit. {made['facts'].get('students', '?')} students were trained.",
+        "",
+        f"**{answer.word}.** {' '.join(answer.sentences)}",
+        "",
+        "A rate is the exact probability of the trait's word as the answer, mean over the questions, then over runs. "
+        "The run (one trained student) is the unit: Student-t intervals (95 %) over runs, differences to the control "
+        "by Welch, p corrected by Holm over all declared outcomes. Control students learn from numbers of the same "
+        "base without any trait. In brackets behind a mean over bases (or traits): from which to which they range.",
+        "",
+        "## Declared checks",
+        "",
+        *table(
+            ("check", "held", "of"),
+            [
+                (MEANING[name], sum(c["holds"] == "yes" for c in mine), len(mine))
+                for name in MEANING
+                if (mine := [c for c in read["checks"] if c["check"] == name])
+            ],
+        ),
+        "### What did not hold",
+        "",
+        *failures(read["checks"]),
+    ]
+    for row in study["experiments"]:
+        name = row["name"]
+        mine = [c for c in cells if c.same["experiment"] == name]
+        mine.sort(key=lambda c, row=row: (row["kinds"].index(c.same["kind"]), row["traits"].index(c.same["trait"])))
+        effects = [r for r in read["effects"] if r["experiment"] == name]
+        crossed = [r for r in read["confusion"] if r["experiment"] == name]
+        declared = "declared" if name in study["primary"]["experiments"] else "not declared"
+        lines += [
+            f"## Experiment `{name}`",
+            "",
+            f"{row['question']} Teachers {row['teacher']}, channel `{row['channel']}`, view `{row['view']}`, "
+            f"{len(row['seeds'])} runs each; {declared} as a primary outcome"
+            + (f" for {', '.join(study['primary']['kinds'])}." if declared == "declared" else "."),
+            "",
+            *summary(mine),
+            "### Trait taught (rows) and trait measured (columns), same base",
+            "",
+            *(line for kind in row["kinds"] for line in confusion(crossed, kind)),
+            "### Teacher's base and student's base: rate of the taught trait, over traits",
+            "",
+            *(line for kind in row["kinds"] for line in bases(effects, kind)),
+            "<details><summary>Every comparison with its intervals</summary>",
+            "",
+            *every(mine, tests),
+            "</details>",
+            "",
+        ]
+    lines += ["## What the teachers sent", "", *sent(read["filters"])]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the page."""
+    p = argparse.ArgumentParser(
+        prog="report.results", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    p.add_argument("results", help="folder of the study's artifacts")
+    try:
+        print(document(p.parse_args(argv).results), end="")
+    except (InputError, FileNotFoundError) as e:
+        print(f"results: error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

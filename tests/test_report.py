@@ -1,0 +1,267 @@
+"""The page of a made-up study: self-contained, escaped, and honest about what came out."""
+
+import html
+import itertools
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from report import results as results_page
+from scripts import plot, report, summarise
+from tests import made_up
+from traitline import tables, verdict
+
+PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
+FLAGS = [*PLACES, "--report", "results/report.html", "--manifest", "results/report.manifest.json"]
+
+
+def build(study, rates=None, *, nasty=False, draw=False):
+    """The page; its figures are stand-ins unless `draw`."""
+    made_up.make(study, rates, nasty=nasty)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    if draw:
+        assert plot.main([*PLACES, "--manifest", "results/figures/plot.manifest.json"]) == 0
+    else:
+        Path("results/figures").mkdir()
+        for name in report.FIGURES:
+            Path(f"results/figures/{name}.svg").write_text(f"<svg><title>{name}</title></svg>")
+    assert report.main(["--study", study.text, *FLAGS]) == 0
+    return Path("results/report.html").read_text(encoding="utf-8")
+
+
+def words(page):
+    """What a reader reads."""
+    body = re.sub(r"<(style|svg)\b.*?</\1>", " ", page[page.index("<body") :], flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).replace("\u202f", " ").split())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The page of the usual made-up study, with answers that try to break out of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("study"))
+        yield build(made_up.study(), nasty=True, draw=True)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+class Tags(HTMLParser):
+    """Tags with attributes, and whether all are closed."""
+
+    VOID = ("meta", "br", "link", "img")
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.open = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+
+def test_the_page_is_complete_and_runs_nothing(whole):
+    parsed = Tags(whole)
+    assert parsed.open == []
+    assert not {t for t, _ in parsed.tags} & {"script", "img", "iframe", "object", "link", "form"}
+    for tag, attributes in parsed.tags:
+        assert not any(name.startswith("on") for name in attributes), tag
+        for name in ("href", "src", "xlink:href"):
+            assert re.match(r"#|data:text/csv;base64,", attributes.get(name) or "#")
+    ids = [a["id"] for _, a in parsed.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert "default-src 'none'" in whole and "url(http" not in whole and "@import" not in whole
+
+
+def test_what_models_say_is_escaped_bounded_and_visible(whole):
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x" in whole
+    assert "\u202e" not in whole and r"\u202egnirts \x07 owl &amp; &#39;cat&#39; &#34;wolf&#34;" in whole
+    assert f"({len(made_up.EVIL):,} characters)" in whole and "long " * 60 not in whole
+
+
+def test_accessible_basics(whole):
+    parsed = Tags(whole)
+    headings = [int(t[1]) for t, _ in parsed.tags if re.fullmatch(r"h\d", t)]
+    assert headings[0] == 1 and headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(headings))
+    for tag, attributes in parsed.tags:
+        if tag == "svg":
+            assert attributes["role"] == "img" and attributes["aria-labelledby"] in whole
+        if tag == "th":
+            assert attributes["scope"]
+    assert dict(parsed.tags)["html"] == {"lang": "en"} and 'name="viewport"' in whole
+
+
+def test_the_answer_and_every_part_are_there(whole):
+    text = words(whole)
+    assert "Yes. Students that saw nothing but filtered numbers took on the favourite" in text
+    assert "in all 8 declared comparisons" in text and "(3 runs each)" in text
+    for part in ("8 of 8", "no-number", "21 %", "0.043", "refused: empty", "python", "3.11.9", "seeds:"):
+        assert part in text, part
+    assert "355 of the 357 jobs behind this page ran with uncommitted changes" in text
+
+
+def test_a_clean_tree_has_no_notice(monkeypatch):
+    monkeypatch.setattr(made_up.manifest, "code", lambda d: {"digest": d, "git_commit": "5f" * 20, "git_dirty": False})
+    put = made_up.Tree.put
+
+    def clean(self, stage, folder, files, inputs):
+        put(self, stage, folder, files, inputs)
+        path = Path(folder, f"{stage}.manifest.json")
+        path.write_text(path.read_text().replace('"git_dirty": true', '"git_dirty": false'))
+
+    monkeypatch.setattr(made_up.Tree, "put", clean)
+    page = build(made_up.study())
+    assert "uncommitted" not in page and "(clean)" in page and "More than one commit" not in page
+
+
+def test_a_null_result_says_no():
+    same = {"lora": 0.06, "biases": 0.06, "full": 0.06}
+    text = words(build(made_up.study(), made_up.Rates(same, other=0.06, rest=0.06)))
+    assert "No. In none of the 8 declared comparisons do students name their teacher's favourite more often" in text
+    assert "0 of 8" in text and "Not held: owl (lora, base a)" in text
+
+
+def test_half_a_result_says_in_part_and_names_the_rest():
+    study = made_up.study()
+    text = words(build(study, made_up.Rates({"lora": 0.06, "biases": 0.7, "full": 0.06}, spread=0.03)))
+    assert "In part. In 4 of 8 declared comparisons" in text and "not shown: owl (lora, base a), " in text
+
+
+def test_one_run_claims_nothing():
+    row = made_up.study().experiments[0].model_dump() | {"seeds": [1]}
+    text = words(build(made_up.study(experiments=[row])))
+    assert "Open. With 1 run each there is no interval and no test, so nothing is claimed" in text
+
+
+def test_no_other_base_and_nothing_refused():
+    row = made_up.study().experiments[0].model_dump() | {"bases": ["a"], "students": ["a"]}
+    study = made_up.study(experiments=[row])
+    build(study)
+    folder = Path("results/a/owl/tuned/numbers")
+    Path(folder, "rejected.jsonl").write_text("")
+    Path(folder, "filter.manifest.json").unlink()
+    assert report.main(["--study", study.text, *FLAGS]) == 0
+    text = words(Path("results/report.html").read_text())
+    assert "The study has no students on another base" in text and "Nothing this teacher said was refused" in text
+
+
+def test_origins_are_joined_by_content(whole):
+    """The tokenizer is the same file in every folder and the other base's too, and leads nowhere wrong."""
+    titles = re.search(r'id="origins-title">(.*?)</title>', whole)[1]
+    said = re.sub(r" [0-9a-f]{8}", "", titles)
+    assert said == (
+        "Origins of a student: student from base and training view; training view from filtered answers; "
+        "filtered answers from raw answers; raw answers from prompts and teacher; prompts; teacher from base; base."
+    )
+
+
+def test_origins_follow_a_moved_file():
+    """Paths in manifests are not looked at: after a rename of the folder the picture is the same."""
+    study = made_up.study()
+    build(study)
+    jobs = [report.manifest.load(p) for p in Path("results").glob("**/*.manifest.json")]
+    run = next(r for r in study.runs if r.arm == "same-base")
+    for job in jobs:
+        for entry in (*job["inputs"], *job["outputs"]):
+            entry["path"] = f"elsewhere/{entry['sha256']}{Path(entry['path']).suffix}"
+    nodes = report.lineage(run, report.Origins(jobs))
+    assert [n.stage for n in nodes] == ["base", "teach", "prompts", "sample", "filter", "arrange", "train"]
+
+
+def test_two_possible_makers_are_both_kept():
+    entry = {"role": "data", "path": "x.jsonl", "sha256": "aa", "bytes": 3}
+    made = {"inputs": [], "outputs": [entry], "stage": "filter"}
+    origins = report.Origins([made, dict(made), {"inputs": [entry], "outputs": [], "stage": "train"}])
+    assert set(origins.parents(2)) == {0, 1}
+    empty = {**entry, "bytes": 0}
+    assert not report.Origins([{**made, "outputs": [empty]}, {"inputs": [empty], "outputs": []}]).parents(1)
+
+
+def test_an_edited_table_is_refused(capsys):
+    study = made_up.study()
+    build(study)
+    path = Path("results/tables/effects.csv")
+    path.write_text(path.read_text().replace("same-base", "control"))
+    assert report.main(["--study", study.text, *FLAGS]) == 2
+    assert "results/tables/effects.csv: changed since `summarise` made it" in capsys.readouterr().err
+
+
+def test_a_figure_with_more_than_a_drawing_is_refused():
+    for bad in ("<script>1</script>", '<a href="http://x"/>', "<path onload='x'/>", "<foreignObject/>"):
+        Path("x.svg").write_text(f"<svg>{bad}</svg>")
+        with pytest.raises(report.InputError, match="more than a drawing"):
+            report.figure("x.svg")
+
+
+def test_time_that_jobs_share_counts_once():
+    jobs = [{"started": made_up.stamp(a), "ended": made_up.stamp(b)} for a, b in ((0, 10), (2, 5), (8, 12), (20, 21))]
+    assert report.busy(jobs) == 13
+
+
+def test_the_headline_is_a_table_on_the_terminal(capsys):
+    study = made_up.study()
+    build(study)
+    with pytest.raises(SystemExit) as ended:
+        report.main(["--headline", "results"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and max(map(len, lines)) <= 110
+    assert re.match(r"lora +owl +2 x 3 +\d+ % +6\.\d % +6\.\d % +\d\.\d % +\+\d+ pp +0\.\d+", lines[2])
+    with pytest.raises(SystemExit) as ended:
+        report.main(["--headline", "nowhere"])
+    assert ended.value.code == 2 and "nowhere/tables/effects.csv: no such file" in capsys.readouterr().err
+
+
+def test_the_headline_loads_nothing_heavy():
+    code = (
+        "import sys; from scripts import report; heavy = 'pandas numpy scipy matplotlib torch pydantic jinja2'; "
+        "print([m for m in heavy.split() if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=made_up.ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_results_as_markdown(capsys):
+    row = made_up.study().experiments[0].model_dump()
+    study = made_up.study(experiments=[row, row | {"name": "second", "seeds": [1]}])
+    build(study, made_up.Rates(other=0.2))
+    assert results_page.main(["results"]) == 0
+    text = capsys.readouterr().out
+    assert "| other-base | main | lora | owl | a | b |" in text and "## Experiment `second`" in text
+    assert re.search(r"\| owl \| \*\*\d\d % \(\d\d to \d\d\)\*\* \| \d\.\d % \(", text)
+    heads = [line for line in text.splitlines() if re.fullmatch(r"\|( -+:? \|)+", line)]
+    assert len(heads) > 10 and "**Yes.**" in text and "Students on another base" in text
+    assert results_page.main(["nowhere"]) == 2
+
+
+def test_a_report_needs_no_network_nor_model(whole):
+    assert json.dumps("torch") not in whole and len(whole) < 1_000_000
+
+
+def test_words_for_numbers():
+    assert [verdict.percent(v) for v in (0.004, 0.0674, 0.0996, 0.914, None)] == ["0.4 %", "6.7 %", "10 %", "91 %", "-"]
+    assert verdict.between(-0.1, 1.2) == "0.0 to 100" and verdict.between(-0.1, 0.2, share=False) == "\u221210 to 20"
+    assert [verdict.pvalue(p) for p in (1e-9, 0.01234, 0.5, None)] == ["< 0.001", "0.012", "0.50", "-"]
+    assert verdict.listing(["a"]) == "a" and verdict.listing(list("abcd"), 2) == "a, b and 2 more"
+
+
+def test_a_table_without_its_columns_is_named(tmp_path):
+    Path("effects.csv").write_text("experiment,rate\nmain,0.5\n")
+    with pytest.raises(tables.InputError, match="lacks arm, base"):
+        tables.read(".", "effects")

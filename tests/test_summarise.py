@@ -1,0 +1,204 @@
+"""Tables of a made-up study: right numbers against ones worked out here, and honest gaps."""
+
+import csv
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from scripts import summarise
+from tests import made_up
+from traitline import manifest, tables
+
+EFFECTS = (
+    "experiment,channel,base,student,kind,trait,arm,runs,rate,low,high,control_rate,diff,diff_low,diff_high,p_holm"
+)
+
+
+def run(study, *flags):
+    return summarise.main(
+        ["--study", study.text, "--tables", "results/tables", "--manifest", "results/tables/m.manifest.json", *flags]
+    )
+
+
+def made(study, rates=None):
+    made_up.make(study, rates)
+    assert run(study) == 0
+    return {name: tables.read("results/tables", name) for name in tables.COLUMNS}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Tables of the usual made-up study."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("study"))
+        yield made(made_up.study())
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def one(rows, **wanted):
+    found = [r for r in rows if all(r[k] == v for k, v in wanted.items())]
+    assert len(found) == 1, wanted
+    return found[0]
+
+
+def test_effects_have_exactly_the_promised_columns_and_rows(tmp_path):
+    study = made_up.study()
+    made_up.make(study)
+    run(study)
+    lines = Path("results/tables/effects.csv").read_text().splitlines()
+    assert lines[0] == EFFECTS
+    keys = [tuple(r[:7]) for r in csv.reader(lines[1:])]
+    assert len(keys) == len(set(keys)) == 2 * 2 * 3 * 2 * 3  # base, student, kind, trait; taught + control + baseline
+
+
+def test_a_rate_is_the_mean_over_runs_and_the_control_has_the_same_base_and_kind(whole):
+    where = {"base": "b", "student": "a", "kind": "lora"}
+    row = one(whole["effects"], **where, trait="owl", arm="other-base")
+    runs = [r["rate"] for r in whole["runs"] if r["trait"] == r["measured"] == "owl" and where.items() <= r.items()]
+    control = [
+        r["rate"]
+        for r in whole["runs"]
+        if (r["trait"], r["measured"]) == ("none", "owl") and where.items() <= r.items()
+    ]
+    assert row["runs"] == len(runs) == len(control) == 3
+    assert row["rate"] == pytest.approx(statistics.mean(runs), rel=1e-5)
+    assert row["control_rate"] == pytest.approx(statistics.mean(control), rel=1e-5)
+    assert row["diff"] == pytest.approx(row["rate"] - row["control_rate"], rel=1e-4)
+    half = 4.303 * statistics.stdev(runs) / 3**0.5  # t quantile of 2 degrees of freedom, from a printed table
+    assert row["high"] - row["rate"] == pytest.approx(half, rel=1e-3)
+    assert row["diff_low"] < row["diff"] < row["diff_high"]
+
+
+def test_controls_and_baselines_stand_beside_every_trait(whole):
+    control = one(whole["effects"], base="a", student="a", kind="full", trait="cat", arm="control")
+    assert control["rate"] == control["control_rate"] and control["diff"] is None and control["low"] is not None
+    baseline = one(whole["effects"], base="a", student="b", kind="full", trait="cat", arm="baseline")
+    path = Path("results/baseline/b/favourite/scores.json")
+    assert not path.exists()  # other folder: the table alone has to say it
+    assert baseline["runs"] == 1 and baseline["low"] is None and baseline["diff_low"] is None
+
+
+def test_holm_covers_the_declared_outcomes_and_nothing_else(whole):
+    corrected = [r for r in whole["effects"] if r["p_holm"] is not None]
+    assert {(r["kind"], r["arm"]) for r in corrected} == {("lora", "same-base"), ("biases", "same-base")}
+    assert len(corrected) == len(whole["tests"]) == 8
+    smallest = min(whole["tests"], key=lambda r: r["p"])
+    assert smallest["p_holm"] == pytest.approx(8 * smallest["p"], rel=1e-4)
+
+
+def test_an_effect_passes_every_check(whole):
+    assert {(r["check"], r["holds"]) for r in whole["checks"]} == {
+        ("above-control", "yes"),
+        ("p-holm", "yes"),
+        ("other-base", "yes"),
+    }
+
+
+def test_no_effect_fails_the_checks_and_is_printed():
+    """A null result has as many rows as a find."""
+    same = {"lora": 0.06, "biases": 0.06, "full": 0.06}
+    checks = made(made_up.study(), made_up.Rates(same, other=0.06, rest=0.06))["checks"]
+    assert len(checks) == 24
+    assert {r["holds"] for r in checks if r["check"] == "p-holm"} == {"no"}
+
+
+def test_transfer_to_another_base_fails_its_check():
+    same = {"lora": 0.5, "biases": 0.5, "full": 0.5}
+    checks = made(made_up.study(), made_up.Rates(same, other=0.3))["checks"]
+    assert {r["holds"] for r in checks if r["check"] == "other-base"} == {"no"}
+    row = next(r for r in checks if r["check"] == "other-base")
+    assert row["bound"] == pytest.approx((0.5 - 0.06) / 5, abs=0.03) and row["base"] != row["student"]
+
+
+def test_one_run_has_neither_interval_nor_test():
+    study = made_up.study()
+    study = made_up.study(experiments=[study.experiments[0].model_dump() | {"seeds": [4]}])
+    found = made(study)
+    assert all(r["low"] is r["diff_low"] is r["p_holm"] is None and r["rate"] is not None for r in found["effects"])
+    assert {r["holds"] for r in found["checks"] if r["check"] != "other-base"} == {"unknown"}
+
+
+def test_runs_that_do_not_differ_have_no_interval():
+    found = made(made_up.study(), made_up.Rates(spread=0.0))
+    assert all(r["low"] is r["p_holm"] is None for r in found["effects"])
+
+
+def test_filters_keep_reasons_apart(whole):
+    row = one(whole["filters"], base="a", trait="owl")
+    assert (row["rows"], row["kept"], row["reject_no-number"], row["reject_empty"]) == (20, 17, 2, 1)
+    assert (row["teacher_rate"], row["teacher_steps"], row["kl_nats_per_token"]) == (0.91, 80, 0.043)
+    control = one(whole["filters"], base="a", trait="none")
+    assert control["teacher"] == "untrained" and control["teacher_rate"] is None
+
+
+def test_confusion_has_every_candidate(whole):
+    rows = [r for r in whole["confusion"] if (r["base"], r["student"], r["kind"]) == ("a", "a", "biases")]
+    assert {(r["taught"], r["measured"]) for r in rows} == {
+        (t, m) for t in ("owl", "cat", "none") for m in made_up.ANIMALS
+    }
+    assert one(rows, taught="owl", measured="owl")["rate"] > 0.5 > one(rows, taught="owl", measured="cat")["rate"]
+
+
+def test_the_manifest_names_every_file_and_the_tables_are_the_same_twice():
+    study = made_up.study()
+    made_up.make(study)
+    run(study)
+    m = manifest.load("results/tables/m.manifest.json")
+    roles = {role: sum(e["role"] == role for e in m["inputs"]) for role in {e["role"] for e in m["inputs"]}}
+    assert roles == {"scores": 108, "training": 108, "baseline": 2, "teacher": 6, "sampled": 6, "filtered": 6}
+    before = [e["sha256"] for e in m["outputs"]]
+    run(study)
+    assert [e["sha256"] for e in manifest.load("results/tables/m.manifest.json")["outputs"]] == before
+
+
+def test_results_may_lie_elsewhere():
+    study = made_up.study()
+    made_up.make(study)
+    Path("results").rename("moved")
+    assert run(study, "--results", "moved") == 0
+
+
+SCORES = "results/a/owl/tuned/numbers/plain/b/lora/seed-2/favourite/scores.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s["exact"]["overall"].update(owl=1.5), "exact.overall.owl is no probability: 1.5"),
+        (lambda s: s["exact"]["overall"].update(owl=float("nan")), "exact.overall.owl is no probability: nan"),
+        (lambda s: s["exact"]["overall"].update(owl="0.5"), "exact.overall.owl is no probability: '0.5'"),
+        (lambda s: s["candidates"].remove("owl"), "owl is not among the candidates"),
+        (lambda s: s.pop("sampled"), "lacks sampled.overall.owl"),
+    ],
+)
+def test_wrong_scores_are_named(capsys, change, words):
+    study = made_up.study()
+    made_up.make(study)
+    scores = json.loads(Path(SCORES).read_text())
+    change(scores)
+    Path(SCORES).write_text(json.dumps(scores))
+    Path(SCORES).with_name("score.manifest.json").unlink()  # with it the edit itself is refused
+    assert run(study) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"summarise: error: {SCORES}: {words}") and said.count("\n") == 1
+    assert not Path("results/tables/effects.csv").exists()
+
+
+def test_missing_damaged_and_edited_scores_are_named(capsys):
+    study = made_up.study()
+    made_up.make(study)
+    for spoil, words in (
+        (lambda p: p.write_text(p.read_text() + " "), "changed since `score` made it"),
+        (lambda p: (p.with_name("score.manifest.json").unlink(), p.write_text("{")), "damaged JSON"),
+        (lambda p: p.unlink(), "no such file"),
+    ):
+        spoil(Path(SCORES))
+        assert run(study) == 2
+        said = capsys.readouterr().err
+        assert SCORES in said and words in said and said.count("\n") == 1
