@@ -1,0 +1,237 @@
+"""The workflow as its users meet it: which change reruns what, counted in `snakemake -n`, and what is said at a stop.
+
+Stage programs are replaced by `tests/stub.py`, so a whole study takes seconds; the rules, the digest, the configuration
+and the manifests are the real ones.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from traitline.config import STAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+RAW = "results/a/owl/tuned/numbers/raw.jsonl"
+FILTERED = "results/a/owl/tuned/numbers/filtered.jsonl"
+END = {"summarise": 1, "plot": 1, "report": 1, "all": 1}
+
+
+class Clone:
+    """A copy of the repository with stub programs and a small study: bases a and b, trait owl, two kinds, two seeds."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def path(self, name):
+        return self.root / name
+
+    def edit(self, change):
+        """Change the configuration."""
+        file = self.path("config.yaml")
+        study = yaml.safe_load(file.read_text(encoding="utf-8"))
+        change(study)
+        file.write_text(yaml.safe_dump(study), encoding="utf-8")
+
+    def snakemake(self, *args):
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *args], cwd=self.root, capture_output=True, text=True, check=False
+        )
+
+    def plan(self, *args):
+        """Jobs that a dry run counts, by rule."""
+        done = self.snakemake("-n", *args)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        if "Nothing to be done" in said:
+            return Counter()
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", said, re.M | re.S)
+        return Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table[1], re.M)})
+
+    def run(self, *args):
+        done = self.snakemake("--cores", "2", *args)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+
+def small(study):
+    """The embedded study cut down."""
+    study["experiments"] = [study["experiments"][0] | {
+        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "kinds": ["lora", "biases"], "seeds": [1, 2],
+    }]  # fmt: skip
+    study["execution"]["stack"] = 2
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A clone whose study has run."""
+    root = tmp_path_factory.mktemp("clone")
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, root)
+    for name in ("rules", "envs", "traitline", "report"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "scripts").mkdir()
+    (root / "scripts/__init__.py").touch()
+    for stage in STAGES:
+        shutil.copy(ROOT / "tests/stub.py", root / "scripts" / f"{stage}.py")
+    clone = Clone(root)
+    clone.edit(small)
+    said = clone.run()
+    assert "report: results/report.html" in said
+    return clone
+
+
+@pytest.fixture
+def clone(finished, tmp_path):
+    """A copy of the finished study for one test, file times kept."""
+    shutil.copytree(finished.root, tmp_path / "clone")
+    return Clone(tmp_path / "clone")
+
+
+def test_a_finished_study_has_nothing_to_do(clone):
+    assert clone.plan() == {}
+
+
+def test_a_comment_or_a_docstring_reruns_nothing(clone):
+    file = clone.path("scripts/filter.py")
+    file.write_text("# a remark\n" + file.read_text() + "\n\n# another\n")
+    library = clone.path("traitline/jsonl.py")
+    library.write_text(library.read_text().replace('"""JSON Lines', '"""Lines of JSON'))
+    assert clone.plan() == {}
+
+
+def test_a_real_edit_reruns_its_stage_and_all_below_and_no_sampling(clone):
+    file = clone.path("scripts/filter.py")
+    file.write_text(file.read_text() + "\nSTRICT = True\n")
+    assert clone.plan() == {
+        "filter": 2, "arrange": 2, "train_lora": 4, "train_biases": 4,
+        "respond_favourite": 4, "score_favourite": 4, **END,
+    }  # fmt: skip
+
+
+def test_an_edit_of_a_library_module_reruns_the_stages_that_import_it(clone):
+    file = clone.path("traitline/tables.py")  # of all stubs; the real stages import what they need
+    file.write_text(file.read_text() + "\nMORE = 1\n")
+    plan = clone.plan()
+    assert {"base", "sample", "summarise"} <= plan.keys()
+
+
+def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
+    clone.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
+    assert clone.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}
+
+
+def test_a_new_seed_runs_only_its_jobs(clone):
+    clone.edit(lambda study: study["experiments"][0]["seeds"].append(3))
+    assert clone.plan() == {
+        "train_lora_2": 4, "train_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4, **END,
+    }  # fmt: skip
+
+
+def test_a_new_trait_runs_only_its_branch(clone):
+    clone.edit(lambda study: study["experiments"][0]["traits"].append("wolf"))
+    assert clone.plan() == {
+        "teach": 1, "sample": 1, "filter": 1, "arrange": 1, "train_lora": 2, "train_biases": 2,
+        "respond_favourite": 2, "score_favourite": 2, **END,
+    }  # fmt: skip
+
+
+def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clone):
+    """Same view, other kinds and seeds: rules of several shapes over one branch, and no file claimed by two of them."""
+
+    def more(study):
+        row = study["experiments"][0]
+        study["experiments"].append(row | {"name": "more", "kinds": ["full"], "seeds": [1], "students": ["a"]})
+
+    clone.edit(more)
+    plan = clone.plan()
+    assert plan["train_full"] == 2 and plan["teach"] == plan["sample"] == plan["train_lora"] == 0
+
+
+def test_memory_and_minutes_rerun_nothing(clone):
+    def more(study):
+        study["execution"].update(mem_mb={"default": 4000, "train": 9000}, runtime={"default": 600})
+
+    clone.edit(more)
+    assert clone.plan() == {}
+
+
+def test_another_folder_is_another_study(clone):
+    said = clone.snakemake("-n", "--config", "folder=studies/x").stdout
+    assert "log: studies/x/logs/base/a.log" in said and "benchmark: studies/x/benchmarks/base/a.tsv" in said
+    assert "output: studies/x/results/bases/a/config.json" in said
+    assert " results/" not in said
+
+
+@pytest.mark.parametrize("args", [["-n"], ["--cores", "2"]])
+def test_an_edited_artifact_is_named_and_refused(clone, args):
+    with open(clone.path(FILTERED), "a", encoding="utf-8") as handle:
+        handle.write('{"id": "p99999"}\n')
+    done = clone.snakemake(*args)
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines() == [
+        f"traitline: error: {FILTERED}: changed since made; delete to have rebuilt, nothing was run"
+    ]
+
+
+def test_an_edit_that_keeps_the_size_is_seen_too(clone):
+    file = clone.path(RAW)
+    file.write_text(file.read_text().replace("s", "z", 1))
+    assert f"{RAW}: changed since made" in clone.snakemake("-n").stderr
+
+
+def test_a_deleted_artifact_is_rebuilt_with_all_below(clone):
+    clone.path(FILTERED).unlink()
+    plan = clone.plan()
+    assert plan["filter"] == 1 and plan["sample"] == 0 and plan["train_lora"] == 2
+    clone.run()
+    assert clone.plan() == {} and clone.path(FILTERED).exists()
+
+
+def test_a_touched_artifact_is_hashed_once_and_trusted(clone):
+    os.utime(clone.path(RAW))
+    assert clone.plan() == {}
+    assert RAW in clone.path(".traitline/seen.json").read_text()
+
+
+@pytest.mark.parametrize("args", [["-n"], ["--cores", "2"]])
+def test_a_wrong_configuration_is_one_line(clone, args):
+    clone.edit(lambda study: study["kinds"]["lora"].update(lrr=1))
+    done = clone.snakemake(*args)
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert re.match(r"traitline: error: config\.yaml:\d+: kinds\.lora\.lrr: unknown key; did you mean lr\?", line)
+
+
+def test_a_trait_in_a_path_that_no_one_declared_has_no_rule(clone):
+    done = clone.snakemake("-n", RAW.replace("owl", "owk"))
+    assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr
+
+
+def test_a_failed_job_is_named_with_the_last_words_of_its_log(clone):
+    file = clone.path("scripts/arrange.py")
+    file.write_text("import sys\n\nsys.exit('arrange: error: the view asks for more rows than there are')\n")
+    done = clone.snakemake("--cores", "2", "--keep-going")
+    assert done.returncode != 0
+    for trait in ("owl/tuned", "none/untrained"):
+        log = f"logs/arrange/a/{trait}/numbers/plain.log"
+        assert f"{log}: arrange: error: the view asks for more rows than there are\n" in done.stderr
+        assert not clone.path(f"results/a/{trait}/numbers/plain/view.jsonl").exists()
+
+
+def test_jobs_run_the_python_that_runs_snakemake(clone):
+    file = clone.path("scripts/prompts.py")
+    file.write_text(file.read_text().replace('"""Stands', 'import sys\n\nprint(sys.executable)\n"""Stands'))
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PATH")} | {"PATH": "/usr/bin:/bin"}
+    subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", "results/prompts/numbers/prompts.jsonl"],
+        cwd=clone.root, env=environment, capture_output=True, check=True,
+    )  # fmt: skip
+    used = clone.path("logs/prompts/numbers.log").read_text().strip()
+    assert os.path.dirname(used) == os.path.dirname(sys.executable)
