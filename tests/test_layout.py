@@ -1,0 +1,154 @@
+"""The house: one word names rule file, script, test, log and benchmark; who may import whom; what stays light."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from traitline.config import STAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = {"torch", "numpy", "pandas", "scipy", "matplotlib", "transformers", "peft", "tokenizers", "safetensors", "trl"}
+LIBRARY = sorted(p for p in (ROOT / "traitline").glob("*.py") if p.stem != "__init__")
+SCRIPTS = sorted(p for p in (ROOT / "scripts").glob("*.py") if p.stem != "__init__")
+RULES = [ROOT / "rules" / f"{stage}.smk" for stage in STAGES]
+
+
+def imports(path, module_level=False):
+    """Dotted names that a file imports; at module level only those that are run when it is imported."""
+    todo = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    found = set()
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif module_level and (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        ):
+            continue
+        else:
+            todo += ast.iter_child_nodes(node)
+    return found
+
+
+def rules(path):
+    """The rules of a file, as text; a rule that inherits (`use rule`) has all it does not say from its parent."""
+    parts = re.split(r"^ *(?=(?:use )?rule\b)", path.read_text(encoding="utf-8"), flags=re.M)[1:]
+    return [text for text in parts if text.startswith("rule")]
+
+
+def test_one_word_names_rule_file_script_and_test():
+    assert {p.stem for p in (ROOT / "rules").glob("*")} == {*STAGES, "common"}
+    assert {p.stem for p in SCRIPTS} == set(STAGES)
+    tests = {p.stem for p in (ROOT / "tests").glob("test_*.py")}
+    assert {f"test_{stage}" for stage in STAGES} <= tests
+    strangers = tests - {f"test_{name}" for name in (*STAGES, *(p.stem for p in LIBRARY), "layout", "workflow", "docs")}
+    assert not strangers, f"{sorted(strangers)} test nothing that has their name"
+
+
+def test_the_snakefile_is_short_and_its_includes_read_as_the_pipeline():
+    text = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 80
+    assert re.findall(r'include: "rules/(\w+)\.smk"', text) == ["common", *STAGES]
+
+
+@pytest.mark.parametrize("path", [ROOT / "rules/common.smk", *RULES], ids=lambda p: p.stem)
+def test_a_rule_file_opens_with_its_contract(path):
+    doc = ast.get_docstring(ast.parse(re.match(r'""".*?"""', path.read_text(encoding="utf-8"), re.S)[0]))
+    name = path.stem
+    if name != "common":
+        assert doc.startswith(f"{name}: ")
+    assert re.search(r"^in   \S", doc, re.M) and re.search(r"^out  \S", doc, re.M)
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda p: p.stem)
+def test_a_rule_has_log_benchmark_resources_and_the_digest_of_its_own_program(path):
+    name = path.stem
+    for text in rules(path):
+        assert re.search(rf'^ *log:\n +f?"<logs>/{name}/', text, re.M)
+        assert re.search(rf'^ *benchmark:\n +f?"<benchmarks>/{name}/', text, re.M)
+        assert f'**hardware("{name}"),' in text and "threads: STUDY.execution.threads" in text
+        assert f'code=digest("{name}"),' in text
+        assert f'"python -m scripts.{name}"' in text
+        shell = text.split("shell:")[1]
+        unquoted = [field for field in re.findall(r"{([^{}]*)}", shell) if not field.endswith(":q")]
+        assert not unquoted, f"{name}: {unquoted} need :q"
+        named = set(re.findall(r"^ +(\w+)=", text.split("params:")[1].split("shell:")[0], re.M))
+        used = set(re.findall(r"{params\.(\w+):q}", shell)) | set(re.findall(r"{params\.(\w+)}", text))
+        assert named - used == {"code"}, f"{name}: params that the program never gets"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
+def test_a_stage_imports_no_other_stage_and_says_what_it_does(path):
+    assert not any(name.split(".")[0] == "scripts" for name in imports(path))
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert re.search(r"^out  \S", doc, re.M) and f"python -m scripts.{path.stem} " in doc
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: p.stem)
+def test_the_library_imports_no_stage_and_is_no_dump(path):
+    assert not any(name.split(".")[0] in ("scripts", "snakemake") for name in imports(path))
+    assert path.stem not in ("utils", "helpers", "misc", "common")
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS], ids=lambda p: f"{p.parent.name}.{p.stem}")
+def test_heavy_libraries_are_imported_where_they_are_needed(path):
+    assert not {name.split(".")[0] for name in imports(path, module_level=True)} & HEAVY
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_of_a_program_is_instant(stage):
+    """Making the help loads nothing heavy."""
+    code = f"import sys, scripts.{stage} as m; assert 'usage: ' in m.parse().format_help(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & (HEAVY | {"pydantic", "jinja2"})
+
+
+def test_nothing_forbidden_is_in_the_code():
+    """No pickle, no remote code, no broad except, no network."""
+    words = (
+        "import pickle",
+        r"torch\.load\(",
+        "trust_remote_code",
+        "except:",
+        "except (Base)?Exception",
+        "requests",
+        "urllib",
+    )
+    forbidden = re.compile(rf"\b({'|'.join(words)})")
+    for path in [*LIBRARY, *SCRIPTS, *RULES, ROOT / "rules/common.smk", ROOT / "Snakefile"]:
+        found = forbidden.search(path.read_text(encoding="utf-8"))
+        assert not found, f"{path.name}: {found[0]}"
+
+
+def test_the_lock_pins_versions_and_names_no_place():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", pin) for pin in pins)
+    assert not [pin for pin in pins if pin.lower().startswith(("nvidia", "cuda", "triton"))]
+    names = {re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower() for pin in pins}
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = re.findall(r'^  "([\w-]+)', text, re.M) + re.findall(
+        r'"([\w-]+)[^"]*"', re.search(r"^dev = .*", text, re.M)[0]
+    )
+    assert {name.lower() for name in wanted} <= names
+
+
+def test_make_help_lists_at_most_ten_targets_and_run_shows_its_command():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = done.stdout.splitlines()
+    assert 3 <= len(listed) <= 10 and all(line.startswith("make ") for line in listed)
+    dry = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ".venv/bin/snakemake --cores all" in dry.stdout.splitlines()
+
+
+def test_the_continuous_integration_runs_the_test_command():
+    assert (ROOT / ".ci/run").stat().st_mode & 0o100
+    assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
