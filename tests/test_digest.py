@@ -1,0 +1,80 @@
+"""What counts as a change of a stage's code."""
+
+import pytest
+
+from traitline import digest
+
+SCRIPT = '''"""Filter."""
+
+import json
+from traitline import noun
+
+
+def main():
+    """Do it."""
+    from traitline.late import thing
+
+    return noun.one(json.loads("1"))
+'''
+
+
+@pytest.fixture
+def code(tmp_path, monkeypatch):
+    """Write files of a project with one stage; returns the stage's digest."""
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+    files = {
+        "scripts/filter.py": SCRIPT,
+        "scripts/other.py": "x = 1\n",
+        "traitline/__init__.py": "",
+        "traitline/noun.py": "from traitline.deep import two\n\n\ndef one(x):\n    return two(x)\n",
+        "traitline/deep.py": "def two(x):\n    return x\n",
+        "traitline/late.py": "thing = 1\n",
+        "traitline/stranger.py": "thing = 1\n",
+    }
+
+    def write(**changed):
+        for name, text in (files | {k.replace("__", "/") + ".py": v for k, v in changed.items()}).items():
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        digest._tree.cache_clear()
+        digest.digest.cache_clear()
+        return digest.digest("filter")
+
+    yield write
+    digest._tree.cache_clear()
+    digest.digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scripts__filter": "# why\n" + SCRIPT.replace("    return", "\n\n    # because\n    return")},
+        {"scripts__filter": SCRIPT.replace("Do it.", "Do it well.").replace("Filter.", "Filters.")},
+        {"scripts__filter": SCRIPT.replace('"1"', "'1'").replace("(json", "(\n        json")},
+        {"scripts__other": "x = 2\n"},
+        {"traitline__stranger": "thing = 2\n"},
+    ],
+    ids=["comment", "docstring", "layout", "another stage", "a module that is not imported"],
+)
+def test_what_changes_nothing(code, changed):
+    assert code(**changed) == code()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scripts__filter": SCRIPT.replace('"1"', '"2"')},
+        {"traitline__noun": "from traitline.deep import two\n\n\ndef one(x):\n    return two(x + 1)\n"},
+        {"traitline__deep": "def two(x):\n    return -x\n"},
+        {"traitline__late": "thing = 2\n"},
+    ],
+    ids=["the program", "what it imports", "what that imports", "what a function imports"],
+)
+def test_what_is_a_change(code, changed):
+    assert code(**changed) != code()
+
+
+def test_a_digest_is_short_and_the_same_each_time(code):
+    first = code()
+    assert len(first) == 12 and int(first, 16) >= 0 and code() == first

@@ -1,0 +1,93 @@
+"""The look at artifacts before a run: quick where nothing changed, and never fooled by an ordinary edit."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from traitline import config, integrity, manifest, stage
+from traitline.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+RAW = "results/a/owl/tuned/numbers/raw.jsonl"
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The embedded study, of which one job has run."""
+    monkeypatch.chdir(tmp_path)
+    folder = os.path.dirname(RAW)
+    outputs = {"raw": RAW, "sampled": f"{folder}/sampled.json"}
+    with stage.record("sample", f"{folder}/sample.manifest.json", inputs={}, outputs=outputs) as job:
+        for role in outputs:
+            job.path(role).write_text(f"{role}\n")
+    return config.load(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Files that were hashed."""
+    files = []
+    real = manifest.sha256
+    monkeypatch.setattr(manifest, "sha256", lambda path: files.append(str(path)) or real(path))
+    return files
+
+
+def test_untouched_files_are_not_even_hashed(study, hashed):
+    assert integrity.check(study) == []
+    assert hashed == [] and not Path(".traitline").exists()
+
+
+def test_a_file_with_another_time_is_hashed_once(study, hashed):
+    os.utime(RAW)
+    assert integrity.check(study) == integrity.check(study) == []
+    assert hashed == [RAW]
+
+
+def test_a_changed_file_is_refused_however_often(study):
+    Path(RAW).write_text("row\n")
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"^{RAW}: changed since made"):
+            integrity.check(study)
+
+
+def test_a_file_that_was_trusted_and_then_changed_is_refused(study):
+    os.utime(RAW)
+    integrity.check(study)
+    Path(RAW).write_text("row\n")
+    with pytest.raises(InputError):
+        integrity.check(study)
+
+
+def test_a_longer_file_is_refused_even_with_its_old_time(study):
+    before = os.stat(RAW)
+    Path(RAW).write_text("raw\nmore\n")
+    os.utime(RAW, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(InputError, match=r"raw\.jsonl: changed"):
+        integrity.check(study)
+
+
+def test_a_lost_file_is_asked_for_and_one_of_another_study_is_not(study):
+    Path(RAW).unlink()
+    assert integrity.check(study) == [RAW]
+    stranger = Path("results/z/owl/tuned/numbers")
+    stranger.parent.mkdir(parents=True)
+    Path(os.path.dirname(RAW)).rename(stranger)
+    assert integrity.check(study) == []
+
+
+def test_a_damaged_cache_costs_time_and_nothing_else(study, hashed):
+    os.utime(RAW)
+    Path(".traitline").mkdir()
+    for text in ("{", "[]", '{"results/x": 1}'):
+        Path(".traitline/seen.json").write_text(text)
+        assert integrity.check(study) == []
+    assert hashed == [RAW] * 3
+
+
+def test_a_damaged_manifest_is_refused(study):
+    path = Path(os.path.dirname(RAW), "sample.manifest.json")
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"sample\.manifest\.json: damaged manifest"):
+        integrity.check(study)

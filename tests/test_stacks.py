@@ -1,0 +1,85 @@
+"""Which students share a job, and that every student of a study has exactly one."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from traitline import config, stacks
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def study():
+    """Make a study from the embedded one: rows are changes to its row."""
+
+    def make(*rows, stack=3):
+        raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        first = raw["experiments"][0]
+        raw["experiments"] = [first | {"name": f"row{i}"} | row for i, row in enumerate(rows)]
+        raw["primary"]["experiments"] = ["row0"]
+        raw["execution"]["stack"] = stack
+        return config.load(raw)
+
+    return make
+
+
+def trained(study):
+    """Students by folder, each as often as some rule makes it."""
+    made = []
+    for branch in {run.branch for run in study.runs}:
+        for rule in stacks.trainings(study):
+            first, rest = branch.split("/", 1)
+            if re.fullmatch(rf"(?:{stacks.only(study, rule.branches)})/{re.escape(rest)}/x", f"{first}/{rest}/x"):
+                made += [f"{branch}/{rule.kind}/seed-{seed}" for seed in rule.seeds]
+    return sorted(made)
+
+
+def asked(study):
+    made = []
+    for rule in stacks.evaluations(study):
+        made += [f"{branch}/{student}/{rule.eval}" for branch in rule.branches for student in rule.students]
+    return sorted(made)
+
+
+ROWS = [
+    ({"seeds": [1, 2, 3, 4]},),
+    ({"seeds": [1, 2]}, {"seeds": [2, 3, 4], "kinds": ["full"], "traits": ["owl"]}),
+    ({"bases": ["a"], "students": ["a"]}, {"bases": ["b"], "kinds": ["biases"], "seeds": [9]}),
+    ({"teacher": "tuned", "seeds": [1]}, {"teacher": "prompted", "seeds": [1, 2, 3, 4, 5, 6, 7]}),
+]
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_every_student_is_trained_and_asked_by_exactly_one_job(study, rows):
+    s = study(*rows)
+    assert trained(s) == sorted({run.folder.removeprefix("results/") for run in s.runs})
+    assert asked(s) == sorted({f"{run.folder.removeprefix('results/')}/{run.eval}" for run in s.runs})
+
+
+def test_seeds_are_dealt_in_order_and_a_new_one_leaves_full_stacks_alone(study):
+    before = [t.seeds for t in stacks.trainings(study({"seeds": [5, 1, 3, 2]})) if t.kind == "lora"]
+    after = [t.seeds for t in stacks.trainings(study({"seeds": [5, 1, 3, 2, 8, 9, 4]})) if t.kind == "lora"]
+    assert before == [(5, 1, 3), (2,)]
+    assert after == [(5, 1, 3), (2, 8, 9), (4,)]
+
+
+def test_all_kinds_of_a_branch_are_asked_in_one_job(study):
+    (rule,) = stacks.evaluations(study({"seeds": [1, 2]}))
+    assert rule.students == tuple(f"{kind}/seed-{seed}" for kind in ("lora", "biases", "full") for seed in (1, 2))
+
+
+def test_names_of_rules_are_plain_and_distinct(study):
+    s = study({"seeds": [1, 2, 3, 4]}, {"seeds": [7], "traits": ["owl"], "kinds": ["lora"], "students": ["a"]})
+    for rules in (stacks.trainings(s), stacks.evaluations(s)):
+        names = [rule.name for rule in rules]
+        assert len(set(names)) == len(names) and all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)
+    assert stacks.trainings(s)[0].name == "lora"
+
+
+def test_a_constraint_takes_dots_in_labels_literally(study):
+    s = study({"seeds": [1]}, {"seeds": [2], "traits": ["owl"]})
+    regex = stacks.only(s, ["a.b/owl"])
+    assert re.fullmatch(rf"(?:{regex})/owl/x", "a.b/owl/x") and not re.fullmatch(rf"(?:{regex})/owl/x", "acb/owl/x")
