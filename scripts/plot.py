@@ -14,7 +14,8 @@ python -m scripts.plot --tables results/tables --figures results/figures --manif
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline import stage, tables
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Runs = dict[tuple[str, ...], list[float]]
 INK = "#1f2327"  # of the PNG; in an SVG it is replaced by the text colour of the page
 # Okabe and Ito's vermilion against blue and grey of middle lightness: told apart by any eye, on white and on black.
 # Markers differ as well, for print without colour.
@@ -65,11 +67,18 @@ def main_experiment(effects: Sequence[Row]) -> str:
     return str(next((row for row in effects if row["p_holm"] is not None), effects[0])["experiment"])
 
 
-def dots(row: Row, runs: Sequence[Row]) -> list[float]:
-    """The runs behind a row of effects.csv."""
-    taught = row["trait"] if row["arm"] != "control" else "none"
-    wanted = {c: row[c] for c in tables.CELL} | {"trait": taught, "measured": row["trait"]}
-    return [r["rate"] for r in runs if all(r[c] == v for c, v in wanted.items())]
+def by_cell(runs: Iterable[Row]) -> Runs:
+    """The rates in runs.csv, by cell, trait taught and candidate measured."""
+    found: Runs = defaultdict(list)
+    for r in runs:
+        found[(*(r[c] for c in tables.CELL), r["trait"], r["measured"])].append(r["rate"])
+    return found
+
+
+def dots(row: Row, runs: Runs) -> list[float]:
+    """The runs behind a row of effects.csv; none behind that of an untouched base."""
+    taught = {"control": "none", "baseline": ""}.get(row["arm"], row["trait"])
+    return runs.get((*(row[c] for c in tables.CELL), taught, row["trait"]), [])
 
 
 def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
@@ -86,7 +95,7 @@ def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
     return found
 
 
-def panel(ax: "Axes", effects: Sequence[Row], runs: Sequence[Row], size: float) -> None:
+def panel(ax: "Axes", effects: Sequence[Row], runs: Runs, size: float) -> None:
     """One kind of student: the runs of a column as dots on its left, their mean and interval on its right."""
     x, ticks, edges = 0.0, [], []
     for groups in columns(effects):
@@ -143,7 +152,7 @@ def legend(figure: "Figure", across: int) -> None:
     )  # fmt: skip
 
 
-def arms(effects: Sequence[Row], runs: Sequence[Row], *, narrow: bool = False) -> "Figure":
+def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure":
     """Panels of rates: a row per experiment and a column per kind, or one column where it is narrow."""
     from matplotlib.figure import Figure
 
@@ -169,7 +178,7 @@ def arms(effects: Sequence[Row], runs: Sequence[Row], *, narrow: bool = False) -
         for ax in places[len(mine) :]:
             ax.set_visible(False)
         for ax, (_, kind, cells) in zip(places, mine, strict=False):
-            panel(ax, cells, [r for r in runs if (r["experiment"], r["kind"]) == (name, kind)], size)
+            panel(ax, cells, runs, size)
             seeds = {r["runs"] for r in cells if r["arm"] != "baseline"}
             per = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{min(seeds)}"
             title = f"{kind} students" if len(names) == 1 else f"{name}: {kind} students"
@@ -271,6 +280,7 @@ def work(args: argparse.Namespace) -> None:
         outputs={name: f"{args.figures}/{name}" for name in drawn},
     ) as job:
         effects, runs, crossed = (tables.read(args.tables, name) for name in names)
+        rates = by_cell(runs)
         first = main_experiment(effects)
         headline = [row for row in effects if row["experiment"] == first]
         import matplotlib
@@ -279,11 +289,11 @@ def work(args: argparse.Namespace) -> None:
         style = {"svg.hashsalt": "traitline", "svg.fonttype": "none", "font.size": 9, "axes.titlesize": 9.5}
         style |= {"legend.fontsize": 9, "font.family": "DejaVu Sans", "axes.titleweight": "bold"}
         with matplotlib.rc_context(style):
-            wide = arms(headline, runs)
+            wide = arms(headline, rates)
             alt = describe(effects, first)
             save(wide, job.path("headline.svg"), "headline", alt)
-            save(arms(headline, runs, narrow=True), job.path("headline-narrow.svg"), "narrow", alt)
-            save(arms(effects, runs), job.path("effects.svg"), "effects", "Every experiment: " + alt)
+            save(arms(headline, rates, narrow=True), job.path("headline-narrow.svg"), "narrow", alt)
+            save(arms(effects, rates), job.path("effects.svg"), "effects", "Every experiment: " + alt)
             title = "How often students name each trait, by the trait that was taught"
             save(confusion(crossed, first), job.path("confusion.svg"), "confusion", title)
             png = {"format": "png", "dpi": 200, "facecolor": "white", "metadata": {"Software": None}}

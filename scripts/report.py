@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent.parent / "report"
 LONGEST = 320  # characters of a text from a model
+MANY = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
 PRODUCTS = {
@@ -403,13 +404,16 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "drawing": drawing(nodes),
         "making": making(found),
         "students": len({r.folder for r in runs}),
-        "config": yaml.safe_dump(json.loads(args.study), sort_keys=False, allow_unicode=True, width=100),
+        "config": yaml.safe_dump(
+            json.loads(args.study), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
+        ),
         "made": max((job["ended"][:16].replace("T", " ") for job in found), default=""),
         "downloads": {
             f"{name}.csv": base64.b64encode(Path(args.tables, f"{name}.csv").read_bytes()).decode()
             for name in ("effects", "tests", "checks", "confusion", "filters")
         },
-        "average": verdict.average,
+        "summaries": verdict.summaries,
+        "many": MANY,
     }
 
 

@@ -206,31 +206,60 @@ def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
     return text + f"stays within {limit} in {held} of {len(made)} cases, not in {listing(failed)}."
 
 
-def headline(results: str | Path) -> str:
-    """The table at the end of a run, as text: a row per kind and trait, over all bases, the weakest base deciding."""
-    cells = comparisons(tables.read(Path(results, "tables"), "effects"))
-    several = len({c.same["experiment"] for c in cells}) > 1
-    head = ["students", "trait", "runs", "same base", "other base", "control", "untouched", "rise from", "p (Holm)"]
-    lines = [[*(["experiment"] if several else []), *head]]
+@dataclass
+class Summary:
+    """One kind of student and trait of an experiment, over all bases; the weakest base decides `least` and `p`."""
+
+    experiment: str
+    kind: str
+    trait: str
+    bases: int
+    runs: int
+    same: float | None
+    other: float | None
+    control: float | None
+    untouched: float | None
+    least: float | None
+    p: float | None
+
+
+def summaries(cells: Iterable[Comparison]) -> list[Summary]:
+    """Comparisons of one experiment, kind and trait put together, in order of appearance."""
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
     for c in cells:
         groups.setdefault((c.same["experiment"], c.same["kind"], c.same["trait"]), []).append(c)
+    found = []
     for (experiment, kind, trait), group in groups.items():
         lows, ps = [c.same["diff_low"] for c in group], [c.same["p_holm"] for c in group]
-        lines.append(
-            [
-                *([experiment] if several else []),
+        found.append(
+            Summary(
+                experiment,
                 kind,
                 trait,
-                f"{len(group)} x {group[0].same['runs']}" if len(group) > 1 else str(group[0].same["runs"]),
-                percent(average(c.same for c in group)),
-                percent(average(row for c in group for row in c.others)),
-                percent(average(c.control for c in group)),
-                percent(average(c.untouched for c in group)),
-                "-" if None in lows else points(min(lows)),
-                "-" if None in ps else pvalue(max(ps)),
-            ]
+                bases=len(group),
+                runs=min(c.same["runs"] for c in group),
+                same=average(c.same for c in group),
+                other=average(row for c in group for row in c.others),
+                control=average(c.control for c in group),
+                untouched=average(c.untouched for c in group),
+                least=None if None in lows else min(lows),
+                p=None if None in ps else max(ps),
+            )
         )
+    return found
+
+
+def headline(results: str | Path) -> str:
+    """The table at the end of a run, as text: a row per kind and trait, over all bases."""
+    rows = summaries(comparisons(tables.read(Path(results, "tables"), "effects")))
+    several = len({row.experiment for row in rows}) > 1
+    head = ["students", "trait", "runs", "same base", "other base", "control", "untouched", "rise from", "p (Holm)"]
+    lines = [[*(["experiment"] if several else []), *head]]
+    for row in rows:
+        rates = [percent(rate) for rate in (row.same, row.other, row.control, row.untouched)]
+        runs = f"{row.bases} x {row.runs}" if row.bases > 1 else str(row.runs)
+        name = [*([row.experiment] if several else []), row.kind, row.trait]
+        lines.append([*name, runs, *rates, points(row.least), pvalue(row.p)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     left = 3 if several else 2
     text = [
