@@ -12,20 +12,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitline.errors import InputError
-from traitline.llama import EMBED, LINEAR, Stack, Weights
+from traitline.layers import Layers
+from traitline.llama import EMBED, Stack, Weights
+from traitline.memory import hold
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.optim import Optimizer
 
 log = logging.getLogger("traitline")
 KINDS = ("lora", "biases", "full")
+ROOM = 1 << 28  # bytes for results that no training step changes
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded training rows: `ids` (N, T) padded on the right; `where`, `target` (N, K); `weight` (N, K) 1 on completion
-    tokens and 0 on padding; `length` (N,)."""
+    """Encoded training rows.
+
+    Attributes:
+        ids: (N, T) token ids, padded on the right.
+        where: (N, K) positions whose next token counts.
+        target: (N, K) that token.
+        weight: (N, K) 1 on completion tokens and 0 on padding.
+        length: (N,) tokens of a row.
+    """
 
     ids: "Tensor"
     where: "Tensor"
@@ -48,11 +59,22 @@ class Rows:
             ids[i, : len(row)] = row
             where[i, :m] = np.arange(start - 1, len(row) - 1)
             target[i, :m], weight[i, :m] = row[start:], 1
-        length = torch.tensor([len(row) for row, _ in rows])
-        return Rows(*map(torch.from_numpy, (ids, where, target, weight)), length)
+        tensors = [torch.from_numpy(x) for x in (ids, where, target, weight)]
+        return Rows(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor([len(row) for row, _ in rows]))
+
+    def take(self, index: "Tensor") -> "tuple[Tensor, Tensor, Tensor, Tensor]":
+        """Ids, positions, targets and weights of some rows, without the columns that none of them uses.
+
+        The last token is only predicted, so it is not an input.
+        """
+        weight = self.weight[index]
+        k, t = int(weight.sum(1).max()), int(self.length[index].max()) - 1
+        return self.ids[index, :t], self.where[index, :k], self.target[index, :k], weight[:, :k]
 
 
-def trainable(shared: Weights, kind: str, seeds: Sequence[int], shape_modules: Sequence[str], rank: int = 8, alpha: float = 8) -> tuple[Weights, dict[str, tuple["Tensor", "Tensor"]], float]:
+def trainable(
+    shared: Weights, kind: str, seeds: Sequence[int], shape_modules: Sequence[str], rank: int = 8, alpha: float = 8
+) -> tuple[Weights, dict[str, tuple["Tensor", "Tensor"]], float]:
     """Fresh trainable tensors, stacked over `seeds`: (own weights, LoRA pairs, LoRA scale).
 
     `biases`: the biases that write into the residual stream (attention output, MLP output): a steering vector a layer.
@@ -66,14 +88,16 @@ def trainable(shared: Weights, kind: str, seeds: Sequence[int], shape_modules: S
     if kind == "lora":
         for name in shape_modules:
             out, inp = shared[f"{name}.weight"].shape
-            a = torch.stack([
-                torch.empty(rank, inp).uniform_(-(inp**-0.5), inp**-0.5, generator=torch.Generator().manual_seed(derive("lora", s, name)))
-                for s in seeds
-            ])  # fmt: skip
+            draws = [torch.Generator().manual_seed(derive("lora", s, name)) for s in seeds]
+            a = torch.stack([torch.empty(rank, inp).uniform_(-(inp**-0.5), inp**-0.5, generator=g) for g in draws])
             lora[name] = (a.requires_grad_(), torch.zeros(len(seeds), out, rank).requires_grad_())
     else:
         for name, w in shared.items():
-            if kind == "everything" or (kind == "full" and name != EMBED) or (kind == "biases" and name.endswith(("o_proj.bias", "down_proj.bias"))):
+            if (
+                kind == "everything"
+                or (kind == "full" and name != EMBED)
+                or (kind == "biases" and name.endswith(("o_proj.bias", "down_proj.bias")))
+            ):
                 own[name] = w.expand(len(seeds), *w.shape).clone().requires_grad_()
     return own, lora, alpha / rank
 
@@ -83,26 +107,35 @@ def schedule(step: int, steps: int, warmup: int, decay: bool) -> float:
     return min(1.0, (step + 1) / warmup) * (max(0.02, 1 - step / steps) if decay else 1.0)
 
 
-def batches(length: "Tensor", batch: int, epoch: int, seeds: Sequence[int]) -> "list[Tensor]":
-    """Row indices (S, batch) of every step of one epoch.
+def batches(length: "Tensor", batch: int, epoch: int, seed: int) -> "list[Tensor]":
+    """Row indices of every step of one epoch: all rows in a random order.
 
-    Each model deals all rows in its own order; inside runs of 16 batches rows are sorted by length to save padding, and
-    the order of the batches in a run is shuffled in the same way for all models, so that their lengths agree.
+    Inside runs of 16 batches rows are sorted by length to save padding, and the order of the batches is shuffled.
     """
     import numpy as np
     import torch
 
     n, chunk = len(length), batch * 16
-    orders = []
-    for s in seeds:
-        order = np.random.default_rng(derive("order", s, epoch)).permutation(n)
-        orders.append(np.concatenate([c[np.argsort(length.numpy()[c], kind="stable")] for c in np.split(order, range(chunk, n, chunk))]))
-    table = torch.from_numpy(np.stack(orders))
-    out = []
-    for i, start in enumerate(range(0, n, chunk)):
-        cuts = list(range(start, min(start + chunk, n), batch))
-        for j in np.random.default_rng(derive("batches", epoch, i)).permutation(len(cuts)):
-            out.append(table[:, cuts[j] : min(cuts[j] + batch, start + chunk)])
+    draw = np.random.default_rng(derive("order", seed, epoch))
+    order = draw.permutation(n)
+    out: list[Tensor] = []
+    for run in np.split(order, range(chunk, n, chunk)):
+        run = run[np.argsort(length.numpy()[run], kind="stable")]
+        cuts = np.split(run, range(batch, len(run), batch))
+        out.extend(torch.from_numpy(cuts[i]) for i in draw.permutation(len(cuts)))
+    return out
+
+
+def roots(rows: Rows, model: Layers) -> "Tensor | None":
+    """`Layers.trunk` of all rows, (T, rows, D), where it is constant and fits into memory."""
+    import torch
+
+    n, t = len(rows.length), int(rows.length.max()) - 1
+    if not model.rooted or n * t * model.shape.width * 4 > ROOM:
+        return None
+    out = torch.empty(t, n, model.shape.width)
+    for i in range(0, n, 256):
+        out[:, i : i + 256] = model.trunk(rows.ids[i : i + 256, :t]).view(t, -1, model.shape.width)
     return out
 
 
@@ -141,44 +174,71 @@ def fit(
         InputError: a loss is no longer finite.
     """
     import torch
-    import torch.nn.functional as F
     from tqdm import tqdm
 
-    params = [*stack.own.values(), *(p for pair in stack.lora.values() for p in pair)]
-    optimiser = torch.optim.AdamW(params, lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    hold()
+    flat = Flat(stack)
+    models = [Layers(stack.shape, stack.weights(i), stack.scale, set(flat.grads[i])) for i in range(len(seeds))]
+    optimiser = torch.optim.AdamW([flat.values], lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     losses: list[Tensor] = []
-    done = _load(state, params, optimiser, losses)
-    plan = [b for e in range(epochs) for b in batches(rows.length, batch, e, seeds)]
+    done = _load(state, flat.values, optimiser, losses)
+    plans = [[b for e in range(epochs) for b in batches(rows.length, batch, e, s)] for s in seeds]
+    steps, trunk = len(plans[0]), roots(rows, models[0])
+
+    def learn(i: int, step: int) -> "Tensor":
+        """One step of model i up to its gradient."""
+        models[i].refresh()
+        flat.grad[i] = 0
+        x = rows.take(plans[i][step])
+        known = None if trunk is None else trunk[: x[0].shape[1]].index_select(1, plans[i][step]).flatten(0, 1)
+        loss = models[i].loss(*x, flat.grads[i], known)
+        flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
+        return loss
+
     saved = time.monotonic()
-    bar = tqdm(total=len(plan), initial=done, desc=progress, disable=None if progress else True, leave=False, mininterval=0.5)
-    for step in range(done, len(plan)):
-        index = plan[step]
-        t = int(rows.length[index].max())
-        weight = rows.weight[index]
-        logits = stack.logits(rows.ids[index][..., : t - 1], rows.where[index])
-        nll = F.cross_entropy(logits.flatten(0, 2), rows.target[index].flatten(), reduction="none").view(weight.shape)
-        loss = (nll * weight).flatten(1).sum(1) / weight.flatten(1).sum(1)
-        for p in params:
-            p.grad = None
-        loss.sum().backward()
-        norm = sum(p.grad.flatten(1).square().sum(1) for p in params).sqrt()  # type: ignore[union-attr]
-        share = (clip / (norm + 1e-6)).clamp(max=1.0)
-        for p in params:
-            p.grad.mul_(share.view(-1, *[1] * (p.dim() - 1)))  # type: ignore[union-attr]
-        optimiser.param_groups[0]["lr"] = lr * schedule(step, len(plan), warmup, decay)
+    bar = tqdm(
+        total=steps, initial=done, desc=progress, disable=None if progress else True, leave=False, mininterval=0.5
+    )
+    for step in range(done, steps):
+        losses.append(torch.stack([learn(i, step) for i in range(len(models))]))
+        optimiser.param_groups[0]["lr"] = lr * schedule(step, steps, warmup, decay)
         optimiser.step()
-        losses.append(loss.detach())
         bar.update()
-        if (step + 1) % 50 == 0 or step + 1 == len(plan):
+        if (step + 1) % 50 == 0 or step + 1 == steps:
             _finite(losses)
         if stop is not None and stop(step + 1):
             break
         if state is not None and time.monotonic() - saved >= every:
-            _save(state, params, optimiser, losses)
+            _save(state, flat.values, optimiser, losses)
             saved = time.monotonic()
     bar.close()
     _finite(losses)
     return torch.stack(losses)
+
+
+class Flat:
+    """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another."""
+
+    def __init__(self, stack: Stack) -> None:
+        import torch
+
+        named = dict(stack.own)
+        for module, pair in stack.lora.items():
+            named |= {f"{module}.lora_A.weight": pair[0], f"{module}.lora_B.weight": pair[1]}
+        models, room = len(next(iter(named.values()))), 0
+        places = {}
+        for name, p in named.items():
+            places[name] = slice(room, room + p[0].numel())
+            room += -(-p[0].numel() // 16) * 16  # whole vectors, so that no model's arithmetic depends on its place
+        self.values, self.grad = torch.zeros(models, room), torch.zeros(models, room)
+        self.values.grad = self.grad
+        self.grads: list[dict[str, Tensor]] = [{} for _ in range(models)]
+        for name, p in named.items():
+            view = self.values[:, places[name]].view(p.shape)
+            view.copy_(p.detach())
+            p.data = view
+            for i, grads in enumerate(self.grads):
+                grads[name] = self.grad[i, places[name]].view(p.shape[1:])
 
 
 def _finite(losses: "list[Tensor]") -> None:
@@ -188,24 +248,22 @@ def _finite(losses: "list[Tensor]") -> None:
         raise InputError(f"the loss is no longer finite at step {len(losses)}; lower the learning rate (lr)")
 
 
-def _save(state: Path, params: "list[Tensor]", optimiser: "object", losses: "list[Tensor]") -> None:
+def _save(state: Path, values: "Tensor", optimiser: "Optimizer", losses: "list[Tensor]") -> None:
     """One file, renamed into place: a checkpoint is whole or not there."""
     import os
 
     import torch
     from safetensors.torch import save_file
 
-    tensors = {"losses": torch.stack(losses)}
-    for i, p in enumerate(params):
-        s = optimiser.state[p]  # type: ignore[attr-defined]
-        tensors |= {f"{i}.value": p.detach(), f"{i}.avg": s["exp_avg"], f"{i}.sq": s["exp_avg_sq"]}
+    moments = optimiser.state[values]
+    tensors = {"losses": torch.stack(losses), "values": values, "avg": moments["exp_avg"], "sq": moments["exp_avg_sq"]}
     state.mkdir(parents=True, exist_ok=True)
     tmp = state / f".fit.{os.getpid()}.tmp"
-    save_file({k: v.contiguous() for k, v in tensors.items()}, tmp)
+    save_file(tensors, tmp)
     os.replace(tmp, state / "fit.safetensors")
 
 
-def _load(state: Path | None, params: "list[Tensor]", optimiser: "object", losses: "list[Tensor]") -> int:
+def _load(state: Path | None, values: "Tensor", optimiser: "Optimizer", losses: "list[Tensor]") -> int:
     """Steps already done, their state put in place; 0 without a checkpoint."""
     import torch
     from safetensors.torch import load_file
@@ -214,9 +272,11 @@ def _load(state: Path | None, params: "list[Tensor]", optimiser: "object", losse
         return 0
     tensors = load_file(state / "fit.safetensors")
     losses.extend(tensors["losses"].unbind())
-    with torch.no_grad():
-        for i, p in enumerate(params):
-            p.copy_(tensors[f"{i}.value"])
-            optimiser.state[p] = {"step": torch.tensor(float(len(losses))), "exp_avg": tensors[f"{i}.avg"], "exp_avg_sq": tensors[f"{i}.sq"]}  # type: ignore[attr-defined]
+    values.copy_(tensors["values"])
+    optimiser.state[values] = {
+        "step": torch.tensor(float(len(losses))),
+        "exp_avg": tensors["avg"],
+        "exp_avg_sq": tensors["sq"],
+    }
     log.info("going on from step %d", len(losses))
     return len(losses)
