@@ -14,7 +14,6 @@ import pytest
 from report import results as results_page
 from scripts import plot, report, summarise
 from tests import made_up
-from traitline import tables, verdict
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
 FLAGS = [*PLACES, "--report", "results/report.html", "--manifest", "results/report.manifest.json"]
@@ -252,16 +251,3 @@ def test_results_as_markdown(capsys):
 
 def test_a_report_needs_no_network_nor_model(whole):
     assert json.dumps("torch") not in whole and len(whole) < 1_000_000
-
-
-def test_words_for_numbers():
-    assert [verdict.percent(v) for v in (0.004, 0.0674, 0.0996, 0.914, None)] == ["0.4 %", "6.7 %", "10 %", "91 %", "-"]
-    assert verdict.between(-0.1, 1.2) == "0.0 to 100" and verdict.between(-0.1, 0.2, share=False) == "\u221210 to 20"
-    assert [verdict.pvalue(p) for p in (1e-9, 0.01234, 0.5, None)] == ["< 0.001", "0.012", "0.50", "-"]
-    assert verdict.listing(["a"]) == "a" and verdict.listing(list("abcd"), 2) == "a, b and 2 more"
-
-
-def test_a_table_without_its_columns_is_named(tmp_path):
-    Path("effects.csv").write_text("experiment,rate\nmain,0.5\n")
-    with pytest.raises(tables.InputError, match="lacks arm, base"):
-        tables.read(".", "effects")

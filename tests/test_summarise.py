@@ -202,3 +202,13 @@ def test_missing_damaged_and_edited_scores_are_named(capsys):
         assert run(study) == 2
         said = capsys.readouterr().err
         assert SCORES in said and words in said and said.count("\n") == 1
+
+
+def test_the_reference_names_every_column():
+    text = (made_up.ROOT / "docs/reference/tables.md").read_text()
+    for table, columns in tables.COLUMNS.items():
+        assert f"## {table}.csv" in text
+        about = text.split(f"## {table}.csv")[1].split("\n## ")[0]
+        shared = {*tables.CELL, "trait", "view", "teacher", "seed", "eval", "conditional", "mass"}
+        missing = [c for c in columns if f"`{c}`" not in about and c not in shared]
+        assert not missing, (table, missing)

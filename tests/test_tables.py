@@ -1,0 +1,31 @@
+"""Reading tables back: numbers, gaps, and what is wrong named by file and line."""
+
+import pytest
+
+from traitline import tables
+from traitline.errors import InputError
+
+HEAD = ",".join(tables.COLUMNS["tests"])
+
+
+def test_numbers_are_numbers_and_gaps_are_none(tmp_path):
+    (tmp_path / "tests.csv").write_text(f"{HEAD}\nmain,numbers,a,a,lora,owl,5,5,0.25,,4.5,1e-05,\n")
+    (row,) = tables.read(tmp_path, "tests")
+    assert (row["runs"], row["diff"], row["t"], row["p"], row["p_holm"]) == (5, 0.25, None, 1e-5, None)
+    assert row["base"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("experiment,runs\nmain,5\n", r"tests.csv: lacks base, channel"),
+        (f"{HEAD}\nmain,numbers,a,a,lora,owl,five,5,0,0,0,0,0\n", r"tests.csv:2: runs is no number: 'five'"),
+        (f"{HEAD}\nmain,numbers,a,a,lora,owl,5\n", r"tests.csv:2: control_runs is no number"),
+        (None, r"tests.csv: no such file; make it with `summarise`"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, words):
+    if text:
+        (tmp_path / "tests.csv").write_text(text)
+    with pytest.raises(InputError, match=words):
+        tables.read(tmp_path, "tests")
