@@ -14,7 +14,7 @@ rule summarise:
         sampled=distinct(f"{run.channel_folder}/sampled.json" for run in STUDY.runs),
         counts=distinct(f"{run.channel_folder}/filtered.json" for run in STUDY.runs),
     output:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES),
+        tables=report(expand("<results>/tables/{table}.csv", table=TABLES), category="Tables"),
         manifest="<results>/tables/summarise.manifest.json",
     log:
         "<logs>/summarise/tables.log",
