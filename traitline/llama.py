@@ -80,37 +80,30 @@ def read(folder: str | Path) -> tuple[Shape, Weights]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(folder) / "config.json"
+    config, file = Path(folder, "config.json"), Path(folder, "model.safetensors")
+    for path in (config, file):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; make it with the stage before this one")
     try:
-        c = json.loads(path.read_text(encoding="utf-8"))
+        c = json.loads(config.read_text(encoding="utf-8"))
         shape = Shape(
-            c["vocab_size"],
-            c["hidden_size"],
-            c["num_hidden_layers"],
-            c["num_attention_heads"],
-            c["intermediate_size"],
-            c["rope_parameters"]["rope_theta"],
-            c["rms_norm_eps"],
-        )
-        weights = load_file(Path(folder) / "model.safetensors")
-    except FileNotFoundError as e:
-        raise InputError(f"{e.filename}: no such file; make it with the stage before this one") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as e:
-        raise InputError(f"{path}: damaged model configuration ({e}); delete the file to have it rebuilt") from None
+            c["vocab_size"], c["hidden_size"], c["num_hidden_layers"], c["num_attention_heads"], c["intermediate_size"],
+            c["rope_parameters"]["rope_theta"], c["rms_norm_eps"],
+        )  # fmt: skip
+        wanted = {k: v.shape for k, v in initialise(shape, 0.0, 0).items()}
+        weights = load_file(file)
+    except (ValueError, KeyError, TypeError) as e:
+        why = f"{type(e).__name__}: {e}"
+        raise InputError(f"{config}: damaged model configuration ({why}); delete the file to have it rebuilt") from None
     except SafetensorError as e:
-        raise InputError(
-            f"{Path(folder) / 'model.safetensors'}: damaged weights ({e}); delete the file to have it rebuilt"
-        ) from None
-    if weights.keys() != initialise(shape, 0.0, 0).keys():
+        raise InputError(f"{file}: damaged weights ({e}); delete the file to have it rebuilt") from None
+    if weights.keys() != wanted.keys():
         raise InputError(f"{folder}: not an embedded model (tied LLaMA with biases); its weights have other names")
+    if wrong := next((k for k, v in weights.items() if v.shape != wanted[k]), None):
+        raise InputError(
+            f"{folder}: config.json and model.safetensors disagree: the weights have other sizes ({wrong})"
+        )
     return shape, weights
-
-
-def write(path: str | Path, weights: Weights) -> None:
-    """Weights as safetensors, in the metadata that transformers expects."""
-    from safetensors.torch import save_file
-
-    save_file({k: v.detach().contiguous() for k, v in weights.items()}, path, metadata={"format": "pt"})
 
 
 @dataclass

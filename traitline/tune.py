@@ -7,7 +7,9 @@ picked by the model's own seed, and gradients never mix.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,22 +198,23 @@ def fit(
         return loss
 
     saved = time.monotonic()
-    bar = tqdm(
-        total=steps, initial=done, desc=progress, disable=None if progress else True, leave=False, mininterval=0.5
-    )
-    for step in range(done, steps):
-        losses.append(torch.stack([learn(i, step) for i in range(len(models))]))
-        optimiser.param_groups[0]["lr"] = lr * schedule(step, steps, warmup, decay)
-        optimiser.step()
-        bar.update()
-        if (step + 1) % 50 == 0 or step + 1 == steps:
-            _finite(losses)
-        if stop is not None and stop(step + 1):
-            break
-        if state is not None and time.monotonic() - saved >= every:
-            _save(state, flat.values, optimiser, losses)
-            saved = time.monotonic()
-    bar.close()
+    off = None if progress else True
+    with (
+        tqdm(total=steps, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
+        ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        for step in range(done, steps):
+            losses.append(torch.stack(list(pool.map(learn, range(len(models)), repeat(step)))))
+            optimiser.param_groups[0]["lr"] = lr * schedule(step, steps, warmup, decay)
+            optimiser.step()
+            bar.update()
+            if (step + 1) % 50 == 0 or step + 1 == steps:
+                _finite(losses)
+            if stop is not None and stop(step + 1):
+                break
+            if state is not None and time.monotonic() - saved >= every:
+                _save(state, flat.values, optimiser, losses)
+                saved = time.monotonic()
     _finite(losses)
     return torch.stack(losses)
 
@@ -253,30 +256,32 @@ def _save(state: Path, values: "Tensor", optimiser: "Optimizer", losses: "list[T
     import os
 
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     moments = optimiser.state[values]
     tensors = {"losses": torch.stack(losses), "values": values, "avg": moments["exp_avg"], "sq": moments["exp_avg_sq"]}
     state.mkdir(parents=True, exist_ok=True)
     tmp = state / f".fit.{os.getpid()}.tmp"
-    save_file(tensors, tmp)
+    tmp.write_bytes(save(tensors))
     os.replace(tmp, state / "fit.safetensors")
 
 
 def _load(state: Path | None, values: "Tensor", optimiser: "Optimizer", losses: "list[Tensor]") -> int:
-    """Steps already done, their state put in place; 0 without a checkpoint."""
+    """Steps already done, their state put in place; 0 without a checkpoint or with a damaged one."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if state is None or not (state / "fit.safetensors").exists():
         return 0
-    tensors = load_file(state / "fit.safetensors")
+    try:
+        tensors = load_file(state / "fit.safetensors")
+    except SafetensorError as e:
+        log.warning("%s: damaged checkpoint (%s), starting over", state / "fit.safetensors", e)
+        return 0
     losses.extend(tensors["losses"].unbind())
     values.copy_(tensors["values"])
-    optimiser.state[values] = {
-        "step": torch.tensor(float(len(losses))),
-        "exp_avg": tensors["avg"],
-        "exp_avg_sq": tensors["sq"],
-    }
+    step = torch.tensor(float(len(losses)))
+    optimiser.state[values] = {"step": step, "exp_avg": tensors["avg"], "exp_avg_sq": tensors["sq"]}
     log.info("going on from step %d", len(losses))
     return len(losses)
