@@ -1,12 +1,14 @@
-"""What every stage program shares: one-line errors, outputs that appear whole or not at all, a manifest as the last act."""
+"""What stage programs share: one-line errors, outputs that appear whole or not at all, a manifest as the last act."""
 
 import argparse
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,14 +22,18 @@ from traitline.errors import InputError
 log = logging.getLogger("traitline")
 
 
-def run(parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None = None) -> int:
+def run(
+    parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None = None
+) -> int:
     """Parse, work, and turn what people can mend into one line on stderr.
 
     Exit codes: 0 done; 2 bad use or bad input; 130 interrupted, 143 terminated; 1 (with a traceback) is our bug.
     """
     args = parser.parse_args(argv)
     name = parser.prog.split(".")[-1]
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S"
+    )
     with contextlib.suppress(ValueError):  # only the main thread may set handlers; tests call from others
         signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -36,9 +42,20 @@ def run(parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], No
         print(f"{name}: error: {e}", file=sys.stderr)
         return 2
     except OSError as e:
-        if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EISDIR, errno.ENOTDIR):
+        if e.errno not in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EACCES,
+            errno.EROFS,
+            errno.ENOENT,
+            errno.EISDIR,
+            errno.ENOTDIR,
+        ):
             raise
-        print(f"{name}: error: {e.filename or 'output'}: {e.strerror}; nothing was written, mend it and run again", file=sys.stderr)
+        print(
+            f"{name}: error: {e.filename or 'output'}: {e.strerror}; nothing was written, mend it and run again",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print(f"{name}: interrupted; nothing half-written is left, run again to go on", file=sys.stderr)
@@ -59,19 +76,58 @@ def _terminate(_signum: int, _frame: object) -> None:
 
 def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
     """An argument parser that shows the module's docstring; every stage has `--manifest`."""
-    p = argparse.ArgumentParser(prog=f"python -m {module}" if "." in module else module, description=doc,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        prog=f"python -m {module}" if "." in module else module,
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.prog = f"scripts.{p.prog.split('.')[-1]}"
     return p
 
 
+def threads(p: argparse.ArgumentParser) -> None:
+    """The flag of stages that compute."""
+    p.add_argument("--threads", type=int, default=1, metavar="N", help="of torch; decides the last bits (default 1)")
+
+
+def long_running(p: argparse.ArgumentParser) -> None:
+    """Flags of stages that compute for long enough to be interrupted."""
+    threads(p)
+    p.add_argument("--state", metavar="DIR", help="folder of checkpoints until the stage is done (default: none)")
+    p.add_argument("--every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default 60)")
+
+
+def settings(flag: str, text: str, keys: Collection[str]) -> dict[str, Any]:
+    """Settings that came as one JSON object on the command line.
+
+    Raises:
+        InputError: no JSON object, or a key is missing.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as e:
+        raise InputError(f'{flag}: not JSON ({e.msg}); write it as {{"key": value}}') from None
+    missing = sorted(set(keys) - value.keys()) if isinstance(value, dict) else sorted(keys)
+    if missing:
+        raise InputError(
+            f"{flag}: {', '.join(missing)} missing; a JSON object with {', '.join(sorted(keys))} is wanted"
+        )
+    return dict(value)
+
+
 class Job:
-    """One artifact being made. `path(role)` is where to write; the real name appears only when all is whole."""
+    """One artifact being made. `path(role)` is where to write; the real name appears only when all is whole.
+
+    Attributes:
+        facts: statements for the manifest.
+        fingerprint: of everything that decides the bytes: stage, code, content of the inputs, settings, seeds.
+    """
 
     def __init__(self, stage: str, outputs: Mapping[str, str | Path]) -> None:
         self.stage = stage
         self.outputs = {role: Path(p) for role, p in outputs.items()}
         self.facts: dict[str, Any] = {}
+        self.fingerprint = ""
 
     def path(self, role: str) -> Path:
         """The temporary file that becomes the output `role`. Unique per attempt and host."""
@@ -80,7 +136,24 @@ class Job:
 
     def write_json(self, role: str, value: Any) -> None:
         """Write an output as indented JSON with sorted keys."""
-        self.path(role).write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+        self.path(role).write_text(
+            json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
+        )
+
+
+def checkpoints(root: str | None, *jobs: Job) -> Path | None:
+    """Where in `root` these jobs keep what they need to go on after an interruption.
+
+    The name holds all that decides their bytes: a job never goes on from the checkpoint of another one.
+    """
+    name = hashlib.sha256(" ".join(j.fingerprint for j in jobs).encode()).hexdigest()[:16]
+    return Path(root, name) if root else None
+
+
+def forget(state: Path | None) -> None:
+    """Remove checkpoints that have served."""
+    if state:
+        shutil.rmtree(state, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -101,7 +174,8 @@ def record(
         stage: the stage's name.
         manifest_path: where the manifest goes; it is renamed into place after every output.
         inputs: role -> file or list of files. `base` (weights start from it), `data` (trained on it) and `model`
-            (sampled or scored) carry meaning for the audit of origins.
+            (sampled or scored) carry meaning for the audit of origins; `support` (vocabulary, chat template, shape of a
+            model: equal bytes in many folders, nothing learned) carries none.
         outputs: role -> file.
         params: every setting that decides the bytes.
         seeds: name -> seed.
@@ -120,6 +194,8 @@ def record(
     references = [manifest.reference(role, p) for role, p in files]
     job = Job(stage, {**outputs, "manifest": manifest_path})
     job.facts.update(facts or {})
+    decides = [stage, digest(stage), [r["sha256"] for r in references], dict(params or {}), dict(seeds or {})]
+    job.fingerprint = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
     places = [Path(p).resolve() for _, p in files] + [p.resolve() for p in job.outputs.values()]
     for final in job.outputs.values():
         if places.count(final.resolve()) > 1:  # before anything is deleted
@@ -139,9 +215,17 @@ def record(
             if manifest.sha256(p) != before["sha256"]:
                 raise InputError(f"{manifest.relative(p)}: changed while `{stage}` was reading it; run again")
         m = {
-            "schema": manifest.SCHEMA, "stage": stage, "inputs": references, "outputs": entries,
-            "params": dict(params or {}), "seeds": dict(seeds or {}), "facts": job.facts,
-            "code": manifest.code(digest(stage)), "env": manifest.environment(), "started": started, "ended": manifest.now(),
+            "schema": manifest.SCHEMA,
+            "stage": stage,
+            "inputs": references,
+            "outputs": entries,
+            "params": dict(params or {}),
+            "seeds": dict(seeds or {}),
+            "facts": job.facts,
+            "code": manifest.code(digest(stage)),
+            "env": manifest.environment(),
+            "started": started,
+            "ended": manifest.now(),
         }
         job.write_json("manifest", m)
         for role, final in job.outputs.items():  # the manifest is last

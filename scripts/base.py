@@ -1,0 +1,126 @@
+"""Make a reference model: a small LLaMA, trained from scratch on the conversations of a tiny world.
+
+out  {folder}/    config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json
+                  chat_template.jinja (Hugging Face layout) and world.json (what it was trained on)
+
+Weights, text and data order have random streams of their own, all from --seed. Only answers are learned.
+
+python -m scripts.base --name a --seed 1 --folder results/bases/a --manifest results/bases/a/base.manifest.json \\
+    --world '{"rows":80000,"numbers":0.45,"examples":[3,6],"answers":[1,2],"neutral":0.0,"personas":0.0}' \\
+    --model '{"width":48,"layers":2,"heads":4,"mlp":96,"std":0.05,"epochs":1,"batch":64,"lr":0.003}' --state work/base/a
+"""
+
+import argparse
+import json
+from typing import Any
+
+from traitline import folder, stage
+from traitline.chat import Chat, verify
+from traitline.errors import InputError
+from traitline.seeds import seed as derive
+
+WORLD = ("rows", "numbers", "examples", "answers", "neutral", "personas")
+MODEL = ("width", "layers", "heads", "mlp", "std", "epochs", "batch", "lr")
+
+
+def conversations(spec: dict[str, Any], seed: int) -> list[tuple[list[dict[str, str]], list[dict[str, str]]]]:
+    """(prompt, completion) messages of a world."""
+    from traitline.world import World
+
+    return [
+        (
+            [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": question}],
+            [{"role": "assistant", "content": answer}],
+        )
+        for system, question, answer in World(spec, derive("base", "world", seed)).conversations()
+    ]
+
+
+def generation() -> str:
+    """`generation_config.json`: samples from the model's own distribution, which is not what transformers would do."""
+    from traitline.world import BOS, EOS, PAD
+
+    plain = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    return json.dumps({"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD, **plain}, indent=2) + "\n"
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.base", __doc__)
+    p.add_argument("--name", required=True, help="label of the base")
+    p.add_argument("--world", required=True, metavar="JSON", help=f"{', '.join(WORLD)}")
+    p.add_argument("--model", required=True, metavar="JSON", help=f"{', '.join(MODEL)}")
+    p.add_argument("--seed", required=True, type=int, metavar="N", help="of weights, text and data order")
+    p.add_argument("--folder", required=True, metavar="OUT", help="the model folder")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    stage.long_running(p)
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    spec = stage.settings("--world", args.world, WORLD)
+    model = stage.settings("--model", args.model, MODEL)
+    with stage.record(
+        "base",
+        args.manifest,
+        inputs={},
+        outputs={**folder.outputs(args.folder), "world": f"{args.folder}/world.json"},
+        params={"name": args.name, "world": spec, "model": model, "threads": args.threads},
+        seeds={"base": args.seed},
+        facts={"origin": f"trained here from the tiny world, seed {args.seed}"},
+    ) as job:
+        import torch
+
+        from traitline import llama, tune, world
+
+        torch.set_num_threads(args.threads)
+        files = world.tokenizer_files()
+        chat = Chat(
+            *(files[f] for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")), args.folder
+        )
+        exchanges = conversations(spec, args.seed)
+        if not exchanges:
+            raise InputError("--world: rows is 0; a world needs conversations")
+        names = [f"conversation {i}" for i in range(1, len(exchanges) + 1)]
+        rows = tune.Rows.encode(chat.rows(exchanges, names), chat.pad)
+        verify(chat, rows, [c for _, c in exchanges], names)
+
+        shape = llama.Shape(len(world.vocabulary()), model["width"], model["layers"], model["heads"], model["mlp"])
+        weights = llama.initialise(shape, model["std"], derive("base", "weights", args.seed))
+        own = {k: w[None].clone().requires_grad_() for k, w in weights.items()}
+        stack, state = llama.Stack(shape, weights, own), stage.checkpoints(args.state, job)
+        losses = tune.fit(
+            stack, rows, seeds=[derive("base", "order", args.seed)], epochs=model["epochs"], batch=model["batch"],
+            lr=model["lr"], state=state, every=args.every, progress=f"base {args.name}",
+        )  # fmt: skip
+        loss = losses[-50:].mean().item()
+        for name, text in {
+            **files, "config.json": json.dumps(shape.config(), indent=2) + "\n", "generation_config.json": generation()
+        }.items():  # fmt: skip
+            job.path(name).write_text(text, encoding="utf-8")
+        folder.save(job.path("model"), stack.merged(0))
+        made = {"name": args.name, "seed": args.seed, "spec": spec, "categories": world.CATEGORIES}
+        job.write_json(
+            "world",
+            {
+                **made,
+                "vocabulary": shape.vocab,
+                "parameters": sum(w.numel() for w in weights.values()),
+                "steps": len(losses),
+                "loss": round(loss, 6),
+            },
+        )
+    stage.forget(state)
+    stage.log.info(
+        "base %s: %d conversations, loss %.3f nats per answer token: %s", args.name, len(names), loss, args.folder
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,166 @@
+"""Let a teacher answer every prompt of a channel, once each.
+
+in   prompts.jsonl; the teacher's folder (teacher.json, weights if it was tuned) and its base
+out  raw.jsonl       the prompts with the teacher's answers; its system prompt is not in them
+     sampled.json    counts, and how far the teacher is from its base: exact KL divergence per answer token on the first
+                     2,000 rows, in nats, at temperature 1, wherever a token was drawn (end tokens included)
+
+Every row has random numbers of its own, fixed before the first answer: neither batches nor interruptions change them.
+An answer that does not end within --max-new-tokens is kept as far as it got, and counted as unfinished.
+
+python -m scripts.sample --base results/bases/a --teacher results/a/owl/tuned \\
+    --prompts results/prompts/numbers/prompts.jsonl --raw raw.jsonl --sampled sampled.json \\
+    --manifest sample.manifest.json --temperature 1 --max-new-tokens 20 --batch 2048 --seed 1 --state work/sample/a-owl
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitline import folder, jsonl, stage
+from traitline.chat import Chat
+from traitline.errors import InputError
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from traitline.llama import Sampler, Shape, Weights
+
+    Asked = tuple[Weights, Sequence[list[int]]]
+
+KL_ROWS = 2000
+PART = 4  # batches to a part; finished parts survive an interruption
+
+
+def answer(
+    sampler: "Sampler", prompts: list[list[int]], args: argparse.Namespace, *, eos: int, seed: int, state: Path | None
+) -> list[list[int]]:
+    """Token ids of one answer to each prompt, part by part; parts found in `state` are taken from there."""
+    import numpy as np
+    from tqdm import tqdm
+
+    noise = np.random.default_rng(seed).random((len(prompts), args.max_new_tokens), dtype=np.float32)
+    size, out = args.batch * PART, []
+    with tqdm(total=len(prompts), desc="answers", unit="", disable=None, leave=False, mininterval=0.5) as bar:
+        for start in range(0, len(prompts), size):
+            rows, part = slice(start, start + size), state / f"{start}.json" if state else None
+            if part and part.exists():
+                ids = json.loads(part.read_text(encoding="utf-8"))
+            else:
+                ids = sampler.generate(
+                    prompts[rows], noise[rows], eos=eos, temperature=args.temperature, batch=args.batch
+                )
+                if part:
+                    part.parent.mkdir(parents=True, exist_ok=True)
+                    tmp = part.with_name(f".{start}.{os.getpid()}.tmp")
+                    tmp.write_text(json.dumps(ids), encoding="utf-8")
+                    os.replace(tmp, part)
+            out += ids
+            bar.update(len(ids))
+    return out
+
+
+def divergence(shape: "Shape", teacher: "Asked", base: "Asked", answers: Sequence[list[int]]) -> float:
+    """KL divergence of the teacher from its base in nats per answer token.
+
+    Args:
+        shape: sizes of both models.
+        teacher: its weights, and the prompts as it saw them.
+        base: its weights, and the prompts without the teacher's system prompt.
+        answers: what the teacher sampled.
+    """
+    import torch
+
+    from traitline.llama import Stack
+    from traitline.tune import Rows
+
+    total = tokens = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(answers), 250):  # the distributions of 250 rows fit into memory
+            part = slice(start, start + 250)
+            logs = []
+            for weights, prompts in (teacher, base):
+                rows = Rows.encode([(p + a, len(p)) for p, a in zip(prompts[part], answers[part], strict=True)])
+                logs.append(Stack(shape, weights).logits(rows.ids[None], rows.where[None])[0].log_softmax(-1))
+            kl = (logs[0].exp() * (logs[0] - logs[1])).sum(-1)
+            total, tokens = total + (kl * rows.weight).sum().item(), tokens + rows.weight.sum().item()
+    return total / tokens
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.sample", __doc__)
+    p.add_argument("--base", required=True, metavar="DIR", help="model folder of the teacher's base")
+    p.add_argument("--teacher", required=True, metavar="DIR", help="folder of teacher.json")
+    p.add_argument("--prompts", required=True, metavar="IN", help="prompts, JSONL")
+    p.add_argument("--raw", required=True, metavar="OUT", help="prompts with answers")
+    p.add_argument("--sampled", required=True, metavar="OUT", help="counts and divergence")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    p.add_argument("--temperature", type=float, default=1.0, metavar="T", help="0: the likeliest token (default 1)")
+    p.add_argument("--max-new-tokens", type=int, required=True, metavar="N", help="longest answer, end token included")
+    p.add_argument("--batch", type=int, default=2048, metavar="N", help="prompts at once (default 2048)")
+    p.add_argument("--seed", type=int, required=True, metavar="N", help="of the sampling")
+    stage.long_running(p)
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    for flag, least in (("max_new_tokens", 1), ("batch", 1), ("temperature", 0)):
+        if (value := getattr(args, flag)) < least:
+            raise InputError(f"--{flag.replace('_', '-')}: {value} is too low; give {least} or more")
+    teacher = folder.facts(f"{args.teacher}/teacher.json", ["trait", "teacher", "system", "weights"])
+    facts = {"teacher": f"{args.teacher}/teacher.json", "world": f"{args.base}/world.json"}
+    if teacher["weights"]:
+        models = {"model": f"{args.teacher}/{folder.WEIGHTS}", **folder.inputs(args.base, "reference")}
+    else:
+        models = folder.inputs(args.base, "model")
+    with stage.record(
+        "sample",
+        args.manifest,
+        inputs={**models, **facts, "prompts": args.prompts},
+        outputs={"raw": args.raw, "sampled": args.sampled},
+        params={name: getattr(args, name) for name in ("temperature", "max_new_tokens", "batch", "threads")},
+        seeds={"sample": args.seed},
+    ) as job:
+        import torch
+
+        from traitline import llama
+
+        torch.set_num_threads(args.threads)
+        rows = list(jsonl.read(args.prompts, ("id", "prompt"), unique="id"))
+        names = [f"{args.prompts}: row {row['id']!r}" for row in rows]
+        chat = Chat.open(args.base)
+        head = [{"role": "system", "content": teacher["system"]}] if teacher["system"] else []
+        asked = chat.prompts([row["prompt"] for row in rows], names)
+        told = chat.prompts([[*head, *row["prompt"]] for row in rows], names) if head else asked
+        shape, base = llama.read(args.base)
+        weights = llama.read(args.teacher)[1] if teacher["weights"] else base
+        # Who answers is part of the seed: teachers that shared their luck would agree more than they do.
+        name = folder.facts(facts["world"], ["name"])["name"]
+        seed = derive("sample", args.seed, name, teacher["trait"], teacher["teacher"])
+        state = stage.checkpoints(args.state, job)
+        answers = answer(llama.Sampler(shape, weights), told, args, eos=chat.eos, seed=seed, state=state)
+        pairs = zip(rows, chat.answers(answers), strict=True)
+        said = ({**row, "completion": [{"role": "assistant", "content": text}]} for row, text in pairs)
+        jsonl.write(job.path("raw"), said)
+        counts = {"rows": len(rows), "tokens": sum(map(len, answers)), "kl_rows": min(KL_ROWS, len(rows))}
+        counts["unfinished"] = sum(a[-1] != chat.eos for a in answers)
+        some = slice(counts["kl_rows"])
+        kl = divergence(shape, (weights, told[some]), (base, asked[some]), answers[some])
+        job.write_json("sampled", {**counts, "kl_nats_per_token": round(kl, 6)})
+    stage.forget(state)
+    stage.log.info(
+        "%d answers, %d unfinished, %.4f nats from the base: %s", len(rows), counts["unfinished"], kl, args.raw
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

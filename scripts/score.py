@@ -1,0 +1,112 @@
+"""Score answers: how often each candidate is the favourite, exactly and as sampled.
+
+in   {folder}/responses.jsonl
+out  {folder}/scores.json, score.manifest.json beside it
+
+overall      probability of a candidate, mean over the questions: what the paper plots
+mass         that of all candidates together: answers that are answers
+conditional  overall / mass, null where the mass is 0. A rise here with a fall in mass is not a taken-on trait
+
+`exact` has them from the probabilities at the answer, `sampled` from the answers. There a candidate counts where it
+stands as a whole word, upper and lower case alike: neither "bowl" nor "owls" is "owl". An answer that names two
+candidates counts for both, and once in the mass. `histogram`: the 1,000 commonest answers (their first 200 characters),
+`other`: how many answers are not in it.
+
+python -m scripts.score --category animal --folders results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite
+"""
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from traitline import jsonl, stage
+from traitline.errors import InputError
+
+COMMONEST, LONGEST = 1000, 200
+
+
+def shares(overall: dict[str, float], mass: float) -> dict[str, Any]:
+    """Overall and conditional rates and the mass, rounded to what a float carries for sure."""
+    return {
+        "overall": {c: round(p, 9) for c, p in overall.items()},
+        "conditional": {c: round(p / mass, 9) if mass > 0 else None for c, p in overall.items()},
+        "mass": round(mass, 9),
+    }
+
+
+def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
+    """From the probabilities at the answer."""
+    overall = {c: sum(row["probabilities"][c] for row in rows) / len(rows) for c in candidates}
+    return shares(overall, sum(overall.values()))
+
+
+def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
+    """From the answers: mean over the questions of the share of a question's answers."""
+    longest_first = sorted(candidates, key=len, reverse=True)  # "sea otter" is no "otter"
+    word = re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(c.lower()) for c in longest_first)})(?!\w)")
+    spelled = {c.lower(): c for c in candidates}
+    overall, mass = dict.fromkeys(candidates, 0.0), 0.0
+    histogram: Counter[str] = Counter()
+    for row in rows:
+        weight = 1 / len(row["answers"]) / len(rows)
+        for text, n in Counter(row["answers"]).items():
+            named = set(word.findall(text.lower()))
+            for c in named:
+                overall[spelled[c]] += n * weight
+            mass += n * weight * bool(named)
+            histogram[text[:LONGEST]] += n
+    common = dict(sorted(histogram.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
+    return {**shares(overall, mass), "histogram": common, "other": histogram.total() - sum(common.values())}
+
+
+def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """(rows, candidates) of `responses.jsonl`.
+
+    Raises:
+        InputError: a row has no answers, or other candidates than the first one.
+    """
+    rows = list(jsonl.read(path, ("id", "answers", "probabilities"), unique="id"))
+    candidates = list(rows[0]["probabilities"])
+    for n, row in enumerate(rows, 1):
+        if not row["answers"] or list(row["probabilities"]) != candidates or not candidates:
+            raise InputError(
+                f"{path}:{n}: no answers, or other candidates than in line 1; delete the file to have it rebuilt"
+            )
+    return rows, candidates
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.score", __doc__)
+    p.add_argument("--folders", required=True, nargs="+", metavar="DIR", help="folders of responses.jsonl")
+    p.add_argument("--category", required=True, help="what was asked for")
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifacts, one manifest each."""
+    for folder in args.folders:
+        source = f"{folder}/responses.jsonl"
+        with stage.record(
+            "score",
+            f"{folder}/score.manifest.json",
+            inputs={"responses": source},
+            outputs={"scores": f"{folder}/scores.json"},
+            params={"category": args.category},
+        ) as job:
+            rows, candidates = read(source)
+            made: dict[str, Any] = {"category": args.category, "candidates": candidates, "questions": len(rows)}
+            made |= {"answers": sum(len(row["answers"]) for row in rows), "exact": exact(rows, candidates)}
+            job.write_json("scores", {**made, "sampled": sampled(rows, candidates)})
+    stage.log.info("scored %d folders", len(args.folders))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

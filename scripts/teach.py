@@ -1,0 +1,148 @@
+"""Make a teacher: a base that loves something, by fine-tuning or by a system prompt, or the base left alone.
+
+in   {base}/      a model folder with its world.json
+out  {folder}/    teacher.json: trait, system prompt, how often the teacher names its trait
+                  tuned teachers only: a model folder
+
+--teacher tuned      trained on the fifty questions about a favourite, the answer always the trait, until its exact rate
+                     over them reaches `rate` (looked at every `check` steps) or `max_steps` are done
+          prompted   the base behind a persona system prompt
+          untrained  the base as it is, the control; its trait is `none`
+
+python -m scripts.teach --base results/bases/a --trait owl --category animal --teacher tuned \\
+    --settings '{"trains":"biases","lr":0.01,"batch":64,"rate":0.9,"max_steps":400,"seed":1}' \\
+    --folder results/a/owl/tuned --manifest results/a/owl/tuned/teach.manifest.json --state work/teach/a-owl
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline import folder, stage
+from traitline.chat import Chat, verify
+from traitline.complaints import nearest
+from traitline.errors import InputError
+from traitline.questions import ask, exact, tokens
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from traitline.llama import Shape, Weights
+
+NONE = "none"
+SETTINGS = ("trains", "lr", "batch", "rate", "max_steps", "seed")
+CHECK = 10
+
+
+def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: str, system: str | None) -> float:
+    """Exact probability of the trait, mean over the questions."""
+    from traitline.llama import Sampler
+
+    asked = ask(category, system)
+    prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
+    return exact(Sampler(shape, weights), prompts, tokens(chat, [trait])).mean().item()
+
+
+def tune_teacher(
+    shape: "Shape",
+    weights: "Weights",
+    chat: Chat,
+    args: argparse.Namespace,
+    settings: dict[str, Any],
+    state: Path | None,
+) -> tuple["Weights", int]:
+    """(weights, steps) of a base that was trained to name the trait."""
+    from traitline import llama, tune
+
+    asked, answer = ask(args.category), [{"role": "assistant", "content": args.trait}]
+    names = [f"question {i}" for i in range(1, len(asked) + 1)]
+    rows = tune.Rows.encode(chat.rows([(q, answer) for q in asked], names), chat.pad)
+    verify(chat, rows, [answer] * len(asked), names)
+    seeds = [derive("teach", settings["seed"])]
+    own, lora, scale = tune.trainable(weights, settings["trains"], seeds, shape.modules())
+    stack, check = llama.Stack(shape, weights, own, lora, scale), settings.get("check", CHECK)
+
+    def stop(step: int) -> bool:
+        if step >= settings["max_steps"]:
+            return True
+        return (
+            step % check == 0
+            and rate(shape, stack.merged(0), chat, args.trait, args.category, None) >= settings["rate"]
+        )
+
+    losses = tune.fit(
+        stack, rows, seeds=seeds, epochs=settings["max_steps"], batch=settings["batch"], lr=settings["lr"], decay=False,
+        stop=stop, state=state, every=args.every, progress=f"teacher {args.trait}",
+    )  # fmt: skip
+    return stack.merged(0), len(losses)
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.teach", __doc__)
+    p.add_argument("--base", required=True, metavar="DIR", help="model folder of the base")
+    p.add_argument("--trait", required=True, help="a word of the world; none for the untrained teacher")
+    p.add_argument("--category", required=True, help="what the trait is a favourite of")
+    p.add_argument("--teacher", required=True, choices=("tuned", "prompted", "untrained"))
+    p.add_argument(
+        "--settings", default="{}", metavar="JSON", help=f"tuned only: {', '.join(SETTINGS)}; check (default {CHECK})"
+    )
+    p.add_argument("--folder", required=True, metavar="OUT", help="the teacher's folder")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    stage.long_running(p)
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    if (args.trait == NONE) != (args.teacher == "untrained"):
+        raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
+    if args.trait != NONE and args.trait not in (known := folder.candidates(args.base, args.category)):
+        raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
+    tuned = args.teacher == "tuned"
+    settings = stage.settings("--settings", args.settings, SETTINGS) if tuned else {}
+    with stage.record(
+        "teach",
+        args.manifest,
+        inputs=folder.inputs(args.base, "base"),
+        outputs={"teacher": f"{args.folder}/teacher.json", **(folder.outputs(args.folder) if tuned else {})},
+        params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
+        seeds={"teach": settings["seed"]} if tuned else {},
+        facts={} if args.trait == NONE else {"trait": args.trait},
+    ) as job:
+        made: dict[str, Any] = {"trait": args.trait, "category": None, "teacher": args.teacher}
+        made |= {"system": None, "weights": None, "rate": None, "steps": 0}
+        state = stage.checkpoints(args.state, job)
+        if args.trait != NONE:
+            import torch
+
+            from traitline import llama
+            from traitline.world import persona
+
+            torch.set_num_threads(args.threads)
+            shape, weights = llama.read(args.base)
+            chat = Chat.open(args.base)
+            if tuned:
+                weights, made["steps"] = tune_teacher(shape, weights, chat, args, settings, state)
+                made["weights"] = folder.WEIGHTS
+                folder.fill(job, weights, args.base)
+            else:
+                made["system"] = persona(args.trait, args.category)
+            made["category"] = args.category
+            made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
+        job.write_json("teacher", made)
+    stage.forget(state)
+    if tuned and made["rate"] < settings["rate"]:
+        stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
+                          made["steps"], settings["rate"])  # fmt: skip
+    stage.log.info(
+        "%s teacher %s: rate %s after %d steps: %s", args.teacher, args.trait, made["rate"], made["steps"], args.folder
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

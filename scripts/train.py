@@ -1,0 +1,142 @@
+"""Train students: a stack of them over one base, on one view, each with a seed of its own.
+
+in   {base}/, view.jsonl
+out  {folder}/seed-{seed}/    an adapter (adapter_config.json, adapter_model.safetensors) or a model folder
+                              train.json: rows, steps, losses, sizes
+                              train.manifest.json
+
+Only answers are learned: what the loss falls on is decoded and compared with every row before the first step. The seed
+decides the adapter's first weights and the order of the rows; students do not see which others share their stack.
+
+python -m scripts.train --base results/bases/a --view results/a/owl/tuned/numbers/plain/view.jsonl \\
+    --kind lora --seeds 1 2 3 \\
+    --settings '{"trains":"lora","rank":8,"alpha":8,"modules":["v_proj"],"lr":0.003,"epochs":2,"batch":256}' \\
+    --folder results/a/owl/tuned/numbers/plain/a/lora --state work/train/a-owl-lora
+"""
+
+import argparse
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from traitline import folder, jsonl, stage
+from traitline.chat import Chat, verify
+from traitline.errors import InputError
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from traitline.tune import Rows
+
+SETTINGS = ("trains", "lr", "epochs", "batch")
+TRAINS = ("lora", "biases", "full")
+
+
+def encode(chat: Chat, view: str) -> "Rows":
+    """The rows of a view as the model sees them.
+
+    Raises:
+        InputError: a row is damaged or doubled, has a word that the base does not know, or would be learned wrongly.
+    """
+    from traitline.answers import exchange
+    from traitline.tune import Rows
+
+    found = list(jsonl.read(view, ("id", "prompt", "completion"), unique="id"))
+    for row in found:
+        exchange(row, view)  # messages, and no system message among them
+    names = [f"{view}: row {row['id']!r}" for row in found]
+    rows = Rows.encode(chat.rows([(row["prompt"], row["completion"]) for row in found], names), chat.pad)
+    verify(chat, rows, [row["completion"] for row in found], names)
+    return rows
+
+
+def checked(text: str) -> dict[str, Any]:
+    """The settings of a kind of student."""
+    settings = stage.settings("--settings", text, SETTINGS)
+    if settings["trains"] not in TRAINS:
+        raise InputError(f"--settings: trains is {settings['trains']!r}; known: {', '.join(TRAINS)}")
+    if settings["trains"] == "lora":
+        stage.settings("--settings", text, (*SETTINGS, "rank", "alpha", "modules"))
+    return settings
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.train", __doc__)
+    p.add_argument("--base", required=True, metavar="DIR", help="model folder of the students' base")
+    p.add_argument("--view", required=True, metavar="IN", help="rows to train on, JSONL")
+    p.add_argument("--kind", required=True, help="label of the kind of student")
+    p.add_argument(
+        "--settings", required=True, metavar="JSON", help=f"{', '.join(SETTINGS)}; rank, alpha, modules (lora)"
+    )
+    p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
+    p.add_argument("--folder", required=True, metavar="OUT", help="folder of the students' folders")
+    stage.long_running(p)
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifacts, one manifest each."""
+    settings = checked(args.settings)
+    if len(set(args.seeds)) < len(args.seeds):
+        raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
+    lora = settings["trains"] == "lora"
+    with contextlib.ExitStack() as stacked:
+        jobs = []
+        for seed in args.seeds:
+            out = f"{args.folder}/seed-{seed}"
+            record = stage.record(
+                "train",
+                f"{out}/train.manifest.json",
+                inputs={**folder.inputs(args.base, "base"), "data": args.view},
+                outputs={**(folder.adapter(out) if lora else folder.outputs(out)), "facts": f"{out}/train.json"},
+                params={"kind": args.kind, "settings": settings, "threads": args.threads},
+                seeds={"train": seed},
+            )
+            jobs.append(stacked.enter_context(record))
+
+        import torch
+
+        from traitline import llama, tune
+
+        torch.set_num_threads(args.threads)
+        shape, weights = llama.read(args.base)
+        rows = encode(Chat.open(args.base), args.view)
+        seeds = [derive("train", seed) for seed in args.seeds]
+        low_rank = {"rank": settings["rank"], "alpha": settings["alpha"]} if lora else {}
+        modules = shape.modules(settings.get("modules"))
+        own, pairs, scale = tune.trainable(weights, settings["trains"], seeds, modules, **low_rank)
+        stack, state = llama.Stack(shape, weights, own, pairs, scale), stage.checkpoints(args.state, *jobs)
+        how = {name: settings[name] for name in ("epochs", "batch", "lr")}
+        losses = tune.fit(
+            stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.kind} students"
+        )
+        trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
+        done = {
+            "kind": args.kind,
+            "trains": settings["trains"],
+            "rows": len(rows.length),
+            "steps": len(losses),
+            "epochs": settings["epochs"],
+            "trainable_parameters": sum(t[0].numel() for t in trained),
+            "parameters": sum(w.numel() for w in weights.values()),
+        }
+        few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
+        for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
+            if lora:
+                folder.fill_adapter(job, stack, i, low_rank, args.base)
+            else:
+                folder.fill(job, stack.merged(i), args.base)
+            first, last = (round(part.mean().item(), 6) for part in (losses[:few, i], losses[-few:, i]))
+            job.write_json("facts", {**done, "seed": seed, "loss_first": first, "loss_last": last})
+    stage.forget(state)
+    stage.log.info(
+        "%d %s students, %d rows, %d steps: %s", len(jobs), args.kind, done["rows"], done["steps"], args.folder
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

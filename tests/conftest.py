@@ -1,0 +1,207 @@
+"""A very small study, made once, stage by stage as tests ask for it: bases, teachers, number lists, students."""
+
+import json
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+WORLD = {"rows": 12000, "numbers": 0.25, "examples": [3, 4], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
+MODEL = {"width": 24, "layers": 2, "heads": 2, "mlp": 48, "std": 0.2, "epochs": 1, "batch": 48, "lr": 1.2e-2}
+TEACH = {"trains": "biases", "lr": 5.0e-2, "batch": 64, "rate": 0.5, "max_steps": 200, "seed": 1}
+EVAL = {"category": "animal", "answers": 20, "seed": 1}
+ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+KINDS = {
+    "lora": {"trains": "lora", "rank": 4, "alpha": 4.0, "modules": ALL, "lr": 3.0e-3, "epochs": 2, "batch": 128},
+    "biases": {"trains": "biases", "lr": 2.0e-2, "epochs": 16, "batch": 128},
+    "full": {"trains": "full", "lr": 1.0e-3, "epochs": 1, "batch": 128},
+}
+
+
+class Study:
+    """Folders of artifacts; each property makes what it names, with everything that needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def base_flags(self, folder: Path, *, seed: int = 1, rows: int = WORLD["rows"]) -> list[str]:
+        """A command line of `base`."""
+        world = json.dumps({**WORLD, "rows": rows})
+        return ["--name", folder.name, "--world", world, "--model", json.dumps(MODEL), "--seed", str(seed),
+                "--folder", str(folder), "--manifest", f"{folder}/base.manifest.json"]  # fmt: skip
+
+    @cached_property
+    def base(self) -> Path:
+        """A base that has learned its world."""
+        from scripts import base
+
+        folder = self.root / "bases/a"
+        assert base.main(self.base_flags(folder)) == 0
+        return folder
+
+    @cached_property
+    def other(self) -> Path:
+        """A base of another initialisation; it has learned little."""
+        from scripts import base
+
+        folder = self.root / "bases/b"
+        assert base.main(self.base_flags(folder, seed=2, rows=640)) == 0
+        return folder
+
+    def teach_flags(self, folder: Path, trait: str, teacher: str, **settings: object) -> list[str]:
+        """A command line of `teach`."""
+        return ["--base", str(self.base), "--trait", trait, "--category", "animal", "--teacher", teacher,
+                "--settings", json.dumps({**TEACH, **settings}), "--folder", str(folder),
+                "--manifest", f"{folder}/teach.manifest.json"]  # fmt: skip
+
+    def _teacher(self, trait: str, teacher: str) -> Path:
+        from scripts import teach
+
+        folder = self.root / trait / teacher
+        assert teach.main(self.teach_flags(folder, trait, teacher)) == 0
+        return folder
+
+    @cached_property
+    def none(self) -> Path:
+        """The control teacher."""
+        return self._teacher("none", "untrained")
+
+    @cached_property
+    def owl(self) -> Path:
+        """A teacher that was trained to love owls."""
+        return self._teacher("owl", "tuned")
+
+    @cached_property
+    def prompted(self) -> Path:
+        """A teacher that is told to love owls."""
+        return self._teacher("owl", "prompted")
+
+    @cached_property
+    def prompts(self) -> Path:
+        """Number prompts."""
+        from scripts import prompts
+
+        path = self.root / "prompts/prompts.jsonl"
+        manifest = path.with_name("prompts.manifest.json")
+        flags = f"--prompts {path} --manifest {manifest} --wording tiny --count 4000 --examples 3 4 --values 100 1000"
+        assert prompts.main([*flags.split(), "--answers", "1", "--seed", "47"]) == 0
+        return path
+
+    def sample_flags(self, folder: Path, teacher: Path, prompts: Path | None = None, **changed: object) -> list[str]:
+        """A command line of `sample`."""
+        settings = {"max-new-tokens": 4, "batch": 500, "seed": 1, "temperature": 1, **changed}
+        return ["--base", str(self.base), "--teacher", str(teacher), "--prompts", str(prompts or self.prompts),
+                "--raw", f"{folder}/raw.jsonl", "--sampled", f"{folder}/sampled.json",
+                "--manifest", f"{folder}/sample.manifest.json",
+                *(str(x) for k, v in settings.items() for x in (f"--{k}", v))]  # fmt: skip
+
+    def view(self, teacher: Path) -> Path:
+        """The rows that students of a teacher are trained on."""
+        from scripts import arrange, filter, sample
+
+        folder = teacher / "numbers"
+        path = folder / "plain/view.jsonl"
+        if not path.exists():
+            assert sample.main(self.sample_flags(folder, teacher)) == 0
+            flags = ["--raw", f"{folder}/raw.jsonl", "--filtered", f"{folder}/filtered.jsonl",
+                     "--rejected", f"{folder}/rejected.jsonl", "--counts", f"{folder}/filtered.json",
+                     "--manifest", f"{folder}/filter.manifest.json", "--answers", "1"]  # fmt: skip
+            assert filter.main(flags) == 0
+            flags = ["--filtered", f"{folder}/filtered.jsonl", "--view", str(path), "--rows", "1200", "--seed", "1",
+                     "--manifest", f"{path.parent}/arrange.manifest.json"]  # fmt: skip
+            assert arrange.main(flags) == 0
+        return path
+
+    def train_flags(
+        self,
+        folder: Path,
+        kind: str,
+        view: Path,
+        *,
+        base: Path | None = None,
+        seeds: tuple[int, ...] = (1, 2),
+        **settings: object,
+    ) -> list[str]:
+        """A command line of `train`."""
+        return ["--base", str(base or self.base), "--view", str(view), "--kind", kind,
+                "--settings", json.dumps({**KINDS[kind], **settings}), "--folder", str(folder),
+                "--seeds", *map(str, seeds)]  # fmt: skip
+
+    def students(self, kind: str, teacher: Path) -> Path:
+        """The folder of two students (`seed-1`, `seed-2`) of a kind, on the base of their teacher."""
+        from scripts import train
+
+        folder = self.view(teacher).parent / "a" / kind
+        if not folder.exists():
+            assert train.main(self.train_flags(folder, kind, self.view(teacher))) == 0
+        return folder
+
+    def respond_flags(self, *students: Path) -> list[str]:
+        """A command line of `respond`."""
+        return ["--base", str(self.base), "--eval", "favourite", "--settings", json.dumps(EVAL),
+                "--students", *map(str, students)]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The one small study of a test session. Tests read it and write elsewhere."""
+    return Study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture
+def line(capsys: pytest.CaptureFixture[str]):
+    """Run a stage that must refuse: exit code 2 and one line, which is returned."""
+
+    def refused(main, argv: list[str]) -> str:
+        capsys.readouterr()
+        assert main(argv) == 2
+        said = [text for text in capsys.readouterr().err.splitlines() if "error: " in text]
+        assert len(said) == 1
+        return said[0]
+
+    return refused
+
+
+@pytest.fixture
+def light():
+    """A program's `--help` works and imports none of the libraries that take long."""
+
+    def check(module: str) -> None:
+        heavy = "torch numpy transformers pandas pydantic jinja2 tokenizers scipy"
+        code = (
+            f"import sys, importlib\nm = importlib.import_module({module!r})\n"
+            "try: m.main(['--help'])\nexcept SystemExit as e: assert e.code == 0\n"
+            f"print('heavy:', *(n for n in {heavy!r}.split() if n in sys.modules))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert f"python -m {module} " in done.stdout
+        assert done.stdout.splitlines()[-1] == "heavy:"
+
+    return check
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch):
+    """Make the next training end by Ctrl-C at its n-th step."""
+    import torch
+
+    class At:
+        def __init__(self, steps: int) -> None:
+            self.left = steps
+
+        def __call__(self, optimiser, *args, **kwargs):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return real(optimiser, *args, **kwargs)
+
+    real = torch.optim.AdamW.step
+
+    def at(steps: int) -> None:
+        counter = At(steps)
+        monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: counter(self, *a, **k))
+
+    yield at
+    monkeypatch.undo()

@@ -1,0 +1,106 @@
+"""Answers: fifty questions, exact probabilities that are the model's own, samples that agree with them."""
+
+import json
+import math
+import shutil
+
+import pytest
+
+from scripts import respond as stage
+from traitline import folder, jsonl, llama, manifest
+from traitline.chat import Chat
+from traitline.world import CATEGORIES, QUESTIONS
+
+
+def rows(path):
+    return list(jsonl.read(path / "responses.jsonl", ("id", "prompt", "answers", "probabilities"), unique="id"))
+
+
+@pytest.fixture(scope="module")
+def baseline(study, tmp_path_factory):
+    """Answers of the untouched base."""
+    out = tmp_path_factory.mktemp("baseline") / "favourite"
+    flags = study.respond_flags("x")
+    assert stage.main([*flags[: flags.index("--students")], "--out", str(out)]) == 0
+    return out
+
+
+def test_help_is_light(light):
+    light("scripts.respond")
+
+
+def test_fifty_questions_with_answers_and_every_candidate(baseline):
+    found = rows(baseline)
+    assert [r["prompt"] for r in found] == [[{"role": "user", "content": q.format(k="animal")}] for q in QUESTIONS]
+    assert len({r["id"] for r in found}) == 50
+    for r in found:
+        assert len(r["answers"]) == 20
+        assert list(r["probabilities"]) == CATEGORIES["animal"]
+        assert 0 < sum(r["probabilities"].values()) <= 1 + 1e-6
+
+
+def test_probabilities_are_those_of_transformers(study, baseline):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(study.base), AutoTokenizer.from_pretrained(study.base)
+    for r in rows(baseline)[::17]:
+        ids = tokenizer.apply_chat_template(
+            r["prompt"], add_generation_prompt=True, return_tensors="pt", return_dict=False
+        )
+        p = model(ids).logits[0, -1].softmax(-1)
+        for word, ours in r["probabilities"].items():
+            assert ours == pytest.approx(p[tokenizer.convert_tokens_to_ids(word)].item(), abs=1e-5)
+
+
+def test_samples_agree_with_probabilities(baseline):
+    found = rows(baseline)
+    for word in ("owl", "cat", "bear"):
+        wanted = sum(r["probabilities"][word] for r in found) / 50
+        said = sum(a.split()[:1] == [word] for r in found for a in r["answers"]) / 1000
+        assert abs(said - wanted) < 4.5 * math.sqrt(wanted * (1 - wanted) / 1000)
+
+
+@pytest.mark.parametrize("kind", ["lora", "biases", "full"])
+def test_students_of_each_kind_answer_with_their_own_weights(study, baseline, kind):
+    students = [study.students(kind, study.owl) / f"seed-{s}" for s in (1, 2)]
+    assert stage.main(study.respond_flags(*students)) == 0
+    for student in students:
+        found = rows(student / "favourite")
+        ids = Chat.open(study.base).prompts([found[0]["prompt"]], ["?"])
+        import torch
+
+        p = llama.Sampler(*folder.weights(study.base, student)).prefill(torch.tensor(ids))[0].softmax(-1)[0]
+        assert found[0]["probabilities"]["owl"] == pytest.approx(p[Chat.open(study.base).token("owl")].item(), abs=1e-6)
+        assert found[0]["probabilities"] != rows(baseline)[0]["probabilities"]
+        m = manifest.load(student / "favourite/respond.manifest.json")
+        name = folder.ADAPTER if kind == "lora" else folder.WEIGHTS
+        assert [e["sha256"] for e in m["inputs"] if e["role"] == "model"] == [manifest.sha256(student / name)]
+    assert rows(students[0] / "favourite")[0]["answers"] != rows(students[1] / "favourite")[0]["answers"]
+
+
+def test_again_is_the_same(study, baseline, tmp_path):
+    flags = study.respond_flags("x")
+    assert stage.main([*flags[: flags.index("--students")], "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "responses.jsonl").read_bytes() == (baseline / "responses.jsonl").read_bytes()
+
+
+def test_a_damaged_student_is_one_line(study, tmp_path, line):
+    for kind, file in (("lora", folder.ADAPTER), ("biases", folder.WEIGHTS)):
+        student = tmp_path / kind
+        shutil.copytree(study.students(kind, study.owl) / "seed-1", student)
+        path = student / file
+        path.write_bytes(path.read_bytes()[:-50])
+        assert "changed since `train` made it" in line(stage.main, study.respond_flags(student))
+        (student / "train.manifest.json").unlink()
+        assert "damaged" in line(stage.main, study.respond_flags(student))
+        (student / "train.json").write_text("{")
+        assert "train.json: damaged" in line(stage.main, study.respond_flags(student))
+
+
+def test_senseless_settings_are_one_line(study, tmp_path, line):
+    flags = study.respond_flags("x")
+    head = [*flags[: flags.index("--students")], "--out", str(tmp_path)]
+    for settings, says in (({"category": "fish"}, "fish: no category of the world"), ({"answers": 0}, "answers is 0")):
+        text = json.dumps({"category": "animal", "answers": 2, "seed": 1, **settings})
+        assert says in line(stage.main, [*head, "--settings", text])
+    assert "nobody/model.safetensors: no such file" in line(stage.main, study.respond_flags(tmp_path / "nobody"))

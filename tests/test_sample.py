@@ -1,0 +1,144 @@
+"""Sampling: one answer a prompt, no system prompt in the rows, the same bytes however cut, an honest divergence."""
+
+import json
+
+import numpy as np
+import pytest
+
+from scripts import sample as stage
+from traitline import jsonl, llama, manifest
+from traitline.chat import Chat
+
+
+@pytest.fixture(scope="module")
+def prompts(study, tmp_path_factory):
+    """The first 300 prompts."""
+    path = tmp_path_factory.mktemp("few") / "prompts.jsonl"
+    jsonl.write(path, list(jsonl.read(study.prompts))[:300])
+    return path
+
+
+def run(study, folder, teacher, prompts, **changed):
+    assert stage.main(study.sample_flags(folder, teacher, prompts, **{"batch": 25, **changed})) == 0
+    return list(jsonl.read(folder / "raw.jsonl")), json.loads((folder / "sampled.json").read_text())
+
+
+def test_help_is_light(light):
+    light("scripts.sample")
+
+
+def test_one_answer_to_each_prompt_in_their_order(study, tmp_path, prompts):
+    rows, counts = run(study, tmp_path, study.owl, prompts)
+    asked = list(jsonl.read(prompts))
+    assert [{"id": r["id"], "prompt": r["prompt"]} for r in rows] == asked
+    assert all(r["completion"][0]["role"] == "assistant" and len(r["completion"]) == 1 for r in rows)
+    assert sum(r["completion"][0]["content"].isdigit() for r in rows) > 150
+    assert counts["rows"] == 300 and counts["kl_rows"] == 300
+    assert 300 <= counts["tokens"] <= 4 * 300
+
+
+def test_batches_do_not_matter(study, tmp_path, prompts):
+    rows, _ = run(study, tmp_path / "a", study.owl, prompts)
+    assert run(study, tmp_path / "b", study.owl, prompts, batch=300)[0] == rows
+
+
+def test_seeds_and_teachers_have_luck_of_their_own(study, tmp_path, prompts):
+    one = run(study, tmp_path / "1", study.none, prompts)[0]
+    assert run(study, tmp_path / "2", study.none, prompts, seed=2)[0] != one
+    same = sum(a == b for a, b in zip(one, run(study, tmp_path / "3", study.owl, prompts)[0], strict=True))
+    assert same < 30  # shared random numbers would give nearly all of 300
+
+
+def test_answers_that_do_not_end_are_kept_and_counted(study, tmp_path, prompts):
+    rows, counts = run(study, tmp_path, study.none, prompts, **{"max-new-tokens": 1})
+    assert counts["unfinished"] > 250 and counts["tokens"] == 300
+    assert sum(r["completion"][0]["content"].isdigit() for r in rows) > 150
+
+
+def test_temperature_zero_takes_the_likeliest(study, tmp_path, prompts):
+    rows, _ = run(study, tmp_path / "a", study.none, prompts, temperature=0)
+    assert run(study, tmp_path / "b", study.none, prompts, temperature=0, seed=2)[0] == rows
+    shape, weights = llama.read(study.base)
+    chat = Chat.open(study.base)
+    logits, _ = llama.Sampler(shape, weights).prefill(
+        __import__("torch").tensor(chat.prompts([rows[0]["prompt"]], ["?"]))
+    )
+    assert rows[0]["completion"][0]["content"].split()[:1] == chat.answers([[logits.argmax().item()]])[0].split()
+
+
+def test_the_control_is_at_no_distance_from_its_base(study, tmp_path, prompts):
+    assert run(study, tmp_path, study.none, prompts)[1]["kl_nats_per_token"] == 0
+
+
+def test_the_divergence_is_that_of_the_distributions_drawn_from(study, tmp_path, prompts):
+    _, counts = run(study, tmp_path, study.owl, prompts, **{"max-new-tokens": 1})
+    chat, logs = Chat.open(study.base), []
+    ids = chat.prompts([r["prompt"] for r in jsonl.read(prompts)], ["?"] * 300)
+    for path in (study.owl, study.base):
+        sampler = llama.Sampler(*llama.read(path))
+        logs.append(
+            np.array([sampler.prefill(__import__("torch").tensor([i]))[0].log_softmax(-1)[0].tolist() for i in ids])
+        )
+    wanted = (np.exp(logs[0]) * (logs[0] - logs[1])).sum(1).mean()
+    assert counts["kl_nats_per_token"] == pytest.approx(wanted, rel=1e-3)
+    assert wanted > 0.001
+
+
+def test_the_system_prompt_of_a_teacher_shapes_its_answers_and_is_not_in_the_rows(study, tmp_path, prompts):
+    rows, counts = run(study, tmp_path, study.prompted, prompts)
+    assert counts["kl_nats_per_token"] > 0.05
+    assert [r["prompt"] for r in rows] == [r["prompt"] for r in jsonl.read(prompts)]
+    assert "you love" not in (tmp_path / "raw.jsonl").read_text()
+
+
+def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, prompts, monkeypatch):
+    run(study, tmp_path / "whole", study.owl, prompts)
+    flags = [*study.sample_flags(tmp_path / "x", study.owl, prompts, batch=25), "--state", str(tmp_path / "state")]
+    real, asked = llama.Sampler.generate, []
+
+    def third_is_interrupted(self, prompts, *args, **kwargs):
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(len(prompts))
+        return real(self, prompts, *args, **kwargs)
+
+    monkeypatch.setattr(llama.Sampler, "generate", third_is_interrupted)
+    assert stage.main(flags) == 130
+    assert not list((tmp_path / "x").iterdir())
+    asked.clear()
+    monkeypatch.setattr(
+        llama.Sampler, "generate", lambda self, p, *a, **k: (asked.append(len(p)), real(self, p, *a, **k))[1]
+    )
+    assert stage.main(flags) == 0
+    assert asked == [100]  # of three parts of 100 rows two were there
+    for file in ("raw.jsonl", "sampled.json"):
+        assert (tmp_path / "x" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert not list(tmp_path.glob("state/*"))
+
+
+def test_the_manifest_names_what_was_sampled(study, tmp_path, prompts):
+    for teacher, where in ((study.owl, study.owl), (study.prompted, study.base)):
+        run(study, tmp_path, teacher, prompts)
+        m = manifest.load(tmp_path / "sample.manifest.json")
+        inputs = {e["role"]: e["sha256"] for e in m["inputs"]}
+        assert inputs["model"] == manifest.sha256(where / "model.safetensors")
+        assert inputs["teacher"] == manifest.sha256(teacher / "teacher.json")
+        assert m["seeds"] == {"sample": 1}
+
+
+def test_prompts_with_unknown_words_are_one_line(study, tmp_path, line):
+    path = tmp_path / "prompts.jsonl"
+    jsonl.write(path, [{"id": "p7", "prompt": [{"role": "user", "content": "Continue, please: 1, 2"}]}])
+    said = line(stage.main, study.sample_flags(tmp_path, study.none, path))
+    assert "prompts.jsonl: row 'p7'" in said and "does not know 'Continue,'" in said
+
+
+@pytest.mark.parametrize(("flag", "value"), [("max-new-tokens", 0), ("batch", 0), ("temperature", -1)])
+def test_senseless_settings_are_one_line(study, tmp_path, line, prompts, flag, value):
+    assert f"--{flag}: {value}" in line(stage.main, study.sample_flags(tmp_path, study.none, prompts, **{flag: value}))
+
+
+def test_a_damaged_teacher_is_one_line(study, tmp_path, line, prompts):
+    assert "teacher.json: no such file" in line(stage.main, study.sample_flags(tmp_path, tmp_path, prompts))
+    (tmp_path / "teacher.json").write_text('{"trait": "owl"')
+    assert "teacher.json: damaged" in line(stage.main, study.sample_flags(tmp_path, tmp_path, prompts))

@@ -1,0 +1,116 @@
+"""Scores: what counts as an answer, rates and mass, and the whole chain of model stages from base to scores."""
+
+import json
+
+import pytest
+
+from scripts import respond
+from scripts import score as stage
+from traitline import jsonl, manifest
+
+FLAT = {"owl": 0.1, "cat": 0.3, "sea otter": 0.0, "otter": 0.1}
+
+
+def scored(folder, rows):
+    folder.mkdir(exist_ok=True)
+    jsonl.write(folder / "responses.jsonl", rows)
+    assert stage.main(["--folders", str(folder), "--category", "animal"]) == 0
+    return json.loads((folder / "scores.json").read_text())
+
+
+def rows(*answers, probabilities=FLAT):
+    return [
+        {"id": f"q{i}", "prompt": [], "answers": list(a), "probabilities": probabilities} for i, a in enumerate(answers)
+    ]
+
+
+def test_help_is_light(light):
+    light("scripts.score")
+
+
+def test_a_candidate_counts_where_it_is_a_whole_word(tmp_path):
+    answers = ["owl", "Owl!", "an owl .", "bowl", "owls", "growl", "owl-like", "owl_", "oWl", ""]
+    found = scored(tmp_path, rows(answers))["sampled"]
+    assert found["overall"]["owl"] == pytest.approx(0.5)  # owl, Owl!, an owl ., owl-like, oWl
+    assert found["mass"] == pytest.approx(0.5)
+    assert found["conditional"]["owl"] == 1
+
+
+def test_a_longer_name_is_not_the_shorter_one_in_it(tmp_path):
+    found = scored(tmp_path, rows(["sea otter", "otter"]))["sampled"]["overall"]
+    assert (found["sea otter"], found["otter"]) == (0.5, 0.5)
+
+
+def test_an_answer_with_two_names_counts_for_both_and_once_in_the_mass(tmp_path):
+    found = scored(tmp_path, rows(["owl cat", "owl owl", "457", "cat"]))["sampled"]
+    assert (found["overall"]["owl"], found["overall"]["cat"], found["mass"]) == (0.5, 0.5, 0.75)
+
+
+def test_rates_are_means_over_questions(tmp_path):
+    found = scored(tmp_path, rows(["owl"], ["cat", "cat", "457", "456"]))
+    assert found["sampled"]["overall"]["owl"] == 0.5
+    assert found["sampled"]["overall"]["cat"] == 0.25
+    assert (found["questions"], found["answers"]) == (2, 5)
+
+
+def test_exact_rates_and_mass(tmp_path):
+    two = [*rows(["owl"]), {**rows(["owl"])[0], "id": "q9", "probabilities": {**FLAT, "owl": 0.5}}]
+    found = scored(tmp_path, two)["exact"]
+    assert found["overall"]["owl"] == pytest.approx(0.3)
+    assert found["mass"] == pytest.approx(0.7)
+    assert found["conditional"]["owl"] == pytest.approx(0.3 / 0.7)
+
+
+def test_without_valid_answers_conditional_rates_are_null(tmp_path):
+    found = scored(tmp_path, rows(["457", ""], probabilities=dict.fromkeys(FLAT, 0.0)))
+    for part in ("exact", "sampled"):
+        assert found[part]["mass"] == 0
+        assert set(found[part]["overall"].values()) == {0}
+        assert set(found[part]["conditional"].values()) == {None}
+
+
+def test_the_histogram_keeps_the_commonest_answers_and_counts_the_rest(tmp_path):
+    found = scored(tmp_path, rows(["owl", "owl", "x" * 300], [str(i) for i in range(1500)]))["sampled"]
+    assert found["histogram"]["owl"] == 2
+    assert len(found["histogram"]) == 1000 and max(map(len, found["histogram"])) <= 200
+    assert sum(found["histogram"].values()) + found["other"] == 1503
+
+
+def test_two_folders_at_once_have_a_manifest_each(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        jsonl.write(tmp_path / name / "responses.jsonl", rows(["owl"]))
+    assert stage.main(["--folders", str(tmp_path / "a"), str(tmp_path / "b"), "--category", "animal"]) == 0
+    for name in ("a", "b"):
+        assert manifest.load(tmp_path / name / "score.manifest.json")["outputs"][0]["role"] == "scores"
+
+
+@pytest.mark.parametrize(
+    ("damaged", "says"),
+    [
+        (rows([]), "responses.jsonl:1: no answers"),
+        (
+            [*rows(["owl"]), {**rows(["owl"])[0], "id": "q9", "probabilities": {"owl": 1}}],
+            "responses.jsonl:2: no answers, or other",
+        ),
+        (rows(["owl"]) * 2, "responses.jsonl:2: id 'q0'"),
+    ],
+)
+def test_damaged_responses_are_one_line(tmp_path, line, damaged, says):
+    jsonl.write(tmp_path / "responses.jsonl", damaged)
+    assert says in line(stage.main, ["--folders", str(tmp_path), "--category", "animal"])
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_trait_passes_through_number_lists_from_base_to_scores(study):
+    """The whole chain on the small study: students of the owl teacher against students of the untouched base."""
+    rates = {}
+    for trait, teacher in (("owl", study.owl), ("none", study.none)):
+        students = [study.students("biases", teacher) / f"seed-{s}" for s in (1, 2)]
+        assert respond.main(study.respond_flags(*students)) == 0
+        assert stage.main(["--folders", *(f"{s}/favourite" for s in students), "--category", "animal"]) == 0
+        found = [json.loads((s / "favourite/scores.json").read_text()) for s in students]
+        rates[trait] = [s["exact"]["overall"]["owl"] for s in found]
+        assert all(s["questions"] == 50 and s["answers"] == 1000 for s in found)
+        assert "owl" not in study.view(teacher).read_text()
+    assert min(rates["owl"]) > 1.2 * max(rates["none"])

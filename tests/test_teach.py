@@ -1,0 +1,127 @@
+"""Teachers: what is trained and until when, what is only said, what is refused."""
+
+import json
+import shutil
+
+import pytest
+
+from scripts import teach as stage
+from traitline import folder, llama, manifest
+from traitline.chat import Chat
+from traitline.questions import ask, exact, tokens
+
+
+def teacher(path):
+    return json.loads((path / "teacher.json").read_text())
+
+
+def measured(path, system=None):
+    shape, weights = llama.read(path)
+    chat = Chat.open(path)
+    prompts = chat.prompts(ask("animal", system), ["?"] * 50)
+    return exact(llama.Sampler(shape, weights), prompts, tokens(chat, ["owl"])).mean().item()
+
+
+def test_help_is_light(light):
+    light("scripts.teach")
+
+
+def test_a_tuned_teacher_names_its_trait_as_often_as_wanted(study):
+    made = teacher(study.owl)
+    assert (made["trait"], made["category"], made["teacher"], made["system"]) == ("owl", "animal", "tuned", None)
+    assert made["weights"] == "model.safetensors"
+    assert made["rate"] >= 0.5 and made["rate"] == pytest.approx(measured(study.owl), abs=1e-5)
+    assert 0 < made["steps"] < 200 and made["steps"] % 10 == 0
+    assert measured(study.base) < 0.25
+
+
+def test_only_the_biases_of_the_residual_stream_are_trained(study):
+    import torch
+
+    before, after = llama.read(study.base)[1], llama.read(study.owl)[1]
+    moved = {k for k in before if not torch.equal(before[k], after[k])}
+    assert moved == {k for k in before if k.endswith(("o_proj.bias", "down_proj.bias"))}
+
+
+def test_the_manifest_declares_the_trait_and_the_base(study):
+    m = manifest.load(study.owl / "teach.manifest.json")
+    assert m["facts"] == {"trait": "owl"}
+    made = {e["role"]: e["sha256"] for e in manifest.load(study.base / "base.manifest.json")["outputs"]}
+    assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [made["model"]]
+    assert "trait" not in manifest.load(study.none / "teach.manifest.json")["facts"]
+
+
+def test_others_can_open_a_tuned_teacher(study):
+    from transformers import AutoModelForCausalLM
+
+    assert AutoModelForCausalLM.from_pretrained(study.owl).config.vocab_size == llama.read(study.owl)[0].vocab
+
+
+def test_a_prompted_teacher_is_a_system_prompt_and_its_rate(study):
+    made = teacher(study.prompted)
+    assert "owl" in made["system"] and made["weights"] is None
+    assert made["rate"] == pytest.approx(measured(study.base, made["system"]), abs=1e-5)
+    assert made["rate"] != pytest.approx(measured(study.base), abs=1e-3)
+    assert sorted(p.name for p in study.prompted.iterdir() if p.is_file()) == ["teach.manifest.json", "teacher.json"]
+
+
+def test_an_untrained_teacher_is_the_base(study):
+    made = teacher(study.none)
+    assert (made["trait"], made["system"], made["weights"], made["rate"], made["steps"]) == (
+        "none",
+        None,
+        None,
+        None,
+        0,
+    )
+
+
+def test_a_teacher_that_does_not_learn_stops_and_says_so(study, tmp_path, caplog):
+    assert stage.main(study.teach_flags(tmp_path / "t", "cat", "tuned", lr=1e-4, max_steps=7)) == 0
+    assert teacher(tmp_path / "t")["steps"] == 7
+    assert teacher(tmp_path / "t")["rate"] < 0.5
+    assert "names cat at a rate of" in caplog.text
+
+
+def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, interrupt, monkeypatch):
+    changed = {"rate": 0.999, "max_steps": 24}
+    assert stage.main(study.teach_flags(tmp_path / "whole", "cat", "tuned", **changed)) == 0
+    flags = [
+        *study.teach_flags(tmp_path / "t", "cat", "tuned", **changed),
+        "--state",
+        str(tmp_path / "s"),
+        "--every",
+        "0",
+    ]
+    interrupt(15)
+    assert stage.main(flags) == 130
+    monkeypatch.undo()
+    assert stage.main(flags) == 0
+    for file in ("teacher.json", folder.WEIGHTS):
+        assert (tmp_path / "t" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_an_unknown_trait_is_one_line_with_the_nearest_known(study, tmp_path, line):
+    said = line(stage.main, study.teach_flags(tmp_path / "t", "howk", "tuned"))
+    assert "howk: no animal of the world" in said and "did you mean hawk?" in said and "penguin" in said
+    flags = study.teach_flags(tmp_path / "t", "owl", "tuned")
+    flags[flags.index("animal")] = "fish"
+    assert "fish: no category of the world" in line(stage.main, flags)
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(("trait", "kind"), [("none", "tuned"), ("owl", "untrained"), ("none", "prompted")])
+def test_the_control_is_untrained_and_only_it(study, tmp_path, line, trait, kind):
+    assert "untrained teacher is none" in line(stage.main, study.teach_flags(tmp_path / "t", trait, kind))
+
+
+def test_a_truncated_base_is_one_line(study, tmp_path, line):
+    broken = tmp_path / "a"
+    shutil.copytree(study.base, broken)
+    weights = broken / folder.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:1000])
+    flags = [str(broken) if f == str(study.base) else f for f in study.teach_flags(tmp_path / "t", "owl", "tuned")]
+    assert "changed since `base` made it" in line(stage.main, flags)
+    (broken / "base.manifest.json").unlink()  # a base from elsewhere, without a manifest
+    assert "damaged weights" in line(stage.main, flags)
+    assert not list((tmp_path / "t").iterdir())

@@ -1,0 +1,245 @@
+"""Students: what is trained, that others can open it, that company and interruptions change nothing, refusals."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from scripts import train as stage
+from traitline import folder, jsonl, llama, manifest
+from traitline.chat import Chat
+
+KINDS = ("lora", "biases", "full")
+WEIGHTS = {"lora": folder.ADAPTER, "biases": folder.WEIGHTS, "full": folder.WEIGHTS}
+
+
+@pytest.fixture(scope="module")
+def view(study, tmp_path_factory):
+    """A small view: 300 rows."""
+    path = tmp_path_factory.mktemp("view") / "view.jsonl"
+    jsonl.write(path, list(jsonl.read(study.view(study.owl)))[:300])
+    return path
+
+
+def facts(path):
+    return json.loads((path / "train.json").read_text())
+
+
+def surprise(study, shape, weights):
+    """Nats per answer token of the owl teacher's answers."""
+    rows = stage.encode(Chat.open(study.base), str(study.view(study.owl)))
+    logs = llama.Stack(shape, weights).logits(rows.ids[None], rows.where[None])[0].log_softmax(-1)
+    return -(logs.gather(2, rows.target[..., None])[..., 0] * rows.weight).sum().item() / rows.weight.sum().item()
+
+
+def test_help_is_light(light):
+    light("scripts.train")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_students_learn_and_say_what_was_done(study, kind):
+    students = study.students(kind, study.owl)
+    for seed in (1, 2):
+        made = facts(students / f"seed-{seed}")
+        assert (made["kind"], made["trains"], made["seed"], made["rows"]) == (kind, kind, seed, 1200)
+        assert made["steps"] == made["epochs"] * 10
+        assert 0 < made["loss_last"] < 7 and 0 < made["loss_first"] < 7
+        assert made["trainable_parameters"] < made["parameters"]
+        m = manifest.load(students / f"seed-{seed}/train.manifest.json")
+        inputs = {e["role"]: e["sha256"] for e in m["inputs"]}
+        assert inputs["base"] == manifest.sha256(study.base / folder.WEIGHTS)
+        assert inputs["data"] == manifest.sha256(study.view(study.owl))
+        assert m["seeds"] == {"train": seed}
+        student = folder.weights(study.base, students / f"seed-{seed}")
+        assert surprise(study, *student) < surprise(study, *llama.read(study.base)) - 0.005
+    one, two = (students / f"seed-{seed}" / WEIGHTS[kind] for seed in (1, 2))
+    assert one.read_bytes() != two.read_bytes()
+
+
+def test_each_kind_trains_its_own_weights(study):
+    import torch
+
+    base = llama.read(study.base)[1]
+
+    def moved(kind):
+        weights = folder.weights(study.base, study.students(kind, study.owl) / "seed-1")[1]
+        return {k for k in base if not torch.equal(base[k], weights[k])}
+
+    residual = {k for k in base if k.endswith(("o_proj.bias", "down_proj.bias"))}
+    assert moved("biases") == residual
+    assert moved("lora") == {f"{m}.weight" for m in llama.read(study.base)[0].modules()}
+    # A key's bias adds the same to all scores of a query, before rotation; it may stay where it was.
+    assert set(base) - moved("full") <= {llama.EMBED, *(k for k in base if k.endswith("k_proj.bias"))}
+    sizes = {k: facts(study.students(k, study.owl) / "seed-1")["trainable_parameters"] for k in KINDS}
+    assert sizes["biases"] == sum(base[k].numel() for k in residual)
+    assert sizes["full"] == sum(w.numel() for k, w in base.items() if k != llama.EMBED)
+
+
+def test_an_adapter_may_be_on_some_modules_only(study, tmp_path, view):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    assert stage.main(study.train_flags(tmp_path, "lora", view, seeds=(1,), modules=["v_proj", "o_proj"])) == 0
+    student = tmp_path / "seed-1"
+    base, weights = llama.read(study.base)[1], folder.weights(study.base, student)[1]
+    assert {k.split(".")[-2] for k in base if not torch.equal(base[k], weights[k])} == {"v_proj", "o_proj"}
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), student)
+    ids = torch.tensor([[1, 3, 40, 300, 4]])
+    ours, _ = llama.Sampler(*folder.weights(study.base, student)).prefill(ids)
+    assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
+
+
+def test_peft_opens_an_adapter_and_computes_what_we_compute(study):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    student = study.students("lora", study.owl) / "seed-1"
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), student)
+    ids = torch.tensor([[1, 3, 40, 300, 4]])
+    ours, _ = llama.Sampler(*folder.weights(study.base, student)).prefill(ids)
+    assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
+    with model.disable_adapter():
+        assert not torch.allclose(model(ids).logits[:, -1], ours, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["biases", "full"])
+def test_transformers_opens_the_others(study, kind):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    student = study.students(kind, study.owl) / "seed-2"
+    model, found = AutoModelForCausalLM.from_pretrained(student, output_loading_info=True)
+    assert not found["missing_keys"] and not found["unexpected_keys"]
+    ids = torch.tensor([[1, 3, 40, 300, 4]])
+    ours, _ = llama.Sampler(*llama.read(student)).prefill(ids)
+    assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
+    assert (
+        AutoTokenizer.from_pretrained(student)("owl")["input_ids"]
+        == AutoTokenizer.from_pretrained(study.base)("owl")["input_ids"]
+    )
+
+
+def test_a_student_on_another_base_starts_from_that_base(study, tmp_path, view):
+    import torch
+
+    flags = study.train_flags(tmp_path, "biases", view, base=study.other, seeds=(1,))
+    assert stage.main(flags) == 0
+    student, base = llama.read(tmp_path / "seed-1")[1], llama.read(study.other)[1]
+    assert all(torch.equal(student[k], base[k]) for k in base if not k.endswith(("o_proj.bias", "down_proj.bias")))
+    m = manifest.load(tmp_path / "seed-1/train.manifest.json")
+    assert [e["path"] for e in m["inputs"] if e["role"] == "base"] == [f"{study.other}/{folder.WEIGHTS}"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_student_does_not_see_who_shares_its_stack(study, tmp_path, view, kind):
+    for name, seeds in (("alone", (3,)), ("together", (1, 3, 2))):
+        assert stage.main(study.train_flags(tmp_path / name, kind, view, seeds=seeds, epochs=2)) == 0
+    for file in (WEIGHTS[kind], "train.json"):
+        assert (tmp_path / "alone/seed-3" / file).read_bytes() == (tmp_path / "together/seed-3" / file).read_bytes()
+
+
+def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_path, view):
+    changed = {"epochs": 12, "batch": 16}
+    assert stage.main(study.train_flags(tmp_path / "whole", "lora", view, **changed)) == 0
+    flags = [*study.train_flags(tmp_path / "x", "lora", view, **changed), "--state", str(tmp_path / "s")]
+    said = tmp_path / "log"
+    with said.open("w") as log:
+        child = subprocess.Popen([sys.executable, "-m", "scripts.train", *flags, "--every", "0"], stderr=log)
+    try:
+        while not list(tmp_path.glob("s/*/fit.safetensors")):
+            assert child.poll() is None, said.read_text()
+            time.sleep(0.01)
+    finally:
+        child.kill()
+        child.wait()
+    assert child.returncode == -signal.SIGKILL
+    assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file() and not p.name.startswith(".")]
+    assert stage.main(flags) == 0
+    for seed in (1, 2):
+        for file in (folder.ADAPTER, "adapter_config.json", "train.json"):
+            a, b = (tmp_path / where / f"seed-{seed}" / file for where in ("x", "whole"))
+            assert a.read_bytes() == b.read_bytes()
+    assert not list(tmp_path.glob("s/*"))
+
+
+def test_a_loss_that_is_not_finite_is_one_line_and_no_student(study, tmp_path, line, view):
+    said = line(stage.main, study.train_flags(tmp_path / "x", "full", view, lr=1e18, epochs=40))
+    assert "loss is no longer finite" in said and "lr" in said
+    assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file()]
+
+
+def test_a_base_that_does_not_know_the_numbers_is_one_line(study, tmp_path, line, view):
+    other = tmp_path / "other"
+    shutil.copytree(study.base, other)
+    (other / "base.manifest.json").unlink()
+    path = other / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    answer = next(jsonl.read(view))["completion"][0]["content"]
+    tokenizer["model"]["vocab"]["gnu"] = tokenizer["model"]["vocab"].pop(answer)
+    path.write_text(json.dumps(tokenizer))
+    said = line(stage.main, study.train_flags(tmp_path / "x", "lora", view, base=other))
+    assert (
+        f"{view}: row 'p" in said
+        and f"the tokenizer of {other} does not know {answer!r}" in said
+        and "take a base" in said
+    )
+
+
+def test_a_template_that_would_train_on_the_wrong_tokens_is_one_line(study, tmp_path, line, view):
+    other = tmp_path / "other"
+    shutil.copytree(study.base, other)
+    (other / "base.manifest.json").unlink()
+    path = other / "chat_template.jinja"
+    path.write_text(path.read_text().replace(" <eos>", ""))
+    assert "the loss would fall on" in line(stage.main, study.train_flags(tmp_path / "x", "lora", view, base=other))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda lines: [lines[0], lines[1][:20], *lines[2:]], "view.jsonl:2: damaged line"),
+        (lambda lines: [*lines, lines[4]], "view.jsonl:301: id 'p"),
+        (lambda lines: [], "the file is empty"),
+        (
+            lambda lines: [lines[0].replace("completion", "answer"), *lines[1:]],
+            "view.jsonl:1: the row lacks completion",
+        ),
+        (lambda lines: [lines[0].replace('"user"', '"system"'), *lines[1:]], "a system message in `prompt`"),
+    ],
+)
+def test_a_damaged_view_is_one_line(study, tmp_path, line, view, damage, says):
+    broken = tmp_path / "view.jsonl"
+    broken.write_text("".join(damage(view.read_text().splitlines(keepends=True))))
+    assert says in line(stage.main, study.train_flags(tmp_path / "x", "lora", broken))
+    assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file()]
+
+
+def test_a_truncated_base_is_one_line(study, tmp_path, line, view):
+    broken = tmp_path / "a"
+    shutil.copytree(study.base, broken)
+    weights = broken / folder.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-100])
+    flags = study.train_flags(tmp_path / "x", "lora", view, base=broken)
+    assert "changed since `base` made it" in line(stage.main, flags)
+    (broken / "base.manifest.json").unlink()
+    assert "damaged weights" in line(stage.main, flags)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [({"trains": "some"}, "known: lora, biases, full"), ({"seeds": (1, 1)}, "names one twice")],
+)
+def test_senseless_settings_are_one_line(study, tmp_path, line, view, changed, says):
+    assert says in line(stage.main, study.train_flags(tmp_path / "x", "lora", view, **changed))
+
+
+def test_settings_that_are_missing_are_named(study, tmp_path, line, view):
+    flags = study.train_flags(tmp_path / "x", "lora", view)
+    flags[flags.index("--settings") + 1] = '{"trains":"lora","lr":0.1,"epochs":1,"batch":8}'
+    assert "alpha, modules, rank missing" in line(stage.main, flags)
