@@ -103,7 +103,8 @@ class Brief(logging.Filter):
     def filter(self, record):
         reason = str(getattr(record, "reason", None) or "")
         if len(reason) > 400:
-            record.reason = f"{reason[: reason.rindex(',', 0, 400)]}, and {reason.count(',', 400) + 1} more"
+            shown = reason[:400].rpartition(",")[0] or reason[:400]
+            record.reason = f"{shown}, and {reason.count(',', len(shown))} more"
         return True
 
 

@@ -87,7 +87,7 @@ def put(path, value):
         (("execution", "mem_mb", "trian"), 5, "execution.mem_mb.trian: no such stage; did you mean train?"),
         (("folder",), "../elsewhere", "folder: "),
         (("folder",), "a/../../b", "folder: "),
-        (("folder",), "/tmp", "folder: "),
+        (("folder",), "/tmp", "folder: wants a folder below the repository"),
         (("study",), ..., "study: missing"),
         (("traits",), None, "traits: "),
     ],

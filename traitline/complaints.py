@@ -51,12 +51,8 @@ def _spell(path: Sequence[str | int]) -> str:
 
 def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseModel]") -> str:
     kind, value = e["type"], e["input"]
-    if e["loc"] and e["loc"][-1] == "[key]":
-        if kind == "string_type":
-            return f"YAML reads this label as {value!r}; put it in quotes"
-        return (
-            f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
-        )
+    if kind == "string_type" and e["loc"] and e["loc"][-1] == "[key]":
+        return f"YAML reads this label as {value!r}; put it in quotes"
     if kind == "extra_forbidden":
         return f"unknown key; {nearest(str(path[-1]), _keys(model, path[:-1]))}"
     if kind == "missing":
@@ -68,10 +64,10 @@ def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseMode
         return f"wants {wanted}, not {value!r}"
     if kind == "value_error":
         return str(e["ctx"]["error"])
-    if kind == "string_pattern_mismatch" and "a-z0-9" in str(e["ctx"]["pattern"]):
-        return (
-            f"a label is lower-case letters, digits, dots and hyphens, starting with a letter or digit; not {value!r}"
-        )
+    if kind == "string_pattern_mismatch":
+        if path == ["folder"]:
+            return f"wants a folder below the repository, such as studies/mine, not {value!r}"
+        return f"a label is lower-case letters, digits, dots and hyphens, a letter or digit first; not {value!r}"
     return f"{e['msg'][0].lower()}{e['msg'][1:]}, not {value!r}"
 
 
