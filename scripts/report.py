@@ -404,6 +404,8 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "drawing": drawing(nodes),
         "making": making(found),
         "students": len({r.folder for r in runs}),
+        "traits": len({r.trait for r in runs if r.arm != "control"}),
+        "bases": len({base for r in runs for base in (r.base, r.student)}),
         "config": yaml.safe_dump(
             json.loads(args.study), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110
         ),

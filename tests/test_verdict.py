@@ -87,7 +87,8 @@ def test_the_weakest_base_decides_a_summary():
 
 def test_words_for_numbers():
     assert [verdict.percent(v) for v in (0.004, 0.0674, 0.0996, 0.914, None)] == ["0.4 %", "6.7 %", "10 %", "91 %", "-"]
-    assert [verdict.points(v) for v in (0.2, -0.031, 0.0, None)] == ["+20 pp", "\u22123.1 pp", "0.0 pp", "-"]
+    assert [verdict.points(v) for v in (0.2, -0.031, -1e-5, None)] == ["+20 pp", "\u22123.1 pp", "0.0 pp", "-"]
     assert verdict.between(-0.1, 1.2) == "0.0 to 100" and verdict.between(-0.1, 0.2, share=False) == "\u221210 to 20"
+    assert verdict.between(-1e-6, 0.01, share=False) == "0.0 to 1.0" and verdict.between(None, 0.2) == "-"
     assert [verdict.pvalue(p) for p in (1e-9, 0.01234, 0.5, None)] == ["< 0.001", "0.012", "0.50", "-"]
     assert verdict.listing(["a"]) == "a" and verdict.listing(list("abcd"), 2) == "a, b and 2 more"

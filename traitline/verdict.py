@@ -55,12 +55,17 @@ def between(low: float | None, high: float | None, *, share: bool = True) -> str
         return "-"
     if share:
         low, high = max(0.0, low), min(1.0, high)
-    return f"{percent(low)[:-2]} to {percent(high)[:-2]}".replace("-", "\u2212")
+    ends = [percent(end)[:-2] for end in (low, high)]
+    return " to ".join("0.0" if end == "-0.0" else end.replace("-", "\u2212") for end in ends)
 
 
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return "-" if value is None else f"{'+' if value > 0 else ''}{percent(value)[:-2]} pp".replace("-", "\u2212")
+    if value is None:
+        return "-"
+    text = f"{percent(abs(value))[:-2]} pp"
+    sign = "" if text == "0.0 pp" else "+" if value > 0 else "\u2212"
+    return sign + text
 
 
 def pvalue(p: float | None) -> str:
