@@ -8,6 +8,9 @@ min_version("9.14")
 configfile: "config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 
 

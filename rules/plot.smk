@@ -11,6 +11,7 @@ rule plot:
     output:
         figures=report(
             expand("<results>/figures/{figure}", figure=FIGURES),
+            caption="../report/figures.rst",
             category="Figures",
         ),
         manifest="<results>/figures/plot.manifest.json",

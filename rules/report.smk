@@ -12,7 +12,7 @@ rule report:
         template="report/report.html.jinja",
         style="report/report.css",
     output:
-        page="<results>/report.html",
+        page=report("<results>/report.html", caption="../report/report.rst", category="Report"),
         manifest="<results>/report.manifest.json",
     log:
         "<logs>/report/report.log",

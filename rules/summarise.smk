@@ -14,7 +14,11 @@ rule summarise:
         sampled=distinct(f"{run.channel_folder}/sampled.json" for run in STUDY.runs),
         counts=distinct(f"{run.channel_folder}/filtered.json" for run in STUDY.runs),
     output:
-        tables=report(expand("<results>/tables/{table}.csv", table=TABLES), category="Tables"),
+        tables=report(
+            expand("<results>/tables/{table}.csv", table=TABLES),
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
         manifest="<results>/tables/summarise.manifest.json",
     log:
         "<logs>/summarise/tables.log",
