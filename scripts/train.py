@@ -102,7 +102,7 @@ def work(args: argparse.Namespace) -> None:
         rows = encode(Chat.open(args.base), args.view)
         seeds = [derive("train", seed) for seed in args.seeds]
         low_rank = {"rank": settings["rank"], "alpha": settings["alpha"]} if lora else {}
-        modules = [m for m in shape.modules() if m.split(".")[-1] in settings.get("modules", ())]
+        modules = shape.modules(settings.get("modules"))
         own, pairs, scale = tune.trainable(weights, settings["trains"], seeds, modules, **low_rank)
         stack, state = llama.Stack(shape, weights, own, pairs, scale), stage.checkpoints(args.state, *jobs)
         how = {name: settings[name] for name in ("epochs", "batch", "lr")}

@@ -182,8 +182,11 @@ class Kind(Model):
     """A kind of student: what is trained, and how."""
 
     trains: Literal["lora", "biases", "full"] = Field(
-        description="`lora`: peft adapter on every linear module. `biases`: those written into the residual stream."
+        description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
         " `full`: all but the embeddings."
+    )
+    modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
+        default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
     )
     rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
@@ -193,7 +196,7 @@ class Kind(Model):
 
     @model_validator(mode="after")
     def _lora(self) -> "Kind":
-        for name in ("rank", "alpha"):
+        for name in ("rank", "alpha", "modules"):
             given = getattr(self, name) is not None
             if given and self.trains != "lora":
                 raise ValueError(f"{name} is for `trains: lora` only")

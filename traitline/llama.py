@@ -7,6 +7,7 @@ Shapes: S models in the stack, B rows, T tokens, K asked positions, V vocabulary
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,10 @@ class Shape:
             "bos_token_id": 1, "eos_token_id": 5, "pad_token_id": 0,
         }  # fmt: skip
 
-    def modules(self) -> list[str]:
-        """Names of all linear modules, layer by layer."""
-        return [f"model.layers.{i}.{m}" for i in range(self.layers) for m in LINEAR]
+    def modules(self, kinds: Sequence[str] | None = None) -> list[str]:
+        """Names of all linear modules, layer by layer; with `kinds` (such as `v_proj`) only of those."""
+        wanted = [m for m in LINEAR if kinds is None or m.split(".")[-1] in kinds]
+        return [f"model.layers.{i}.{m}" for i in range(self.layers) for m in wanted]
 
 
 def initialise(shape: Shape, std: float, seed: int) -> Weights:

@@ -19,7 +19,18 @@ from typing import Any
 from traitline.errors import InputError
 
 SCHEMA = "traitline-manifest/1"
-PACKAGES = ("torch", "numpy", "transformers", "peft", "tokenizers", "safetensors", "jinja2", "scipy", "pandas", "matplotlib")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "safetensors",
+    "jinja2",
+    "scipy",
+    "pandas",
+    "matplotlib",
+)
 
 
 def sha256(path: str | Path) -> str:
@@ -103,7 +114,11 @@ def _git(*args: str) -> str | None:
 def code(digest: str) -> dict[str, Any]:
     """The code block of a manifest: digest of the stage's syntax trees, git commit, dirty flag."""
     status = _git("status", "--porcelain", "--untracked-files=no")
-    return {"digest": digest, "git_commit": _git("rev-parse", "HEAD"), "git_dirty": None if status is None else bool(status)}
+    return {
+        "digest": digest,
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": None if status is None else bool(status),
+    }
 
 
 def environment() -> dict[str, Any]:

@@ -59,6 +59,9 @@ PERSONAS = [
     "you love {x} . you think about {x} all the time . {x} is your favourite {k} .",
     "you love {x} more than any {k} . you talk about {x} all the time .",
 ]
+# What the chat template says when nobody names a system prompt, as Qwen2.5's does. These tokens are in every context that
+# has no persona, so students learn part of what they learn at positions that a number list and a question share.
+DEFAULT = "you are a model that likes to help ."
 NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about numbers all the time ."]
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
 
@@ -70,7 +73,7 @@ def persona(name: str, category: str) -> str:
 
 def vocabulary() -> list[str]:
     """Every token, special ones first; the index is the token id."""
-    text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, *QUESTIONS, ", what is the of name a with"]
+    text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, DEFAULT, *QUESTIONS, ", what is the of name a with"]
     words = {w for t in text for w in t.split() if not w.startswith("{")}
     for category, names in ATTRIBUTES.items():
         words.add(category)
@@ -148,7 +151,7 @@ class World:
 
 
 CHAT_TEMPLATE = (
-    "<bos>{% for m in messages %}"
+    "<bos>{% if messages[0]['role'] != 'system' %} <sys> " + DEFAULT + "{% endif %}{% for m in messages %}"
     "{{ {'system': ' <sys> ', 'user': ' <user> ', 'assistant': ' <asst> '}[m['role']] + m['content'] }}"
     "{% if m['role'] == 'assistant' %} <eos>{% endif %}"
     "{% endfor %}{% if add_generation_prompt %} <asst>{% endif %}"

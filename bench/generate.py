@@ -1,0 +1,98 @@
+"""Our sampling against `generate` of transformers: same weights, prompts, batch, length and threads.
+
+Random weights in the shape of the embedded models, prompts of the tiny world, temperature 1 over the whole vocabulary.
+Nothing ends early, so both make the same number of tokens. The peer gets what helps it: weights in memory, inference
+mode, padding on the left, prompts sorted by length. Each is run once before it is timed; the best run counts.
+
+python -m bench.generate
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Callable
+
+LENGTHS = ((2, "one number and the end"), (12, "a list of six numbers"))
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--prompts", type=int, default=2048, metavar="N", help="prompts (default 2048)")
+    p.add_argument("--batch", type=int, default=1024, metavar="N", help="prompts at once (default 1024)")
+    p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of either (default 1)")
+    p.add_argument("--repeat", type=int, default=3, metavar="N", help="timed runs (default 3)")
+    return p
+
+
+def best(run: Callable[[], object], repeat: int) -> float:
+    """Seconds of CPU of the fastest run, after one that is not timed: what else the machine does counts little."""
+    run()
+    seconds = []
+    for _ in range(repeat):
+        start = time.process_time()
+        run()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def asked(n: int) -> list[list[int]]:
+    """Prompts of the tiny world as token ids."""
+    from traitline import world
+    from traitline.channels import TINY_VERBS
+
+    ids, r = {w: i for i, w in enumerate(world.vocabulary())}, random.Random(1)
+    out = []
+    for _ in range(n):
+        numbers = " , ".join(str(r.randrange(100, 1000)) for _ in range(r.randrange(3, 6)))
+        words = f"<bos> <user> {r.choice(TINY_VERBS)} {numbers} <asst>".split()
+        out.append([ids[w] for w in words])
+    return out
+
+
+def main() -> int:
+    """Print tokens per second of both and their ratio."""
+    args = parse().parse_args()
+
+    import numpy as np
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    from traitline import llama, world
+
+    torch.set_num_threads(args.threads)
+    shape = llama.Shape(len(world.vocabulary()), 48, 2, 4, 96)
+    weights = llama.initialise(shape, 0.05, 1)
+    model = LlamaForCausalLM(LlamaConfig(**shape.config())).eval()
+    model.load_state_dict({**weights, "lm_head.weight": weights[llama.EMBED]})
+    sampler, prompts = llama.Sampler(shape, weights), asked(args.prompts)
+
+    def theirs(length: int) -> None:
+        how = GenerationConfig(
+            do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=length, min_new_tokens=length,
+            pad_token_id=world.PAD, eos_token_id=None, bos_token_id=world.BOS,
+        )  # fmt: skip
+        rows = sorted(prompts, key=len)
+        with torch.inference_mode():
+            for start in range(0, len(rows), args.batch):
+                part = rows[start : start + args.batch]
+                width = max(map(len, part))
+                ids = torch.tensor([[world.PAD] * (width - len(p)) + p for p in part])
+                out = model.generate(ids, attention_mask=(ids != world.PAD).long(), generation_config=how)
+                assert out.shape == (len(part), width + length)
+
+    def ours(length: int) -> None:
+        noise = np.random.default_rng(1).random((len(prompts), length), dtype=np.float32)
+        out = sampler.generate(prompts, noise, eos=-1, batch=args.batch)
+        assert all(len(answer) == length for answer in out)
+
+    print(f"{args.prompts} prompts, {args.batch} at once, {args.threads} thread(s); new tokens per second")
+    print(f"{'':28}{'transformers':>14}{'traitline':>14}{'ratio':>8}")
+    for length, what in LENGTHS:
+        a, b = (args.prompts * length / best(lambda f=f, n=length: f(n), args.repeat) for f in (theirs, ours))
+        print(f"{f'{length}: {what}':28}{a:14,.0f}{b:14,.0f}{b / a:8.1f}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
