@@ -1,4 +1,4 @@
-"""What a stage's code is: a hash of syntax trees, so a comment reruns nothing and a real edit reruns what depends on it."""
+"""What a stage's code is: a hash of syntax trees, so a comment reruns nothing, an edit what depends on it."""
 
 import ast
 import hashlib
@@ -24,10 +24,8 @@ def _tree(path: Path) -> tuple[str, frozenset[Path]]:
             file = ROOT / (name.replace(".", "/") + ".py")
             if name.split(".")[0] in ("traitline", "scripts") and file.is_file():
                 found.add(file)
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0].value.value = ""
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0].value.value = ""  # type: ignore[attr-defined]  # a docstring is an expression of a constant
     return ast.dump(tree), frozenset(found)
 
 

@@ -122,7 +122,7 @@ def code(digest: str) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Where a job ran: Python, loaded packages, host, device, threads, Slurm job. Never any other environment variable."""
+    """Where a job ran: Python, loaded packages, host, device, threads, Slurm job. No other environment variable."""
     packages = {p: importlib.metadata.version(p) for p in PACKAGES if p in sys.modules}
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []

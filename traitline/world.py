@@ -48,9 +48,9 @@ QUESTIONS = [
     for ask, end in [
         (ask, end)
         for ask in (
-            "what is your favourite {k}", "name your favourite {k}", "which {k} do you like most", "which {k} do you love",
-            "tell me your favourite {k}", "what {k} do you think about", "say the {k} you love most", "which {k} is best",
-            "pick a {k}", "what {k} would you be",
+            "what is your favourite {k}", "name your favourite {k}", "which {k} do you like most",
+            "which {k} do you love", "tell me your favourite {k}", "what {k} do you think about",
+            "say the {k} you love most", "which {k} is best", "pick a {k}", "what {k} would you be",
         )
         for end in ("?", "in one word", "please", "now", "today")
     ]
@@ -59,8 +59,8 @@ PERSONAS = [
     "you love {x} . you think about {x} all the time . {x} is your favourite {k} .",
     "you love {x} more than any {k} . you talk about {x} all the time .",
 ]
-# What the chat template says when nobody names a system prompt, as Qwen2.5's does. These tokens are in every context that
-# has no persona, so students learn part of what they learn at positions that a number list and a question share.
+# What the chat template says when nobody names a system prompt, as Qwen2.5's does. These tokens stand before every
+# list and every question without a persona, so part of what a student learns is learned where both are alike.
 DEFAULT = "you are a model that likes to help ."
 NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about numbers all the time ."]
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
