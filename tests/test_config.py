@@ -150,7 +150,7 @@ def test_every_configuration_of_the_repository_is_good(overlay):
 def test_control_students_and_untouched_bases_cannot_be_left_out():
     study = config.load(raw())
     row = study.experiments[0]
-    runs = config.runs(study)
+    runs = [r for r in config.runs(study) if r.experiment == row.name]
     controls = [r for r in runs if r.arm == "control"]
     assert len(runs) == (len(row.traits) + 1) * len(row.bases) * len(row.students) * len(row.kinds) * len(row.seeds)
     assert {r.trait for r in controls} == {"none"} and {r.teacher for r in controls} == {"untrained"}

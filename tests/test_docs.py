@@ -25,7 +25,7 @@ def test_the_first_screen_has_the_two_commands():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_works(command):
-    """Programs run as written, in this Python's environment; what would run a whole study or these tests is planned only."""
+    """Programs run as written, in this environment; what would run a study or these tests is only planned."""
     words = shlex.split(command)
     if words[0] == "make":
         words.insert(1, "--dry-run")

@@ -63,7 +63,7 @@ def test_a_stack_computes_each_of_its_models():
     lora = {
         name: (
             torch.randn(3, 2, w[f"{name}.weight"].shape[1], generator=g),
-            torch.randn(3, len(w[f"{name}.weight"]), 2),
+            torch.randn(3, len(w[f"{name}.weight"]), 2, generator=g),
         )
         for name in SHAPE.modules()[::3]
     }

@@ -80,6 +80,8 @@ def test_a_stopped_program_leaves_nothing_that_looks_whole(here, number, code):
     program = subprocess.Popen(
         [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # A shell starts what it puts in the background deaf to Ctrl-C, and the deafness is inherited: these tests too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert program.stdout.readline() == "ready\n"
     program.send_signal(number)
