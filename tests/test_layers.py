@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from traitline import llama, tune
+from traitline import head, llama, tune
 from traitline.layers import Layers
+from traitline.rows import Cut, Rows
 
 SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
 BIASES = {f"model.layers.{i}.{m}.bias" for i in range(3) for m in ("self_attn.o_proj", "mlp.down_proj")}
@@ -17,13 +18,15 @@ def weights(seed=1, std=0.2):
 
 
 def rows(n=9, seed=4):
-    """Prompts and completions of several lengths."""
+    """Prompts and completions of several lengths; most begin alike."""
     g = torch.Generator().manual_seed(seed)
     out = []
     for i in range(n):
         length = 4 + int(torch.randint(0, 20, (1,), generator=g))
-        out.append((torch.randint(1, SHAPE.vocab, (length,), generator=g).tolist(), length - 1 - i % 3))
-    return tune.Rows.encode(out)
+        beginning = [] if i in (2, 5) else [7, 8, 9, 7, 3]
+        ids = beginning + torch.randint(1, SHAPE.vocab, (length,), generator=g).tolist()
+        out.append((ids, len(ids) - 1 - i % 3))
+    return Rows.encode(out)
 
 
 def autograd(w, data, trained):
@@ -42,11 +45,19 @@ def autograd(w, data, trained):
     return loss.item(), {k: p.grad for k, p in model.named_parameters() if k in trained}
 
 
-def ours(w, data, trained, trunk=False, scale=1.0):
+def ours(w, data, trained, trunk=False, shared=True, scale=1.0):
+    """Loss and gradients of our way, with and without taking the shared beginning off."""
     grads = {k: torch.zeros_like(w[k]) for k in trained}
-    model = Layers(SHAPE, w, scale, set(trained))
-    x = data.take(torch.arange(len(data.length)))
-    return model.loss(*x, grads, model.trunk(x[0]) if trunk else None).item(), grads
+    model, cut, loss = Layers(SHAPE, w, scale, set(trained)), Cut(data), 0.0
+    assert len(cut.shared) == 5 and cut.inside.sum() == 7
+    if not shared:
+        cut.rows, cut.inside = data, torch.zeros_like(cut.inside)
+    known = tune.Trunk(cut, model)
+    for part in cut.parts(torch.arange(len(data.length))):
+        below = known.of(part) if trunk else None
+        assert (below is None) == (not trunk)
+        loss += head.loss(model, part, grads, below).item()
+    return loss, grads
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +113,11 @@ def test_gradients_of_adapters_are_those_of_the_weights_they_change(everything):
 
 def test_a_known_trunk_changes_nothing(everything):
     """What lies below the lowest trained bias need not be computed again."""
-    loss, grads = ours(weights(), rows(), BIASES, trunk=True)
-    assert loss == pytest.approx(everything[0], abs=1e-5)
-    for name in BIASES:
-        torch.testing.assert_close(grads[name], everything[1][name], atol=1e-5, rtol=0)
+    for shared in (True, False):
+        loss, grads = ours(weights(), rows(), BIASES, trunk=True, shared=shared)
+        assert loss == pytest.approx(everything[0], abs=1e-5)
+        for name in BIASES:
+            torch.testing.assert_close(grads[name], everything[1][name], atol=1e-5, rtol=0)
     assert Layers(SHAPE, weights(), 1.0, BIASES).rooted
     below = {"model.layers.0.self_attn.o_proj.weight"}
     assert (

@@ -1,7 +1,8 @@
 """Causal attention over short rows, forward and backward, with rows on the innermost axis.
 
 A head of width 12 and a row of 11 tokens are too small for a matrix product each. With rows innermost, one elementwise
-product over all rows of a batch does the work of one step of all those small products, and nothing is ever transposed.
+product over all rows of a batch does one step of all those small products, and nothing is ever transposed. A single row
+(what all rows of a batch share) is three matrix products.
 
 Shapes: queries (H, d, Q, B), keys and values (H, d, T, B), shares (H, Q, T, B). Queries come in units in which 2 is the
 base of the softmax (see `Rope`), because exp2 costs half of exp.
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+SMALL = 1 << 20  # numbers; products up to this size are made at once and then summed: fewer steps, more memory
+
 
 class Rope:
     """Rotary position embedding, the scale of attention folded into that of the queries.
@@ -22,6 +25,10 @@ class Rope:
         theta: base of the angles.
         width: of a head.
         length: positions.
+
+    Attributes:
+        forth: (2, 2, d/2, length): for queries and keys, cosine and sine.
+        back: the same for gradients.
     """
 
     def __init__(self, theta: float, width: int, length: int) -> None:
@@ -29,25 +36,22 @@ class Rope:
 
         angle = torch.arange(length) / theta ** (torch.arange(0, width, 2) / width)[:, None]  # (d/2, T)
         cos, sin, ln2 = angle.cos(), angle.sin(), math.log(2)
-        self.query, self.query_back = self._pair(cos, sin, 1 / ln2 / width**0.5), self._pair(cos, -sin, width**-0.5)
-        self.key, self.key_back = self._pair(cos, sin, 1.0), self._pair(cos, -sin, ln2)
+        forth, back = torch.stack([cos, sin]), torch.stack([cos, -sin])
+        self.forth = torch.stack([forth / ln2 / width**0.5, forth])
+        self.back = torch.stack([back / width**0.5, back * ln2])
 
     @staticmethod
-    def _pair(cos: "Tensor", sin: "Tensor", scale: float) -> tuple["Tensor", "Tensor"]:
-        return cos * scale, sin * scale
-
-    @staticmethod
-    def turn(x: "Tensor", table: tuple["Tensor", "Tensor"], at: "Tensor | slice") -> "Tensor":
-        """Rotate x (H, d, T, B) by the angles at positions `at`: a slice of T, or (T, B)."""
+    def turn(x: "Tensor", table: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+        """Rotate x (..., d, N) by angles (..., 2, d/2, N)."""
         import torch
 
-        h, d, t, b = x.shape
-        cos, sin = (y[:, at, None] if isinstance(at, slice) else y[:, at] for y in table)
-        one, two = x.view(h, 2, d // 2, t, b).unbind(1)
-        out = torch.empty(h, 2, d // 2, t, b)
-        torch.mul(one, cos, out=out[:, 0]).addcmul_(two, sin, value=-1)
-        torch.mul(two, cos, out=out[:, 1]).addcmul_(one, sin)
-        return out.view(h, d, t, b)
+        cos, sin = table.unbind(-3)
+        half = (*x.shape[:-2], 2, x.shape[-2] // 2, x.shape[-1])
+        out = torch.empty(x.shape) if out is None else out
+        (one, two), (first, second) = x.view(half).unbind(-3), out.view(half).unbind(-3)
+        torch.mul(one, cos, out=first).addcmul_(two, sin, value=-1)
+        torch.mul(two, cos, out=second).addcmul_(one, sin)
+        return out
 
 
 @functools.lru_cache(maxsize=16)
@@ -56,51 +60,68 @@ def rope(theta: float, width: int, length: int = 1024) -> Rope:
     return Rope(theta, width, length)
 
 
-def products(q: "Tensor", k: "Tensor") -> "Tensor":
-    """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B)."""
+def products(q: "Tensor", k: "Tensor", once: bool) -> "Tensor":
+    """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B). `once`: make small products at once."""
     import torch
 
-    pairs = zip(q[:, :, :, None].unbind(1), k[:, :, None].unbind(1), strict=True)
-    out = torch.mul(*next(pairs))
-    for x, y in pairs:
-        out.addcmul_(x, y)
-    return out
+    (h, d, n, b), t = q.shape, k.shape[2]
+    if b == 1:
+        return torch.bmm(q[..., 0].mT, k[..., 0])[..., None]
+    q, k = q[:, :, :, None], k[:, :, None]
+    if once and h * d * n * t * b <= SMALL:
+        return (q * k).sum(1)
+    return _chain(q.unbind(1), k.unbind(1))
 
 
-def mix(p: "Tensor", v: "Tensor") -> "Tensor":
+def mix(p: "Tensor", v: "Tensor", once: bool) -> "Tensor":
     """Sums over t of p (H, Q, T, B) times v (H, d, T, B): (H, d, Q, B)."""
     import torch
 
-    pairs = zip(p[:, None].unbind(3), v[:, :, :, None].unbind(2), strict=True)
-    out = torch.mul(*next(pairs))
-    for x, y in pairs:
-        out.addcmul_(x, y)
-    return out
+    (h, n, t, b), d = p.shape, v.shape[1]
+    if b == 1:
+        return torch.bmm(v[..., 0], p[..., 0].mT)[..., None]
+    p, v = p[:, None], v[:, :, None]
+    if once and h * d * n * t * b <= SMALL:
+        return (p * v).sum(3)
+    return _chain(p.unbind(3), v.unbind(3))
 
 
-def spread(p: "Tensor", z: "Tensor") -> "Tensor":
+def spread(p: "Tensor", z: "Tensor", once: bool) -> "Tensor":
     """Sums over queries of p (H, Q, T, B) times z (H, d, Q, B): (H, d, T, B)."""
     import torch
 
-    pairs = zip(p[:, None].unbind(2), z[:, :, :, None].unbind(2), strict=True)
-    out = torch.mul(*next(pairs))
-    for x, y in pairs:
+    (h, n, t, b), d = p.shape, z.shape[1]
+    if b == 1:
+        return torch.bmm(z[..., 0], p[..., 0])[..., None]
+    p, z = p[:, None], z[:, :, :, None]
+    if once and h * d * n * t * b <= SMALL:
+        return (p * z).sum(2)
+    return _chain(p.unbind(2), z.unbind(2))
+
+
+def _chain(xs: "tuple[Tensor, ...]", ys: "tuple[Tensor, ...]") -> "Tensor":
+    out = xs[0] * ys[0]
+    for x, y in zip(xs[1:], ys[1:], strict=True):
         out.addcmul_(x, y)
     return out
 
 
-def forward(q: "Tensor", k: "Tensor", v: "Tensor", hidden: "Tensor | None") -> "tuple[Tensor, Tensor]":
+def forward(
+    q: "Tensor", k: "Tensor", v: "Tensor", hidden: "Tensor | None", once: bool = False
+) -> "tuple[Tensor, Tensor]":
     """What each query reads, (H, d, Q, B), and its shares; `hidden` (Q, T, B or 1) is true where it may not look."""
-    s = products(q, k)
+    s = products(q, k, once)
     if hidden is not None:
         s.masked_fill_(hidden, -math.inf)
     s.sub_(s.amax(2, keepdim=True)).exp2_()
     s.mul_(s.sum(2, keepdim=True).reciprocal_())
-    return mix(s, v), s
+    return mix(s, v, once), s
 
 
-def backward(dz: "Tensor", p: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor") -> "tuple[Tensor, Tensor, Tensor]":
+def backward(
+    dz: "Tensor", p: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor", once: bool = False
+) -> "tuple[Tensor, Tensor, Tensor]":
     """Gradients of queries, keys (both to be turned back by `Rope`) and values."""
-    ds = products(dz, v).mul_(p)
+    ds = products(dz, v, once).mul_(p)
     ds.addcmul_(p, ds.sum(2, keepdim=True), value=-1)
-    return mix(ds, k), spread(ds, q), spread(p, dz)
+    return mix(ds, k, once), spread(ds, q, once), spread(p, dz, once)

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import head
 from traitline.errors import InputError
 from traitline.layers import EMBED as EMBED
-from traitline.layers import FINAL, GROUPS, Layers
+from traitline.layers import FINAL, Layers
+from traitline.linear import GROUPS
 from traitline.sampler import Sampler as Sampler
 
 if TYPE_CHECKING:
@@ -147,9 +149,13 @@ class Stack:
         """
         import torch
 
-        return torch.stack([
-            Layers(self.shape, self.weights(i), self.scale).logits(ids[i], where[i]) for i in range(len(ids))
-        ])  # fmt: skip
+        out = torch.empty(*where.shape, self.shape.vocab)
+        with torch.no_grad():
+            for i in range(len(ids)):
+                model = Layers(self.shape, self.weights(i), self.scale)
+                x, _ = model.forward(model.frame(ids[i], where[i]))
+                out[i] = head.logits(model, x).view(*where.shape[:0:-1], -1).transpose(0, 1)
+        return out
 
     def merged(self, index: int) -> Weights:
         """All weights of one model of the stack, adapters added in."""

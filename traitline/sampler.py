@@ -6,8 +6,8 @@ Shapes as in `traitline.layers`; caches are (H, d, room, B).
 import math
 from typing import TYPE_CHECKING
 
-from traitline import attention
-from traitline.layers import EMBED, FINAL, Layers, normed
+from traitline import attention, head
+from traitline.layers import EMBED, Layers, Past, normed
 from traitline.memory import hold
 
 if TYPE_CHECKING:
@@ -31,29 +31,26 @@ class Sampler:
     def __init__(self, shape: "Shape", weights: "dict[str, Tensor]") -> None:
         hold()
         self.shape, self.layers = shape, Layers(shape, weights)
-        self.embed, self.final = weights[EMBED], weights[FINAL]
-
-    def _head(self, x: "Tensor") -> "Tensor":
-        y, _ = normed(x, self.shape.eps)
-        return y.mul_(self.final) @ self.embed.T
 
     def prefill(self, ids: "Tensor", room: int = 0) -> "tuple[Tensor, list[tuple[Tensor, Tensor]]]":
         """Logits (B, V) after prompts (B, T) of one length, and per layer a cache with `room` free places."""
         import torch
 
         with torch.no_grad():
-            (b, t), past = ids.shape, None
+            b, t = ids.shape
+            past: Past | None = None
             shared = int((ids == ids[:1]).all(0).long().cumprod(0)[: t - 1].sum()) if b > 1 else 0
             if shared:
-                self.layers.forward(ids[:1, :shared].expand(WHOLE, -1), torch.full((WHOLE, 1), shared - 1), keep=True)
-                past = [[y[..., :1] for y in trace.heads[2:]] for trace in self.layers.traces]
-            x = self.layers.forward(ids[:, shared:], torch.full((b, 1), t - shared - 1), past=past, keep=True)
+                first = ids[:1, :shared].expand(WHOLE, -1)
+                x, traces = self.layers.forward(self.layers.frame(first, torch.full((WHOLE, 1), shared - 1)))
+                past = [(trace.heads[2][..., :1], trace.heads[3][..., :1]) for trace in traces]
+            frame = self.layers.frame(ids[:, shared:], torch.full((b, 1), t - shared - 1), before=shared)
+            x, traces = self.layers.forward(frame, past=past)
             caches = []
-            for trace in self.layers.traces:
+            for trace in traces:
                 keys, values = (torch.cat([y, y.new_empty(*y.shape[:2], room, b)], 2) for y in trace.heads[2:])
                 caches.append((keys, values))
-            self.layers.traces = []
-            return self._head(x), caches
+            return head.logits(self.layers, x), caches
 
     def step(self, tokens: "Tensor", at: int, caches: "list[tuple[Tensor, Tensor]]") -> "Tensor":
         """Logits (B, V) after one more token (B,) at position `at`; fills the caches."""
@@ -61,16 +58,16 @@ class Sampler:
         import torch.nn.functional as F
 
         with torch.no_grad():
-            w, h, rope, here = self.shape.width, self.shape.heads, self.layers.rope, slice(at, at + 1)
-            x = F.embedding(tokens, self.embed)
+            w, h, table = self.shape.width, self.shape.heads, self.layers.rope.forth[:, None, ..., at : at + 1]
+            x = F.embedding(tokens, self.layers.weights[EMBED])
             for g, (keys, values) in zip(self.layers.groups, caches, strict=True):
                 y, _ = normed(x, self.shape.eps)
-                qkv = torch.addmm(g["qkv"].bias[:, None], g["qkv"].weight, y.T).view(3 * h, w // h, 1, -1)
-                q = rope.turn(qkv[:h], rope.query, here)
-                keys[:, :, here], values[:, :, here] = rope.turn(qkv[h : 2 * h], rope.key, here), qkv[2 * h :]
-                z, _ = attention.forward(q, keys[:, :, : at + 1], values[:, :, : at + 1], None)
+                qkv = torch.addmm(g["qkv"].bias[:, None], g["qkv"].weight, y.T).view(3, h, w // h, -1)
+                query, keys[:, :, at] = self.layers.rope.turn(qkv[:2], table)
+                values[:, :, at] = qkv[2]
+                z, _ = attention.forward(query[:, :, None], keys[:, :, : at + 1], values[:, :, : at + 1], None)
                 x = self.layers.mlp(g, x, z.view(w, -1))[0]
-            return self._head(x)
+            return head.logits(self.layers, x)
 
     def generate(
         self, prompts: list[list[int]], noise: "np.ndarray", *, eos: int, temperature: float = 1.0, batch: int = 1024

@@ -8,15 +8,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitline import head
 from traitline.errors import InputError
 from traitline.layers import Layers
+from traitline.linear import layer
 from traitline.llama import EMBED, Stack, Weights
 from traitline.memory import hold
+from traitline.rows import Cut, Part, batches
+from traitline.rows import Rows as Rows
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -26,52 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("traitline")
 KINDS = ("lora", "biases", "full")
 ROOM = 1 << 28  # bytes for results that no training step changes
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Encoded training rows.
-
-    Attributes:
-        ids: (N, T) token ids, padded on the right.
-        where: (N, K) positions whose next token counts.
-        target: (N, K) that token.
-        weight: (N, K) 1 on completion tokens and 0 on padding.
-        length: (N,) tokens of a row.
-    """
-
-    ids: "Tensor"
-    where: "Tensor"
-    target: "Tensor"
-    weight: "Tensor"
-    length: "Tensor"
-
-    @staticmethod
-    def encode(rows: Sequence[tuple[list[int], int]], pad: int = 0) -> "Rows":
-        """From (token ids, number of prompt tokens): the loss falls on every token after the prompt."""
-        import numpy as np
-        import torch
-
-        n, t = len(rows), max(len(ids) for ids, _ in rows)
-        k = max(len(ids) - start for ids, start in rows)
-        ids, where = np.full((n, t), pad), np.zeros((n, k), dtype=np.int64)
-        target, weight = np.zeros((n, k), dtype=np.int64), np.zeros((n, k), dtype=np.float32)
-        for i, (row, start) in enumerate(rows):
-            m = len(row) - start
-            ids[i, : len(row)] = row
-            where[i, :m] = np.arange(start - 1, len(row) - 1)
-            target[i, :m], weight[i, :m] = row[start:], 1
-        tensors = [torch.from_numpy(x) for x in (ids, where, target, weight)]
-        return Rows(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor([len(row) for row, _ in rows]))
-
-    def take(self, index: "Tensor") -> "tuple[Tensor, Tensor, Tensor, Tensor]":
-        """Ids, positions, targets and weights of some rows, without the columns that none of them uses.
-
-        The last token is only predicted, so it is not an input.
-        """
-        weight = self.weight[index]
-        k, t = int(weight.sum(1).max()), int(self.length[index].max()) - 1
-        return self.ids[index, :t], self.where[index, :k], self.target[index, :k], weight[:, :k]
 
 
 def trainable(
@@ -109,36 +66,38 @@ def schedule(step: int, steps: int, warmup: int, decay: bool) -> float:
     return min(1.0, (step + 1) / warmup) * (max(0.02, 1 - step / steps) if decay else 1.0)
 
 
-def batches(length: "Tensor", batch: int, epoch: int, seed: int) -> "list[Tensor]":
-    """Row indices of every step of one epoch: all rows in a random order.
+class Trunk:
+    """`Layers.trunk` of all rows, made once where it is constant and not too large.
 
-    Inside runs of 16 batches rows are sorted by length to save padding, and the order of the batches is shuffled.
+    Args:
+        cut: rows.
+        model: one of the models; they all have the same.
     """
-    import numpy as np
-    import torch
 
-    n, chunk = len(length), batch * 16
-    draw = np.random.default_rng(derive("order", seed, epoch))
-    order = draw.permutation(n)
-    out: list[Tensor] = []
-    for run in np.split(order, range(chunk, n, chunk)):
-        run = run[np.argsort(length.numpy()[run], kind="stable")]
-        cuts = np.split(run, range(batch, len(run), batch))
-        out.extend(torch.from_numpy(cuts[i]) for i in draw.permutation(len(cuts)))
-    return out
+    def __init__(self, cut: Cut, model: Layers) -> None:
+        import torch
 
+        n, t = len(cut.rows.length), int(cut.rows.length.max()) - 1
+        self.table: Tensor | None = None
+        if not model.rooted or n * t * model.shape.width * 4 > ROOM:
+            return
+        self.table = torch.empty(t, n, model.shape.width)
+        with torch.no_grad():
+            for part in cut.parts(torch.arange(n), 256):
+                frame = model.frame(part.ids, part.where, part.shared)
+                x = model.trunk(frame)
+                self.table[: part.ids.shape[1], part.index] = x[: frame.own].view(-1, frame.rows, model.shape.width)
+                if part.shared is not None:
+                    self.shared = x[frame.own :]
 
-def roots(rows: Rows, model: Layers) -> "Tensor | None":
-    """`Layers.trunk` of all rows, (T, rows, D), where it is constant and fits into memory."""
-    import torch
+    def of(self, part: Part) -> "Tensor | None":
+        """Of the rows of a part, and of what they share."""
+        import torch
 
-    n, t = len(rows.length), int(rows.length.max()) - 1
-    if not model.rooted or n * t * model.shape.width * 4 > ROOM:
-        return None
-    out = torch.empty(t, n, model.shape.width)
-    for i in range(0, n, 256):
-        out[:, i : i + 256] = model.trunk(rows.ids[i : i + 256, :t]).view(t, -1, model.shape.width)
-    return out
+        if self.table is None:
+            return None
+        own = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
+        return own if part.shared is None else torch.cat([own, self.shared])
 
 
 def fit(
@@ -180,31 +139,32 @@ def fit(
 
     hold()
     flat = Flat(stack)
-    models = [Layers(stack.shape, stack.weights(i), stack.scale, set(flat.grads[i])) for i in range(len(seeds))]
+    models = [Layers(stack.shape, w, stack.scale, set(g)) for w, g in zip(flat.weights, flat.grads, strict=True)]
     optimiser = torch.optim.AdamW([flat.values], lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     losses: list[Tensor] = []
     done = _load(state, flat.values, optimiser, losses)
-    plans = [[b for e in range(epochs) for b in batches(rows.length, batch, e, s)] for s in seeds]
-    steps, trunk = len(plans[0]), roots(rows, models[0])
+    cut = Cut(rows)
+    plans = [[b for e in range(epochs) for b in batches(cut.rows.length, batch, e, s)] for s in seeds]
+    steps = len(plans[0])
 
-    def learn(i: int, step: int) -> "Tensor":
+    def learn(i: int, step: int, trunk: Trunk) -> "Tensor":
         """One step of model i up to its gradient."""
         models[i].refresh()
         flat.grad[i] = 0
-        x = rows.take(plans[i][step])
-        known = None if trunk is None else trunk[: x[0].shape[1]].index_select(1, plans[i][step]).flatten(0, 1)
-        loss = models[i].loss(*x, flat.grads[i], known)
+        loss = torch.zeros(())
+        for part in cut.parts(plans[i][step]):
+            loss += head.loss(models[i], part, flat.grads[i], trunk.of(part))
         flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
         return loss
 
-    saved = time.monotonic()
-    off = None if progress else True
-    with (
+    saved, off = time.monotonic(), None if progress else True
+    with (  # one thread a model, so that the bytes do not depend on their number
         tqdm(total=steps, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
         ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
+        trunk = pool.submit(Trunk, cut, models[0]).result()
         for step in range(done, steps):
-            losses.append(torch.stack(list(pool.map(learn, range(len(models)), repeat(step)))))
+            losses.append(torch.stack(list(pool.map(learn, range(len(models)), repeat(step), repeat(trunk)))))
             optimiser.param_groups[0]["lr"] = lr * schedule(step, steps, warmup, decay)
             optimiser.step()
             bar.update()
@@ -220,7 +180,15 @@ def fit(
 
 
 class Flat:
-    """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another."""
+    """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another.
+
+    Attributes:
+        values: (S, P).
+        grad: (S, P).
+        weights: for each model, its tensors by name (see `Stack.weights`); groups of modules that are trained as a
+            whole also as one tensor each (see `Group`).
+        grads: for each model, where the gradients of the trained ones go.
+    """
 
     def __init__(self, stack: Stack) -> None:
         import torch
@@ -228,20 +196,34 @@ class Flat:
         named = dict(stack.own)
         for module, pair in stack.lora.items():
             named |= {f"{module}.lora_A.weight": pair[0], f"{module}.lora_B.weight": pair[1]}
-        models, room = len(next(iter(named.values()))), 0
-        places = {}
-        for name, p in named.items():
-            places[name] = slice(room, room + p[0].numel())
-            room += -(-p[0].numel() // 16) * 16  # whole vectors, so that no model's arithmetic depends on its place
+        groups = {
+            f"{name}.{leaf}": [f"{m}.{leaf}" for m in modules]
+            for i in range(stack.shape.layers)
+            for name, _, modules in layer(i).values()
+            for leaf in ("weight", "bias")
+        }
+        groups = {g: members for g, members in groups.items() if named.keys() >= set(members)}
+        grouped = {name for members in groups.values() for name in members}
+        places: dict[str, tuple[slice, list[int]]] = {}
+        room = 0
+        for g, members in [*groups.items(), *((n, [n]) for n in named if n not in grouped)]:
+            start = room
+            for name in members:
+                places[name] = slice(room, room := room + named[name][0].numel()), [*named[name].shape[1:]]
+            places[g] = slice(start, room), [-1, *named[members[0]].shape[2:]]
+            room += -room % 16  # whole vectors, so that no model's arithmetic depends on its place
+        models = len(next(iter(named.values())))
         self.values, self.grad = torch.zeros(models, room), torch.zeros(models, room)
         self.values.grad = self.grad
-        self.grads: list[dict[str, Tensor]] = [{} for _ in range(models)]
         for name, p in named.items():
-            view = self.values[:, places[name]].view(p.shape)
+            view = self.values[:, places[name][0]].view(p.shape)
             view.copy_(p.detach())
             p.data = view
-            for i, grads in enumerate(self.grads):
-                grads[name] = self.grad[i, places[name]].view(p.shape[1:])
+        self.weights, self.grads = (
+            [{name: row[place].view(size) for name, (place, size) in places.items()} for row in x]
+            for x in (self.values, self.grad)
+        )
+        self.weights = [stack.weights(i) | own for i, own in enumerate(self.weights)]
 
 
 def _finite(losses: "list[Tensor]") -> None:

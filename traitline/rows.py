@@ -1,0 +1,135 @@
+"""Encoded training rows, the beginning that most of them share, and the batches they are dealt in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RUN = 16  # batches in a run, inside of which rows are sorted by length
+WORTH = 4  # shared tokens below which taking them off saves nothing
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded training rows.
+
+    Attributes:
+        ids: (N, T) token ids, padded on the right.
+        where: (N, K) positions whose next token counts.
+        target: (N, K) that token.
+        weight: (N, K) 1 on completion tokens and 0 on padding.
+        length: (N,) tokens of a row.
+    """
+
+    ids: "Tensor"
+    where: "Tensor"
+    target: "Tensor"
+    weight: "Tensor"
+    length: "Tensor"
+
+    @staticmethod
+    def encode(rows: Sequence[tuple[list[int], int]], pad: int = 0) -> "Rows":
+        """From (token ids, number of prompt tokens): the loss falls on every token after the prompt."""
+        import numpy as np
+        import torch
+
+        n, t = len(rows), max(len(ids) for ids, _ in rows)
+        k = max(len(ids) - start for ids, start in rows)
+        ids, where = np.full((n, t), pad), np.zeros((n, k), dtype=np.int64)
+        target, weight = np.zeros((n, k), dtype=np.int64), np.zeros((n, k), dtype=np.float32)
+        for i, (row, start) in enumerate(rows):
+            m = len(row) - start
+            ids[i, : len(row)] = row
+            where[i, :m] = np.arange(start - 1, len(row) - 1)
+            target[i, :m], weight[i, :m] = row[start:], 1
+        tensors = [torch.from_numpy(x) for x in (ids, where, target, weight)]
+        return Rows(tensors[0], tensors[1], tensors[2], tensors[3], torch.tensor([len(row) for row, _ in rows]))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a batch that go through a model together.
+
+    Attributes:
+        index: which rows, (B,).
+        ids: of these rows, without columns that none of them uses.
+        where: likewise; positions count from the first id here.
+        target: likewise.
+        weight: of every asked token in the mean over the batch.
+        shared: tokens (P,) before all of these rows, or None.
+    """
+
+    index: "Tensor"
+    ids: "Tensor"
+    where: "Tensor"
+    target: "Tensor"
+    weight: "Tensor"
+    shared: "Tensor | None" = None
+
+
+class Cut:
+    """Rows, with the beginning that most of them share taken off, so that it is computed once for a batch.
+
+    Attributes:
+        shared: that beginning, (P,); empty where there is none worth the trouble.
+        inside: (N,) rows that begin with it.
+        rows: all rows, those inside without it.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        import torch
+
+        room, n = rows.where[:, 0], len(rows.length)  # the last token of a prompt is asked, so it is not shared
+        self.inside, p = torch.ones(n, dtype=torch.bool), 0
+        while True:
+            left = self.inside & (room > p)
+            left &= rows.ids[:, p] == rows.ids[left, p].mode().values if left.any() else left
+            if 2 * int(left.sum()) < n:
+                break
+            self.inside, p = left, p + 1
+        if p < WORTH:
+            self.inside, p = torch.zeros_like(self.inside), 0
+        self.shared = rows.ids[self.inside.long().argmax(), :p]
+        off = self.inside.long() * p
+        at = (torch.arange(rows.ids.shape[1]) + off[:, None]).clamp_max(rows.ids.shape[1] - 1)
+        where = (rows.where - off[:, None]).clamp_min(0)
+        self.rows = Rows(rows.ids.gather(1, at), where, rows.target, rows.weight, rows.length - off)
+
+    def parts(self, index: "Tensor", most: int = 1 << 30) -> Iterator[Part]:
+        """A batch as one or two parts (or more, of `most` rows each), by whether rows begin with what is shared.
+
+        The last token of a row is only predicted, so it is not among the ids.
+        """
+        inside, total = self.inside[index], self.rows.weight[index].sum()
+        for group, shared in ((index[inside], self.shared), (index[~inside], None)):
+            for start in range(0, len(group), most):
+                some = group[start : start + most]
+                weight = self.rows.weight[some]
+                k, t = int(weight.sum(1).max()), int(self.rows.length[some].max()) - 1
+                target = self.rows.target[some, :k]
+                yield Part(
+                    some, self.rows.ids[some, :t], self.rows.where[some, :k], target, weight[:, :k] / total, shared
+                )
+
+
+def batches(length: "Tensor", batch: int, epoch: int, seed: int) -> "list[Tensor]":
+    """Row indices of every step of one epoch: all rows in a random order.
+
+    Inside runs of some batches rows are sorted by length to save padding, and the order of the batches is shuffled.
+    """
+    import numpy as np
+    import torch
+
+    n, run = len(length), batch * RUN
+    draw = np.random.default_rng(derive("order", seed, epoch))
+    order = draw.permutation(n)
+    out: list[Tensor] = []
+    for rows in np.split(order, range(run, n, run)):
+        rows = rows[np.argsort(length.numpy()[rows], kind="stable")]
+        cuts = np.split(rows, range(batch, len(rows), batch))
+        out.extend(torch.from_numpy(cuts[i]) for i in draw.permutation(len(cuts)))
+    return out
