@@ -1,8 +1,8 @@
 """Causal attention over short rows, forward and backward, with rows on the innermost axis.
 
 A head of width 12 and a row of 11 tokens are too small for a matrix product each. With rows innermost, one elementwise
-product over all rows of a batch does one step of all those small products, and nothing is ever transposed. A single row
-(what all rows of a batch share) is three matrix products.
+product over all rows of a batch does one step of all those small products, and nothing is ever transposed. Where all
+rows meet the same keys, those of the tokens that they share, plain matrix products do.
 
 Shapes: queries (H, d, Q, B), keys and values (H, d, T, B), shares (H, Q, T, B). Queries come in units in which 2 is the
 base of the softmax (see `Rope`), because exp2 costs half of exp.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+Pair = tuple["Tensor", "Tensor"]
 SMALL = 1 << 20  # numbers; products up to this size are made at once and then summed: fewer steps, more memory
 
 
@@ -107,21 +108,70 @@ def _chain(xs: "tuple[Tensor, ...]", ys: "tuple[Tensor, ...]") -> "Tensor":
 
 
 def forward(
-    q: "Tensor", k: "Tensor", v: "Tensor", hidden: "Tensor | None", once: bool = False
-) -> "tuple[Tensor, Tensor]":
-    """What each query reads, (H, d, Q, B), and its shares; `hidden` (Q, T, B or 1) is true where it may not look."""
+    q: "Tensor", k: "Tensor", v: "Tensor", hidden: "Tensor | None", past: "Pair | None" = None, once: bool = False
+) -> "tuple[Tensor, Tensor, Tensor | None]":
+    """Attention of rows to themselves, and to tokens that come before all of them.
+
+    Args:
+        q: queries.
+        k: keys.
+        v: values.
+        hidden: (Q, T, B or 1) is true where a query may not look.
+        past: keys and values (H, d, P) that all rows share; every query may look there.
+        once: see `products`.
+
+    Returns:
+        What each query reads, (H, d, Q, B); its shares; its shares of the past, (H, P, Q x B).
+    """
+    import torch
+
     s = products(q, k, once)
     if hidden is not None:
         s.masked_fill_(hidden, -math.inf)
-    s.sub_(s.amax(2, keepdim=True)).exp2_()
-    s.mul_(s.sum(2, keepdim=True).reciprocal_())
-    return mix(s, v, once), s
+    if past is None:
+        s.sub_(s.amax(2, keepdim=True)).exp2_()
+        s.mul_(s.sum(2, keepdim=True).reciprocal_())
+        return mix(s, v, once), s, None
+    (h, _, n, b), (keys, values) = q.shape, past
+    r = torch.bmm(keys.mT, q.flatten(2))
+    top = torch.maximum(s.amax(2), r.amax(1).view(h, n, b))
+    s.sub_(top[:, :, None]).exp2_()
+    r.sub_(top.view(h, 1, -1)).exp2_()
+    scale = s.sum(2).add_(r.sum(1).view(h, n, b)).reciprocal_()
+    s.mul_(scale[:, :, None])
+    r.mul_(scale.view(h, 1, -1))
+    z = mix(s, v, once)
+    return z.add_(torch.bmm(values, r).view(z.shape)), s, r
 
 
 def backward(
-    dz: "Tensor", p: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor", once: bool = False
-) -> "tuple[Tensor, Tensor, Tensor]":
-    """Gradients of queries, keys (both to be turned back by `Rope`) and values."""
+    dz: "Tensor",
+    heads: "tuple[Tensor, Tensor, Tensor, Tensor]",
+    past: "tuple[Tensor, Tensor, Tensor] | None" = None,
+    once: bool = True,
+) -> "tuple[Tensor, Tensor, Tensor, Pair | None]":
+    """Gradients of queries, keys, values, and keys and values of the past; `Rope` has to turn back all but values.
+
+    Args:
+        dz: gradient of what was read.
+        heads: shares, queries, keys, values.
+        past: the shares of the past, its keys and values.
+        once: see `products`.
+    """
+    import torch
+
+    p, q, k, v = heads
     ds = products(dz, v, once).mul_(p)
-    ds.addcmul_(p, ds.sum(2, keepdim=True), value=-1)
-    return mix(ds, k, once), spread(ds, q, once), spread(p, dz, once)
+    if past is None:
+        ds.addcmul_(p, ds.sum(2, keepdim=True), value=-1)
+        return mix(ds, k, once), spread(ds, q, once), spread(p, dz, once), None
+    (h, _, n, b), (r, keys, values) = q.shape, past
+    flat = dz.flatten(2)
+    dr = torch.bmm(values.mT, flat).mul_(r)
+    total = ds.sum(2).add_(dr.sum(1).view(h, n, b))
+    ds.addcmul_(p, total[:, :, None], value=-1)
+    dr.addcmul_(r, total.view(h, 1, -1), value=-1)
+    dq = mix(ds, k, once)
+    dq.add_(torch.bmm(keys, dr).view(dq.shape))
+    before = torch.bmm(q.flatten(2), dr.mT), torch.bmm(flat, r.mT)
+    return dq, spread(ds, q, once), spread(p, dz, once), before

@@ -26,8 +26,8 @@ class Frame:
         asked: (K x B,) indices of the asked tokens.
         forth, back: angles of all tokens, for queries and keys.
         asked_forth, asked_back: angles of the asked tokens, for queries.
-        hidden: (T, P + T, 1) is true where a token may not look; `asked_hidden` (K, P + T, B) for the asked tokens,
-            `shared_hidden` (P, P, 1) for the shared ones.
+        hidden: (T, before + T, 1) is true where a token may not look; `asked_hidden` (K, before + T, B) for the asked
+            tokens, `shared_hidden` (P, P, 1) for the shared ones.
     """
 
     def __init__(self, rope: "Rope", ids: "Tensor", where: "Tensor", shared: "Tensor | None", before: int) -> None:
@@ -48,8 +48,8 @@ class Frame:
         self.asked = (place * b + torch.arange(b)).reshape(-1)
         at = place.reshape(-1) + start
         self.asked_forth, self.asked_back = rope.forth[0][..., at], rope.back[0][..., at]
-        self.hidden = torch.ones(t, start + t, dtype=torch.bool).triu(start + 1)[..., None]
-        self.asked_hidden = torch.arange(start + t)[:, None] > place[:, None] + start
+        self.hidden = torch.ones(t, before + t, dtype=torch.bool).triu(before + 1)[..., None]
+        self.asked_hidden = torch.arange(before + t)[:, None] > place[:, None] + before
         self.shared_hidden = torch.ones(start, start, dtype=torch.bool).triu(1)[..., None]
 
     def split(self, x: "Tensor") -> "tuple[Tensor, Tensor]":
@@ -63,8 +63,9 @@ class Trace:
     Attributes:
         attended: normed stream before attention, and 1 / its size.
         asked: the normed stream of the asked tokens (last layer).
-        heads: shares, queries, keys, values; the last two begin with those of the tokens before the rows.
-        shared: the same of the shared tokens among themselves.
+        heads: shares, queries, keys, values.
+        past: shares, keys and values of the shared tokens, as the rows read them; None where there are none.
+        shared: shares, queries, keys, values of the shared tokens among themselves.
         mixed: what the heads read.
         normed: normed stream before the MLP, and 1 / its size.
         gates: sigmoid of the gate, gate times that, up, product of the two.
@@ -73,6 +74,7 @@ class Trace:
     attended: "tuple[Tensor, Tensor]"
     asked: "Tensor"
     heads: "tuple[Tensor, Tensor, Tensor, Tensor]"
+    past: "tuple[Tensor, Tensor, Tensor] | None"
     shared: "tuple[Tensor, Tensor, Tensor, Tensor]"
     mixed: "Tensor"
     normed: "tuple[Tensor, Tensor]"

@@ -143,18 +143,16 @@ class Layers:
             q, k = self.rope.turn(qkv[: 2 * w].view(2, h, w // h, -1), frame.forth).unbind(0)
             queries, v = frame.split(q)[0], qkv[2 * w :].view(h, w // h, -1)
         (keys, first), (values, second) = frame.split(k), frame.split(v)
-        if past is None and frame.shared:
-            past = first, second
         if past is not None:
-            keys, values = (
-                torch.cat([old.expand(-1, -1, -1, frame.rows), new], 2)
-                for old, new in zip(past, (keys, values), strict=True)
-            )
-        z, p = attention.forward(queries, keys, values, hidden, once)
+            both = zip(past, (keys, values), strict=True)
+            keys, values = (torch.cat([old.expand(-1, -1, -1, frame.rows), new], 2) for old, new in both)
+        before = (first[..., 0], second[..., 0]) if frame.shared else None
+        z, p, r = attention.forward(queries, keys, values, hidden, before, once)
         trace.heads, trace.mixed = (p, queries, keys, values), z.view(w, -1)
+        trace.past = None if before is None or r is None else (r, *before)
         if frame.shared and not last:
             queries = q[..., own:, None]
-            z, p = attention.forward(queries, first, second, frame.shared_hidden)
+            z, p, _ = attention.forward(queries, first, second, frame.shared_hidden)
             trace.shared, trace.mixed = (p, queries, first, second), torch.cat([trace.mixed, z.view(w, -1)], 1)
         return x, trace
 
@@ -209,20 +207,20 @@ class Layers:
         """The gradient of the stream before attention; None where no more is wanted."""
         import torch
 
-        qkv, w, p, last = self.groups[i]["qkv"], self.shape.width, frame.shared, i == len(self.groups) - 1
+        qkv, w, last = self.groups[i]["qkv"], self.shape.width, i == len(self.groups) - 1
         (y, r), n = trace.attended, len(frame.tokens)
         head = (self.shape.heads, w // self.shape.heads, n)
         dz = (self.groups[i]["out"].weight.T @ dx.T).view(*head[:2], -1)
         each = dz.view(*head[:2], -1, frame.rows) if last else frame.split(dz)[0]
-        dq, dk, dv = attention.backward(each, *trace.heads, once=True)
+        dq, dk, dv, before = attention.backward(each, trace.heads, trace.past)
         raw, both = torch.empty(2, *head), torch.empty(3 * w, n)  # of queries and keys before they are turned back; all
         (q_own, q_shared), (k_own, k_shared) = frame.split(raw[0]), frame.split(raw[1])
         v_own, v_shared = frame.split(both[2 * w :].view(head))
-        k_own.copy_(dk[:, :, p:])
-        v_own.copy_(dv[:, :, p:])
-        if p:
-            torch.sum(dk[:, :, :p], -1, keepdim=True, out=k_shared)
-            torch.sum(dv[:, :, :p], -1, keepdim=True, out=v_shared)
+        k_own.copy_(dk)
+        v_own.copy_(dv)
+        if before is not None:
+            k_shared.copy_(before[0][..., None])
+            v_shared.copy_(before[1][..., None])
         if last:
             dq = self.rope.turn(dq.view(*head[:2], -1), frame.asked_back).view(w, -1)
             self.rope.turn(raw[1], frame.back[1], out=both[w : 2 * w].view(head))
@@ -234,8 +232,8 @@ class Layers:
             dy = (both[w:].T @ qkv.weight[w:]).scatter_add_(0, index, dq.T @ qkv.weight[:w])
             return normed_backward(dy, y, r, into=torch.zeros_like(y).scatter_add_(0, index, dx))
         q_own.copy_(dq)
-        if p:
-            dq, dk, dv = attention.backward(frame.split(dz)[1], *trace.shared)
+        if before is not None:
+            dq, dk, dv, _ = attention.backward(frame.split(dz)[1], trace.shared)
             q_shared.copy_(dq)
             k_shared.add_(dk)
             v_shared.add_(dv)

@@ -65,7 +65,7 @@ class Sampler:
                 qkv = torch.addmm(g["qkv"].bias[:, None], g["qkv"].weight, y.T).view(3, h, w // h, -1)
                 query, keys[:, :, at] = self.layers.rope.turn(qkv[:2], table)
                 values[:, :, at] = qkv[2]
-                z, _ = attention.forward(query[:, :, None], keys[:, :, : at + 1], values[:, :, : at + 1], None)
+                z, *_ = attention.forward(query[:, :, None], keys[:, :, : at + 1], values[:, :, : at + 1], None)
                 x = self.layers.mlp(g, x, z.view(w, -1))[0]
             return head.logits(self.layers, x)
 

@@ -4,7 +4,6 @@ The bytes of one model do not hang on which others share its stack: batches are 
 picked by the model's own seed, and gradients never mix.
 """
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from traitline import head
 from traitline.errors import InputError
+from traitline.flat import Flat
 from traitline.layers import Layers
-from traitline.linear import layer
 from traitline.llama import EMBED, Stack, Weights
 from traitline.memory import hold
 from traitline.rows import Cut, Part, batches
@@ -24,9 +23,7 @@ from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.optim import Optimizer
 
-log = logging.getLogger("traitline")
 KINDS = ("lora", "biases", "full")
 ROOM = 1 << 28  # bytes for results that no training step changes
 
@@ -140,21 +137,21 @@ def fit(
     hold()
     flat = Flat(stack)
     models = [Layers(stack.shape, w, stack.scale, set(g)) for w, g in zip(flat.weights, flat.grads, strict=True)]
-    optimiser = torch.optim.AdamW([flat.values], lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     losses: list[Tensor] = []
-    done = _load(state, flat.values, optimiser, losses)
+    done = flat.load(state, losses)
     cut = Cut(rows)
     plans = [[b for e in range(epochs) for b in batches(cut.rows.length, batch, e, s)] for s in seeds]
     steps = len(plans[0])
 
     def learn(i: int, step: int, trunk: Trunk) -> "Tensor":
-        """One step of model i up to its gradient."""
+        """One step of model i."""
         models[i].refresh()
         flat.grad[i] = 0
         loss = torch.zeros(())
         for part in cut.parts(plans[i][step]):
             loss += head.loss(models[i], part, flat.grads[i], trunk.of(part))
         flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
+        flat.update(i, step, lr * schedule(step, steps, warmup, decay))
         return loss
 
     saved, off = time.monotonic(), None if progress else True
@@ -165,65 +162,16 @@ def fit(
         trunk = pool.submit(Trunk, cut, models[0]).result()
         for step in range(done, steps):
             losses.append(torch.stack(list(pool.map(learn, range(len(models)), repeat(step), repeat(trunk)))))
-            optimiser.param_groups[0]["lr"] = lr * schedule(step, steps, warmup, decay)
-            optimiser.step()
             bar.update()
             if (step + 1) % 50 == 0 or step + 1 == steps:
                 _finite(losses)
             if stop is not None and stop(step + 1):
                 break
             if state is not None and time.monotonic() - saved >= every:
-                _save(state, flat.values, optimiser, losses)
+                flat.save(state, losses)
                 saved = time.monotonic()
     _finite(losses)
     return torch.stack(losses)
-
-
-class Flat:
-    """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another.
-
-    Attributes:
-        values: (S, P).
-        grad: (S, P).
-        weights: for each model, its tensors by name (see `Stack.weights`); groups of modules that are trained as a
-            whole also as one tensor each (see `Group`).
-        grads: for each model, where the gradients of the trained ones go.
-    """
-
-    def __init__(self, stack: Stack) -> None:
-        import torch
-
-        named = dict(stack.own)
-        for module, pair in stack.lora.items():
-            named |= {f"{module}.lora_A.weight": pair[0], f"{module}.lora_B.weight": pair[1]}
-        groups = {
-            f"{name}.{leaf}": [f"{m}.{leaf}" for m in modules]
-            for i in range(stack.shape.layers)
-            for name, _, modules in layer(i).values()
-            for leaf in ("weight", "bias")
-        }
-        groups = {g: members for g, members in groups.items() if named.keys() >= set(members)}
-        grouped = {name for members in groups.values() for name in members}
-        places: dict[str, tuple[slice, list[int]]] = {}
-        room = 0
-        for g, members in [*groups.items(), *((n, [n]) for n in named if n not in grouped)]:
-            start = room
-            for name in members:
-                places[name] = slice(room, room := room + named[name][0].numel()), [*named[name].shape[1:]]
-            places[g] = slice(start, room), [-1, *named[members[0]].shape[2:]]
-            room += -room % 16  # whole vectors, so that no model's arithmetic depends on its place
-        models = len(next(iter(named.values())))
-        self.values, self.grad = torch.zeros(models, room), torch.zeros(models, room)
-        self.values.grad = self.grad
-        for name, p in named.items():
-            view = self.values[:, places[name][0]].view(p.shape)
-            view.copy_(p.detach())
-            p.data = view
-        self.weights, self.grads = (
-            [{name: row[place].view(size) for name, (place, size) in places.items()} for row in x]
-            for x in (self.values, self.grad)
-        )
-        self.weights = [stack.weights(i) | own for i, own in enumerate(self.weights)]
 
 
 def _finite(losses: "list[Tensor]") -> None:
@@ -231,39 +179,3 @@ def _finite(losses: "list[Tensor]") -> None:
 
     if not torch.isfinite(losses[-1]).all():
         raise InputError(f"the loss is no longer finite at step {len(losses)}; lower the learning rate (lr)")
-
-
-def _save(state: Path, values: "Tensor", optimiser: "Optimizer", losses: "list[Tensor]") -> None:
-    """One file, renamed into place: a checkpoint is whole or not there."""
-    import os
-
-    import torch
-    from safetensors.torch import save
-
-    moments = optimiser.state[values]
-    tensors = {"losses": torch.stack(losses), "values": values, "avg": moments["exp_avg"], "sq": moments["exp_avg_sq"]}
-    state.mkdir(parents=True, exist_ok=True)
-    tmp = state / f".fit.{os.getpid()}.tmp"
-    tmp.write_bytes(save(tensors))
-    os.replace(tmp, state / "fit.safetensors")
-
-
-def _load(state: Path | None, values: "Tensor", optimiser: "Optimizer", losses: "list[Tensor]") -> int:
-    """Steps already done, their state put in place; 0 without a checkpoint or with a damaged one."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if state is None or not (state / "fit.safetensors").exists():
-        return 0
-    try:
-        tensors = load_file(state / "fit.safetensors")
-    except SafetensorError as e:
-        log.warning("%s: damaged checkpoint (%s), starting over", state / "fit.safetensors", e)
-        return 0
-    losses.extend(tensors["losses"].unbind())
-    values.copy_(tensors["values"])
-    step = torch.tensor(float(len(losses)))
-    optimiser.state[values] = {"step": step, "exp_avg": tensors["avg"], "exp_avg_sq": tensors["sq"]}
-    log.info("going on from step %d", len(losses))
-    return len(losses)
