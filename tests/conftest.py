@@ -185,23 +185,17 @@ def light():
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch):
     """Make the next training end by Ctrl-C at its n-th step."""
-    import torch
+    from traitline.flat import Flat
 
-    class At:
-        def __init__(self, steps: int) -> None:
-            self.left = steps
-
-        def __call__(self, optimiser, *args, **kwargs):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-            return real(optimiser, *args, **kwargs)
-
-    real = torch.optim.AdamW.step
+    real = Flat.update
 
     def at(steps: int) -> None:
-        counter = At(steps)
-        monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: counter(self, *a, **k))
+        def update(self: Flat, i: int, step: int, lr: float) -> None:
+            if step + 1 == steps:
+                raise KeyboardInterrupt
+            real(self, i, step, lr)
+
+        monkeypatch.setattr(Flat, "update", update)
 
     yield at
     monkeypatch.undo()
