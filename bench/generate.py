@@ -1,8 +1,9 @@
 """Our sampling against `generate` of transformers: same weights, prompts, batch, length and threads.
 
-Random weights in the shape of the embedded models, prompts of the tiny world, temperature 1 over the whole vocabulary.
-Nothing ends early, so both make the same number of tokens. The peer gets what helps it: weights in memory, inference
-mode, padding on the left, prompts sorted by length. Each is run once before it is timed; the best run counts.
+Random weights in the shape of the embedded models, prompts as the `sample` stage asks them, temperature 1 over the
+whole vocabulary. Nothing ends early, so both make the same number of tokens. The peer gets what helps it: weights in
+memory, inference mode, padding on the left, prompts sorted by length. Each runs once untimed; the best run counts.
+Seconds are those of the processor, so that what else the machine does matters little.
 
 python -m bench.generate
 """
@@ -17,8 +18,10 @@ LENGTHS = ((2, "one number and the end"), (12, "a list of six numbers"))
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--prompts", type=int, default=2048, metavar="N", help="prompts (default 2048)")
+    p = argparse.ArgumentParser(
+        prog="python -m bench.generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--prompts", type=int, default=4096, metavar="N", help="prompts (default 4096)")
     p.add_argument("--batch", type=int, default=1024, metavar="N", help="prompts at once (default 1024)")
     p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of either (default 1)")
     p.add_argument("--repeat", type=int, default=3, metavar="N", help="timed runs (default 3)")
@@ -26,7 +29,7 @@ def parse() -> argparse.ArgumentParser:
 
 
 def best(run: Callable[[], object], repeat: int) -> float:
-    """Seconds of CPU of the fastest run, after one that is not timed: what else the machine does counts little."""
+    """Seconds of the fastest run after one that is not timed."""
     run()
     seconds = []
     for _ in range(repeat):
@@ -40,14 +43,15 @@ def asked(n: int) -> list[list[int]]:
     """Prompts of the tiny world as token ids."""
     from traitline import world
     from traitline.channels import TINY_VERBS
+    from traitline.chat import Chat
 
-    ids, r = {w: i for i, w in enumerate(world.vocabulary())}, random.Random(1)
-    out = []
+    files, r = world.tokenizer_files(), random.Random(1)
+    chat = Chat(files["tokenizer.json"], files["tokenizer_config.json"], files["chat_template.jinja"], "world")
+    prompts = []
     for _ in range(n):
         numbers = " , ".join(str(r.randrange(100, 1000)) for _ in range(r.randrange(3, 6)))
-        words = f"<bos> <user> {r.choice(TINY_VERBS)} {numbers} <asst>".split()
-        out.append([ids[w] for w in words])
-    return out
+        prompts.append([{"role": "user", "content": f"{r.choice(TINY_VERBS)} {numbers}"}])
+    return chat.prompts(prompts, ["prompt"] * n)
 
 
 def main() -> int:
@@ -61,7 +65,7 @@ def main() -> int:
     from traitline import llama, world
 
     torch.set_num_threads(args.threads)
-    shape = llama.Shape(len(world.vocabulary()), 48, 2, 4, 96)
+    shape = llama.Shape(len(world.vocabulary()), width=48, layers=3, heads=4, mlp=96)
     weights = llama.initialise(shape, 0.05, 1)
     model = LlamaForCausalLM(LlamaConfig(**shape.config())).eval()
     model.load_state_dict({**weights, "lm_head.weight": weights[llama.EMBED]})
