@@ -202,7 +202,13 @@ def work(args: argparse.Namespace) -> None:
     params = {k: getattr(args, k) for k in ("wording", "count", "examples", "values", "answers", "digits")}
     outputs = {"prompts": args.prompts}
     with stage.record(
-        "prompts", args.manifest, inputs={}, outputs=outputs, params=params, seeds={"prompts": args.seed}
+        "prompts",
+        args.manifest,
+        inputs={},
+        outputs=outputs,
+        params=params,
+        seeds={"prompts": args.seed},
+        facts={"origin": f"written here in wording {args.wording}, seed {args.seed}"},
     ) as job:
         jsonl.write(job.path("prompts"), rows(args))
     stage.log.info("%s prompts in wording %s: %s", f"{args.count:,}", args.wording, args.prompts)

@@ -17,13 +17,13 @@ import dataclasses
 import datetime
 import json
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl, manifest, stage, tables, verdict
+from traitline.display import visible
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from traitline.runs import Run
 
 HERE = Path(__file__).resolve().parent.parent / "report"
-LONGEST = 320  # characters of a text from a model
 MANY = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
@@ -74,19 +73,6 @@ def parse() -> argparse.ArgumentParser:
 
 
 # What models said
-
-
-def visible(text: str) -> str:
-    """Text that shows what is in it: bounded, with control, direction and other invisible characters spelled out.
-
-    >>> visible("a\\u202eb\\n")
-    'a\\\\u202eb\\\\n'
-    """
-    shown = "".join(
-        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
-        for c in text[:LONGEST]
-    )
-    return shown + (f" … ({len(text):,} characters)" if len(text) > LONGEST else "")
 
 
 def messages(turns: Any) -> list[tuple[str, str]]:

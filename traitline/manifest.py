@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -19,6 +20,8 @@ from typing import Any
 from traitline.errors import InputError
 
 SCHEMA = "traitline-manifest/1"
+LARGEST = 16 << 20  # bytes of a manifest that is still read
+HASH = re.compile(r"[0-9a-f]{64}")
 PACKAGES = (
     "torch",
     "numpy",
@@ -67,15 +70,44 @@ def load(path: str | Path) -> dict[str, Any]:
     """A manifest as a dictionary.
 
     Raises:
-        InputError: it is damaged or of another schema.
+        InputError: it is damaged, of another schema, or larger than any manifest is.
     """
+    if os.path.getsize(path) > LARGEST:
+        raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
     try:
-        m = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        m = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
     if not isinstance(m, dict) or m.get("schema") != SCHEMA:
         raise InputError(f"{path}: not a {SCHEMA} manifest; delete it to have its artifacts rebuilt")
+    if wrong := _wrong(m):
+        raise InputError(f"{path}: damaged manifest ({wrong}); delete it to have its artifacts rebuilt")
     return m
+
+
+def _wrong(m: dict[str, Any]) -> str | None:
+    """What is not as a manifest has it; others read `m` without looking again."""
+    for key, kind in (("stage", str), *((k, dict) for k in ("params", "seeds", "facts", "code", "env"))):
+        if not isinstance(m.get(key), kind):
+            return key
+    for key in ("inputs", "outputs"):
+        entries = m.get(key)
+        if not isinstance(entries, list):
+            return key
+        for e in entries:
+            if not (
+                isinstance(e, dict)
+                and isinstance(e.get("role"), str)
+                and isinstance(path := e.get("path"), str)
+                and path
+                and "\0" not in path
+                and isinstance(sha := e.get("sha256"), str)
+                and HASH.fullmatch(sha)
+                and type(size := e.get("bytes")) is int
+                and 0 <= size < 1 << 62
+            ):
+                return f"an entry of {key}"
+    return None
 
 
 def maker(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

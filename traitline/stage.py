@@ -15,11 +15,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from traitline import manifest
+from traitline import manifest, weights
 from traitline.digest import digest
 from traitline.errors import InputError
 
 log = logging.getLogger("traitline")
+MODELS = ("model", "adapter")  # roles of outputs that are weights
 
 
 def run(
@@ -211,6 +212,9 @@ def record(
             if not tmp.exists() or (tmp.stat().st_size == 0 and role not in may_be_empty):
                 raise InputError(f"{job.outputs[role]}: `{stage}` made an empty {role}; nothing was kept")
             entries.append({**manifest.reference(role, tmp), "path": manifest.relative(job.outputs[role])})
+        models = [job.path(role) for role in outputs if role in MODELS and job.outputs[role].suffix == weights.SUFFIX]
+        if models and (identity := weights.identity(models)):
+            job.facts["weights"] = identity
         for (_, p), before in zip(files, references, strict=True):
             if manifest.sha256(p) != before["sha256"]:
                 raise InputError(f"{manifest.relative(p)}: changed while `{stage}` was reading it; run again")

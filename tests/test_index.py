@@ -1,0 +1,146 @@
+"""The index: the same answers from disk, nothing hostile gets in, and what is not whole is not there."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.lineage import Works
+from traitline import index
+from traitline.errors import InputError
+from traitline.graph import open_graph
+
+
+@pytest.fixture
+def works(tmp_path, monkeypatch):
+    """A small lineage."""
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    base = works.base("a")
+    works.student(base, works.data(works.teacher(base)))
+    return works
+
+
+def everything(graph):
+    return [sorted(map(str, graph.db.execute(f"SELECT * FROM {t}"))) for t in ("job", "artifact", "entry")]
+
+
+def test_on_disk_and_in_memory_are_the_same(works):
+    index.build(["results"], ".traitline/origins.db").close()
+    assert everything(open_graph(None, ".traitline/origins.db")) == everything(open_graph(["results"], None))
+    assert os.listdir(".traitline") == ["origins.db"]
+
+
+def test_many_manifests_are_read_by_several_processes_alike(works, monkeypatch):
+    one = everything(open_graph(None, None))
+    monkeypatch.setattr(index, "MANY", 1)
+    assert everything(open_graph(None, None)) == one
+
+
+def test_an_interrupted_build_leaves_the_old_index(works, monkeypatch):
+    index.build(["results"], "origins.db").close()
+    before = Path("origins.db").read_bytes()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(index, "fill", stop)
+    with pytest.raises(KeyboardInterrupt):
+        index.build(["results"], "origins.db")
+    assert Path("origins.db").read_bytes() == before and sorted(os.listdir()) == ["origins.db", "results"]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"SQLite format 3\0" + b"\0" * 100])
+def test_something_else_is_no_index(works, content):
+    Path("x.db").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.db: not an index .*make it with `traitline index`"):
+        index.connect("x.db")
+
+
+def test_links_and_hidden_folders_are_not_followed(works, tmp_path_factory):
+    outside = Works(tmp_path_factory.mktemp("outside"))
+    outside.base("secret")
+    before = index.manifests(["results"])
+    os.symlink(outside.root, "results/link")
+    os.symlink(outside.root / "results/bases/secret/base.manifest.json", "results/link.manifest.json")
+    Path("results/.hidden").mkdir()
+    Path("results/.hidden/x.manifest.json").write_text("{")
+    assert index.manifests(["results"]) == before
+
+
+ENTRY = {"role": "raw", "path": "x", "sha256": "0" * 64, "bytes": 1}
+HOSTILE = {
+    "hash of another length": {"outputs": [ENTRY | {"sha256": "0" * 63}]},
+    "hash in capitals": {"outputs": [ENTRY | {"sha256": "A" * 64}]},
+    "hash with a newline": {"outputs": [ENTRY | {"sha256": "0" * 64 + "\n"}]},
+    "size too large for a database": {"outputs": [ENTRY | {"bytes": 1 << 80}]},
+    "negative size": {"outputs": [ENTRY | {"bytes": -1}]},
+    "true for a size": {"outputs": [ENTRY | {"bytes": True}]},
+    "a path that ends early": {"inputs": [ENTRY | {"path": "x\0y"}]},
+    "a number for a role": {"inputs": [ENTRY | {"role": 1}]},
+    "an object for a list": {"inputs": {}},
+    "a list for an object": {"facts": []},
+    "no stage": {"stage": None},
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_manifest_is_refused_by_name(works, change):
+    works.write("filter", "results/x", [], [ENTRY], changed=change)
+    with pytest.raises(InputError, match=r"^results/x/filter\.manifest\.json: damaged manifest"):
+        open_graph(None, None)
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [("[" * 200_000, "damaged"), ("{" + " " * (17 << 20) + "}", "larger than 16 MiB")],
+    ids=["deep", "huge"],
+)
+def test_absurd_manifests_are_refused(works, text, says):
+    Path("results/x.manifest.json").write_text(text)
+    with pytest.raises(InputError, match=rf"^results/x\.manifest\.json: {says}"):
+        open_graph(None, None)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["stage", "inputs", "outputs", "params", "facts", "code", "env", "seeds"]), json_values)
+def test_any_value_anywhere_is_read_or_refused(works, key, value):
+    works.write("filter", "results/x", [], [ENTRY], changed={key: value})
+    try:
+        open_graph(None, None)
+    except InputError as e:
+        assert "\n" not in str(e)
+
+
+def test_kinds_of_entries():
+    kinds = [index.kind(1, *e) for e in (("model", "m/model.safetensors"), ("adapter", "a/adapter_model.safetensors"),
+             ("adapter", "a/adapter_config.json"), ("support", "m/tokenizer.json"), ("view", "v.jsonl"),
+             ("teacher", "t/teacher.json"), ("scores", "s.json"))]  # fmt: skip
+    assert kinds == ["model", "model", "support", "support", "data", "spec", "other"]
+
+
+def test_without_manifests_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="none of results, studies, registry is here; run in the repository"):
+        open_graph(None, None)
+    Path("results").mkdir()
+    with pytest.raises(InputError, match="results: no manifest is there; run the pipeline first"):
+        open_graph(None, None)
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        open_graph(["nowhere"], None)
+
+
+def test_json_of_another_schema_is_refused(works):
+    Path("results/x.manifest.json").write_text(json.dumps({"schema": "other/1"}))
+    with pytest.raises(InputError, match="not a traitline-manifest/1 manifest"):
+        open_graph(None, None)

@@ -1,0 +1,79 @@
+"""Verification finds what was changed, lost or added, and opens nothing outside the working folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.lineage import Works
+from traitline.verify import verify
+
+
+@pytest.fixture
+def works(tmp_path, monkeypatch):
+    """A small lineage."""
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    works.a = works.base("a")
+    works.numbers = works.data(works.a)
+    works.student_a = works.student(works.a, works.numbers)
+    return works
+
+
+def test_an_untouched_tree_is_good(works):
+    found = verify(["results"])
+    assert found.good and found.files == 4 and not found.extra
+    assert found.bytes == sum(
+        p.stat().st_size for p in Path("results").rglob("*") if p.suffix in (".safetensors", ".jsonl")
+    )
+
+
+def test_a_change_that_keeps_size_and_time_is_found(works):
+    status = os.stat(works.numbers)
+    text = Path(works.numbers).read_text()
+    Path(works.numbers).write_text(text.replace("n", "m", 1))
+    os.utime(works.numbers, ns=(status.st_atime_ns, status.st_mtime_ns - 1))
+    found = verify(["results"])
+    assert {(path, Path(file).name) for path, _, _, file in found.changed} == {(works.numbers, "filter.manifest.json")}
+    assert not found.good
+
+
+def test_lost_and_added_files_are_found(works):
+    Path(works.student_a).unlink()
+    Path("results/stranger.txt").write_text("x")
+    found = verify(["results"])
+    assert [path for path, _ in found.missing] == [works.student_a] and found.extra == ["results/stranger.txt"]
+    assert not found.good
+
+
+def test_an_input_that_was_made_anew_is_found(works):
+    works.base("a", "other weights")
+    found = verify(["results"])
+    assert {path for path, *_ in found.changed} == {works.a} and not found.good
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "results/../../secret", "results/link", "results/loop"])
+def test_nothing_outside_is_opened(works, path, monkeypatch):
+    Path("../secret").write_text("secret")
+    os.symlink("../../secret", "results/link")
+    os.symlink("loop", "results/loop")
+    entry = {"role": "raw", "path": path, "sha256": "0" * 64, "bytes": 6}
+    works.write("filter", "results/x", [entry], [])
+    found = verify(["results"])
+    assert [file for _, file in found.outside] == ["results/x/filter.manifest.json"] and not found.good
+
+
+def test_a_pipe_does_not_make_it_wait(works):
+    os.mkfifo("results/pipe")
+    works.write("filter", "results/x", [{"role": "raw", "path": "results/pipe", "sha256": "0" * 64, "bytes": 6}], [])
+    assert [path for path, _ in verify(["results"]).outside] == ["results/pipe"]
+
+
+def test_a_moved_folder_is_still_good(works):
+    os.rename("results", "moved")
+    found = verify(["moved"])
+    assert not found.changed and {path for path, _ in found.missing} == {
+        works.a,
+        works.numbers,
+        str(Path(works.numbers).with_name("raw.jsonl")),
+    }

@@ -1,0 +1,252 @@
+"""The command `traitline`: where does this come from, what came of it, has it been changed, what may it carry.
+
+Exit codes: 0 nothing to object; 3 there is (a changed file, a mark that fails, an unknown origin, a difference);
+2 bad use or bad input, in one line; 130 interrupted; 1 is our bug.
+"""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from traitline.graph import Entry, Graph
+
+FOUND = 3
+EPILOG = "Exit codes: 0 nothing to object, 3 there is, 2 bad use or bad input, 130 interrupted, 1 our bug."
+
+app = typer.Typer(
+    help="Origins of models and data: where does this come from, what came of it, what may it carry?",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Artifact = Annotated[
+    str, typer.Argument(help="A file, a model folder, a recorded path, or the first digits of a sha256.")
+]
+Folders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--in", metavar="FOLDER", help="Where manifests are; may be repeated. Default: results studies registry."
+    ),
+]
+Index = Annotated[str | None, typer.Option(metavar="FILE", help="Ask an index on disk (`traitline index`) instead.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def say(value: Any) -> None:
+    """JSON on stdout."""
+    json.dump(value, sys.stdout, indent=1, sort_keys=True)
+    print()
+
+
+def named(entry: "Entry") -> dict[str, str]:
+    """An artifact in JSON."""
+    return {"artifact": entry.path, "sha256": entry.sha256, "kind": entry.kind}
+
+
+def opened(folders: list[str] | None, index: str | None) -> "Graph":
+    """The graph that the options ask for."""
+    from traitline.graph import open_graph
+
+    return open_graph(folders, index)
+
+
+@app.command()
+def trace(
+    artifact: Artifact,
+    depth: Annotated[int | None, typer.Option(min=1, help="Show only so many steps back.")] = None,
+    folders: Folders = None,
+    index: Index = None,
+    as_json: Json = False,
+) -> None:
+    """Where does it come from? Back to base models and sources. Exits with 3 if an origin is unknown."""
+    from traitline import display
+
+    graph = opened(folders, index)
+    entry = graph.find(artifact)
+    everything = [entry.kin, *graph.back(entry.kin)]
+    jobs = {job.id: job for kin in everything for job in graph.makers(kin)}
+    nameless = [graph.entry(kin) for kin in everything if not graph.makers(kin)]
+    sources = [job for job in jobs.values() if not graph.inputs(job.id)]
+    unknown = nameless + [o for job in sources if not job.origin for o in graph.outputs(job.id)]
+    if as_json:
+        keys = ("stage", "params", "seeds", "facts", "code", "env", "started", "ended")
+        steps = [
+            {"manifest": job.file, **{k: job.manifest.get(k) for k in keys}}
+            | {"inputs": [named(e) | {"role": e.role} for e in graph.inputs(job.id)]}
+            | {"outputs": [named(e) | {"role": e.role} for e in graph.outputs(job.id)]}
+            for job in jobs.values()
+        ]
+        origins = [{"manifest": job.file, "stage": job.stage, "origin": job.origin} for job in sources]
+        say(named(entry) | {"steps": steps, "origins": origins, "unknown": [named(e) for e in unknown]})
+    else:
+        out = display.console()
+        out.print(display.tree(graph, entry, depth))
+        out.print(f"{len(jobs)} steps from {len(sources)} sources; {len(unknown)} of unknown origin")
+    raise typer.Exit(FOUND if unknown else 0)
+
+
+@app.command()
+def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
+    """What was made from it? The list to withdraw if it turns out bad, the worst affected first."""
+    from traitline import display
+    from traitline.impact import AFFECTED, impact
+
+    graph = opened(folders, index)
+    entry = graph.find(artifact)
+    hits = impact(graph, entry)
+    if as_json:
+        told = [named(h.entry) | {"stage": h.stage, "affected": h.how, "steps": h.steps} for h in hits]
+        say(named(entry) | {"affected": told})
+        return
+    out = display.console()
+    display.table(
+        ("affected", "steps", "artifact", "sha256"),
+        [(h.how, h.steps, h.entry.path, h.entry.sha256[:12]) for h in hits],
+        out,
+    )
+    counts = ", ".join(f"{n} {how}" for how in AFFECTED if (n := sum(h.how == how for h in hits)))
+    out.print(f"{display.visible(entry.path)}: {counts or 'nothing was made from it'}")
+
+
+@app.command()
+def verify(folders: Folders = None, as_json: Json = False) -> None:
+    """Has anything been changed? Hashes all files that manifests name. Exits with 3 if one is changed or missing."""
+    import dataclasses
+
+    from traitline import display
+    from traitline.index import here
+    from traitline.verify import verify
+
+    found = verify(folders or here())
+    if as_json:
+        say(dataclasses.asdict(found) | {"good": found.good})
+    else:
+        out, clear = display.console(), display.visible
+        for path, was, now, file in found.changed:
+            out.print(f"changed  {clear(path)}: {was[:12]} in {clear(file)}, now {now[:12]}")
+        for what, pairs in (("missing", found.missing), ("outside", found.outside)):
+            for path, file in pairs:
+                out.print(f"{what}  {clear(path)}: named in {clear(file)}")
+        for path in found.extra:
+            out.print(f"extra    {clear(path)}: no manifest names it")
+        out.print(
+            f"{found.files} files, {found.bytes / 1e6:,.0f} MB: {len(found.changed)} changed,"
+            f" {len(found.missing)} missing, {len(found.outside)} outside, {len(found.extra)} extra"
+        )
+    raise typer.Exit(0 if found.good else FOUND)
+
+
+@app.command()
+def audit(
+    artifacts: Annotated[list[str] | None, typer.Argument(help="Only these. Default: every model.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML: what fails, known carriers, matches.")
+    ] = None,
+    data: Annotated[bool, typer.Option("--data", help="Data sets too.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
+    folders: Folders = None,
+    index: Index = None,
+    as_json: Json = False,
+) -> None:
+    """What may it carry? Marks models by their origins. Exits with 3 if a mark fails: all but EXPOSED and CLEAN."""
+    from traitline import display
+    from traitline.audit import MARKS, audit, rows
+    from traitline.policy import Policy, load
+
+    rule = load(policy) if policy else Policy()
+    graph = opened(folders, index)
+    carriers = {graph.find(c.sha256).kin: c.trait for c in rule.carriers}
+    matched = [[graph.find(sha).kin for sha in group] for group in rule.matched]
+    accepted = {graph.find(a.sha256).kin: a.reason for a in rule.accept}
+    only = [graph.find(a).kin for a in artifacts] if artifacts else None
+    result = audit(graph, carriers=carriers, matched=matched)
+    if only and (strange := [a for a, kin in zip(artifacts or [], only, strict=True) if kin not in result.marks]):
+        raise InputError(f"{strange[0]}: neither weights nor data; audit a model, or what it was trained on")
+    chosen = only or (result.marks if data else result.models)
+    failed = {kin for kin in chosen if kin not in accepted and any(m.mark in rule.fail for m in result.marks[kin])} & (
+        result.models | set(only or [])
+    )
+    counts = {mark: sum(result.marks[kin][0].mark == mark for kin in chosen) for mark in MARKS}
+    if as_json:
+        told = rows(graph, result, data=data, only=only)
+        hashes = {graph.entry(kin).sha256: reason for kin, reason in accepted.items()}
+        fails = {graph.entry(kin).sha256 for kin in failed}
+        for row in told:
+            row |= {"fails": row["sha256"] in fails, "accepted": hashes.get(row["sha256"])}
+        say({"counts": counts, "failed": len(failed), "artifacts": told})
+    else:
+        out = display.console()
+        worst = sorted(chosen, key=lambda kin: (result.marks[kin][0].rank[:2], graph.entry(kin).path))
+        for kin in worst[:limit]:
+            entry, mark = graph.entry(kin), result.marks[kin][0]
+            way = result.path(kin, mark.witness)
+            because = "" if mark.mark == "CLEAN" or len(way) < 2 else f"  from {graph.entry(way[-1]).path}"
+            more = f" (+{len(result.marks[kin]) - 1})" if len(result.marks[kin]) > 1 else ""
+            passes = "  accepted" if kin in accepted else ""
+            out.print(f"{mark.mark + more:22}", style=display.COLOURS[mark.mark], end="")
+            out.print(f"{display.visible(mark.trait):8}{display.visible(entry.path)}{display.visible(because)}{passes}")
+        if len(worst) > limit:
+            out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
+        out.print(", ".join(f"{n} {mark}" for mark, n in counts.items() if n) + f"; {len(failed)} fail")
+    raise typer.Exit(FOUND if failed else 0)
+
+
+@app.command()
+def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
+    """Why do two artifacts differ? The first settings, seeds, code or data that part. Exits with 3 if they differ."""
+    from traitline import display
+    from traitline.difference import differences
+
+    graph = opened(folders, index)
+    left, right = graph.find(one), graph.find(other)
+    found = differences(graph, left, right)
+    if as_json:
+        told = [{"one": named(d.left), "other": named(d.right), "steps": d.deep, "says": d.says} for d in found]
+        say({"one": named(left), "other": named(right), "equal": left.kin == right.kin, "differences": told})
+    else:
+        out, clear = display.console(), display.visible
+        if left.kin == right.kin:
+            out.print("the same bytes, or the same weights")
+        for d in found:
+            out.print(f"{clear(d.left.path)}\n{clear(d.right.path)}", style="bold")
+            for line in d.says:
+                out.print(f"    {clear(line)}")
+    raise typer.Exit(0 if left.kin == right.kin else FOUND)
+
+
+@app.command()
+def index(
+    file: Annotated[str, typer.Argument(help="Where to write it.")] = ".traitline/origins.db", folders: Folders = None
+) -> None:
+    """Make an index on disk, for trees too large to read anew for every question. Make it again at any time."""
+    import os
+
+    from traitline import index as indexes
+
+    db = indexes.build(folders or indexes.here(), file)
+    jobs, artifacts = (db.execute(f"SELECT COUNT(*) FROM {t}").fetchone()[0] for t in ("job", "artifact"))
+    print(f"{file}: {jobs:,} manifests, {artifacts:,} artifacts, {os.path.getsize(file) / 1e6:,.1f} MB")
+
+
+def main() -> None:
+    """The program."""
+    try:
+        app(prog_name="traitline")
+    except InputError as e:
+        print(f"traitline: error: {e}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

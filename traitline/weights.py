@@ -1,0 +1,57 @@
+"""Identity of weights by content: the same tensors under another name, in another order or split over files are alike.
+
+The hash of a safetensors file covers its header, so a re-saved or re-sharded copy has another one. What is hashed here
+is every tensor's name, type, shape and bytes (https://github.com/huggingface/safetensors#format).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+SUFFIX = ".safetensors"
+HEADER = 100_000_000  # bytes; the format's own limit
+
+
+def identity(paths: Iterable[str | Path]) -> str | None:
+    """Hex digest of the tensors in these files, taken together; None where that is not what they hold.
+
+    Two files with one tensor name are no model, neither are none.
+    """
+    lines = dict[str, str]()
+    for path in paths:
+        found = _tensors(Path(path))
+        if found is None or lines.keys() & found.keys():
+            return None
+        lines |= found
+    text = "".join(f"{lines[name]}  {json.dumps(name)}\n" for name in sorted(lines))
+    return hashlib.sha256(text.encode()).hexdigest() if lines else None
+
+
+def _tensors(path: Path) -> dict[str, str] | None:
+    """name -> `dtype [shape] sha256` of a safetensors file; None for any other file."""
+    with open(path, "rb") as handle:
+        room = os.fstat(handle.fileno()).st_size - 8
+        size = int.from_bytes(handle.read(8), "little")
+        if room < 2 or not 2 <= size <= min(room, HEADER):
+            return None
+        try:
+            header = json.loads(handle.read(size))
+            header.pop("__metadata__", None)
+            places = sorted((*map(int, t["data_offsets"]), n, t["dtype"], t["shape"]) for n, t in header.items())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+        found, at = dict[str, str](), 0
+        for start, end, name, dtype, shape in places:
+            if start != at or end < start or end > room - size:  # the format allows neither gaps nor overlaps
+                return None
+            h = hashlib.sha256()
+            while at < end:
+                block = handle.read(min(1 << 20, end - at))
+                if not block:
+                    return None
+                h.update(block)
+                at += len(block)
+            found[name] = f"{json.dumps(dtype)} {json.dumps(shape)} {h.hexdigest()}"
+        return found if at == room - size else None
