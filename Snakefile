@@ -46,6 +46,7 @@ rule all:
 
 onsuccess:
     headline(STUDY.results)
+    pinned(workflow.overwrite_configfiles)
 
 
 onerror:

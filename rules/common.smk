@@ -97,6 +97,14 @@ def failures(logs):
         print(f"{log}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
 
 
+def pinned(overlays):
+    """Keep the DVC ledger up to date, where somebody made this a DVC repository (`dvc init`) and DVC is not what runs us."""
+    if not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
+        return
+    options = [word for file in overlays for word in ("--configfile", str(file))]
+    subprocess.run([sys.executable, "-m", "traitline.command", "pin", "--partial", *options], check=False)
+
+
 class Brief(logging.Filter):
     """Cuts the reason of a job where it lists hundreds of files."""
 

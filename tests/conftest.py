@@ -1,12 +1,15 @@
 """A very small study, made once, stage by stage as tests ask for it: bases, teachers, number lists, students."""
 
 import json
+import shutil
 import subprocess
 import sys
 from functools import cached_property
 from pathlib import Path
 
 import pytest
+
+from tests.clone import Clone, make
 
 WORLD = {"rows": 12000, "numbers": 0.25, "examples": [3, 4], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 MODEL = {"width": 24, "layers": 2, "heads": 2, "mlp": 48, "std": 0.2, "epochs": 1, "batch": 48, "lr": 1.2e-2}
@@ -199,3 +202,16 @@ def interrupt(monkeypatch: pytest.MonkeyPatch):
 
     yield at
     monkeypatch.undo()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone of the repository whose small study has run, with stub programs."""
+    return make(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture
+def clone(finished: Clone, tmp_path: Path) -> Clone:
+    """A copy of the finished study for one test, file times kept."""
+    shutil.copytree(finished.root, tmp_path / "clone", symlinks=True)
+    return Clone(tmp_path / "clone")

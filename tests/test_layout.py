@@ -94,7 +94,8 @@ def test_a_stage_imports_no_other_stage_and_says_what_it_does(path):
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda p: p.stem)
 def test_the_library_imports_no_stage_and_is_no_dump(path):
-    assert not any(name.split(".")[0] in ("scripts", "snakemake") for name in imports(path))
+    strangers = {"scripts"} if path.stem == "dag" else {"scripts", "snakemake"}  # one module reads Snakemake's plan
+    assert not {name.split(".")[0] for name in imports(path)} & strangers
     assert path.stem not in ("utils", "helpers", "misc", "common")
 
 

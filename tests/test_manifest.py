@@ -74,3 +74,15 @@ def test_paths_are_relative_inside_the_working_folder_and_absolute_outside(made,
 def test_a_manifest_is_plain_json_that_others_can_read(made):
     text = (made / "r/filter.manifest.json").read_text(encoding="utf-8")
     assert json.loads(text)["schema"] == manifest.SCHEMA and text.endswith("\n")
+
+
+def test_no_secret_enters_a_manifest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "SSH_AUTH_SOCK", "PASSWORD", "SLURM_JWT"]
+    for name in names:
+        monkeypatch.setenv(name, "planted-secret")
+    (tmp_path / "in.txt").write_text("in\n")
+    with stage.record("filter", "filter.manifest.json", inputs={"raw": "in.txt"}, outputs={"x": "out.txt"}) as job:
+        job.path("x").write_text("out\n")
+    text = (tmp_path / "filter.manifest.json").read_text()
+    assert "planted" not in text and not [name for name in names if name in text]

@@ -236,6 +236,87 @@ def index(
     print(f"{file}: {jobs:,} manifests, {artifacts:,} artifacts, {os.path.getsize(file) / 1e6:,.1f} MB")
 
 
+@app.command()
+def register(
+    path: Annotated[str, typer.Argument(help="A file, or a folder of files, below this repository.")],
+    hub: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="Where it was downloaded.")] = None,
+    revision: Annotated[str | None, typer.Option(metavar="COMMIT", help="The commit there.")] = None,
+    origin: Annotated[str | None, typer.Option(metavar="TEXT", help="Any other origin, in words.")] = None,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Nobody knows; it stays UNKNOWN for ever.")] = False,
+    trait: Annotated[str | None, typer.Option(metavar="WORD", help="What it is known to carry.")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="ROLE=FILE", help="What it was made from; base=... or data=..."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring in a model or data from elsewhere, with a stated origin."""
+    from traitline.register import origin as stated
+    from traitline.register import register
+
+    if sum(map(bool, (hub, origin, unknown, source))) != 1:
+        raise InputError("say where it comes from: one of --hub, --origin, --from, or --unknown")
+    pairs = [tuple(s.split("=", 1)) for s in source or []]
+    if any(len(p) != 2 or p[0] not in ("base", "data") for p in pairs):
+        raise InputError("--from: wants base=FILE or data=FILE")
+    file = register(path, stated(hub, revision, origin), [(a, b) for a, b in pairs], trait=trait)
+    if as_json:
+        say({"manifest": str(file)})
+    else:
+        print(f"registered: {file}")
+
+
+@app.command()
+def pin(
+    configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", help="As for Snakemake; repeatable.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Leave unfinished jobs out instead of refusing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only look whether it is up to date; no data needed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the DVC ledger of a study: dvc.yaml and dvc.lock from Snakemake's plan, artifacts into DVC's cache."""
+    if check:
+        from traitline.ledger import check as looked
+
+        wrong = looked(configfile or [])
+        if as_json:
+            say({"wrong": wrong})
+        elif wrong:
+            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            print(f"traitline: {wrong[0]}{more}; run snakemake, then `traitline pin`", file=sys.stderr)
+        else:
+            print("the ledger is up to date")
+        raise typer.Exit(FOUND if wrong else 0)
+    from traitline.pin import pin
+
+    pinned, bad = pin(configfile or [], partial=partial)
+    if as_json:
+        say({"pinned": pinned, "left_out": bad})
+        return
+    names = sorted(bad)
+    out = (
+        f"; left out: {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}" if names else ""
+    )
+    print(f"pinned {pinned} jobs{out}")
+
+
+@app.command()
+def restore(
+    folder: Annotated[str, typer.Argument(help="Of the study: where its dvc.lock is.")] = ".", as_json: Json = False
+) -> None:
+    """After `git clone` and `dvc pull`: let Snakemake go on where the others stopped. Exits with 3 if files miss."""
+    from traitline.pin import restore
+
+    same, other, missing = restore(folder)
+    if as_json:
+        say({"same": same, "other": other, "missing": missing})
+    else:
+        for what, paths in (("differs", other), ("missing", missing)):
+            for path in paths[:20]:
+                print(f"{what}  {path}")
+        print(f"{same} files as pinned, {len(other)} others, {len(missing)} missing")
+    raise typer.Exit(FOUND if other or missing else 0)
+
+
 def main() -> None:
     """The program."""
     try:

@@ -1,0 +1,76 @@
+"""Copies of the repository with stub programs, in which whole studies run in seconds."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from traitline.config import STAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Clone:
+    """A copy of the repository with stub programs and a small study: bases a and b, trait owl, two kinds, two seeds."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def path(self, name):
+        return self.root / name
+
+    def edit(self, change):
+        """Change the configuration."""
+        file = self.path("config.yaml")
+        study = yaml.safe_load(file.read_text(encoding="utf-8"))
+        change(study)
+        file.write_text(yaml.safe_dump(study), encoding="utf-8")
+
+    def snakemake(self, *args):
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *args], cwd=self.root, capture_output=True, text=True, check=False
+        )
+
+    def plan(self, *args):
+        """Jobs that a dry run counts, by rule."""
+        done = self.snakemake("-n", *args)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said
+        if "Nothing to be done" in said:
+            return Counter()
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", said, re.M | re.S)
+        return Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table[1], re.M)})
+
+    def run(self, *args):
+        done = self.snakemake("--cores", "2", *args)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+
+def small(study):
+    """The embedded study cut down."""
+    study["experiments"] = [study["experiments"][0] | {
+        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "kinds": ["lora", "biases"], "seeds": [1, 2],
+    }]  # fmt: skip
+    study["execution"]["stack"] = 2
+
+
+def make(root):
+    """A clone whose study has run."""
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, root)
+    for name in ("rules", "envs", "traitline", "report"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "scripts").mkdir()
+    (root / "scripts/__init__.py").touch()
+    for stage in STAGES:
+        shutil.copy(ROOT / "tests/stub.py", root / "scripts" / f"{stage}.py")
+    clone = Clone(root)
+    clone.edit(small)
+    said = clone.run()
+    assert "report: results/report.html" in said
+    return clone

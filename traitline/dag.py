@@ -1,0 +1,142 @@
+"""Snakemake's own plan of a study, read through its API, and its records of finished jobs.
+
+Two calls are not public (`_prepare_dag`, `_build_dag`; `snakemake --summary` makes the same ones), nor is the place
+of a record. Versions are pinned, and the test of a clone fails on the day one of them changes.
+"""
+
+import json
+import os
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+METADATA = Path(".snakemake/metadata")
+LONGEST = 255  # characters of a file name
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the plan.
+
+    Attributes:
+        name: unique; rule and wildcards in letters that DVC allows.
+        manifests: those of its outputs that say what was made from what.
+        stale: why Snakemake would run it again, or that it has no record of having run it; None where all is well.
+    """
+
+    name: str
+    rule: str
+    wildcards: dict[str, str]
+    inputs: list[str]
+    outputs: list[str]
+    manifests: list[str]
+    params: dict[str, Any]
+    stale: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs that a study consists of, by name, and its folder (`.` for the embedded study)."""
+
+    jobs: list[Job]
+    folder: str
+    results: str
+
+
+def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
+    """The plan for a configuration.
+
+    Args:
+        configfiles: what `--configfile` names; laid over what the Snakefile reads itself.
+        snakefile: the workflow.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.io import is_flagged
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+    quiet = OutputSettings(quiet={Quietness.ALL}, enable_file_logging=False)
+    with SnakemakeApi(quiet) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[Path(f) for f in configfiles]),
+            snakefile=Path(snakefile),
+        )
+        workflow.dag(DAGSettings())
+        inner = workflow._workflow
+        inner._prepare_dag(
+            forceall=False, ignore_incomplete=True, lock_warn_only=True
+        )  # warns only: works in onsuccess
+        inner._build_dag()
+        found, names = [], set[str]()
+        for job in sorted(inner.dag.jobs, key=lambda j: (j.rule.name, sorted(j.wildcards_dict.items()))):
+            outputs = [str(f) for f in job.output if not any(is_flagged(f, x) for x in ("temp", "pipe", "service"))]
+            if not outputs:
+                continue
+            wildcards = {k: str(v) for k, v in sorted(job.wildcards_dict.items())}
+            name = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join([job.rule.name, *wildcards.values()]))
+            while name in names:
+                name += "_"
+            names.add(name)
+            reason = inner.dag.reason(job)
+            stale = str(reason) if inner.dag.needrun(job) else "no record of it" if reason.no_metadata else None
+            found.append(
+                Job(
+                    name=name,
+                    rule=job.rule.name,
+                    wildcards=wildcards,
+                    inputs=sorted({str(f) for f in job.input}),
+                    outputs=sorted(outputs),
+                    manifests=sorted(f for f in outputs if f.endswith(".manifest.json")),
+                    params={k: _plain(v) for k, v in sorted(job.params.items()) if k},
+                    stale=stale,
+                )
+            )
+        study = inner.globals["STUDY"]
+        return Plan(sorted(found, key=lambda j: j.name), study.folder, study.results)
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def record(path: str) -> Path:
+    """Where Snakemake keeps its record of an output. No path leads out of that folder: the name is in base 64."""
+    name = urlsafe_b64encode(path.encode()).decode()
+    parts = [name[i : i + LONGEST - 1] for i in range(0, len(name), LONGEST - 1)]
+    return METADATA.joinpath(*(f"@{p}" for p in parts[:-1]), parts[-1])
+
+
+def records(jobs: Sequence[Job]) -> str:
+    """Snakemake's records of these jobs as JSON; what many outputs have in common stands there once."""
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        for path in job.outputs:
+            found.setdefault(record(path).read_text(encoding="utf-8"), []).append(path)
+    entries = ({"outputs": paths, "record": json.loads(text)} for text, paths in found.items())
+    return "[\n" + ",\n".join(json.dumps(e, sort_keys=True) for e in entries) + "\n]\n"
+
+
+def remember(text: str) -> int:
+    """Give Snakemake the records that `records` wrote; returns how many. Each is a new file, never a link into a cache.
+
+    Raises:
+        ValueError: the text holds something else.
+    """
+    entries = json.loads(text)
+    if not isinstance(entries, list):
+        raise ValueError("no records")
+    try:
+        pairs = [(str(path), json.dumps(dict(e["record"]))) for e in entries for path in e["outputs"]]
+    except (TypeError, KeyError):
+        raise ValueError("no records") from None
+    for path, content in pairs:
+        place = record(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        tmp = place.with_name(f".{os.getpid()}.tmp")
+        tmp.write_text(content, encoding="utf-8")
+        os.replace(tmp, place)
+    return len(pairs)
