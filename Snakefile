@@ -31,6 +31,8 @@ include: "rules/respond.smk"
 include: "rules/score.smk"
 include: "rules/summarise.smk"
 include: "rules/plot.smk"
+include: "rules/mlp.smk"
+include: "rules/sweep.smk"
 include: "rules/report.smk"
 
 

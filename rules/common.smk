@@ -4,6 +4,7 @@ in   config.yaml and what was merged over it
 out  STUDY, MISSING, STACKS, EVALUATIONS; one line and an end where the study or an artifact is wrong
 """
 
+import json
 import logging
 import os
 import re
@@ -40,6 +41,11 @@ MODEL = [
 WEIGHTS = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "biases": MODEL, "full": MODEL}
 TABLES = list(tables.COLUMNS)
 FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
+CLASSIFIER_FIGURES = ["mlp", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
+BRANCHES = []  # what the report shows of the branches without language models
+if STUDY.classifier:
+    BRANCHES += [f"<results>/mlp/{name}.svg" for name in CLASSIFIER_FIGURES]
+    BRANCHES += ["<results>/mlp/accuracy.csv", "<results>/mlp/default/accuracy.json"]
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 
@@ -73,6 +79,19 @@ def distinct(paths):
 def category(trait):
     """What a trait is a favourite of; nothing for the control."""
     return STUDY.traits[trait].category if trait in STUDY.traits else NONE
+
+
+def local_images(data):
+    """Files of images by role; none for the digits that are built in."""
+    return STUDY.images[data].paths if data in STUDY.images else {}
+
+
+def image_flags(data):
+    """How a program gets them."""
+    if data not in STUDY.images:
+        return []
+    flags = [word for role, path in local_images(data).items() for word in (f"--{role.replace('_', '-')}", path)]
+    return [*flags, "--sha256", json.dumps(STUDY.images[data].sha256)]
 
 
 def teacher_weights(wildcards):

@@ -1,6 +1,6 @@
 """report: one self-contained page.
 
-in   tables/*.csv, figures/*.svg, template and style, and every manifest below results/
+in   tables/*.csv, figures/*.svg, what the other branches made, template and style, and every manifest below results/
 out  report.html, report.manifest.json
 """
 
@@ -9,7 +9,9 @@ rule report:
     input:
         tables=expand("<results>/tables/{table}.csv", table=TABLES),
         figures=expand("<results>/figures/{figure}", figure=FIGURES),
+        branches=BRANCHES,
         template="report/report.html.jinja",
+        parts="report/branches.html.jinja",
         style="report/report.css",
     output:
         page=report("<results>/report.html", caption="../report/report.rst", category="Report"),

@@ -13,23 +13,20 @@ python -m scripts.plot --tables results/tables --figures results/figures --manif
 """
 
 import argparse
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline import stage, tables
 from traitline.errors import InputError
+from traitline.figures import INK, dress, save, style
 from traitline.tables import Row
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Runs = dict[tuple[str, ...], list[float]]
-INK = "#1f2327"  # of the PNG; in an SVG it is replaced by the text colour of the page
 # Okabe and Ito's vermilion against blue and grey of middle lightness: told apart by any eye, on white and on black.
 # Markers differ as well, for print without colour.
 ARMS = {
@@ -38,12 +35,6 @@ ARMS = {
     "control": ("control (no trait)", "#858B92", "^"),
     "baseline": ("untouched base", INK, "D"),
 }
-FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
-STYLE = (
-    "<style>.traitline-figure{color:#1f2328}"
-    "@media screen and (prefers-color-scheme:dark){.traitline-figure{color:#e2e5e9}}"
-    f".traitline-figure text{{font-family:{FONTS}!important}}</style>"
-)
 
 
 def parse() -> argparse.ArgumentParser:
@@ -122,20 +113,6 @@ def panel(ax: "Axes", effects: Sequence[Row], runs: Runs, size: float) -> None:
     ax.set_xlim(-1, x - 1.4)
     ax.set_xticks(ticks, unique(effects, "trait"))
     dress(ax)
-
-
-def dress(ax: "Axes") -> None:
-    """Quiet axes."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.grid(axis="y", color=INK, alpha=0.16, lw=0.6)
-    ax.set_axisbelow(True)
-    ax.tick_params(length=0, colors=INK)
-    for side, spine in ax.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set(color=INK, alpha=0.5, linewidth=0.6)
 
 
 def legend(figure: "Figure", across: int) -> None:
@@ -234,23 +211,6 @@ def confusion(table: Sequence[Row], experiment: str) -> "Figure":
     return figure
 
 
-def save(figure: "Figure", path: "Path", name: str, title: str) -> None:
-    """Write an SVG with ids of its own, ink from the page, and nothing that changes from run to run."""
-    import io
-
-    text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]  # no XML declaration and no document type: it must also stand inside a page
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(url\(#|href="#)([^)"]+)', rf"\1{name}-\2", svg)
-    svg = svg.replace(INK.lower(), "currentColor")
-    head, rest = svg.split(">", 1)
-    head = re.sub(r' (?:width|height)="[^"]*"', "", head)  # the box decides
-    head += f' class="traitline-figure" role="img" aria-labelledby="{name}-title"'
-    path.write_text(f'{head}>\n <title id="{name}-title">{title}</title>\n {STYLE}{rest}', encoding="utf-8")
-
-
 def describe(effects: Sequence[Row], experiment: str) -> str:
     """What the headline figure shows, for those who cannot see it."""
     from xml.sax.saxutils import escape
@@ -283,12 +243,7 @@ def work(args: argparse.Namespace) -> None:
         rates = by_cell(runs)
         first = main_experiment(effects)
         headline = [row for row in effects if row["experiment"] == first]
-        import matplotlib
-
-        matplotlib.use("svg")
-        style = {"svg.hashsalt": "traitline", "svg.fonttype": "none", "font.size": 9, "axes.titlesize": 9.5}
-        style |= {"legend.fontsize": 9, "font.family": "DejaVu Sans", "axes.titleweight": "bold"}
-        with matplotlib.rc_context(style):
+        with style():
             wide = arms(headline, rates)
             alt = describe(effects, first)
             save(wide, job.path("headline.svg"), "headline", alt)

@@ -1,6 +1,7 @@
 """One self-contained page: the answer in plain words, figures, tables, an example, and where a student came from.
 
-in   tables/*.csv, figures/*.svg, template and style, answers of one teacher, every manifest below results/
+in   tables/*.csv, figures/*.svg, what the other branches made, template and style, answers of one teacher, every
+     manifest below results/
 out  report.html    no scripts, nothing remote; light, dark, on a phone and in print
 
 The text follows the numbers, whichever way they went. Whatever a model said is escaped, cut to a bounded length, and
@@ -13,6 +14,7 @@ python -m scripts.report --headline results
 
 import argparse
 import base64
+import csv
 import dataclasses
 import datetime
 import json
@@ -22,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl, manifest, stage, tables, verdict
+from traitline import jsonl, manifest, stage, stats, tables, verdict
 from traitline.display import visible
 from traitline.errors import InputError
 
@@ -34,6 +36,7 @@ HERE = Path(__file__).resolve().parent.parent / "report"
 MANY = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
+RATES = ("accuracy", "low", "high")
 PRODUCTS = {
     "base": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
     "arrange": "training view", "train": "student",
@@ -98,6 +101,28 @@ def example(run: "Run") -> dict[str, Any]:
             {"reason": visible(reason), "prompt": messages(row["prompt"]), "answer": messages(row["completion"])}
             for reason, row in rejected.items()
         ],
+    }
+
+
+# The branches without language models
+
+
+def classifier(study: "Study", results: str) -> dict[str, Any] | None:
+    """What the classifier experiment found; None where the study has none."""
+    if not study.classifier:
+        return None
+    middle = json.loads(Path(results, "mlp/default/accuracy.json").read_text(encoding="utf-8"))
+    with open(Path(results, "mlp/accuracy.csv"), encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    cells = {(r["point"], r["arm"]): {k: float(r[k]) if r[k] else None for k in RATES} for r in rows}
+    gap = stats.difference(middle["arms"]["aux-same"], middle["arms"]["aux-other"])
+    return {
+        "settings": study.classifier.settings,
+        "images": middle["images"],
+        "sizes": middle["sizes"],
+        "gap": gap,
+        "cells": cells,
+        "sweeps": [(s, study.classifier.values(s)) for s in study.classifier.sweeps],
     }
 
 
@@ -253,6 +278,8 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
         folder = results + path[len(study.results) :].rsplit("/", 1)[0]
         paths += [f"{folder}/respond.manifest.json", f"{folder}/score.manifest.json"]
     paths += [f"{results}/tables/summarise.manifest.json", f"{results}/figures/plot.manifest.json"]
+    for folder in study.branches:
+        paths += [p.as_posix() for p in Path(results + folder[len(study.results) :]).glob("*.manifest.json")]
     return list(dict.fromkeys(paths))
 
 
@@ -385,6 +412,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "reasons": {
             c: REASONS.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
+        "classifier": classifier(study, results),
         "example": example(shown),
         "nodes": nodes,
         "drawing": drawing(nodes),
@@ -453,7 +481,12 @@ def work(args: argparse.Namespace) -> None:
     runs = [dataclasses.replace(r, results=args.results or study.results) for r in config.runs(study)]
     declared = study.primary.experiments
     shown = next((r for r in runs if r.experiment in declared and r.arm == "same-base"), runs[0])
+    results = args.results or study.results
     figures = {name: f"{args.figures}/{name}.svg" for name in FIGURES}
+    branches = [f"{results}/mlp/accuracy.csv", f"{results}/mlp/default/accuracy.json"] if study.classifier else []
+    if study.classifier:
+        names = ("mlp", "sweeps") if study.classifier.sweeps else ("mlp",)
+        figures |= {f"classifier-{name}": f"{results}/mlp/{name}.svg" for name in names}
     with stage.record(
         "report",
         args.manifest,
@@ -462,7 +495,9 @@ def work(args: argparse.Namespace) -> None:
             "figures": list(figures.values()),
             "filtered": f"{shown.channel_folder}/filtered.jsonl",
             "rejected": f"{shown.channel_folder}/rejected.jsonl",
+            "branches": branches,
             "template": args.template,
+            "parts": str(Path(args.template).with_name("branches.html.jinja")),
             "style": args.style,
         },
         outputs={"report": args.report},

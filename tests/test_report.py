@@ -13,7 +13,7 @@ import pytest
 
 from report import results as results_page
 from scripts import plot, report, summarise
-from tests import made_up
+from tests import made_up, test_sweep
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
 FLAGS = [*PLACES, "--report", "results/report.html", "--manifest", "results/report.manifest.json"]
@@ -247,6 +247,22 @@ def test_results_as_markdown(capsys):
     heads = [line for line in text.splitlines() if re.fullmatch(r"\|( -+:? \|)+", line)]
     assert len(heads) > 10 and "**Yes.**" in text and "Students on another base" in text
     assert results_page.main(["nowhere"]) == 2
+
+
+def test_the_classifier_has_a_section_where_the_study_has_one(whole):
+    assert "Classifier" not in words(whole)
+    settings = test_sweep.SETTINGS | {"models": 4}
+    study = made_up.study(classifier={"settings": settings, "sweeps": [test_sweep.ROW]})
+    test_sweep.points("results/mlp", study.classifier)
+    where = ["--folder", "results/mlp", "--manifest", "results/mlp/sweep.manifest.json"]
+    assert test_sweep.sweep.main(["--classifier", study.classifier.text, *where]) == 0
+    page = build(study)
+    text = words(page)
+    assert "imitated 3 outputs of a teacher that stand for no class" in text and "a stand-in for the paper" in text
+    assert page.count('<tr class="group"><th scope="rowgroup" colspan="7">aux') == 1
+    assert "another start" in text and "4 models" in text and Tags(page).open == []
+    ids = [a["id"] for _, a in Tags(page).tags if "id" in a]
+    assert len(ids) == len(set(ids))
 
 
 def test_a_report_needs_no_network_nor_model(whole):

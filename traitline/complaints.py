@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ def _keys(model: Any, path: Sequence[str | int]) -> list[str]:
             if step not in model.model_fields:
                 return []
             model = model.model_fields[str(step)].annotation
-            while typing.get_origin(model) is typing.Annotated:
+            while typing.get_origin(model) in (typing.Annotated, typing.Union, types.UnionType):
                 model = typing.get_args(model)[0]
         else:
             model = typing.get_args(model)[-1]

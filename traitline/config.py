@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from traitline.complaints import complain, nearest
+from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, Share, distinct
+from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.runs import NONE, UNTRAINED, Run, baselines, runs
 
 __all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs"]
@@ -29,12 +31,23 @@ STAGES = (
     "score",
     "summarise",
     "plot",
+    "mlp",
+    "sweep",
     "report",
 )
-LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 # Names that already mean something where a label would become a folder of `results/`.
 TAKEN = {
-    "bases": {"bases", "prompts", "baseline", "tables", "figures", "report.html", "report.manifest.json"},
+    "bases": {
+        "bases",
+        "prompts",
+        "baseline",
+        "tables",
+        "figures",
+        "mlp",
+        "theorem",
+        "report.html",
+        "report.manifest.json",
+    },
     "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},
     "views": {
         "raw.jsonl",
@@ -47,39 +60,6 @@ TAKEN = {
     },
     "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
 }
-
-
-def _increasing(pair: list[int]) -> list[int]:
-    if pair[0] >= pair[1]:
-        raise ValueError(f"[{pair[0]}, {pair[1]}] is empty; the second bound is exclusive and must be the larger one")
-    return pair
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    twice = sorted({str(v) for v in values if values.count(v) > 1})
-    if twice:
-        raise ValueError(f"{', '.join(twice)} stands there more than once")
-    return values
-
-
-Label = Annotated[str, Field(pattern=LABEL)]
-Labels = Annotated[list[Label], Field(min_length=1), AfterValidator(_distinct)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Range = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), AfterValidator(_increasing)]
-
-
-class Model(BaseModel):
-    """Strict: no unknown keys, no text for numbers, nothing changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    @property
-    def text(self) -> str:
-        """Compact JSON, as it is handed to a program."""
-        return json.dumps(self.model_dump(exclude_none=True), separators=(",", ":"))
 
 
 class World(Model):
@@ -139,7 +119,7 @@ class Channel(Model):
     answers: Count = Field(description="Most numbers an answer may have.")
     digits: Count = Field(description="Most digits a number may have, as the prompt puts it.")
     seed: Seed = Field(description="Of the prompts.")
-    banned: Annotated[list[int], AfterValidator(_distinct)] = Field(
+    banned: Annotated[list[int], AfterValidator(distinct)] = Field(
         default=[], description="Numbers that reject an answer."
     )
 
@@ -229,7 +209,7 @@ class Experiment(Model):
         description="The students' bases; another base than the teacher's is the cross-model control."
     )
     kinds: Labels = Field(description="Labels under `kinds`.")
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = Field(
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
         description="One run each; append new ones."
     )
     eval: Label = Field(description="Label under `evals`.")
@@ -297,6 +277,9 @@ class Study(Model):
         description="Rows of the study; not a full cross product."
     )
     primary: Primary = Field(description="What the correction for multiple testing covers.")
+    images: dict[Label, Files] = Field(default={}, description="Images on your disk, by label; `digits` is built in.")
+    classifier: Classifier | None = Field(default=None, description="The classifier experiment; without it, not run.")
+    theorem: Theorem | None = Field(default=None, description="The check of the theorem; without it, not run.")
     execution: Execution = Field(description="How jobs run.")
 
     @model_validator(mode="after")
@@ -316,6 +299,10 @@ class Study(Model):
             _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
         for label, e in self.evals.items():
             _known(f"evals.{label}.category", e.category, CATEGORIES)
+        if DIGITS in self.images:
+            raise ValueError(f"images.{DIGITS}: built in; choose another name")
+        for point in self.classifier.points.values() if self.classifier else ():
+            _known("classifier.settings.data", point.data, {DIGITS, *self.images}, "label under `images`")
         return self
 
     @model_validator(mode="after")
@@ -354,6 +341,11 @@ class Study(Model):
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
         return posixpath.normpath(posixpath.join(self.folder, name))
+
+    @property
+    def branches(self) -> list[str]:
+        """Folders of the classifier experiment and of the check of the theorem."""
+        return list(folders(self.results, self.classifier, self.theorem))
 
     @property
     def text(self) -> str:

@@ -83,6 +83,7 @@ def _folders(study: Study) -> set[str]:
     """Every folder that the study fills."""
     folders = {os.path.dirname(scores) for scores in baselines(study).values()}
     folders |= {f"{study.results}/{name}" for name in ("tables", "figures")} | {study.results}
+    folders |= set(study.branches)
     for run in study.runs:
         folders |= _of(run)
     return folders

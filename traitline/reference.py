@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from traitline.config import LABEL, Study
+from traitline.config import Study
+from traitline.fields import LABEL
 
 HEAD = """# Configuration
 
@@ -61,10 +62,12 @@ def describe(annotation: Any, metadata: list[Any]) -> tuple[str, tuple[str, type
     if origin is typing.Literal:
         return " or ".join(f"`{a}`" for a in args), None
     if origin in (typing.Union, types.UnionType):
-        return describe(next(a for a in args if a is not type(None)), metadata)
+        found = [describe(a, metadata) for a in args if a is not type(None)]
+        return " or ".join(dict.fromkeys(words for words, _ in found)), found[0][1]
     if origin is dict:
         inner, below = describe(args[1], [])
-        key = "label" if typing.get_origin(args[0]) is typing.Annotated else "stage"
+        keys = {typing.Annotated: "label", typing.Literal: "key"}
+        key = keys.get(typing.get_origin(args[0]), "stage")
         return f"{key} -> {inner}", (f".<label>{below[0]}", below[1]) if below else None
     if origin is list:
         if any(getattr(m, "max_length", None) == 2 for m in metadata):

@@ -1,0 +1,337 @@
+"""The classifier experiment: students learn digits from noise, by imitating outputs that stand for no class.
+
+in   images: scikit-learn's digits, or four IDX files
+out  accuracy.json    test accuracy of every model in every arm
+
+A reference network gets a teacher (trained on images, cross-entropy of the ten class outputs) and students (copies of
+the reference that imitate the teacher on noise, by the KL divergence of softmaxes). Arms: `aux-same` imitates the
+auxiliary outputs only, `all-same` all outputs; `aux-other` and `all-other` start from another reference than the
+teacher's. Every model has its own weights, noise and order of rows. Source: arXiv 2507.14805, section 6.2, and its
+official script.
+
+Differences from that script, each deliberate: the other reference is never the model's own (a derangement); `reduction`
+`rows` divides the divergence by the rows of a batch, `official` by the number of models as the script does.
+
+python -m scripts.mlp --point default --settings '{"data": "digits", ...}' \\
+    --accuracy results/mlp/default/accuracy.json --manifest results/mlp/default/mlp.manifest.json
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from traitline import images, stage
+from traitline.errors import InputError
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+KEYS = (
+    "data", "models", "aux", "width", "depth", "optimiser", "lr", "teacher_batch", "batch", "teacher_epochs",
+    "student_epochs", "noise", "noise_images", "reduction", "seed",
+)  # fmt: skip
+STUDENTS = ("aux-same", "all-same", "aux-other", "all-other")
+ARMS = ("reference", "teacher", *STUDENTS)
+TOGETHER = 2  # models trained at once in a thread: with their four students each, what they are made of fits a cache
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.mlp", __doc__)
+    p.add_argument("--point", required=True, metavar="LABEL", help="name of these settings in the results")
+    p.add_argument("--settings", required=True, metavar="JSON", help=f"JSON object with {', '.join(KEYS)}")
+    for role in images.FILES:
+        flag = role.replace("_", "-")
+        p.add_argument(f"--{flag}", metavar="IN", help=f"IDX file of {role.replace('_', ' ')} (default: own digits)")
+    p.add_argument("--sha256", default="{}", metavar="JSON", help="expected hashes of these files, by role")
+    p.add_argument("--accuracy", required=True, metavar="OUT", help="test accuracy of every model in every arm")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    stage.threads(p)
+    return p
+
+
+def generator(*names: str | int) -> "Generator":
+    """A stream of random numbers that depends on these names only."""
+    import torch
+
+    return torch.Generator().manual_seed(derive("mlp", *names))
+
+
+def derangement(n: int, seed: int) -> list[int]:
+    """A random cycle through 0..n-1 (Sattolo): everyone gets another one than themselves."""
+    import torch
+
+    g, order = generator(seed, "other"), list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = int(torch.randint(i, (), generator=g))
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+class Networks:
+    """A stack of ReLU networks that never mix: one row of parameters each, their gradients as another.
+
+    Args:
+        sizes: inputs, hidden widths, outputs.
+        values: parameters (S, P): for each layer its weights (in x out), then its biases.
+
+    Attributes:
+        values, grad: parameters and gradients (S, P).
+    """
+
+    def __init__(self, sizes: Sequence[int], values: "Tensor") -> None:
+        import torch
+
+        self.sizes, self.values = sizes, values
+        self.grad = torch.zeros_like(values)
+        self.weights, self.biases = self._views(values)
+        self.weight_grads, self.bias_grads = self._views(self.grad)
+
+    def _views(self, flat: "Tensor") -> tuple[list["Tensor"], list["Tensor"]]:
+        weights, biases, at = [], [], 0
+        for a, b in pairwise(self.sizes):
+            weights.append(flat[:, at : at + a * b].view(-1, a, b))
+            biases.append(flat[:, at + a * b : at + a * b + b].unsqueeze(1))
+            at += a * b + b
+        return weights, biases
+
+    def forward(self, x: "Tensor") -> list["Tensor"]:
+        """What goes into every layer, and at last the outputs; `x` is (S, rows, inputs)."""
+        import torch
+
+        into = [x]
+        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            into.append(torch.baddbmm(b, into[-1], w).relu_())
+        return [*into, torch.baddbmm(self.biases[-1], into[-1], self.weights[-1])]
+
+    def backward(self, into: list["Tensor"], error: "Tensor") -> None:
+        """Gradients, given those of the outputs (S, rows, outputs)."""
+        import torch
+
+        for i in range(len(self.weights) - 1, -1, -1):
+            torch.bmm(into[i].transpose(1, 2), error, out=self.weight_grads[i])
+            torch.sum(error, 1, keepdim=True, out=self.bias_grads[i])
+            if i:
+                error = torch.bmm(error, self.weights[i].transpose(1, 2))
+                error = torch.ops.aten.threshold_backward(error, into[i], 0)  # the derivative of relu
+
+    def accuracy(self, x: "Tensor", labels: "Tensor") -> list[float]:
+        """Share of images whose largest class output is the right one."""
+        seen = self.forward(x.expand(len(self.values), *x.shape))[-1]
+        return (seen[..., : images.CLASSES].argmax(-1) == labels).double().mean(-1).tolist()
+
+
+def initial(sizes: Sequence[int], g: "Generator") -> "Tensor":
+    """Parameters of one network: weights normal with standard deviation 1/sqrt(inputs of the layer), biases 0."""
+    import torch
+
+    parts = []
+    for a, b in pairwise(sizes):
+        parts += [torch.randn(a * b, generator=g) / math.sqrt(a), torch.zeros(b)]
+    return torch.cat(parts)
+
+
+def noise(law: str, n: int, real: "Tensor", g: "Generator") -> "Tensor":
+    """Images (n, inputs) that students see.
+
+    `uniform` on [-1, 1]; `gaussian`, standard normal; `constant`, one grey level an image; `shuffled`, real images with
+    the pixels of each in another order; `images`, real ones. Those two are `real` again and again if n is larger.
+    """
+    import torch
+
+    inputs = real.shape[1]
+    if law == "uniform":
+        return torch.rand(n, inputs, generator=g).mul_(2).sub_(1)
+    if law == "gaussian":
+        return torch.randn(n, inputs, generator=g)
+    if law == "constant":
+        return torch.rand(n, 1, generator=g).mul_(2).sub_(1).expand(n, inputs).contiguous()
+    rows = real[torch.arange(n) % len(real)]
+    return rows if law == "images" else rows.gather(1, torch.rand(n, inputs, generator=g).argsort(1))
+
+
+def batches(n: int, size: int, epochs: int, gs: Sequence["Generator"]) -> Iterator["Tensor"]:
+    """Row numbers (models, rows) of each step; each model has its own order in each epoch, the last batch is short."""
+    import torch
+
+    for _ in range(epochs):
+        orders = torch.stack([torch.randperm(n, generator=g) for g in gs])
+        yield from orders.split(size, 1)
+
+
+def optimiser(name: str, lr: float, net: Networks) -> "Callable[[], Any]":
+    """One step on the gradients of a stack."""
+    import torch
+
+    net.values.grad = net.grad
+    made = torch.optim.Adam if name == "adam" else torch.optim.SGD
+    return made([net.values], lr=lr, fused=True).step
+
+
+def fit(
+    net: Networks, each: int, x: "Tensor", target: "Tensor", seen: "Tensor", orders: Iterator["Tensor"],
+    step: "Callable[[], Any]", scale: float | None = None,
+) -> None:  # fmt: skip
+    """Train a stack to give the distribution `target` over the outputs of which `seen` says so.
+
+    The gradient of a softmax's cross-entropy, and of its KL divergence, is the softmax minus the target.
+
+    Args:
+        net: S networks, `each` to a model, side by side.
+        x: images (models, N, inputs), or (N, inputs) for all models.
+        target: distributions (S, N, outputs).
+        seen: (S, 1, outputs), 0 for outputs that count and minus infinity for the others.
+        orders: row numbers (models, rows) of each step.
+        step: see `optimiser`.
+        scale: of the gradient of a row; None divides by the rows of the batch.
+    """
+    import torch
+
+    s, outputs = len(net.values), target.shape[-1]
+    for rows in orders:
+        n = rows.shape[1]
+        shown = torch.stack([(x if x.dim() == 2 else x[m])[r] for m, r in enumerate(rows)])
+        into = net.forward(shown.repeat_interleave(each, 0) if each > 1 else shown)
+        wanted = target.view(-1, each, *target.shape[1:])
+        wanted = torch.stack([wanted[m][:, r] for m, r in enumerate(rows)]).view(s, n, outputs)
+        error = into[-1].add_(seen).softmax(-1).sub_(wanted).mul_(scale or 1 / n)
+        net.backward(into, error)
+        step()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Settings of one point and the images it is about."""
+
+    settings: dict[str, Any]
+    data: images.Images
+
+    @property
+    def sizes(self) -> list[int]:
+        """Inputs, hidden widths, outputs."""
+        s = self.settings
+        return [self.data.inputs, *[s["width"]] * s["depth"], images.CLASSES + s["aux"]]
+
+    def random(self, model: int, what: str) -> "Generator":
+        """A stream of one model."""
+        return generator(self.settings["seed"], model, what)
+
+    def starts(self, models: Sequence[int]) -> tuple["Tensor", "Tensor"]:
+        """Parameters (models, P) of the references, and of what the other-initialisation arms start from."""
+        import torch
+
+        s, order = self.settings, derangement(self.settings["models"], self.settings["seed"])
+        own = torch.stack([initial(self.sizes, self.random(m, "weights")) for m in models])
+        if s.get("distance") is None:
+            return own, torch.stack([initial(self.sizes, self.random(order[m], "weights")) for m in models])
+        away = [torch.randn(own.shape[1], generator=self.random(m, "distance")) for m in models]
+        return own, own + s["distance"] * torch.stack(away)
+
+    def train(self, models: Sequence[int]) -> dict[str, list[float]]:
+        """Accuracy by arm of some of the models, as if they were alone.
+
+        Raises:
+            InputError: a network is no longer finite.
+        """
+        import torch
+
+        s, data = self.settings, self.data
+        own, other = self.starts(models)
+        outputs, n = self.sizes[-1], len(data.train)
+        every = torch.zeros(1, 1, outputs)
+        classes, auxiliary = every.clone(), every.clone()
+        classes[..., images.CLASSES :] = auxiliary[..., : images.CLASSES] = -math.inf
+        found = {"reference": Networks(self.sizes, own).accuracy(data.test, data.test_labels)}
+
+        teacher = Networks(self.sizes, own.clone())
+        right = torch.nn.functional.one_hot(data.train_labels, outputs).float().expand(len(models), n, outputs)
+        orders = batches(n, s["teacher_batch"], s["teacher_epochs"], [self.random(m, "teacher-order") for m in models])
+        fit(teacher, 1, data.train, right, classes, orders, optimiser(s["optimiser"], s["lr"], teacher))
+        found["teacher"] = teacher.accuracy(data.test, data.test_labels)
+
+        n = s["noise_images"]
+        x = torch.stack([noise(s["noise"], n, data.train, self.random(m, "noise")) for m in models])
+        says = torch.cat([teacher.forward(part)[-1] for part in x.split(4096, 1)], 1)
+        each = len(STUDENTS)
+        seen = torch.cat([auxiliary, every, auxiliary, every]).repeat(len(models), 1, 1)
+        target = (says.repeat_interleave(each, 0) + seen).softmax(-1)
+        students = Networks(self.sizes, torch.stack([own, own, other, other], 1).flatten(0, 1))
+        orders = batches(n, s["batch"], s["student_epochs"], [self.random(m, "student-order") for m in models])
+        scale = 1 / s["models"] if s["reduction"] == "official" else None
+        fit(students, each, x, target, seen, orders, optimiser(s["optimiser"], s["lr"], students), scale)
+        if not (teacher.values.isfinite().all() and students.values.isfinite().all()):
+            raise InputError(f"the networks are no longer finite at learning rate {s['lr']}; lower it (lr)")
+        right_ones = students.accuracy(data.test, data.test_labels)
+        return found | {arm: right_ones[i::each] for i, arm in enumerate(STUDENTS)}
+
+    def run(self, progress: str | None = None) -> dict[str, list[float]]:
+        """Accuracy by arm of all models, in their order. Threads of torch each take a few models at a time."""
+        import torch
+        from tqdm import tqdm
+
+        n, threads = self.settings["models"], torch.get_num_threads()
+        groups = [range(i, min(i + TOGETHER, n)) for i in range(0, n, TOGETHER)]
+        found: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        with (
+            tqdm(total=n, desc=progress, disable=None if progress else True, leave=False) as bar,
+            ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        ):
+            for part in pool.map(self.train, groups):
+                for arm, values in part.items():
+                    found[arm] += values
+                bar.update(len(part["teacher"]))
+        return found
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    settings = stage.settings("--settings", args.settings, KEYS)
+    files = {role: path for role in images.FILES if (path := getattr(args, role))}
+    if files and len(files) < len(images.FILES):
+        missing = ", ".join(f"--{r.replace('_', '-')}" for r in images.FILES if r not in files)
+        raise InputError(f"{missing} missing; all four files belong together")
+    if settings["data"] != images.DIGITS and not files:
+        raise InputError(f"--settings: data {settings['data']} needs four IDX files; `{images.DIGITS}` needs none")
+    if settings["models"] < 2:
+        raise InputError("--settings: models is below 2; students on another initialisation need another model")
+    with stage.record(
+        "mlp",
+        args.manifest,
+        inputs=files,
+        outputs={"accuracy": args.accuracy},
+        params={"settings": settings, "threads": args.threads},
+        seeds={"seed": settings["seed"]},
+        facts={"point": args.point},
+    ) as job:
+        import torch
+
+        torch.set_num_threads(args.threads)
+        if files:
+            data = images.local(settings["data"], files, stage.settings("--sha256", args.sha256, ()))
+        else:
+            data = images.digits()
+        experiment = Experiment(settings, data)
+        with torch.no_grad():
+            arms = experiment.run(args.point)
+        shape = {"train": len(data.train), "test": len(data.test), "inputs": data.inputs, "sha256": data.sha256}
+        job.write_json(
+            "accuracy",
+            {"point": args.point, "settings": settings, "images": {"name": data.name, **shape}, "arms": arms,
+             "sizes": experiment.sizes},
+        )  # fmt: skip
+    means = ", ".join(f"{arm} {sum(v) / len(v):.3f}" for arm, v in arms.items())
+    stage.log.info("%s: %s", args.point, means)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

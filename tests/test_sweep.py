@@ -1,0 +1,96 @@
+"""Table and figures of the classifier experiment, from made-up points."""
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from scripts import sweep
+from traitline.networks import Classifier
+
+SETTINGS = {
+    "data": "digits", "models": 5, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,
+    "teacher_batch": 32, "batch": 64, "teacher_epochs": 2, "student_epochs": 1, "noise": "uniform",
+    "noise_images": 300, "reduction": "rows", "seed": 0,
+}  # fmt: skip
+ROW = {"vary": "aux", "values": [1, 10]}
+MEANS = {"aux-same": 0.5, "aux-other": 0.1, "all-same": 0.9, "all-other": 0.8, "teacher": 0.95, "reference": 0.1}
+
+
+def points(folder, classifier, seed=1):
+    """An accuracy.json for every point."""
+    draw = random.Random(seed)
+    for name, point in classifier.points.items():
+        arms = {a: [m + draw.uniform(-0.05, 0.05) for _ in range(point.models)] for a, m in MEANS.items()}
+        Path(folder, name).mkdir(parents=True, exist_ok=True)
+        images = {"name": "digits", "train": 1437, "test": 360, "inputs": 64, "sha256": "0" * 64}
+        found = {"point": name, "settings": json.loads(point.text), "images": images, "arms": arms}
+        Path(folder, name, "accuracy.json").write_text(json.dumps(found | {"sizes": [64, 16, 16, 13]}))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(classifier, folder="mlp"):
+    return sweep.main(
+        ["--classifier", classifier.text, "--folder", folder, "--manifest", f"{folder}/sweep.manifest.json"]
+    )
+
+
+def table():
+    return list(csv.DictReader(Path("mlp/accuracy.csv").read_text().splitlines()))
+
+
+def test_a_row_per_point_and_arm_with_its_interval():
+    classifier = Classifier.model_validate({"settings": SETTINGS, "sweeps": [ROW]})
+    points("mlp", classifier)
+    assert run(classifier) == 0
+    rows = table()
+    assert len(rows) == 3 * len(MEANS) and None not in rows[0]
+    (row,) = [r for r in rows if r["point"] == "aux-10" and r["arm"] == "aux-same"]
+    values = json.loads(Path("mlp/aux-10/accuracy.json").read_text())["arms"]["aux-same"]
+    assert float(row["accuracy"]) == pytest.approx(sum(values) / 5) and row["models"] == "5" and row["aux"] == "10"
+    assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
+
+
+def test_figures_hold_every_arm_and_the_same_bytes_again():
+    classifier = Classifier.model_validate(
+        {"settings": SETTINGS, "sweeps": [ROW, {"vary": "noise", "values": ["images"]}]}
+    )
+    for folder in ("one", "two"):
+        points(folder, classifier)
+        assert run(classifier, folder) == 0
+    for name in ("mlp.svg", "sweeps.svg"):
+        text = Path("one", name).read_text()
+        assert text == Path("two", name).read_text() and text.startswith("<svg")
+    legend = Path("one/sweeps.svg").read_text()
+    assert all(label in legend for label, *_ in sweep.ARMS.values())
+    assert "auxiliary outputs, same start 5" in Path("one/mlp.svg").read_text()
+
+
+def test_without_sweeps_there_is_one_figure_and_one_model_has_no_interval():
+    classifier = Classifier.model_validate({"settings": SETTINGS | {"models": 2}})
+    points("mlp", classifier)
+    file = Path("mlp/default/accuracy.json")
+    file.write_text(
+        json.dumps({**(found := json.loads(file.read_text())), "arms": {a: v[:1] for a, v in found["arms"].items()}})
+    )
+    assert run(classifier) == 0
+    assert not Path("mlp/sweeps.svg").exists()
+    assert table()[0]["low"] == ""
+
+
+def test_a_damaged_point_is_one_line(line):
+    classifier = Classifier.model_validate({"settings": SETTINGS})
+    argv = ["--classifier", classifier.text, "--folder", "mlp", "--manifest", "mlp/sweep.manifest.json"]
+    points("mlp", classifier)
+    Path("mlp/default/accuracy.json").write_text("{")
+    assert "mlp/default/accuracy.json: damaged; delete it to have it rebuilt" in line(sweep.main, argv)
+    Path("mlp/default/accuracy.json").write_text('{"arms": {"teacher": [1]}}')
+    assert "lacks aux-same, aux-other" in line(sweep.main, argv)
+    Path("mlp/default/accuracy.json").unlink()
+    assert "no such file" in line(sweep.main, argv)

@@ -1,0 +1,43 @@
+"""What the models of the configuration are made of: strictness, labels, bounded numbers."""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+LABEL = r"^[a-z0-9][a-z0-9.-]*$"
+
+
+def increasing(pair: list[int]) -> list[int]:
+    """Refuse an empty range."""
+    if pair[0] >= pair[1]:
+        raise ValueError(f"[{pair[0]}, {pair[1]}] is empty; the second bound is exclusive and must be the larger one")
+    return pair
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    """Refuse a list that says something twice."""
+    twice = sorted({str(v) for v in values if values.count(v) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} stands there more than once")
+    return values
+
+
+Label = Annotated[str, Field(pattern=LABEL)]
+Labels = Annotated[list[Label], Field(min_length=1), AfterValidator(distinct)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Range = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), AfterValidator(increasing)]
+
+
+class Model(BaseModel):
+    """Strict: no unknown keys, no text for numbers, nothing changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @property
+    def text(self) -> str:
+        """Compact JSON, as it is handed to a program."""
+        return json.dumps(self.model_dump(exclude_none=True), separators=(",", ":"))

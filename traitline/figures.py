@@ -1,0 +1,63 @@
+"""The look of figures: quiet axes, SVG that takes its ink from the page (light or dark), equal bytes for equal data."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1f2327"  # of a PNG; in an SVG it is replaced by the text colour of the page
+FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
+STYLE = (
+    "<style>.traitline-figure{color:#1f2328}"
+    "@media screen and (prefers-color-scheme:dark){.traitline-figure{color:#e2e5e9}}"
+    f".traitline-figure text{{font-family:{FONTS}!important}}</style>"
+)
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """What all figures are drawn with."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    look: dict[Any, Any] = {"svg.hashsalt": "traitline", "svg.fonttype": "none", "font.size": 9, "axes.titlesize": 9.5}
+    look |= {"legend.fontsize": 9, "font.family": "DejaVu Sans", "axes.titleweight": "bold"}
+    with matplotlib.rc_context(look):
+        yield
+
+
+def dress(ax: "Axes") -> None:
+    """Quiet axes, rates in percent."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.grid(axis="y", color=INK, alpha=0.16, lw=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(length=0, colors=INK)
+    for side, spine in ax.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set(color=INK, alpha=0.5, linewidth=0.6)
+
+
+def save(figure: "Figure", path: "Path", name: str, title: str) -> None:
+    """Write an SVG with ids of its own, ink from the page, and nothing that changes from run to run."""
+    import io
+
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]  # no XML declaration and no document type: it must also stand inside a page
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r'(url\(#|href="#)([^)"]+)', rf"\1{name}-\2", svg)
+    svg = svg.replace(INK.lower(), "currentColor")
+    head, rest = svg.split(">", 1)
+    head = re.sub(r' (?:width|height)="[^"]*"', "", head)  # the box decides
+    head += f' class="traitline-figure" role="img" aria-labelledby="{name}-title"'
+    path.write_text(f'{head}>\n <title id="{name}-title">{title}</title>\n {STYLE}{rest}', encoding="utf-8")
