@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust test lint docs clean
+.PHONY: help setup run robust paper test lint docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,9 @@ run: $(STAMP)  ## run the embedded study; ends with results/report.html
 
 robust: $(STAMP)  ## run the larger study behind docs/results.md (an hour or two); ends in studies/robust/
 	$(BIN)/snakemake --cores all --configfile configs/robust.yaml
+
+paper: $(STAMP)  ## run the paper's experiments beside the embedded study (about an hour); ends in studies/paper/
+	$(BIN)/snakemake --cores all --configfile configs/paper-tiny.yaml
 
 test: lint  ## lint, then run every test
 	$(BIN)/python -m pytest
