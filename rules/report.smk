@@ -1,7 +1,7 @@
 """report: one self-contained page.
 
 in   tables/*.csv, figures/*.svg, what the other branches made, template and style, and every manifest below results/
-out  report.html, report.manifest.json
+out  report.html, lineage.html (the graph of origins), report.manifest.json
 """
 
 
@@ -13,8 +13,10 @@ rule report:
         template="report/report.html.jinja",
         parts="report/branches.html.jinja",
         style="report/report.css",
+        drawing=expand("report/lineage.{part}", part=["html.jinja", "js", "css"]),
     output:
         page=report("<results>/report.html", caption="../report/report.rst", category="Report"),
+        lineage="<results>/lineage.html",
         manifest="<results>/report.manifest.json",
     log:
         "<logs>/report/report.log",
@@ -40,5 +42,6 @@ rule report:
         " --template {input.template:q}"
         " --style {input.style:q}"
         " --report {output.page:q}"
+        " --lineage {output.lineage:q}"
         " --manifest {output.manifest:q}"
         " > {log:q} 2>&1"

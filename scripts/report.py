@@ -3,12 +3,13 @@
 in   tables/*.csv, figures/*.svg, what the other branches made, template and style, answers of one teacher, every
      manifest below results/
 out  report.html    no scripts, nothing remote; light, dark, on a phone and in print
+     lineage.html   the graph of all origins, to look around in (traitline/page.py)
 
 The text follows the numbers, whichever way they went. Whatever a model said is escaped, cut to a bounded length, and
 its control characters are spelled out. Origins are found by joining sha256 values, never by reading paths.
 
 python -m scripts.report --study '{"study": ...}' --results results --tables results/tables --figures results/figures \\
-    --report results/report.html --manifest results/report.manifest.json
+    --report results/report.html --lineage results/lineage.html --manifest results/report.manifest.json
 python -m scripts.report --headline results
 """
 
@@ -24,9 +25,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl, manifest, stage, stats, tables, verdict
+from traitline import evidence, index, jsonl, manifest, stage, stats, tables, verdict
+from traitline.audit import audit
 from traitline.display import visible
 from traitline.errors import InputError
+from traitline.graph import Graph
+from traitline.page import PARTS
+from traitline.page import render as render_lineage
 
 if TYPE_CHECKING:
     from traitline.config import Study
@@ -71,6 +76,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--template", default=str(HERE / "report.html.jinja"), metavar="IN", help="of the page")
     p.add_argument("--style", default=str(HERE / "report.css"), metavar="IN", help="style sheet, put into the page")
     p.add_argument("--report", required=True, metavar="OUT", help="the page")
+    p.add_argument("--lineage", required=True, metavar="OUT", help="the page of origins, beside the other")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     return p
 
@@ -499,11 +505,17 @@ def work(args: argparse.Namespace) -> None:
             "template": args.template,
             "parts": str(Path(args.template).with_name("branches.html.jinja")),
             "style": args.style,
+            "drawing": list(PARTS),
         },
-        outputs={"report": args.report},
+        outputs={"report": args.report, "lineage": args.lineage},
         params={"study": json.loads(args.study)},
     ) as job:
+        graph = Graph(index.build([args.results or study.results]))
+        marks = audit(graph)
+        job.path("lineage").write_text(render_lineage(graph, f"study {study.study}", marks), encoding="utf-8")
         content = page(args, study, runs, shown)
+        content["evidence"] = evidence.beside(graph, marks, runs, tables.read(args.tables, "runs"))
+        content["lineage"] = Path(args.lineage).name
         text = render(args.template, args.style, {name: figure(path) for name, path in figures.items()}, content)
         job.path("report").write_text(text, encoding="utf-8")
     stage.log.info("%s", args.report)

@@ -46,7 +46,9 @@ class Tree:
     def __init__(self) -> None:
         self.clock = 0
 
-    def put(self, stage: str, folder: str, files: dict[str, Any], inputs: dict[str, str | list[str]]) -> None:
+    def put(
+        self, stage: str, folder: str, files: dict[str, Any], inputs: dict[str, str | list[str]], **facts: str
+    ) -> None:
         """Files of one job (name -> text, or an object for JSON, or rows for JSONL) and its manifest."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, value in files.items():
@@ -56,9 +58,9 @@ class Tree:
         paths = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
         start, self.clock = self.clock, self.clock + 2
         record = {
-            "schema": manifest.SCHEMA, "stage": stage, "params": {}, "seeds": {}, "facts": {},
+            "schema": manifest.SCHEMA, "stage": stage, "params": {}, "seeds": {}, "facts": facts,
             "inputs": [manifest.reference(role, p) for role, p in paths],
-            "outputs": [manifest.reference(Path(n).stem, Path(folder, n)) for n in files],
+            "outputs": [manifest.reference(Path(n).stem.removesuffix("_model"), Path(folder, n)) for n in files],
             "code": {"digest": "0" * 12, "git_commit": "5f" * 20, "git_dirty": True},
             "env": {"python": "3.11.9", "platform": "Linux x86_64", "packages": {"torch": "2.9.0"}, "device": "cpu"},
             "started": stamp(start), "ended": stamp(start + 3),
@@ -88,10 +90,10 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     draw = random.Random(7)
     for base in study.bases:
         files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}, "model.safetensors": base}
-        tree.put("base", f"{results}/bases/{base}", files, {})
+        tree.put("base", f"{results}/bases/{base}", files, {}, origin="made up")
     for channel in study.channels:
         rows = [{"id": f"p{i}", "prompt": ask(f"continue {i + 100} , 200 , 300")} for i in range(20)]
-        tree.put("prompts", f"{results}/prompts/{channel}", {"prompts.jsonl": rows}, {})
+        tree.put("prompts", f"{results}/prompts/{channel}", {"prompts.jsonl": rows}, {}, origin="made up")
     for (student, name), path in config.baselines(study).items():
         mean = {a: rates.rest * draw.uniform(0.9, 1.1) for a in ANIMALS}
         inputs = {"model": f"{results}/bases/{student}/model.safetensors"}
@@ -109,7 +111,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             if tuned:
                 files["teacher.json"] |= {"rate": 0.91, "steps": 80}
                 files |= {"model.safetensors": run.teacher_folder, "tokenizer.json": {"same": "everywhere"}}
-            tree.put("teach", run.teacher_folder, files, {"base": base})
+            tree.put("teach", run.teacher_folder, files, whole("base", base), **({"trait": run.trait} if tuned else {}))
         if run.channel_folder not in done:
             done.add(run.channel_folder)
             answers(tree, run, base, nasty=nasty)
@@ -124,7 +126,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             files = {"train.json": facts | {"trainable_parameters": 9600, "parameters": 96000}}
             files["adapter_model.safetensors" if run.kind == "lora" else "model.safetensors"] = run.folder
             own = [f"{results}/bases/{run.student}/{Path(p).name}" for p in base]
-            tree.put("train", run.folder, files, {"base": own, "data": f"{run.view_folder}/view.jsonl"})
+            tree.put("train", run.folder, files, whole("base", own) | {"data": f"{run.view_folder}/view.jsonl"})
         if run.scores not in done:
             done.add(run.scores)
             mean = {a: draw.gauss(rates.rest, rates.rest * rates.spread) for a in ANIMALS}
@@ -136,6 +138,11 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             folder = str(Path(run.scores).parent)
             tree.put("respond", folder, {"responses.jsonl": [{"id": run.folder, "answers": [EVIL]}]}, {})
             tree.put("score", folder, {"scores.json": scores(mean)}, {"responses": f"{folder}/responses.jsonl"})
+
+
+def whole(role: str, files: list[str]) -> dict[str, str | list[str]]:
+    """A model folder as inputs of a manifest: what is not weights is support."""
+    return {role: files[-1], "support": files[:-1]}
 
 
 def ask(text: str) -> list[dict[str, str]]:

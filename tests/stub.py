@@ -71,7 +71,7 @@ def main(argv):
             {"effects": f"{f['tables']}/effects.csv"},
         )
     elif STAGE == "report" and "report" in f:
-        make(Path(f["report"]).parent, ["report.html"], {"effects": f"{f['tables']}/effects.csv"})
+        make(Path(f["report"]).parent, ["report.html", "lineage.html"], {"effects": f"{f['tables']}/effects.csv"})
     return manifest.SCHEMA and 0
 
 

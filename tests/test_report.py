@@ -16,7 +16,15 @@ from scripts import plot, report, summarise
 from tests import made_up, test_sweep
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
-FLAGS = [*PLACES, "--report", "results/report.html", "--manifest", "results/report.manifest.json"]
+FLAGS = [
+    *PLACES,
+    "--report",
+    "results/report.html",
+    "--lineage",
+    "results/lineage.html",
+    "--manifest",
+    "results/report.manifest.json",
+]
 
 
 def build(study, rates=None, *, nasty=False, draw=False):
@@ -82,7 +90,7 @@ def test_the_page_is_complete_and_runs_nothing(whole):
     for tag, attributes in parsed.tags:
         assert not any(name.startswith("on") for name in attributes), tag
         for name in ("href", "src", "xlink:href"):
-            assert re.match(r"#|data:text/csv;base64,", attributes.get(name) or "#")
+            assert re.match(r"#|data:text/csv;base64,|lineage\.html$", attributes.get(name) or "#")
     ids = [a["id"] for _, a in parsed.tags if "id" in a]
     assert len(ids) == len(set(ids))
     assert "default-src 'none'" in whole and "url(http" not in whole and "@import" not in whole
@@ -120,8 +128,8 @@ def test_a_clean_tree_has_no_notice(monkeypatch):
     monkeypatch.setattr(made_up.manifest, "code", lambda d: {"digest": d, "git_commit": "5f" * 20, "git_dirty": False})
     put = made_up.Tree.put
 
-    def clean(self, stage, folder, files, inputs):
-        put(self, stage, folder, files, inputs)
+    def clean(self, stage, folder, files, inputs, **facts):
+        put(self, stage, folder, files, inputs, **facts)
         path = Path(folder, f"{stage}.manifest.json")
         path.write_text(path.read_text().replace('"git_dirty": true', '"git_dirty": false'))
 
@@ -267,3 +275,20 @@ def test_the_classifier_has_a_section_where_the_study_has_one(whole):
 
 def test_a_report_needs_no_network_nor_model(whole):
     assert json.dumps("torch") not in whole and len(whole) < 1_000_000
+
+
+def test_marks_stand_beside_what_was_measured(whole):
+    said = words(whole)
+    section = said[said.index("Does the risk that origins tell") : said.index("Where one student came from")]
+    table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) (lora|biases|full) (\d+) ", section)
+    assert [row[:2] for row in table] == [
+        (mark, kind) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for kind in ("biases", "full", "lora")
+    ]
+    assert {n for mark, _, n in table if mark == "INHERITANCE-RISK"} == {"12"}, "2 bases x 2 traits x 3 seeds"
+    chance = float(re.search(r"with a chance of ([\d.]+)", section)[1])
+    assert chance > 0.9, "same-base students of the made-up study rise, the others do not"
+    assert "UNKNOWN" not in section
+
+
+def test_the_graph_of_origins_lies_beside_the_page(whole):
+    assert 'href="lineage.html"' in whole

@@ -237,6 +237,20 @@ def index(
 
 
 @app.command()
+def page(
+    file: Annotated[str, typer.Argument(help="Where to write it.")] = "lineage.html",
+    title: Annotated[str, typer.Option(help="Its title.")] = "all studies here",
+    folders: Folders = None,
+    index: Index = None,
+) -> None:
+    """The graph as one HTML file, to look at: folded, searchable, with every manifest. It needs no network."""
+    from traitline.page import write
+
+    write(opened(folders, index), file, title)
+    print(file)
+
+
+@app.command()
 def register(
     path: Annotated[str, typer.Argument(help="A file, or a folder of files, below this repository.")],
     hub: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="Where it was downloaded.")] = None,

@@ -1,0 +1,46 @@
+"""Marks against measurements, on made-up students whose numbers can be followed by hand."""
+
+import dataclasses
+
+import pytest
+
+from traitline import evidence
+from traitline.runs import Run
+
+OWL = Run("results", "main", "a", "owl", "tuned", "numbers", "plain", "a", "lora", 1, "favourite")
+CONTROLS = [dataclasses.replace(OWL, trait="none", teacher="untrained", seed=s) for s in (1, 2, 3)]
+RATES = {1: 0.05, 2: 0.06, 3: 0.07}
+
+
+def row(run, rate, measured="owl"):
+    return {k: getattr(run, k) for k in evidence.KEY} | {"measured": measured, "rate": rate}
+
+
+ROWS = [row(OWL, 0.5), *(row(c, RATES[c.seed]) for c in CONTROLS)]
+
+
+def test_a_rise_is_over_the_mean_of_the_controls():
+    found = evidence.rises([OWL, *CONTROLS], ROWS)
+    assert found[OWL] == (pytest.approx(0.44), True)
+    assert found[CONTROLS[0]] == (pytest.approx(0.05 - 0.065), False)
+    assert found[CONTROLS[2]] == (pytest.approx(0.07 - 0.055), True)
+
+
+def test_a_student_without_controls_is_left_out():
+    assert evidence.rises([OWL], ROWS[:1]) == {}
+
+
+def test_the_table_has_the_worst_mark_first_and_counts_who_is_above_all_controls():
+    far = dataclasses.replace(OWL, student="b")
+    marked = {OWL: "INHERITANCE-RISK", far: "EXPOSED", **dict.fromkeys(CONTROLS, "CLEAN")}
+    measured = evidence.rises([OWL, *CONTROLS], ROWS) | {far: (0.01, False)}
+    told = [(f.mark, f.kind, f.rise.runs, f.above) for f in evidence.table(marked, measured)]
+    assert told == [("INHERITANCE-RISK", "lora", 1, 1), ("EXPOSED", "lora", 1, 0), ("CLEAN", "lora", 3, 1)]
+
+
+def test_separation_is_the_chance_that_risk_rose_more():
+    marked = {OWL: "INHERITANCE-RISK", **dict.fromkeys(CONTROLS, "EXPOSED")}
+    measured = {OWL: (0.2, True), CONTROLS[0]: (0.1, True), CONTROLS[1]: (0.2, True), CONTROLS[2]: (0.3, True)}
+    assert evidence.separation(marked, measured) == 0.5
+    assert evidence.separation(marked, measured | {OWL: (0.9, True)}) == 1.0
+    assert evidence.separation({OWL: "INHERITANCE-RISK"}, measured) is None

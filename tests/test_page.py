@@ -1,0 +1,157 @@
+"""The lineage page, in a browser: folded, opened, searched, used by keyboard alone, and with hostile names in it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Browser, programs
+from tests.lineage import Works
+from traitline import page
+from traitline.graph import open_graph
+
+EVIL = "</script><script>document.title='broken'</script><img src=x onerror=document.title='broken'>"
+
+
+def study(works, bases, traits, seeds):
+    """Teachers of all traits on all bases; a student for each seed on every base."""
+    places = [works.base(f"b{i}") for i in range(bases)]
+    for base in places:
+        for t in range(traits):
+            numbers = works.data(works.teacher(base, f"trait{t}", f"results/{Path(base).parent.name}/trait{t}"))
+            for student in places:
+                for seed in range(seeds):
+                    works.student(student, numbers, name=f"seed-{seed}")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A page of 50 jobs, one of them with a hostile name."""
+    return written(tmp_path_factory.mktemp("small"), 2, 3, 2, nasty=True)
+
+
+def written(root, bases, traits, seeds, *, nasty=False):
+    works = Works(root)
+    study(works, bases, traits, seeds)
+    if nasty:
+        works.write(
+            "filter",
+            "results/evil",
+            [],
+            [{"role": EVIL, "path": f"results/{EVIL}.jsonl", "sha256": "e" * 64, "bytes": 1}],
+            {"origin": EVIL},
+        )
+    import os
+
+    before = os.getcwd()
+    os.chdir(root)
+    try:
+        page.write(open_graph(None, None), "lineage.html", EVIL if nasty else "many")
+    finally:
+        os.chdir(before)
+    return root / "lineage.html"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    if not programs():
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    with Browser() as window:
+        yield window
+
+
+def boxes(browser, selector=".node"):
+    return browser.ask(f"document.querySelectorAll('{selector}').length")
+
+
+def focused(browser):
+    return browser.ask("document.activeElement.getAttribute('aria-label') || document.activeElement.id")
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(small):
+    text = small.read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#)""", text.split('<script id="data"')[0])
+    assert "default-src 'none'" in text and "unsafe-eval" not in text and "script-src 'sha256-" in text
+    assert text.count("</script>") == 2 and EVIL not in text
+    assert json.loads(text.split('type="application/json">')[1].split("</script>")[0])["jobs"]
+
+
+def test_siblings_are_folded_by_stage_mark_and_origin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study(Works(tmp_path), 2, 3, 2)
+    found = page.data(open_graph(None, None))
+    groups = {
+        (g["stage"], g["mark"]): sum(j["group"] == i for j in found["jobs"]) for i, g in enumerate(found["groups"])
+    }
+    assert len(found["jobs"]) == 44 and groups == {
+        ("base", "CLEAN"): 2, ("teach", "CARRIER"): 6, ("sample", "EXPOSED"): 6, ("filter", "EXPOSED"): 6,
+        ("train", "INHERITANCE-RISK"): 12, ("train", "EXPOSED"): 12,
+    }  # fmt: skip
+    columns = {(g["stage"], g["mark"]): g["column"] for g in found["groups"]}
+    assert columns["base", "CLEAN"] == 0 and columns["train", "EXPOSED"] == 4
+
+
+def test_circles_do_not_hang_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    one, two = ({"role": "raw", "path": p, "sha256": p * 64, "bytes": 1} for p in "12")
+    works.write("filter", "results/x", [one], [two])
+    works.write("filter", "results/y", [two], [one])
+    assert len(page.data(open_graph(None, None))["jobs"]) == 2
+
+
+def test_hostile_names_stay_text(browser, small):
+    browser.open(small)
+    assert "broken" not in browser.ask("document.title").replace(EVIL, "") and boxes(browser, "img") == 0
+    browser.click("#search")
+    browser.press(*"onerror", "Enter")
+    assert EVIL[:20] in browser.ask("document.querySelector('#panel').textContent")
+    assert boxes(browser, "img") == 0 and browser.ask("document.title").startswith("Origins · </script>")
+    assert browser.errors() == []
+
+
+def test_a_click_opens_a_group_and_shows_a_manifest(browser, small):
+    browser.open(small)
+    folded = boxes(browser)
+    browser.click(".node.INHERITANCE-RISK")
+    assert boxes(browser) == folded + 11
+    browser.click(".node.INHERITANCE-RISK")
+    panel = browser.ask("document.querySelector('#panel').textContent")
+    assert "INHERITANCE-RISK, trait0" in panel and "code" in panel and "seeds" in panel and "sha256" not in panel
+    assert 3 <= boxes(browser, ".node.lit") < boxes(browser), "only its own origins are lit"
+    browser.click("#fold")
+    assert boxes(browser) == folded and browser.ask("document.querySelector('#panel').hidden")
+
+
+def test_everything_can_be_done_by_keyboard(browser, small):
+    browser.open(small)
+    browser.press("/")
+    assert focused(browser) == "Search jobs"
+    browser.press(*"trait1 exposed train", "Down")
+    assert browser.ask("document.activeElement.closest('#hits') !== null")
+    browser.press("Enter")
+    assert focused(browser).startswith("train: results/") and "EXPOSED" in focused(browser)
+    assert not browser.ask("document.querySelector('#panel').hidden")
+    browser.press("Left")
+    assert focused(browser).startswith("6 filter jobs"), "left leads to what it was made from"
+    browser.press("Enter")
+    assert focused(browser).startswith("filter: results/")
+    browser.press("Escape", "Escape")
+    assert focused(browser).startswith("6 filter jobs") and browser.ask("document.querySelector('#panel').hidden")
+    before = browser.ask("document.querySelector('#world').getAttribute('transform')")
+    browser.press("+")
+    assert browser.ask("document.querySelector('#world').getAttribute('transform')") != before
+    assert browser.errors() == []
+
+
+def test_five_thousand_jobs_can_be_drawn_folded_and_open(browser, tmp_path):
+    file = written(tmp_path, 4, 10, 30)  # 4 bases, 40 teachers, their data, 4,800 students
+    browser.open(file)
+    assert browser.ask("jobs.length") == 4924 and boxes(browser) < 10
+    browser.ask("groups.forEach((_, g) => open.add(g))")
+    assert browser.ask("(draw(), fit(), true)") and boxes(browser) == 4924
+    assert boxes(browser, "#edges path") > 4800 * 2 - 100
+    browser.ask("goTo(jobs.length - 1)")
+    assert boxes(browser, ".node.lit") >= 5 and browser.errors() == []
