@@ -33,6 +33,7 @@ include: "rules/summarise.smk"
 include: "rules/plot.smk"
 include: "rules/mlp.smk"
 include: "rules/sweep.smk"
+include: "rules/theorem.smk"
 include: "rules/report.smk"
 
 

@@ -46,6 +46,8 @@ BRANCHES = []  # what the report shows of the branches without language models
 if STUDY.classifier:
     BRANCHES += [f"<results>/mlp/{name}.svg" for name in CLASSIFIER_FIGURES]
     BRANCHES += ["<results>/mlp/accuracy.csv", "<results>/mlp/default/accuracy.json"]
+if STUDY.theorem:
+    BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 

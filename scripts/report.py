@@ -113,11 +113,16 @@ def example(run: "Run") -> dict[str, Any]:
 # The branches without language models
 
 
+def read_json(results: str, name: str) -> dict[str, Any]:
+    """An object that another stage wrote; its bytes are checked when the job starts."""
+    return dict(json.loads(Path(results, name).read_text(encoding="utf-8")))
+
+
 def classifier(study: "Study", results: str) -> dict[str, Any] | None:
     """What the classifier experiment found; None where the study has none."""
     if not study.classifier:
         return None
-    middle = json.loads(Path(results, "mlp/default/accuracy.json").read_text(encoding="utf-8"))
+    middle = read_json(results, "mlp/default/accuracy.json")
     with open(Path(results, "mlp/accuracy.csv"), encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     cells = {(r["point"], r["arm"]): {k: float(r[k]) if r[k] else None for k in RATES} for r in rows}
@@ -419,6 +424,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
             c: REASONS.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
         "classifier": classifier(study, results),
+        "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
         "example": example(shown),
         "nodes": nodes,
         "drawing": drawing(nodes),
@@ -490,6 +496,9 @@ def work(args: argparse.Namespace) -> None:
     results = args.results or study.results
     figures = {name: f"{args.figures}/{name}.svg" for name in FIGURES}
     branches = [f"{results}/mlp/accuracy.csv", f"{results}/mlp/default/accuracy.json"] if study.classifier else []
+    if study.theorem:
+        branches.append(f"{results}/theorem/theorem.json")
+        figures["theorem"] = f"{results}/theorem/theorem.svg"
     if study.classifier:
         names = ("mlp", "sweeps") if study.classifier.sweeps else ("mlp",)
         figures |= {f"classifier-{name}": f"{results}/mlp/{name}.svg" for name in names}

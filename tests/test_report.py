@@ -273,6 +273,20 @@ def test_the_classifier_has_a_section_where_the_study_has_one(whole):
     assert len(ids) == len(set(ids))
 
 
+def test_the_theorem_has_a_section_where_the_study_has_one(whole):
+    assert "exact steps" not in words(whole)
+    study = made_up.study(theorem={"networks": 1, "seed": 1})
+    Path("results/theorem").mkdir(parents=True)
+    claims = [{"claim": "sign", "text": "a <b>claim</b>", "cases": 9, "passed": 8, "worst": -0.5, "bound": -1e-10}]
+    ends = [{"end": "exact", "e": 1e-3, "networks": 4, "share": 0.75, "low": 0.3, "high": 0.95}]
+    found = {"claims": claims, "ends": ends, "names": {"exact": "as the theorem asks"}}
+    Path("results/theorem/theorem.json").write_text(json.dumps(found))
+    Path("results/theorem/theorem.svg").write_text("<svg><title>theorem</title></svg>")
+    page = build(study)
+    assert "a &lt;b&gt;claim&lt;/b&gt;" in page and "8 of 9" in words(page) and "75 % 30 to 95" in words(page)
+    assert Tags(page).open == [] and 'class="no">8 of 9' in page
+
+
 def test_a_report_needs_no_network_nor_model(whole):
     assert json.dumps("torch") not in whole and len(whole) < 1_000_000
 

@@ -33,6 +33,7 @@ STAGES = (
     "plot",
     "mlp",
     "sweep",
+    "theorem",
     "report",
 )
 # Names that already mean something where a label would become a folder of `results/`.

@@ -1,5 +1,6 @@
 """Images of ten classes: the digits inside scikit-learn, or IDX files (MNIST, FashionMNIST) from the reader's disk."""
 
+import functools
 import gzip
 import hashlib
 import math
@@ -43,6 +44,7 @@ class Images:
         return hashlib.sha256(b"".join(t.numpy().tobytes() for t in parts)).hexdigest()
 
 
+@functools.cache
 def digits() -> Images:
     """The 1,797 handwritten digits of scikit-learn, 8 x 8 pixels (Alpaydin and Kaynak, UCI 1998).
 
