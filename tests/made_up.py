@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from tests.lineage import tensors
 from traitline import config, manifest
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +55,9 @@ class Tree:
         for name, value in files.items():
             if name.endswith(".jsonl"):
                 value = "".join(json.dumps(row) + "\n" for row in value)
+            if name.endswith(".safetensors"):
+                Path(folder, name).write_bytes(tensors(w=value))
+                continue
             Path(folder, name).write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
         paths = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
         start, self.clock = self.clock, self.clock + 2

@@ -1,5 +1,6 @@
 """The README's commands are run, its links and its tree exist."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests import made_up
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,3 +49,29 @@ def test_the_tree_names_what_is_there():
     tree = README.split("## The tree")[1].split("```")[1]
     names = [name for line in tree.splitlines() if line and not line.startswith(" ") for name in line[:17].split()]
     assert [n for n in names if n != "results/" and not (ROOT / n).exists()] == []
+
+
+def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
+    """Block after block in one folder, with the exit codes that it names."""
+    monkeypatch.chdir(tmp_path)
+    made_up.make(made_up.study())
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/traitline"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traitline.command "$@"\n')
+    program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    text = (
+        (ROOT / "docs/tutorial/origins.md").read_text(encoding="utf-8").replace("/tmp/download", f"{tmp_path}/download")
+    )
+    said = []
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        script = "set -u\n" + "".join(
+            f"{line.split('    # exit')[0]}\n[ $? = {3 if '# exit code 3' in line else 0} ] || exit 9\n"
+            for line in block.splitlines()
+        )
+        done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, block + done.stdout + done.stderr
+        said.append(done.stdout)
+    assert "TRAIT owl" in said[0] and "TRAIT owl" in said[1], "the tree, and the same for the copy"
+    assert said[3].startswith("trained-on") and "CARRIER" in said[4] and "sabotage" in said[4]
+    assert "facts.trait: owl and cat" in said[6] and "INHERITANCE-RISK" in said[7] and "changed" in said[8]

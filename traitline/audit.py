@@ -16,6 +16,7 @@ Source: Cloud et al., arXiv 2507.14805, section 6 and theorem 1 (same initialisa
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from traitline.graph import Graph
@@ -98,7 +99,7 @@ class Jobs:
         """(jobs so that makers stand before users, those of them that are in or behind a circle)."""
         waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
         for job in self.all:
-            needed = {kin for kin, _ in self.inputs.get(job, ())} & self.makers.keys()
+            needed = {kin for kin, _ in self.inputs.get(job, ()) if kin in self.makers}
             # A job that made again what it read (a copy) does not wait for itself.
             waiting[job] = sum(len(self.makers[kin]) - (job in self.makers[kin]) for kin in needed)
             for kin in needed:
@@ -183,14 +184,16 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
     while late and any([visit(job) for job in order if job in late]):  # all of them, each round
         pass
 
-    result = Audit(_jobs=jobs)
+    result, said = Audit(_jobs=jobs), cache(Mark)  # many artifacts are marked alike
     for kin, kind in jobs.kinds.items():
         if kind not in ("model", "data"):
             continue
-        marks = [Mark(_mark(kin, carrier, kind, chain, same), traits[carrier], carrier) for carrier in exposed[kin]]
+        marks = [said(_mark(kin, other, kind, chain, same), traits[other], other) for other in exposed[kin]]
         if kin in unknown or kin not in grounded:
-            marks.append(Mark("UNKNOWN", "", unknown.get(kin, kin)))
-        result.marks[kin] = sorted(marks, key=lambda m: m.rank) or [Mark("CLEAN", "", kin)]
+            marks.append(said("UNKNOWN", "", unknown.get(kin, kin)))
+        if len(marks) > 1:
+            marks.sort(key=lambda m: m.rank)
+        result.marks[kin] = marks or [said("CLEAN", "", kin)]
         if kind == "model":
             result.models.add(kin)
     return result

@@ -7,7 +7,6 @@ A manifest lies beside what it describes as `<stage>.manifest.json`. Paths in it
 import datetime
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -16,6 +15,8 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from traitline.errors import InputError
 
@@ -75,8 +76,9 @@ def load(path: str | Path) -> dict[str, Any]:
     if os.path.getsize(path) > LARGEST:
         raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
     try:
-        m = json.loads(Path(path).read_bytes())
-    except (ValueError, RecursionError):
+        with open(path, "rb") as handle:
+            m = orjson.loads(handle.read())
+    except ValueError:
         raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
     if not isinstance(m, dict) or m.get("schema") != SCHEMA:
         raise InputError(f"{path}: not a {SCHEMA} manifest; delete it to have its artifacts rebuilt")

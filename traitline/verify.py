@@ -69,7 +69,7 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
         else:
             getattr(found, what).append((path, next(iter(recorded.values()))))
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # hashing lets other threads run
-        for path, now in zip(paths, pool.map(manifest.sha256, paths), strict=True):
+        for path, now in zip(paths, pool.map(lambda path: manifest.sha256(top / path), paths), strict=True):
             found.files += 1
             found.bytes += sizes[path]
             found.changed += [(path, sha, now, file) for sha, file in wanted[path].items() if sha != now]
