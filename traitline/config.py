@@ -210,8 +210,9 @@ class Experiment(Model):
         description="The students' bases; another base than the teacher's is the cross-model control."
     )
     others: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="How many of the other bases get students of a teacher, those named after its own"
-        " base first; without it, all do."
+        default=None,
+        description="How many of the other bases get students of a teacher, those named after its own"
+        " base first; without it, all do.",
     )
     kinds: Labels = Field(description="Labels under `kinds`.")
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
