@@ -237,6 +237,34 @@ def index(
 
 
 @app.command()
+def export(
+    artifact: Artifact,
+    folder: Annotated[str, typer.Argument(help="A new folder for what is written.")],
+    key: Annotated[str | None, typer.Option(metavar="PEM", help="Private key that signs it.")] = None,
+    folders: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Card, attestation, Croissant and lineage of a model or a data set, for others; signed where a key is given."""
+    from traitline.export import export
+
+    graph = opened(folders, None)
+    written = export(graph, graph.find(artifact), folder, key)
+    if as_json:
+        say({"written": written})
+    else:
+        print("\n".join(written))
+
+
+@app.command()
+def crate(title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study", folders: Folders = None) -> None:
+    """The studies here as a Provenance Run Crate: writes ro-crate-metadata.json, the working folder is the crate."""
+    from traitline.crate import write
+    from traitline.index import here
+
+    print(f"ro-crate-metadata.json: {write(folders or here(), title)} jobs")
+
+
+@app.command()
 def page(
     file: Annotated[str, typer.Argument(help="Where to write it.")] = "lineage.html",
     title: Annotated[str, typer.Option(help="Its title.")] = "all studies here",

@@ -1,0 +1,153 @@
+"""What leaves the house is what its formats ask for, by the formats' own validators; and it cannot be edited."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lineage import Works
+from traitline.errors import InputError
+from traitline.export import export
+from traitline.graph import open_graph
+
+EVIL = "<script>alert(1)</script> [x](javascript:alert(1))\n---\n"
+
+
+@pytest.fixture
+def works(tmp_path, monkeypatch):
+    """A student at risk, and its data, of one row each."""
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    works.a = works.base("a")
+    raw = works.put(
+        "sample", "results/o", {"raw.jsonl": ("raw", '{"id": "p1"}\n')}, [("model", works.teacher(works.a))]
+    )
+    works.numbers = works.put(
+        "filter", "results/o/n", {"filtered.jsonl": ("filtered", '{"id": "p2"}\n')}, [("raw", raw)]
+    )
+    works.student_a = works.student(works.a, works.numbers)
+    return works
+
+
+def out(what, **more):
+    graph = open_graph(None, None)
+    return export(graph, graph.find(what), "out", **more)
+
+
+def test_an_attestation_is_in_toto_and_slsa(works):
+    from google.protobuf import json_format
+    from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
+    from in_toto_attestation.v1 import statement_pb2
+    from in_toto_attestation.v1.statement import Statement
+
+    out(works.student_a)
+    text = Path("out/provenance.intoto.json").read_text()
+    statement = json_format.Parse(text, statement_pb2.Statement())  # an unknown field would be refused
+    Statement.copy_from_pb(statement).validate()
+    found = json_format.ParseDict(json.loads(text)["predicate"], Provenance())
+    assert statement.subject[0].digest["sha256"] == works.entry("x", works.student_a)["sha256"]
+    assert [d.digest["sha256"] for d in found.build_definition.resolved_dependencies[:2]] == [
+        works.entry("x", path)["sha256"] for path in (works.a, works.numbers)
+    ]
+
+
+def test_a_real_manifest_has_times_that_the_attestation_takes(works):
+    from google.protobuf import json_format
+    from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
+
+    from traitline import stage
+
+    with stage.record(
+        "arrange", "results/v/arrange.manifest.json", inputs={"filtered": works.numbers},
+        outputs={"view": "results/v/view.jsonl"},
+    ) as job:  # fmt: skip
+        job.path("view").write_text('{"id": "p2"}\n\n')
+    out("results/v/view.jsonl")
+    told = json.loads(Path("out/provenance.intoto.json").read_text())["predicate"]
+    assert json_format.ParseDict(told, Provenance()).run_details.metadata.finished_on.seconds > 1_700_000_000
+
+
+def test_a_model_card_has_hashes_mark_and_the_path_that_proves_it(works):
+    from huggingface_hub import ModelCard
+
+    out(works.student_a)
+    card = ModelCard.load("out/README.md")
+    told = card.data.to_dict()
+    assert told["base_model"] == [works.a] and told["base_model_relation"] == "adapter"
+    assert told["lineage"]["sha256"] == works.entry("x", works.student_a)["sha256"]
+    assert told["lineage"]["audit"] == "INHERITANCE-RISK" and "inheritance-risk" in told["tags"]
+    assert "`train " in card.text and "← `teach " in card.text
+
+
+def test_a_data_set_has_a_card_and_croissant_that_its_validator_takes(works):
+    from huggingface_hub import DatasetCard
+
+    out(works.numbers)
+    assert DatasetCard.load("out/README.md").data.to_dict()["lineage"]["audit"] == "EXPOSED"
+    code = (
+        "import mlcroissant as mlc\nd = mlc.Dataset('out/croissant.json')\n"
+        "assert not d.metadata.ctx.issues.errors, d.metadata.ctx.issues.report()\n"
+        "print(d.metadata.distribution[0].sha256)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == works.entry("x", works.numbers)["sha256"]
+    assert json.loads(Path("out/croissant.json").read_text())["prov:wasDerivedFrom"]
+
+
+def test_signatures_hold_until_the_lineage_or_a_weight_is_edited(works):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from model_signing import verifying
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PrivateFormat.PKCS8
+    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    Path("key.pem").write_bytes(pem)
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )  # fmt: skip
+    Path("public.pem").write_bytes(public)
+    assert out(works.student_a, key="key.pem")[-1] == "out.sig"
+
+    def verify(folder, signature):
+        verifying.Config().use_elliptic_key_verifier(public_key=Path("public.pem")).verify(
+            Path(folder), Path(signature)
+        )
+
+    student = Path(works.student_a).parent
+    verify("out", "out.sig")
+    verify(student, "out/model.sig")
+    lineage = Path("out/lineage.json")
+    lineage.write_text(lineage.read_text().replace("INHERITANCE-RISK", "CLEAN"))
+    with pytest.raises(ValueError):
+        verify("out", "out.sig")
+    Path(works.student_a).write_bytes(b"other weights")
+    with pytest.raises(ValueError):
+        verify(student, "out/model.sig")
+    assert b"PRIVATE" not in b"".join(p.read_bytes() for p in Path("out").iterdir()), "no key leaves with it"
+
+
+def test_hostile_names_stay_text_in_a_card(works):
+    entry = works.entry("base", works.a)
+    model = {"role": "model", "path": f"results/e/{EVIL}.safetensors", "sha256": "1" * 64, "bytes": 1}
+    works.write("teach", "results/e", [entry], [model], {"trait": EVIL})
+    out("1111")
+    body = Path("out/README.md").read_text().split("\n---\n", 1)[1]
+    assert "<script>" not in body and "](" not in body.replace("\\]\\(", "")
+
+
+def test_what_cannot_be_exported_is_said_in_a_line(works):
+    Path("there").mkdir()
+    graph = open_graph(None, None)
+    entry = graph.find(works.student_a)
+    with pytest.raises(InputError, match="there: is there already"):
+        export(graph, entry, "there")
+    with pytest.raises(InputError, match=r"nokey\.pem: no such key"):
+        export(graph, entry, "new", key="nokey.pem")
+    assert not Path("new").exists()
+    Path("bad.pem").write_text("no key")
+    with pytest.raises(InputError, match=r"bad\.pem: .*wants a private elliptic-curve key"):
+        export(graph, entry, "new", key="bad.pem")
