@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper test lint docs clean
+.PHONY: help setup run robust paper test lint status resume docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,12 @@ lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint and mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+
+status: $(STAMP)  ## what runs, waits and failed on Slurm; `make resume` goes on where the launching process died
+	@$(BIN)/python -m traitline.launch status
+
+resume: $(STAMP)
+	@$(BIN)/python -m traitline.launch resume $(RESUME)
 
 docs: $(STAMP)  ## write docs/reference/ anew from the code
 	$(BIN)/python -m traitline.reference docs/reference

@@ -20,6 +20,7 @@ pathvars:
     benchmarks=STUDY.place("benchmarks"),
 
 
+include: "rules/slurm.smk"
 include: "rules/base.smk"
 include: "rules/prompts.smk"
 include: "rules/teach.smk"

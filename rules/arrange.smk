@@ -15,6 +15,7 @@ rule arrange:
         "<logs>/arrange/{base}/{trait}/{teacher}/{channel}/{view}.log",
     benchmark:
         "<benchmarks>/arrange/{base}/{trait}/{teacher}/{channel}/{view}.tsv"
+    localrule: "arrange" in STUDY.execution.local
     conda:
         environment("arrange")
     threads: STUDY.execution.threads

@@ -14,6 +14,7 @@ rule base:
         "<logs>/base/{base}.log",
     benchmark:
         "<benchmarks>/base/{base}.tsv"
+    localrule: "base" in STUDY.execution.local
     conda:
         environment("base")
     threads: STUDY.execution.threads
@@ -35,6 +36,7 @@ rule base:
         " --seed {params.seed:q}"
         " --folder {params.folder:q}"
         " --state {params.state:q}"
+        " --every {resources.every:q}"
         " --manifest {output.manifest:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""What the rules share: the checked study, refusal of edited artifacts, names of files, hardware of a stage, hooks.
+"""What the rules share: the checked study, refusal of edited artifacts, names of files, hooks.
 
 in   config.yaml and what was merged over it
 out  STUDY, MISSING, STACKS, EVALUATIONS; one line and an end where the study or an artifact is wrong
@@ -27,8 +27,9 @@ try:
 except InputError as error:
     sys.exit(f"traitline: error: {error}")
 
-# Jobs run the Python that runs Snakemake, activated or not.
+# Jobs run the Python that runs Snakemake, activated or not; and no shell stays between, so signals reach them.
 os.environ.update(PATH=os.pathsep.join([dirname(sys.executable), *os.get_exec_path()]))
+shell.prefix("set -euo pipefail; exec ")
 
 MODEL = [
     "config.json",
@@ -59,13 +60,6 @@ wildcard_constraints:
     view="|".join(map(re.escape, STUDY.views)),
     student="|".join(map(re.escape, STUDY.bases)),
     eval="|".join(map(re.escape, STUDY.evals)),
-
-
-def hardware(stage):
-    """Resources of a stage's jobs."""
-    resources = {"mem_mb": STUDY.execution.of("mem_mb", stage), "runtime": STUDY.execution.of("runtime", stage)}
-    gpu = STUDY.execution.of("gpu", stage)
-    return {**resources, "gpu": gpu} if gpu else resources
 
 
 def environment(stage):

@@ -17,6 +17,7 @@ rule filter:
         "<logs>/filter/{base}/{trait}/{teacher}/{channel}.log",
     benchmark:
         "<benchmarks>/filter/{base}/{trait}/{teacher}/{channel}.tsv"
+    localrule: "filter" in STUDY.execution.local
     conda:
         environment("filter")
     threads: STUDY.execution.threads

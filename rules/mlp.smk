@@ -18,6 +18,7 @@ if STUDY.classifier:
             "<benchmarks>/mlp/{point}.tsv"
         wildcard_constraints:
             point="|".join(map(re.escape, STUDY.classifier.points)),
+        localrule: "mlp" in STUDY.execution.local
         conda:
             environment("mlp")
         threads: STUDY.execution.threads

@@ -19,6 +19,7 @@ rule plot:
         "<logs>/plot/figures.log",
     benchmark:
         "<benchmarks>/plot/figures.tsv"
+    localrule: "plot" in STUDY.execution.local
     conda:
         environment("plot")
     threads: STUDY.execution.threads

@@ -13,6 +13,7 @@ rule prompts:
         "<logs>/prompts/{channel}.log",
     benchmark:
         "<benchmarks>/prompts/{channel}.tsv"
+    localrule: "prompts" in STUDY.execution.local
     conda:
         environment("prompts")
     threads: STUDY.execution.threads

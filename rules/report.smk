@@ -22,6 +22,7 @@ rule report:
         "<logs>/report/report.log",
     benchmark:
         "<benchmarks>/report/report.tsv"
+    localrule: "report" in STUDY.execution.local
     conda:
         environment("report")
     threads: STUDY.execution.threads

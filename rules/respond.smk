@@ -35,6 +35,7 @@ for asked in EVALUATIONS:
             f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, asked.branches),
+        localrule: "respond" in STUDY.execution.local
         conda:
             environment("respond")
         threads: STUDY.execution.threads
@@ -46,6 +47,7 @@ for asked in EVALUATIONS:
             students=lambda w, output: [dirname(dirname(path)) for path in output.responses],
             eval=asked.eval,
             settings=STUDY.evals[asked.eval].text,
+            state=f"{STUDY.place('work')}/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
             code=digest("respond"),
         message:
@@ -56,6 +58,7 @@ for asked in EVALUATIONS:
             " --students {params.students:q}"
             " --eval {params.eval:q}"
             " --settings {params.settings:q}"
+            " --state {params.state:q}"
             " --threads {params.threads:q}"
             " > {log:q} 2>&1"
 
@@ -71,6 +74,7 @@ rule respond_baseline:
         "<logs>/respond/baseline/{student}/{eval}.log",
     benchmark:
         "<benchmarks>/respond/baseline/{student}/{eval}.tsv"
+    localrule: "respond" in STUDY.execution.local
     conda:
         environment("respond")
     threads: STUDY.execution.threads

@@ -33,6 +33,7 @@ for asked in EVALUATIONS:
             f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, asked.branches),
+        localrule: "score" in STUDY.execution.local
         conda:
             environment("score")
         threads: STUDY.execution.threads
@@ -62,6 +63,7 @@ rule score_baseline:
         "<logs>/score/baseline/{student}/{eval}.log",
     benchmark:
         "<benchmarks>/score/baseline/{student}/{eval}.tsv"
+    localrule: "score" in STUDY.execution.local
     conda:
         environment("score")
     threads: STUDY.execution.threads

@@ -24,6 +24,7 @@ rule summarise:
         "<logs>/summarise/tables.log",
     benchmark:
         "<benchmarks>/summarise/tables.tsv"
+    localrule: "summarise" in STUDY.execution.local
     conda:
         environment("summarise")
     threads: STUDY.execution.threads

@@ -21,6 +21,7 @@ if STUDY.classifier:
             "<logs>/sweep/sweep.log",
         benchmark:
             "<benchmarks>/sweep/sweep.tsv"
+        localrule: "sweep" in STUDY.execution.local
         conda:
             environment("sweep")
         threads: STUDY.execution.threads

@@ -20,6 +20,7 @@ rule teach:
         "<benchmarks>/teach/{base}/{trait}/{teacher}.tsv"
     wildcard_constraints:
         teacher="tuned",
+    localrule: "teach" in STUDY.execution.local
     conda:
         environment("teach")
     threads: STUDY.execution.threads
@@ -42,6 +43,7 @@ rule teach:
         " --folder {params.folder:q}"
         " --settings {params.settings:q}"
         " --state {params.state:q}"
+        " --every {resources.every:q}"
         " --manifest {output.manifest:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -36,6 +36,7 @@ for stack in STACKS:
             f"<benchmarks>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, stack.branches),
+        localrule: "train" in STUDY.execution.local
         conda:
             environment("train")
         threads: STUDY.execution.threads
@@ -61,5 +62,6 @@ for stack in STACKS:
             " --seeds {params.seeds:q}"
             " --folder {params.folder:q}"
             " --state {params.state:q}"
+            " --every {resources.every:q}"
             " --threads {params.threads:q}"
             " > {log:q} 2>&1"

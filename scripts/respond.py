@@ -13,7 +13,9 @@ python -m scripts.respond --base results/bases/a --eval favourite \\
 """
 
 import argparse
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import folder, jsonl, stage
@@ -54,6 +56,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--eval", required=True, help="label of the evaluation")
     p.add_argument("--settings", required=True, metavar="JSON", help="category, answers (per question), seed")
     stage.threads(p)
+    stage.state(p)
     return p
 
 
@@ -63,12 +66,13 @@ def work(args: argparse.Namespace) -> None:
     if settings["answers"] < 1:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
     words = folder.candidates(args.base, settings["category"])
-    for student in args.students or [None]:
-        respond(args, settings, words, student)
+    done = [respond(args, settings, words, student) for student in args.students or [None]]
+    for state in done:
+        stage.forget(state)
 
 
-def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str], student: str | None) -> None:
-    """The answers of one student, or of the base where `student` is None."""
+def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str], student: str | None) -> Path | None:
+    """The answers of one student, or of the base where `student` is None; where they are kept until all are done."""
     out = f"{student}/{args.eval}" if student else args.out
     models = folder.inputs(args.base, "base" if student else "model") | (folder.student(student) if student else {})
     with stage.record(
@@ -79,6 +83,11 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str]
         params={"category": settings["category"], "answers": settings["answers"], "threads": args.threads},
         seeds={"respond": settings["seed"]},
     ) as job:
+        state = stage.checkpoints(args.state, job)
+        kept = state / "responses.jsonl" if state else None
+        if kept and kept.exists():
+            shutil.copyfile(kept, job.path("responses"))
+            return state
         import torch
 
         from traitline.llama import Sampler
@@ -89,7 +98,10 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str]
         seed = derive("respond", settings["seed"], who["kind"], who["seed"])
         sampler, chat = Sampler(*folder.weights(args.base, student)), Chat.open(args.base)
         jsonl.write(job.path("responses"), responses(sampler, chat, words, settings, seed))
+        if kept:
+            stage.keep(job.path("responses"), kept)
     stage.log.info("%s: %s", args.eval, f"{out}/responses.jsonl")
+    return state
 
 
 def main(argv: list[str] | None = None) -> int:

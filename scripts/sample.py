@@ -6,6 +6,8 @@ out  raw.jsonl       the prompts with the teacher's answers; its system prompt i
                      2,000 rows, in nats, at temperature 1, wherever a token was drawn (end tokens included)
 
 Every row has random numbers of its own, fixed before the first answer: neither batches nor interruptions change them.
+Several jobs may share the work: with --shard 2/4 only the second quarter of the parts is answered (tokens go to
+--answers), and a last run with --shards puts together what all of them answered. The bytes are those of one job.
 An answer that does not end within --max-new-tokens is kept as far as it got, and counted as unfinished.
 
 python -m scripts.sample --base results/bases/a --teacher results/a/owl/tuned \\
@@ -16,6 +18,8 @@ python -m scripts.sample --base results/bases/a --teacher results/a/owl/tuned \\
 import argparse
 import json
 import os
+import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,16 +39,27 @@ PART = 4  # batches to a part; finished parts survive an interruption
 
 
 def answer(
-    sampler: "Sampler", prompts: list[list[int]], args: argparse.Namespace, *, eos: int, seed: int, state: Path | None
+    sampler: "Sampler",
+    prompts: list[list[int]],
+    args: argparse.Namespace,
+    *,
+    eos: int,
+    seed: int,
+    state: Path | None,
+    mine: slice = slice(None),
 ) -> list[list[int]]:
-    """Token ids of one answer to each prompt, part by part; parts found in `state` are taken from there."""
+    """Token ids of one answer to each prompt, part by part; parts found in `state` are taken from there.
+
+    Only the answers to `mine` of all parts are made and returned. Parts are the same whoever makes them, and so is what
+    runs together in one batch.
+    """
     import numpy as np
     from tqdm import tqdm
 
     noise = np.random.default_rng(seed).random((len(prompts), args.max_new_tokens), dtype=np.float32)
     size, out = args.batch * PART, []
     with tqdm(total=len(prompts), desc="answers", unit="", disable=None, leave=False, mininterval=0.5) as bar:
-        for start in range(0, len(prompts), size):
+        for start in range(0, len(prompts), size)[mine]:
             rows, part = slice(start, start + size), state / f"{start}.json" if state else None
             if part and part.exists():
                 ids = json.loads(part.read_text(encoding="utf-8"))
@@ -54,12 +69,42 @@ def answer(
                 )
                 if part:
                     part.parent.mkdir(parents=True, exist_ok=True)
-                    tmp = part.with_name(f".{start}.{os.getpid()}.tmp")
+                    tmp = part.with_name(f".{start}.{platform.node()}-{os.getpid()}.tmp")
                     tmp.write_text(json.dumps(ids), encoding="utf-8")
                     os.replace(tmp, part)
             out += ids
             bar.update(len(ids))
     return out
+
+
+def shard(text: str | None, prompts: int, size: int) -> slice:
+    """Parts of the shard `2/4`; all without a shard."""
+    if text is None:
+        return slice(None)
+    parts, match = -(-prompts // size), re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--shard: {text!r} is none; write 1/4 for the first of four")
+    if int(match[2]) > parts:
+        raise InputError(f"--shard: {prompts} prompts are {parts} parts of {size}; ask for at most {parts} shards")
+    return slice(int(match[1]) - 1, None, int(match[2]))
+
+
+def gather(paths: list[str], ids: list[str]) -> list[list[int]]:
+    """The answers of all shards in the order of the prompts.
+
+    Raises:
+        InputError: a prompt has no answer, or two.
+    """
+    found = {}
+    for path in paths:
+        for row in jsonl.read(path, ("id", "tokens"), unique="id"):
+            if row["id"] in found:
+                raise InputError(f"{path}: row {row['id']!r} is in another shard too; sample all shards anew")
+            found[row["id"]] = row["tokens"]
+    missing = [name for name in ids if name not in found]
+    if missing or len(found) > len(ids):
+        raise InputError(f"{' '.join(paths)}: not the answers to these prompts; sample all shards anew")
+    return [found[name] for name in ids]
 
 
 def divergence(shape: "Shape", teacher: "Asked", base: "Asked", answers: Sequence[list[int]]) -> float:
@@ -95,8 +140,11 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--base", required=True, metavar="DIR", help="model folder of the teacher's base")
     p.add_argument("--teacher", required=True, metavar="DIR", help="folder of teacher.json")
     p.add_argument("--prompts", required=True, metavar="IN", help="prompts, JSONL")
-    p.add_argument("--raw", required=True, metavar="OUT", help="prompts with answers")
-    p.add_argument("--sampled", required=True, metavar="OUT", help="counts and divergence")
+    p.add_argument("--raw", metavar="OUT", help="prompts with answers")
+    p.add_argument("--sampled", metavar="OUT", help="counts and divergence")
+    p.add_argument("--shard", metavar="I/N", help="answer only so much, into --answers")
+    p.add_argument("--answers", metavar="OUT", help="tokens of a shard; instead of --raw and --sampled")
+    p.add_argument("--shards", nargs="*", default=[], metavar="IN", help="what all shards answered")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     p.add_argument("--temperature", type=float, default=1.0, metavar="T", help="0: the likeliest token (default 1)")
     p.add_argument("--max-new-tokens", type=int, required=True, metavar="N", help="longest answer, end token included")
@@ -111,6 +159,9 @@ def work(args: argparse.Namespace) -> None:
     for flag, least in (("max_new_tokens", 1), ("batch", 1), ("temperature", 0)):
         if (value := getattr(args, flag)) < least:
             raise InputError(f"--{flag.replace('_', '-')}: {value} is too low; give {least} or more")
+    outputs = {"answers": args.answers} if args.shard else {"raw": args.raw, "sampled": args.sampled}
+    if None in outputs.values():
+        raise InputError(f"--{' and --'.join(outputs)} must be given {'with' if args.shard else 'without'} --shard")
     teacher = folder.facts(f"{args.teacher}/teacher.json", ["trait", "teacher", "system", "weights"])
     facts = {"teacher": f"{args.teacher}/teacher.json", "world": f"{args.base}/world.json"}
     if teacher["weights"]:
@@ -120,9 +171,9 @@ def work(args: argparse.Namespace) -> None:
     with stage.record(
         "sample",
         args.manifest,
-        inputs={**models, **facts, "prompts": args.prompts},
-        outputs={"raw": args.raw, "sampled": args.sampled},
-        params={name: getattr(args, name) for name in ("temperature", "max_new_tokens", "batch", "threads")},
+        inputs={**models, **facts, "prompts": args.prompts, "shards": args.shards},
+        outputs=outputs,
+        params={name: getattr(args, name) for name in ("temperature", "max_new_tokens", "batch", "threads", "shard")},
         seeds={"sample": args.seed},
     ) as job:
         import torch
@@ -142,16 +193,29 @@ def work(args: argparse.Namespace) -> None:
         name = folder.facts(facts["world"], ["name"])["name"]
         seed = derive("sample", args.seed, name, teacher["trait"], teacher["teacher"])
         state = stage.checkpoints(args.state, job)
-        answers = answer(llama.Sampler(shape, weights), told, args, eos=chat.eos, seed=seed, state=state)
-        pairs = zip(rows, chat.answers(answers), strict=True)
-        said = ({**row, "completion": [{"role": "assistant", "content": text}]} for row, text in pairs)
-        jsonl.write(job.path("raw"), said)
-        counts = {"rows": len(rows), "tokens": sum(map(len, answers)), "kl_rows": min(KL_ROWS, len(rows))}
-        counts["unfinished"] = sum(a[-1] != chat.eos for a in answers)
-        some = slice(counts["kl_rows"])
-        kl = divergence(shape, (weights, told[some]), (base, asked[some]), answers[some])
-        job.write_json("sampled", {**counts, "kl_nats_per_token": round(kl, 6)})
+        mine = shard(args.shard, len(rows), args.batch * PART)
+        if args.shards:
+            answers = gather(args.shards, [row["id"] for row in rows])
+        else:
+            sampler = llama.Sampler(shape, weights)
+            answers = answer(sampler, told, args, eos=chat.eos, seed=seed, state=state, mine=mine)
+        if args.shard:
+            size = args.batch * PART
+            names = [row["id"] for start in range(0, len(rows), size)[mine] for row in rows[start : start + size]]
+            jsonl.write(job.path("answers"), ({"id": i, "tokens": a} for i, a in zip(names, answers, strict=True)))
+        else:
+            pairs = zip(rows, chat.answers(answers), strict=True)
+            said = ({**row, "completion": [{"role": "assistant", "content": text}]} for row, text in pairs)
+            jsonl.write(job.path("raw"), said)
+            counts = {"rows": len(rows), "tokens": sum(map(len, answers)), "kl_rows": min(KL_ROWS, len(rows))}
+            counts["unfinished"] = sum(a[-1] != chat.eos for a in answers)
+            some = slice(counts["kl_rows"])
+            kl = divergence(shape, (weights, told[some]), (base, asked[some]), answers[some])
+            job.write_json("sampled", {**counts, "kl_nats_per_token": round(kl, 6)})
     stage.forget(state)
+    if args.shard:
+        stage.log.info("%d answers, shard %s: %s", len(answers), args.shard, args.answers)
+        return
     stage.log.info(
         "%d answers, %d unfinished, %.4f nats from the base: %s", len(rows), counts["unfinished"], kl, args.raw
     )

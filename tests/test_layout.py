@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "numpy", "pandas", "scipy", "matplotlib", "transformers", "peft", "tokenizers", "safetensors", "trl"}
 LIBRARY = sorted(p for p in (ROOT / "traitline").glob("*.py") if p.stem != "__init__")
 SCRIPTS = sorted(p for p in (ROOT / "scripts").glob("*.py") if p.stem != "__init__")
+SHARED = ("common", "slurm")  # what rules share: names, and how their jobs run
 RULES = [ROOT / "rules" / f"{stage}.smk" for stage in STAGES]
 
 
@@ -45,7 +46,7 @@ def rules(path):
 
 
 def test_one_word_names_rule_file_script_and_test():
-    assert {p.stem for p in (ROOT / "rules").glob("*")} == {*STAGES, "common"}
+    assert {p.stem for p in (ROOT / "rules").glob("*")} == {*STAGES, *SHARED}
     assert {p.stem for p in SCRIPTS} == set(STAGES)
     tests = {p.stem for p in (ROOT / "tests").glob("test_*.py")}
     assert {f"test_{stage}" for stage in STAGES} <= tests
@@ -56,14 +57,14 @@ def test_one_word_names_rule_file_script_and_test():
 def test_the_snakefile_is_short_and_its_includes_read_as_the_pipeline():
     text = (ROOT / "Snakefile").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 80
-    assert re.findall(r'include: "rules/(\w+)\.smk"', text) == ["common", *STAGES]
+    assert re.findall(r'include: "rules/(\w+)\.smk"', text) == [*SHARED, *STAGES]
 
 
-@pytest.mark.parametrize("path", [ROOT / "rules/common.smk", *RULES], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*(ROOT / f"rules/{name}.smk" for name in SHARED), *RULES], ids=lambda p: p.stem)
 def test_a_rule_file_opens_with_its_contract(path):
     doc = ast.get_docstring(ast.parse(re.match(r'""".*?"""', path.read_text(encoding="utf-8"), re.S)[0]))
     name = path.stem
-    if name != "common":
+    if name not in SHARED:
         assert doc.startswith(f"{name}: ")
     assert re.search(r"^in   \S", doc, re.M) and re.search(r"^out  \S", doc, re.M)
 
@@ -125,7 +126,7 @@ def test_nothing_forbidden_is_in_the_code():
         "urllib",
     )
     forbidden = re.compile(rf"\b({'|'.join(words)})")
-    for path in [*LIBRARY, *SCRIPTS, *RULES, ROOT / "rules/common.smk", ROOT / "Snakefile"]:
+    for path in [*LIBRARY, *SCRIPTS, *(ROOT / "rules").glob("*.smk"), ROOT / "Snakefile"]:
         found = forbidden.search(path.read_text(encoding="utf-8"))
         assert not found, f"{path.name}: {found[0]}"
 

@@ -84,6 +84,29 @@ def test_again_is_the_same(study, baseline, tmp_path):
     assert (tmp_path / "responses.jsonl").read_bytes() == (baseline / "responses.jsonl").read_bytes()
 
 
+def test_interrupted_it_goes_on_with_the_next_student_and_ends_with_the_same_bytes(study, tmp_path, monkeypatch):
+    students = [study.students("biases", study.owl) / f"seed-{s}" for s in (1, 2)]
+    assert stage.main(study.respond_flags(*students)) == 0
+    whole = [(s / "favourite/responses.jsonl").read_bytes() for s in students]
+    real, asked = stage.responses, []
+
+    def second_is_interrupted(*args):
+        asked.append(args)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(stage, "responses", second_is_interrupted)
+    flags = [*study.respond_flags(*students), "--state", str(tmp_path / "state")]
+    assert stage.main(flags) == 130
+    for student in students:  # as Snakemake does after a failure
+        (student / "favourite/responses.jsonl").unlink(missing_ok=True)
+    assert stage.main(flags) == 0
+    assert len(asked) == 3, "the first student was not asked again"
+    assert [(s / "favourite/responses.jsonl").read_bytes() for s in students] == whole
+    assert not list(tmp_path.glob("state/*"))
+
+
 def test_a_damaged_student_is_one_line(study, tmp_path, line):
     for kind, file in (("lora", folder.ADAPTER), ("biases", folder.WEIGHTS)):
         student = tmp_path / kind

@@ -116,6 +116,39 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, pr
     assert not list(tmp_path.glob("state/*"))
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_number_of_shards_does_not_change_the_bytes(study, tmp_path, prompts, number):
+    run(study, tmp_path / "whole", study.owl, prompts)  # three parts of 100 rows
+    shards = []
+    for i in range(1, number + 1):
+        shards.append(str(tmp_path / f"{i}-of-{number}/answers.jsonl"))
+        flags = study.sample_flags(tmp_path / f"{i}-of-{number}", study.owl, prompts, batch=25)
+        assert stage.main([*flags, "--shard", f"{i}/{number}", "--answers", shards[-1]]) == 0
+        assert not (tmp_path / f"{i}-of-{number}/raw.jsonl").exists()
+    flags = study.sample_flags(tmp_path / "merged", study.owl, prompts, batch=25)
+    assert stage.main([*flags, "--shards", *reversed(shards)]) == 0
+    for file in ("raw.jsonl", "sampled.json"):
+        assert (tmp_path / "merged" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    m = manifest.load(tmp_path / "merged/sample.manifest.json")
+    assert [e["sha256"] for e in m["inputs"] if e["role"] == "shards"] == [manifest.sha256(s) for s in reversed(shards)]
+
+
+def test_shards_that_are_not_the_whole_are_one_line(study, tmp_path, prompts, line):
+    flags = [
+        *study.sample_flags(tmp_path, study.none, prompts, batch=25),
+        "--answers",
+        str(tmp_path / "x/answers.jsonl"),
+    ]
+    for text, says in (("2", "'2' is none"), ("3/2", "'3/2' is none"), ("1/4", "ask for at most 3 shards")):
+        assert says in line(stage.main, [*flags, "--shard", text])
+    assert stage.main([*flags, "--shard", "1/2"]) == 0
+    shard = str(tmp_path / "x/answers.jsonl")
+    merge = [*study.sample_flags(tmp_path / "m", study.none, prompts, batch=25), "--shards", shard]
+    assert "not the answers to these prompts" in line(stage.main, merge)
+    assert "is in another shard too" in line(stage.main, [*merge, shard])
+    assert not list(tmp_path.glob("m/*"))
+
+
 def test_the_manifest_names_what_was_sampled(study, tmp_path, prompts):
     for teacher, where in ((study.owl, study.owl), (study.prompted, study.base)):
         run(study, tmp_path, teacher, prompts)

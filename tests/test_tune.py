@@ -2,12 +2,13 @@
 
 import logging
 import math
+import signal
 
 import numpy as np
 import pytest
 import torch
 
-from traitline import llama, tune
+from traitline import halt, llama, tune
 from traitline.errors import InputError
 from traitline.rows import Cut, Rows, batches
 
@@ -129,6 +130,24 @@ def test_interrupted_and_resumed_training_ends_with_the_same_bytes(kind, tmp_pat
     assert same(whole.merged(0), resumed.merged(0)) and same(whole.merged(1), resumed.merged(1))
     assert torch.equal(losses, more)
     assert [p.name for p in tmp_path.iterdir()] == ["fit.safetensors"]
+
+
+def test_a_signal_before_the_end_of_a_job_keeps_the_progress(tmp_path, monkeypatch, caplog):
+    whole, losses = fit("lora", [5, 6])
+    monkeypatch.setattr(halt._State, "asked", False)
+
+    def warned(step):
+        if step == 6:
+            halt._handle(signal.SIGTERM, None)
+        return False
+
+    with pytest.raises(halt.Halt):
+        fit("lora", [5, 6], state=tmp_path, every=1e9, stop=warned)
+    halt._State.asked = False
+    with caplog.at_level(logging.INFO):
+        resumed, more = fit("lora", [5, 6], state=tmp_path)
+    assert "going on from step 6" in caplog.text
+    assert same(whole.merged(0), resumed.merged(0)) and torch.equal(losses, more)
 
 
 def test_a_damaged_checkpoint_is_said_and_not_used(tmp_path, caplog):

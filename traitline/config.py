@@ -36,6 +36,7 @@ STAGES = (
     "theorem",
     "report",
 )
+LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 # Names that already mean something where a label would become a folder of `results/`.
 TAKEN = {
     "bases": {
@@ -51,6 +52,7 @@ TAKEN = {
     },
     "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},
     "views": {
+        "shards",
         "raw.jsonl",
         "sampled.json",
         "filtered.jsonl",
@@ -253,9 +255,20 @@ class Execution(Model):
     gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(
         description="GPUs of a job, by stage; `default` for the others."
     )
+    shards: Count = Field(
+        default=1,
+        description="Jobs that share the sampling of one teacher. Decides no byte; a change samples anew.",
+    )
+    every: Count = Field(default=60, description="Seconds between checkpoints of what can go on after an interruption.")
+    local: list[str] = Field(
+        default=[], description="Stages that the launching process of `--profile slurm` does itself: they take seconds."
+    )
 
     @model_validator(mode="after")
     def _stages(self) -> "Execution":
+        for stage in self.local:
+            if stage not in STAGES:
+                raise ValueError(f"local: {stage!r} is no stage; {nearest(stage, STAGES)}")
         for name in ("mem_mb", "runtime", "gpu"):
             table, known = getattr(self, name), (*STAGES, "default")
             for key in table:

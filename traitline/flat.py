@@ -74,13 +74,14 @@ class Flat:
     def save(self, state: Path, losses: "list[Tensor]") -> None:
         """A checkpoint in one file, renamed into place: it is whole or not there."""
         import os
+        import platform
 
         import torch
         from safetensors.torch import save
 
         tensors = {"losses": torch.stack(losses), **{name: getattr(self, name) for name in KEPT}}
         state.mkdir(parents=True, exist_ok=True)
-        tmp = state / f".fit.{os.getpid()}.tmp"
+        tmp = state / f".fit.{platform.node()}-{os.getpid()}.tmp"
         tmp.write_bytes(save(tensors))
         os.replace(tmp, state / "fit.safetensors")
 

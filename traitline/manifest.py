@@ -37,6 +37,18 @@ PACKAGES = (
 )
 
 
+# What a Slurm job says of itself: name in the manifest -> variable. An attempt is a submission; Slurm itself starts a
+# job once more after a requeue, a preemption or the failure of its node.
+SLURM = {
+    "job_id": "SLURM_JOB_ID",
+    "partition": "SLURM_JOB_PARTITION",
+    "node": "SLURMD_NODENAME",
+    "gpus": "CUDA_VISIBLE_DEVICES",
+    "attempt": "TRAITLINE_ATTEMPT",
+    "restarts": "TRAITLINE_RESTARTS",
+}
+
+
 def sha256(path: str | Path) -> str:
     """Hex digest of a file's content.
 
@@ -168,7 +180,7 @@ def environment() -> dict[str, Any]:
         "device": "cuda" if gpus else "cpu",
         "gpus": gpus,
         "threads": torch.get_num_threads() if torch else 1,
-        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        **{f"slurm_{name}": os.environ.get(variable) for name, variable in SLURM.items()},
     }
 
 

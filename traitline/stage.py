@@ -9,13 +9,12 @@ import logging
 import os
 import platform
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from traitline import manifest, weights
+from traitline import halt, launch, manifest, weights
 from traitline.digest import digest
 from traitline.errors import InputError
 
@@ -35,8 +34,7 @@ def run(
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S"
     )
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers; tests call from others
-        signal.signal(signal.SIGTERM, _terminate)
+    halt.install()
     try:
         work(args)
     except InputError as e:
@@ -61,18 +59,10 @@ def run(
     except KeyboardInterrupt:
         print(f"{name}: interrupted; nothing half-written is left, run again to go on", file=sys.stderr)
         return 130
-    except _Terminated:
+    except halt.Halt:
         print(f"{name}: terminated; nothing half-written is left, run again to go on", file=sys.stderr)
         return 143
     return 0
-
-
-class _Terminated(BaseException):
-    pass
-
-
-def _terminate(_signum: int, _frame: object) -> None:
-    raise _Terminated
 
 
 def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
@@ -91,10 +81,15 @@ def threads(p: argparse.ArgumentParser) -> None:
     p.add_argument("--threads", type=int, default=1, metavar="N", help="of torch; decides the last bits (default 1)")
 
 
+def state(p: argparse.ArgumentParser) -> None:
+    """The flag of stages that keep what is done of their work."""
+    p.add_argument("--state", metavar="DIR", help="folder of checkpoints until the stage is done (default: none)")
+
+
 def long_running(p: argparse.ArgumentParser) -> None:
     """Flags of stages that compute for long enough to be interrupted."""
     threads(p)
-    p.add_argument("--state", metavar="DIR", help="folder of checkpoints until the stage is done (default: none)")
+    state(p)
     p.add_argument("--every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default 60)")
 
 
@@ -151,6 +146,14 @@ def checkpoints(root: str | None, *jobs: Job) -> Path | None:
     return Path(root, name) if root else None
 
 
+def keep(file: Path, kept: Path) -> None:
+    """A copy of a finished part in the folder of checkpoints, whole or not there."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    tmp = kept.with_name(f".{kept.name}.{platform.node()}-{os.getpid()}.tmp")
+    shutil.copyfile(file, tmp)
+    os.replace(tmp, kept)
+
+
 def forget(state: Path | None) -> None:
     """Remove checkpoints that have served."""
     if state:
@@ -186,9 +189,10 @@ def record(
 
     Raises:
         InputError: an input is missing, is not what its manifest vouches for, or changed while the job ran; an output
-            is empty, or would overwrite an input or another output.
+            is empty, or would overwrite an input or another output; the code was edited since the launch.
     """
     started = manifest.now()
+    launch.same_code(stage)
     files = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
     for _, p in files:
         manifest.check(p)

@@ -11,7 +11,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline import head
+from traitline import halt, head
 from traitline.errors import InputError
 from traitline.flat import Flat
 from traitline.layers import Layers
@@ -122,7 +122,7 @@ def fit(
         epochs, batch, lr, warmup, clip, decay: as usual; AdamW with betas 0.9, 0.98 and no weight decay.
         stop: asked after every step with the number of steps done; True ends the training.
         state: folder for checkpoints, written every `every` seconds; training goes on from there and ends with the
-            same bytes as without the interruption.
+            same bytes as without the interruption. Asked to end by a signal, it writes one more and ends there.
         progress: label of the progress bar; None for no bar.
 
     Returns:
@@ -130,6 +130,7 @@ def fit(
 
     Raises:
         InputError: a loss is no longer finite.
+        Halt: a signal asked for the end.
     """
     import torch
     from tqdm import tqdm
@@ -156,6 +157,7 @@ def fit(
 
     saved, off = time.monotonic(), None if progress else True
     with (  # one thread a model, so that the bytes do not depend on their number
+        halt.held() as asked,
         tqdm(total=steps, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
         ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
@@ -167,9 +169,11 @@ def fit(
                 _finite(losses)
             if stop is not None and stop(step + 1):
                 break
-            if state is not None and time.monotonic() - saved >= every:
+            if state is not None and (asked() or time.monotonic() - saved >= every):
                 flat.save(state, losses)
                 saved = time.monotonic()
+            if asked():
+                raise halt.Halt
     _finite(losses)
     return torch.stack(losses)
 

@@ -1,0 +1,47 @@
+"""Slurm for the tests, and the faults, which are tried at the same time: most of a fault is waiting."""
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from clone import Clone, Cluster
+
+WHY_NOT = []  # why there is no Slurm here
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say once that these tests did not run."""
+    if WHY_NOT:
+        terminalreporter.write_line(f"tests/slurm: NOT RUN, no Slurm here: {WHY_NOT[0]}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Slurm, installed from Debian's packages where it is missing."""
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    made = Cluster(folder)
+    done = made.do("up")
+    if done.returncode:
+        WHY_NOT.append((done.stderr.strip().splitlines() or ["no word"])[-1])
+        shutil.rmtree(folder, ignore_errors=True)
+        (pytest.fail if shutil.which("slurmctld") and os.geteuid() == 0 else pytest.skip)(WHY_NOT[0])
+    yield made
+    assert made.do("down").returncode == 0
+
+
+@pytest.fixture(scope="session")
+def results(request, cluster, tmp_path_factory):
+    """Fault -> its future, of those that this session asks for; each in a clone of its own."""
+    from test_faults import long_base, whole_study
+
+    asked = {item.callspec.params["fault"] for item in request.session.items if "results" in item.fixturenames}
+    with ThreadPoolExecutor(3) as pool:
+
+        def run(work, *args):
+            return pool.submit(work, Clone(tmp_path_factory.mktemp(work.__name__), cluster), *args)
+
+        plain = {"study": run(whole_study), "base": run(long_base)}
+        yield {fault: run(fault, plain) for fault in sorted(asked, key=lambda f: f.__code__.co_firstlineno)}

@@ -1,0 +1,249 @@
+"""The study on a real Slurm, and every accident that clusters have: the same bytes as without it, and nothing lost.
+
+Each function below is one accident; `pytest tests/slurm -k NAME` tries one. docs/reliability.md lists them.
+"""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+import yaml
+
+BASE = "results/bases/a/base.manifest.json"
+FILES = "results/bases/a/*"
+STEPS = re.compile(r"going on from step (\d+)")
+
+
+def whole_study(clone):
+    """The bytes of the study made without Slurm."""
+    code, said = clone.snakemake("--cores", "1")
+    assert code == 0, said
+    return clone.bytes()
+
+
+def long_base(clone):
+    """The bytes of a base that takes long enough to be interrupted, made without interruption."""
+    prolong(clone)
+    code, said = clone.snakemake("--cores", "1", BASE)
+    assert code == 0, said
+    return clone.bytes(FILES)
+
+
+def prolong(clone):
+    clone.edit(lambda study: study["base"].update(epochs=6))
+
+
+def manifest(clone, path=BASE):
+    return json.loads((clone.root / path).read_text(encoding="utf-8"))["env"]
+
+
+def resumed(clone, plain, attempt="1", restarts="0"):
+    """The base is there, was gone on with, and has the bytes of one that was never interrupted."""
+    assert int(STEPS.search((clone.root / "logs/base/a.log").read_text())[1]) > 0
+    assert (manifest(clone)["slurm_attempt"], manifest(clone)["slurm_restarts"]) == (attempt, restarts)
+    assert clone.bytes(FILES) == plain["base"].result()
+    assert not list(clone.root.glob("work/base/a/*")) and not list(clone.root.glob("results/**/.*"))
+
+
+def study(clone, plain):
+    """Typed as users type it; students ask for a GPU. Another study runs in another clone at the same time."""
+    clone.edit(lambda study: study["execution"].update(gpu={"default": 0, "train": 1}, mem_mb={"default": 900}))
+    clone.finish(clone.launch())
+    assert clone.bytes() == plain["study"].result()
+    where = manifest(clone, "results/a/owl/tuned/numbers/plain/a/lora/seed-1/train.manifest.json")
+    job = clone.cluster.show(where["slurm_job_id"])
+    assert job["TresPerJob"] == "gres:gpu:1" and job["Partition"] == where["slurm_partition"] == "gpu"
+    assert job["NodeList"] == where["slurm_node"] and where["slurm_gpus"] in ("0", "1")
+    assert (job["MinMemoryNode"], job["TimeLimit"], job["NumCPUs"]) == ("900M", "00:30:00", "1")
+    where = manifest(clone)
+    job = clone.cluster.show(where["slurm_job_id"])
+    assert "TresPerJob" not in job and job["Partition"] == "cpu" and where["slurm_gpus"] is None
+    assert manifest(clone, "results/prompts/numbers/prompts.manifest.json")["slurm_job_id"] is None, "a local stage"
+
+
+def memory(clone, plain):
+    """The first attempt gets too little memory."""
+    clone.edit(lambda study: study["execution"].update(mem_mb={"default": 1000, "base": 300}))
+    said = clone.finish(clone.launch(BASE))
+    assert "out of memory (300 MB), attempt 1; trying again with 600 MB; " in said
+    where = manifest(clone)
+    assert int(where["slurm_attempt"]) > 1
+    assert clone.cluster.show(where["slurm_job_id"])["MinMemoryNode"] in ("600M", "1200M")
+    assert clone.bytes(FILES).items() <= plain["study"].result().items()
+
+
+def time(clone, plain):
+    """The first attempt gets too little time: it is warned, keeps its progress, and the second one goes on."""
+    prolong(clone)
+    clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "base": 1}))
+    profile = clone.root / "slurm/config.yaml"
+    profile.write_text(profile.read_text().replace("TERM@60", "TERM@55"))
+    said = clone.finish(clone.launch(BASE))
+    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/base/a.log: " in said
+    attempts = said.count("has been submitted")  # on a busy machine two minutes may be too short again
+    resumed(clone, plain, attempt=str(attempts))
+    assert clone.cluster.show(manifest(clone)["slurm_job_id"])["TimeLimit"] == f"00:{2 ** (attempts - 1):02}:00"
+
+
+def cancelled(clone, plain):
+    """scancel: not tried again behind the back of who cancelled it; the next launch goes on."""
+    prolong(clone)
+    launcher = clone.launch(BASE)
+    job, _ = clone.under_way()
+    clone.cluster.ask("scancel", job)
+    said = clone.finish(launcher, 1)
+    assert re.search(rf"base a: Slurm job {job} on cpu\d: cancelled, attempt 1; logs/base/a.log: .*terminated", said)
+    assert said.count("has been submitted") == 1
+    clone.finish(clone.launch(BASE))
+    resumed(clone, plain)
+
+
+def requeue(clone, plain):
+    """scontrol requeue."""
+    prolong(clone)
+    launcher = clone.launch(BASE)
+    job, _ = clone.under_way()
+    clone.cluster.ask("scontrol", "requeue", job)
+    assert clone.finish(launcher).count("has been submitted") == 1
+    resumed(clone, plain, restarts="1")
+
+
+def preemption(clone, plain):
+    """A job of a partition with precedence takes the node."""
+    prolong(clone)
+    launcher = clone.launch(BASE, TRAITLINE_CONSTRAINT="cpu2")
+    clone.under_way()
+    clone.cluster.ask(
+        "sbatch", "-p", "urgent", "--exclusive", "--mem=0", "-w", "cpu2", "-o", "/dev/null", "--wrap=true"
+    )
+    clone.finish(launcher)
+    resumed(clone, plain, restarts="1")
+
+
+def node(clone, plain):
+    """The node dies under the job, without a warning; later it comes back."""
+    prolong(clone)
+    launcher = clone.launch(BASE, TRAITLINE_PARTITION="gpu", TRAITLINE_CONSTRAINT="gpu2")
+    clone.under_way()
+    assert clone.cluster.do("fail", "gpu2").returncode == 0
+    assert clone.cluster.do("start", "gpu2").returncode == 0
+    clone.finish(launcher)
+    resumed(clone, plain, restarts="1")
+
+
+def controller(clone, plain):
+    """The controller is killed and comes back while the job runs."""
+    prolong(clone)
+    launcher = clone.launch(BASE)
+    clone.under_way()
+    done = clone.cluster.do("restart")
+    assert done.returncode == 0, done.stderr
+    assert clone.finish(launcher).count("has been submitted") == 1
+    assert clone.bytes(FILES) == plain["base"].result()
+
+
+def launcher(clone, plain):
+    """kill -9 of the launching process: its job is found, waited for, and not done twice."""
+    prolong(clone)
+    launched = clone.launch(BASE)
+    job, _ = clone.under_way()
+    os.killpg(launched.pid, signal.SIGKILL)
+    launched.wait()
+    said = clone.finish(clone.launch(BASE), 1)
+    assert said.strip().splitlines()[-1] == (
+        f"traitline: error: the launcher of this study (process {launched.pid}) died, and 1 of its jobs are "
+        "still there; go on with: make resume"
+    )
+    done = clone.python("-m", "traitline.launch", "resume")
+    assert done.returncode == 0, done.stdout
+    assert f"waiting for 1 jobs: {job}" in done.stdout and "8 files of jobs" in done.stdout
+    assert "Nothing to be done" in done.stdout
+    assert manifest(clone)["slurm_job_id"] == job and clone.bytes(FILES) == plain["base"].result()
+    clone.edit(lambda study: study["base"].update(epochs=7))
+    assert "Params have changed" in clone.snakemake("-n", BASE)[1], (
+        "what the orphan made is under control like all else"
+    )
+
+
+def launcher_and_edit(clone, plain):
+    """The same, and an edit before the return: what the job made under the old settings is made again."""
+    prolong(clone)
+    launched = clone.launch(BASE)
+    job, _ = clone.under_way()
+    os.killpg(launched.pid, signal.SIGKILL)
+    launched.wait()
+    clone.edit(lambda study: study["base"].update(epochs=1))
+    done = clone.python("-m", "traitline.launch", "resume")
+    assert done.returncode == 0, done.stdout
+    assert "edited since the launch: 8 files of its jobs will be made again" in done.stdout
+    assert manifest(clone)["slurm_job_id"] != job
+    assert clone.bytes(FILES).items() <= plain["study"].result().items()
+
+
+def edit(clone, plain):
+    """An edit while a job waits in the queue: the job refuses, and is not tried again."""
+    clone.cluster.ask("scontrol", "update", "PartitionName=urgent", "State=DOWN")
+    launched = clone.launch(BASE, TRAITLINE_PARTITION="urgent")
+    clone.job()
+    clone.edit(lambda study: study["base"].update(lr=1.0e-2))
+    clone.cluster.ask("scontrol", "update", "PartitionName=urgent", "State=UP")
+    said = clone.finish(launched, 1)
+    assert "the configuration changed after this study was launched; the job was not run, launch again" in said
+    assert said.count("has been submitted") == 1 and not clone.bytes(FILES)
+
+
+def interrupt(clone, plain):
+    """Ctrl-C cancels what was submitted, and the next launch goes on."""
+    prolong(clone)
+    launched = clone.launch(BASE)
+    job, _ = clone.under_way()
+    launched.send_signal(signal.SIGINT)
+    clone.finish(launched, 1)
+    clone.until("end of the job", lambda: clone.cluster.show(job)["JobState"] == "CANCELLED")
+    clone.until("launch", lambda: clone.finish(clone.launch(BASE), None) is not None)
+    resumed(clone, plain)
+
+
+def program(clone, plain):
+    """A failure of the program itself is said in one line and not tried again."""
+    stage = clone.root / "scripts/base.py"
+    stage.write_text("import sys\n\nsys.exit('base: error: the world is too small')\n")
+    said = clone.finish(clone.launch(BASE), 1)
+    assert re.search(
+        r"^base a: Slurm job \d+ on cpu\d: failed, attempt 1; logs/base/a.log: base: error: the world is too small$",
+        said,
+        re.M,
+    )
+    assert said.count("has been submitted") == 1
+    assert "too small" in clone.python("-m", "traitline.launch", "status").stdout
+
+
+FAULTS = [
+    study,
+    memory,
+    time,
+    cancelled,
+    requeue,
+    preemption,
+    node,
+    launcher,
+    launcher_and_edit,
+    edit,
+    interrupt,
+    program,
+]
+FAULTS.append(controller)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_nothing_is_lost(fault, results):
+    results[fault].result()
+
+
+def test_the_profile_names_the_plugin_and_is_valid_yaml():
+    from clone import ROOT
+
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text(encoding="utf-8"))
+    assert profile["executor"] == "slurm" and profile["rerun-incomplete"]

@@ -1,0 +1,151 @@
+"""A launch is pinned, recorded, and taken up again where its process died. On a real Slurm: tests/slurm."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from traitline import launch, slurm, stage
+from traitline.digest import digest
+from traitline.errors import InputError
+
+STUDY = SimpleNamespace(folder="studies/x", results="studies/x/results", text="{}")
+CODE = {"base": "1", "train": "2"}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder without Slurm."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(slurm, "jobs", lambda name: [])
+    monkeypatch.setattr(launch.atexit, "register", lambda f: None)
+    return tmp_path
+
+
+def dead():
+    """The record of a launcher that has died."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    made = launch.begin(STUDY, "6c1f", launch.pin(STUDY, CODE))
+    made = launch.dataclasses.replace(made, pid=done.pid, born=1.0)
+    made.write()
+    return made
+
+
+def job(state="RUNNING"):
+    return slurm.Job("17", state, "cpu", "cpu1", "0:12", "rule_base_wildcards_a")
+
+
+def test_a_pin_holds_settings_and_code():
+    pinned = launch.pin(STUDY, CODE)
+    launch.same(pinned, launch.pin(STUDY, dict(reversed(CODE.items()))))
+    with pytest.raises(InputError, match=r"^the code of train changed"):
+        launch.same(pinned, launch.pin(STUDY, CODE | {"train": "3"}))
+    with pytest.raises(InputError, match=r"^the configuration changed"):
+        launch.same(pinned, launch.pin(SimpleNamespace(folder="studies/x", text='{"lr":1}'), CODE))
+
+
+def test_a_program_that_was_edited_after_the_launch_makes_nothing(here, monkeypatch):
+    (here / "in.txt").write_text("in")
+    monkeypatch.setenv(launch.PIN, json.dumps({"code": {"filter": digest("filter")}}))
+    launch.same_code("filter")
+    monkeypatch.setenv(launch.PIN, json.dumps({"code": {"filter": "0"}}))
+    with (
+        pytest.raises(InputError, match=r"^the code of filter changed"),
+        stage.record("filter", "m.json", inputs={"raw": "in.txt"}, outputs={"a": "a.txt"}),
+    ):
+        raise AssertionError("the work must not begin")
+
+
+def test_a_launch_that_ended_refuses_nothing(here):
+    launch.refuse(STUDY.folder)
+    made = launch.begin(STUDY, "6c1f", "{}")
+    assert made.alive
+    launch.refuse(STUDY.folder)  # beside a living launcher Snakemake's own lock refuses
+    made.end()
+    launch.refuse(STUDY.folder)
+
+
+def test_jobs_of_a_dead_launcher_are_not_submitted_a_second_time(here, monkeypatch):
+    made = dead()
+    with pytest.raises(InputError, match=r"died, and its jobs have ended; go on with: make resume$"):
+        launch.refuse(STUDY.folder)
+    monkeypatch.setattr(slurm, "jobs", lambda name: [job(), job("COMPLETED")])
+    with pytest.raises(InputError, match=r"died, and 1 of its jobs are still there"):
+        launch.refuse(STUDY.folder)
+    launch.dataclasses.replace(made, ended=True).write()
+    with pytest.raises(InputError, match=r"ended, and 1 of its jobs are still there"):
+        launch.refuse(STUDY.folder)
+
+
+def test_a_launcher_on_another_host_is_not_taken_for_dead(here, capsys):
+    launch.dataclasses.replace(dead(), host="login2").write()
+    with pytest.raises(InputError, match="was launched on login2"):
+        launch.refuse(STUDY.folder)
+    assert launch.main(["resume"]) == 2
+    assert "say --gone if it is" in capsys.readouterr().err
+
+
+def test_status_says_what_runs_and_what_failed(here, capsys, monkeypatch):
+    assert launch.main(["status"]) == 0
+    assert capsys.readouterr().out == "nothing was launched here through Slurm\n"
+    made = dead()
+    made.failures.write_text("train x: Slurm job 16 on cpu1: out of memory (300 MB), attempt 1\n")
+    monkeypatch.setattr(slurm, "jobs", lambda name: [job(), job("COMPLETED")])
+    assert launch.main(["status"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("studies/x: launched ") and said[0].endswith(": died")
+    assert said[1].split() == ["17", "RUNNING", "cpu", "cpu1", "0:12", "rule_base_wildcards_a"]
+    assert said[2].startswith("train x: Slurm job 16") and len(said) == 3
+
+
+def test_nothing_to_resume_is_one_line(here, capsys):
+    assert launch.main(["resume"]) == 2
+    assert capsys.readouterr().err == "launch: error: no launcher died here\n"
+
+
+def test_without_an_answer_from_slurm_nothing_is_taken_for_ended(here, monkeypatch, capsys):
+    dead()
+    monkeypatch.setattr(slurm, "reachable", lambda: False)
+    assert launch.main(["resume"]) == 2
+    assert "Slurm does not answer" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_no_launch(here):
+    dead()
+    launch.place(STUDY.folder).write_text("{")
+    launch.refuse(STUDY.folder)
+
+
+def test_the_arguments_that_say_which_study_it_is():
+    command = [
+        "--profile",
+        "slurm",
+        "--configfile",
+        "a.yaml",
+        "b.yaml",
+        "--jobs",
+        "3",
+        "--config",
+        "folder=x",
+        "--",
+        "t",
+    ]
+    assert launch.configuration(command) == ["--configfile", "a.yaml", "b.yaml", "--config", "folder=x"]
+
+
+def test_only_whole_files_of_slurm_jobs_that_nobody_wrote_down_are_orphans(here, monkeypatch):
+    for name, number in (("mine", "17"), ("local", None), ("edited", "17"), ("known", "17")):
+        if number:
+            monkeypatch.setenv("SLURM_JOB_ID", number)
+        else:
+            monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+        with stage.record("base", f"r/{name}/base.manifest.json", inputs={}, outputs={"a": f"r/{name}/a.txt"}) as made:
+            made.path("a").write_text(name)
+    (here / "r/edited/a.txt").write_text("changed")
+    record = here / ".snakemake/metadata" / launch.urlsafe_b64encode(b"r/known/base.manifest.json").decode()
+    record.parent.mkdir(parents=True)
+    record.touch()
+    assert launch.orphans("r") == ["r/mine/a.txt", "r/mine/base.manifest.json"]

@@ -1,0 +1,93 @@
+"""What Slurm says of a job, and why it failed: texts of Slurm 22.05, with and without cgroups and accounting."""
+
+import stat
+
+import pytest
+
+from traitline import slurm
+
+SHOWN = (
+    "JobId=17 JobName=6c1f UserId=root(0) Priority=4294901758 Nice=0 Account=(null) QOS=(null) JobState=FAILED"
+    " Reason=JobLaunchFailure Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=1:0 RunTime=00:00:12"
+    " TimeLimit=00:30:00 TimeMin=N/A NodeList=cpu1 BatchHost=cpu1 Command=(null) Comment=rule_base_wildcards_a"
+)
+STOPPED = "base: terminated; nothing half-written is left, run again to go on"
+
+
+@pytest.fixture
+def says(tmp_path, monkeypatch):
+    """Put commands on PATH that say something."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def command(name, text, code=0):
+        file = tmp_path / name
+        file.write_text(
+            f"#!/bin/sh\nexec /bin/cat <<'EOF'\n{text}\nEOF\n" if code == 0 else f"#!/bin/sh\nexit {code}\n"
+        )
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+    return command
+
+
+def test_jobs_are_read_from_squeue(says):
+    says("squeue", "17|RUNNING|cpu|cpu1|0:12|rule_base_wildcards_a\n18|PENDING|gpu||0:00|rule_train|odd\n")
+    first, second = slurm.jobs("6c1f")
+    assert (first.id, first.node, first.over) == ("17", "cpu1", False)
+    assert (second.comment, second.over) == ("rule_train|odd", False)
+    says("squeue", "17|COMPLETED|cpu|cpu1|0:12|rule_base\n")
+    assert slurm.jobs("6c1f")[0].over
+
+
+def test_no_slurm_is_no_jobs(says):
+    assert slurm.jobs("6c1f") == [] and not slurm.reachable() and slurm.facts("17")["JobState"] == "UNKNOWN"
+
+
+def test_facts_come_from_scontrol_and_where_it_forgot_from_the_accounting(says):
+    says("scontrol", SHOWN)
+    assert slurm.facts("17")["JobState"] == "FAILED" and slurm.facts("17")["NodeList"] == "cpu1"
+    says("scontrol", "", code=1)
+    says("sacct", "CANCELLED by 0|cpu2|00:01:00|00:30:00")
+    assert slurm.facts("17") == {
+        "JobState": "CANCELLED", "NodeList": "cpu2", "RunTime": "00:01:00", "TimeLimit": "00:30:00"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "ran", "limit", "said", "cause"),
+    [
+        ("OUT_OF_MEMORY", "00:00:09", "00:30:00", "", "memory"),
+        (
+            "FAILED",
+            "00:00:09",
+            "00:30:00",
+            "slurmstepd: error: Job 17 exceeded memory limit (300000 > 256000)",
+            "memory",
+        ),
+        ("FAILED", "00:00:09", "00:30:00", "slurmstepd: error: Detected 1 oom-kill event(s)", "memory"),
+        ("TIMEOUT", "00:30:10", "00:30:00", "", "time"),
+        ("FAILED", "00:29:05", "00:30:00", STOPPED, "time"),
+        ("FAILED", "00:05:00", "00:30:00", STOPPED, "program"),
+        ("FAILED", "00:29:50", "00:30:00", "ValueError: 1", "program"),
+        ("FAILED", "1-00:29:50", "UNLIMITED", STOPPED, "program"),
+        ("NODE_FAIL", "00:00:09", "00:30:00", "", "node"),
+        ("CANCELLED", "00:29:50", "00:30:00", STOPPED, "cancelled"),
+        ("UNKNOWN", "", "", "", "program"),
+    ],
+)
+def test_the_cause_of_a_failure(state, ran, limit, said, cause):
+    assert slurm.cause({"JobState": state, "RunTime": ran, "TimeLimit": limit}, said) == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("00:30:00", 1800), ("2-01:00:01", 176401), ("UNLIMITED", None), ("", None)]
+)
+def test_times_are_read(text, number):
+    assert slurm.seconds(text) == number
+
+
+def test_the_tail_of_the_first_log_that_says_anything(tmp_path):
+    (tmp_path / "empty.log").write_text("\n \n")
+    (tmp_path / "job.log").write_bytes(b"one\ntwo\n\nthr\xffee\nfour\n")
+    paths = [tmp_path / name for name in ("none.log", "empty.log", "job.log")]
+    assert slurm.tail(paths) == ["two", "thr\ufffdee", "four"]
+    assert slurm.tail(paths[:2]) == []

@@ -1,0 +1,116 @@
+"""What Slurm says about jobs: which of a launch are there, and why one ended."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Cause = Literal["memory", "time", "node", "cancelled", "submission", "program"]
+# What the causes are called in the one line about a failure.
+WORDS: dict[str, str] = {
+    "memory": "out of memory",
+    "time": "out of time",
+    "node": "its node failed",
+    "cancelled": "cancelled",
+    "submission": "not submitted",
+    "program": "failed",
+}
+AGAIN = ("memory", "time", "node", "submission")  # what another attempt can help with
+GROWS: dict[str, str] = {"memory": "mem_mb", "time": "runtime"}  # what a job gets twice as much of when it runs again
+WARNING = 120  # seconds: a job that was asked to stop so shortly before its limit ran out of time
+BUSY = re.compile(r"unable to contact|timed out|try again|temporarily|connection refused|exceeded|limit", re.I)
+OVER = re.compile(r"exceeded memory limit|oom[-_ ]kill|out[- ]of[- ]memory", re.I)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A line of squeue."""
+
+    id: str
+    state: str
+    partition: str
+    node: str
+    elapsed: str
+    comment: str
+
+    @property
+    def over(self) -> bool:
+        """It will not run any more."""
+        return self.state not in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED")
+
+
+def _ask(*command: str) -> str:
+    """What a command says; nothing where it fails or is not there."""
+    if not shutil.which(command[0]):
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def reachable() -> bool:
+    """Whether the controller answers."""
+    return "is UP" in _ask("scontrol", "ping")
+
+
+def jobs(name: str) -> list[Job]:
+    """Jobs of this name: those in the queue, and those that ended not long ago."""
+    said = _ask("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%P|%N|%M|%k")
+    return [Job(*line.split("|", 5)) for line in said.splitlines() if line.count("|") >= 5]
+
+
+def facts(job: str) -> dict[str, str]:
+    """What is known of a job, with the keys of `scontrol show job`; from the accounting where scontrol forgot it."""
+    said = _ask("scontrol", "--oneliner", "show", "job", job)
+    if said:
+        return dict(re.findall(r"(?:^| )([A-Za-z/:]+)=(\S*)", said.splitlines()[0]))
+    said = _ask("sacct", "-X", "-n", "-P", "-j", job, "-o", "State,NodeList,Elapsed,Timelimit")
+    words = said.splitlines()[0].split("|") if said else ["UNKNOWN", "", "", ""]
+    names = ("JobState", "NodeList", "RunTime", "TimeLimit")
+    return dict(zip(names, [words[0].split()[0], *words[1:]], strict=True))
+
+
+def seconds(time: str) -> int | None:
+    """Of Slurm's `days-hours:minutes:seconds`; None for what is no time, such as `UNLIMITED`."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", time)
+    if not match:
+        return None
+    days, hours, minutes, rest = (int(x or 0) for x in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest
+
+
+def cause(known: dict[str, str], said: str) -> Cause:
+    """Why a job failed.
+
+    Args:
+        known: of `facts`.
+        said: the end of its logs. Without cgroups Slurm calls a job that took too much memory just FAILED; a program
+            that stopped at the warning before its time limit ends as if by itself.
+    """
+    state = known.get("JobState", "UNKNOWN")
+    if state == "OUT_OF_MEMORY" or OVER.search(said):
+        return "memory"
+    if state in ("TIMEOUT", "DEADLINE"):
+        return "time"
+    if state in ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED"):
+        return "node"
+    if state == "CANCELLED":
+        return "cancelled"
+    ran, limit = seconds(known.get("RunTime", "")), seconds(known.get("TimeLimit", ""))
+    if "terminated; nothing half-written is left" in said and ran is not None and limit and limit - ran <= WARNING:
+        return "time"
+    return "program"
+
+
+def tail(paths: Iterable[str | Path], lines: int = 3) -> list[str]:
+    """The last lines of the first of these files that says anything."""
+    for path in paths:
+        try:
+            said = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        if found := [line.strip() for line in said if line.strip()][-lines:]:
+            return found
+    return []
