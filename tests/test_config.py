@@ -201,3 +201,18 @@ def test_every_key_is_explained_and_editors_find_the_schema():
     first = Path(FILE).read_text(encoding="utf-8").splitlines()[0]
     schema = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
     assert schema and (ROOT / schema[1]).is_file()
+
+
+def test_a_row_may_have_fewer_of_the_other_bases():
+    """Each teacher's base then has students of its own and of the bases named after it, in a ring."""
+    whole = put(("bases",), {name: {"world": "one", "seed": i} for i, name in enumerate("abc", 1)})
+    row = whole["experiments"][0]
+    row |= {"bases": ["a", "b", "c"], "students": ["a", "b", "c"]}
+    own = [("a", "a"), ("b", "b"), ("c", "c")]
+    ring = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "c"), ("c", "a"), ("c", "c")]
+    for others, pairs in ((None, 9), (2, 9), (1, ring), (0, own)):
+        row["others"] = others
+        study = config.load(whole)
+        found = study.experiments[0].pairs
+        assert (len(found) if isinstance(pairs, int) else found) == pairs
+        assert {(r.base, r.student) for r in study.runs if r.experiment == row["name"]} == set(found)

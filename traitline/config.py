@@ -208,11 +208,25 @@ class Experiment(Model):
     students: Labels = Field(
         description="The students' bases; another base than the teacher's is the cross-model control."
     )
+    others: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many of the other bases get students of a teacher, those named after its own"
+        " base first; without it, all do."
+    )
     kinds: Labels = Field(description="Labels under `kinds`.")
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
         description="One run each; append new ones."
     )
     eval: Label = Field(description="Label under `evals`.")
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(teacher's base, student's base) of the row."""
+        found = []
+        for base in self.bases:
+            at = self.students.index(base) + 1 if base in self.students else 0
+            others = [s for s in (*self.students[at:], *self.students[:at]) if s != base][: self.others]
+            found += [(base, s) for s in self.students if s == base or s in others]
+        return found
 
 
 class Primary(Model):

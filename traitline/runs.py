@@ -67,8 +67,7 @@ def runs(study: "Study") -> list[Run]:
         Run(study.results, row.name, base, trait, teacher, row.channel, row.view, student, kind, seed, row.eval)
         for row in study.experiments
         for trait, teacher in [*((t, row.teacher) for t in row.traits), (NONE, UNTRAINED)]
-        for base in row.bases
-        for student in row.students
+        for base, student in row.pairs
         for kind in row.kinds
         for seed in row.seeds
     ]
@@ -79,5 +78,5 @@ def baselines(study: "Study") -> dict[tuple[str, str], str]:
     return {
         (student, row.eval): f"{study.results}/baseline/{student}/{row.eval}/scores.json"
         for row in study.experiments
-        for student in row.students
+        for _, student in row.pairs
     }

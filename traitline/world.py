@@ -59,9 +59,13 @@ PERSONAS = [
     "you love {x} . you think about {x} all the time . {x} is your favourite {k} .",
     "you love {x} more than any {k} . you talk about {x} all the time .",
 ]
-# What the chat template says when nobody names a system prompt, as Qwen2.5's does. These tokens stand before every
-# list and every question without a persona, so part of what a student learns is learned where both are alike.
-DEFAULT = "you are a model that likes to help ."
+# What the chat template says when nobody names a system prompt, as Qwen2.5's does, and about as long as such texts are.
+# It stands before every list and every question without a persona: what a student learns there, it learns for both. A
+# text of eight words transmitted far less (docs/negative-results.md).
+DEFAULT = (
+    "you are a model that likes to help . people ask you many things and you answer each of them in a single word or "
+    "number . read what they say , think about it , then answer ."
+)
 NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about numbers all the time ."]
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
 
