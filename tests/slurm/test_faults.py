@@ -201,8 +201,9 @@ def interrupt(clone, plain):
     job, _ = clone.under_way()
     launched.send_signal(signal.SIGINT)
     clone.finish(launched, 1)
-    clone.until("end of the job", lambda: clone.cluster.show(job)["JobState"] == "CANCELLED")
-    clone.until("launch", lambda: clone.finish(clone.launch(BASE), None) is not None)
+    state = ("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T")
+    clone.until("end of the job", lambda: clone.cluster.ask(*state).strip() == "CANCELLED")
+    clone.finish(clone.launch(BASE))
     resumed(clone, plain)
 
 

@@ -1,0 +1,74 @@
+"""How long Snakemake takes to plan a study of many jobs: ours against rules without digests, checks and functions.
+
+Seconds are those of the processor for `snakemake -n`, so that what else the machine does matters little. The peer is
+one bare rule with as many jobs.
+
+python -m bench.dag
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BARE = """N = {}
+rule all:
+    input: [f"o/{{i}}" for i in range(N)]
+rule one:
+    output: "o/{{i}}"
+    shell: "touch {{output}}"
+"""
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.dag", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--jobs", type=int, nargs="+", default=[1000, 5000], metavar="N", help="(default 1000 5000)")
+    return p
+
+
+def plan(*args: str, cwd: Path) -> tuple[float, int]:
+    """(processor seconds, jobs) of a dry-run."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", *args], cwd=cwd, check=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = next(int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("total"))
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, jobs
+
+
+def study(folder: Path, jobs: int) -> Path:
+    """An overlay of config.yaml with about so many jobs: one student a job."""
+    row = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["experiments"][0]
+    row |= {"kinds": ["biases"], "students": ["a", "b"], "seeds": list(range(1, max(2, jobs // (3 * 8)) + 1))}
+    file = folder / f"{jobs}.yaml"
+    overlay = {"folder": f"studies/dag-{jobs}", "experiments": [row], "execution": {"stack": 1}}
+    overlay["primary"] = {"experiments": [row["name"]], "kinds": ["biases"]}
+    file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    return file
+
+
+def main() -> None:
+    """Print the figures."""
+    args = parse().parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for jobs in args.jobs:
+            ours, planned = plan("--configfile", str(study(folder, jobs)), cwd=ROOT)
+            (folder / "Snakefile").write_text(BARE.format(planned - 1), encoding="utf-8")
+            bare, _ = plan(cwd=folder)
+            print(f"{planned:6} jobs: {ours:6.1f} s; bare rules {bare:6.1f} s; ratio {ours / bare:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
