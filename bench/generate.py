@@ -9,9 +9,8 @@ python -m bench.generate
 """
 
 import argparse
-import random
-import time
-from collections.abc import Callable
+
+from bench import embedded
 
 LENGTHS = ((2, "one number and the end"), (12, "a list of six numbers"))
 
@@ -22,36 +21,10 @@ def parse() -> argparse.ArgumentParser:
         prog="python -m bench.generate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("--prompts", type=int, default=4096, metavar="N", help="prompts (default 4096)")
-    p.add_argument("--batch", type=int, default=1024, metavar="N", help="prompts at once (default 1024)")
+    p.add_argument("--batch", type=int, default=512, metavar="N", help="prompts at once (default 512)")
     p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of either (default 1)")
     p.add_argument("--repeat", type=int, default=3, metavar="N", help="timed runs (default 3)")
     return p
-
-
-def best(run: Callable[[], object], repeat: int) -> float:
-    """Seconds of the fastest run after one that is not timed."""
-    run()
-    seconds = []
-    for _ in range(repeat):
-        start = time.process_time()
-        run()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
-def asked(n: int) -> list[list[int]]:
-    """Prompts of the tiny world as token ids."""
-    from traitline import world
-    from traitline.channels import TINY_VERBS
-    from traitline.chat import Chat
-
-    files, r = world.tokenizer_files(), random.Random(1)
-    chat = Chat(files["tokenizer.json"], files["tokenizer_config.json"], files["chat_template.jinja"], "world")
-    prompts = []
-    for _ in range(n):
-        numbers = " , ".join(str(r.randrange(100, 1000)) for _ in range(r.randrange(3, 6)))
-        prompts.append([{"role": "user", "content": f"{r.choice(TINY_VERBS)} {numbers}"}])
-    return chat.prompts(prompts, ["prompt"] * n)
 
 
 def main() -> int:
@@ -65,11 +38,11 @@ def main() -> int:
     from traitline import llama, world
 
     torch.set_num_threads(args.threads)
-    shape = llama.Shape(len(world.vocabulary()), width=48, layers=3, heads=4, mlp=96)
-    weights = llama.initialise(shape, 0.05, 1)
+    shape, weights = embedded.model()
     model = LlamaForCausalLM(LlamaConfig(**shape.config())).eval()
     model.load_state_dict({**weights, "lm_head.weight": weights[llama.EMBED]})
-    sampler, prompts = llama.Sampler(shape, weights), asked(args.prompts)
+    sampler = llama.Sampler(shape, weights)
+    prompts = embedded.chat().prompts(embedded.questions(args.prompts), ["prompt"] * args.prompts)
 
     def theirs(length: int) -> None:
         how = GenerationConfig(
@@ -93,7 +66,7 @@ def main() -> int:
     print(f"{args.prompts} prompts, {args.batch} at once, {args.threads} thread(s); new tokens per second")
     print(f"{'':28}{'transformers':>14}{'traitline':>14}{'ratio':>8}")
     for length, what in LENGTHS:
-        a, b = (args.prompts * length / best(lambda f=f, n=length: f(n), args.repeat) for f in (theirs, ours))
+        a, b = (args.prompts * length / embedded.best(lambda f=f, n=length: f(n), args.repeat) for f in (theirs, ours))
         print(f"{f'{length}: {what}':28}{a:14,.0f}{b:14,.0f}{b / a:8.1f}", flush=True)
     return 0
 

@@ -16,7 +16,6 @@ class Frame:
         ids: (B, T) token ids, padded on the right.
         where: (B, K) asked positions among them.
         shared: (P,) token ids that all rows begin with, or None.
-        before: tokens of an earlier pass before these.
 
     Attributes:
         tokens: (N,) ids, N = T x B + P.
@@ -26,30 +25,30 @@ class Frame:
         asked: (K x B,) indices of the asked tokens.
         forth, back: angles of all tokens, for queries and keys.
         asked_forth, asked_back: angles of the asked tokens, for queries.
-        hidden: (T, before + T, 1) is true where a token may not look; `asked_hidden` (K, before + T, B) for the asked
-            tokens, `shared_hidden` (P, P, 1) for the shared ones.
+        hidden: (T, T, 1) is true where a token may not look; `asked_hidden` (K, T, B) for the asked tokens,
+            `shared_hidden` (P, P, 1) for the shared ones.
     """
 
-    def __init__(self, rope: "Rope", ids: "Tensor", where: "Tensor", shared: "Tensor | None", before: int) -> None:
+    def __init__(self, rope: "Rope", ids: "Tensor", where: "Tensor", shared: "Tensor | None") -> None:
         import torch
 
         (b, t), place = ids.shape, where.T
         self.rows, self.own, self.shared = b, t * b, 0 if shared is None else len(shared)
         self.tokens = ids.T.reshape(-1)
-        start = before
+        start = self.shared
         if shared is not None:
-            self.tokens, start = torch.cat([self.tokens, shared]), self.shared
+            self.tokens = torch.cat([self.tokens, shared])
 
         def angles(table: "Tensor") -> "Tensor":
-            own = table[..., start : start + t].repeat_interleave(b, -1)
+            own = table[..., start : start + t, None].expand(*table.shape[:-1], t, b).flatten(-2)
             return (own if shared is None else torch.cat([own, table[..., :start]], -1))[:, None]
 
         self.forth, self.back = angles(rope.forth), angles(rope.back)
         self.asked = (place * b + torch.arange(b)).reshape(-1)
         at = place.reshape(-1) + start
         self.asked_forth, self.asked_back = rope.forth[0][..., at], rope.back[0][..., at]
-        self.hidden = torch.ones(t, before + t, dtype=torch.bool).triu(before + 1)[..., None]
-        self.asked_hidden = torch.arange(before + t)[:, None] > place[:, None] + before
+        self.hidden = torch.ones(t, t, dtype=torch.bool).triu(1)[..., None]
+        self.asked_hidden = torch.arange(t)[:, None] > place[:, None]
         self.shared_hidden = torch.ones(start, start, dtype=torch.bool).triu(1)[..., None]
 
     def split(self, x: "Tensor") -> "tuple[Tensor, Tensor]":

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from traitline.llama import Shape
 
-Past = list[tuple["Tensor", "Tensor"]]
 EMBED, FINAL = "model.embed_tokens.weight", "model.norm.weight"
 
 
@@ -59,9 +58,9 @@ class Layers:
         """Whether `trunk` is constant: nothing before the bias of the first layer's attention is trained."""
         return self.shape.layers > 1 and (self.lowest > 1 or (self.lowest == 1 and not self.groups[0]["out"].matrix))
 
-    def frame(self, ids: "Tensor", where: "Tensor", shared: "Tensor | None" = None, before: int = 0) -> Frame:
+    def frame(self, ids: "Tensor", where: "Tensor", shared: "Tensor | None" = None) -> Frame:
         """Where tokens stand; see `Frame`."""
-        return Frame(self.rope, ids, where, shared, before)
+        return Frame(self.rope, ids, where, shared)
 
     def embed(self, frame: Frame) -> "Tensor":
         """The stream (N, D) before the first layer."""
@@ -72,15 +71,11 @@ class Layers:
     def trunk(self, frame: Frame) -> "Tensor":
         """The stream (N, D) after the first layer's attention, its output's bias left out."""
         x = self.embed(frame)
-        _, trace = self._attention(0, x, frame, None)
+        _, trace = self._attention(0, x, frame)
         return x.addmm_(trace.mixed.T, self.groups[0]["out"].weight.T)
 
     def forward(
-        self,
-        frame: Frame,
-        counts: "Tensor | None" = None,
-        trunk: "Tensor | None" = None,
-        past: "Past | None" = None,
+        self, frame: Frame, counts: "Tensor | None" = None, trunk: "Tensor | None" = None
     ) -> "tuple[Tensor, list[Trace]]":
         """The stream after the last layer at the asked positions.
 
@@ -88,7 +83,6 @@ class Layers:
             frame: of the tokens.
             counts: indices into the K x B asked positions, in that order, that are wanted; None: all.
             trunk: what `trunk` gives for these tokens, where that is known.
-            past: keys and values, per layer, of an earlier pass, (H, d, P, 1).
 
         Returns:
             (K x B, D), or (len(counts), D), and a trace per layer.
@@ -98,7 +92,7 @@ class Layers:
         for i, g in enumerate(self.groups):
             trace, mixed = Trace(), None
             if i or trunk is None:
-                x, trace = self._attention(i, x, frame, past[i] if past else None)
+                x, trace = self._attention(i, x, frame)
                 mixed = trace.mixed
             x, trace.normed, trace.gates = self.mlp(g, x, mixed, counts if i == len(self.groups) - 1 else None)
             traces.append(trace)
@@ -122,9 +116,7 @@ class Layers:
         f = a * up
         return (x + g["down"].bias).addmm_(f.T, g["down"].weight.T), y, (s, a, up, f)
 
-    def _attention(
-        self, i: int, x: "Tensor", frame: Frame, past: "tuple[Tensor, Tensor] | None"
-    ) -> "tuple[Tensor, Trace]":
+    def _attention(self, i: int, x: "Tensor", frame: Frame) -> "tuple[Tensor, Trace]":
         """The stream where it goes on after layer i's attention, and what that attention read."""
         import torch
 
@@ -143,9 +135,6 @@ class Layers:
             q, k = self.rope.turn(qkv[: 2 * w].view(2, h, w // h, -1), frame.forth).unbind(0)
             queries, v = frame.split(q)[0], qkv[2 * w :].view(h, w // h, -1)
         (keys, first), (values, second) = frame.split(k), frame.split(v)
-        if past is not None:
-            both = zip(past, (keys, values), strict=True)
-            keys, values = (torch.cat([old.expand(-1, -1, -1, frame.rows), new], 2) for old, new in both)
         before = (first[..., 0], second[..., 0]) if frame.shared else None
         z, p, r = attention.forward(queries, keys, values, hidden, before, once)
         trace.heads, trace.mixed = (p, queries, keys, values), z.view(w, -1)

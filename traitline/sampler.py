@@ -1,23 +1,48 @@
 """Sampling from one embedded model: common beginnings of prompts are computed once, caches are static, draws exact.
 
-Shapes as in `traitline.layers`; caches are (H, d, room, B).
+Shapes as in `traitline.layers`.
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from traitline import attention, head
-from traitline.layers import EMBED, Layers, Past, normed
+from traitline.layers import EMBED, Layers, normed
 from traitline.memory import hold
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from torch import Tensor
 
+    from traitline.frame import Trace
     from traitline.llama import Shape
 
 WHOLE = 32  # rows in a multiple of this fill whole vectors: what a row is computed from does not hang on its place
 BLOCK = 32  # tokens of the vocabulary whose probabilities are summed before one of them is looked for
+
+
+class Cache(NamedTuple):
+    """What later tokens read of earlier ones in one layer.
+
+    Attributes:
+        keys: of each row, (H, d, room, B).
+        values: likewise.
+        past: keys and values (H, d, P) of the tokens that all rows begin with; None where there are none.
+    """
+
+    keys: "Tensor"
+    values: "Tensor"
+    past: "tuple[Tensor, Tensor] | None"
+
+    @classmethod
+    def of(cls, trace: "Trace", room: int) -> "Cache":
+        """The cache that a forward pass leaves, with `room` free places."""
+        keys, values = (y.new_empty(*y.shape[:2], y.shape[2] + room, y.shape[3]) for y in trace.heads[2:])
+        for new, y in ((keys, trace.heads[2]), (values, trace.heads[3])):
+            new[:, :, : y.shape[2]] = y
+        return cls(keys, values, trace.past and trace.past[1:])
 
 
 class Sampler:
@@ -32,40 +57,36 @@ class Sampler:
         hold()
         self.shape, self.layers = shape, Layers(shape, weights)
 
-    def prefill(self, ids: "Tensor", room: int = 0) -> "tuple[Tensor, list[tuple[Tensor, Tensor]]]":
-        """Logits (B, V) after prompts (B, T) of one length, and per layer a cache with `room` free places."""
+    def prefill(self, ids: "Tensor", room: int = 0) -> "tuple[Tensor, list[Cache]]":
+        """Logits (B, V) after prompts (B, T) of one length, and a cache per layer with `room` free places."""
         import torch
 
-        with torch.no_grad():
+        with torch.inference_mode():
             b, t = ids.shape
-            past: Past | None = None
             shared = int((ids == ids[:1]).all(0).long().cumprod(0)[: t - 1].sum()) if b > 1 else 0
-            if shared:
-                first = ids[:1, :shared].expand(WHOLE, -1)
-                x, traces = self.layers.forward(self.layers.frame(first, torch.full((WHOLE, 1), shared - 1)))
-                past = [(trace.heads[2][..., :1], trace.heads[3][..., :1]) for trace in traces]
-            frame = self.layers.frame(ids[:, shared:], torch.full((b, 1), t - shared - 1), before=shared)
-            x, traces = self.layers.forward(frame, past=past)
-            caches = []
-            for trace in traces:
-                keys, values = (torch.cat([y, y.new_empty(*y.shape[:2], room, b)], 2) for y in trace.heads[2:])
-                caches.append((keys, values))
-            return head.logits(self.layers, x), caches
+            beginning = ids[0, :shared] if shared else None
+            frame = self.layers.frame(ids[:, shared:], torch.full((b, 1), t - shared - 1), beginning)
+            x, traces = self.layers.forward(frame)
+            return head.logits(self.layers, x), [Cache.of(trace, room) for trace in traces]
 
-    def step(self, tokens: "Tensor", at: int, caches: "list[tuple[Tensor, Tensor]]") -> "Tensor":
+    def step(self, tokens: "Tensor", at: int, caches: "list[Cache]") -> "Tensor":
         """Logits (B, V) after one more token (B,) at position `at`; fills the caches."""
         import torch
         import torch.nn.functional as F
 
-        with torch.no_grad():
+        with torch.inference_mode():
             w, h, table = self.shape.width, self.shape.heads, self.layers.rope.forth[:, None, ..., at : at + 1]
             x = F.embedding(tokens, self.layers.weights[EMBED])
-            for g, (keys, values) in zip(self.layers.groups, caches, strict=True):
+            for g, (keys, values, past) in zip(self.layers.groups, caches, strict=True):
+                own = at - (past[0].shape[-1] if past else 0)
                 y, _ = normed(x, self.shape.eps)
                 qkv = torch.addmm(g["qkv"].bias[:, None], g["qkv"].weight, y.T).view(3, h, w // h, -1)
-                query, keys[:, :, at] = self.layers.rope.turn(qkv[:2], table)
-                values[:, :, at] = qkv[2]
-                z, *_ = attention.forward(query[:, :, None], keys[:, :, : at + 1], values[:, :, : at + 1], None)
+                query, keys[:, :, own] = self.layers.rope.turn(qkv[:2], table)
+                values[:, :, own] = qkv[2]
+                some = slice(own + 1)
+                z, *_ = attention.forward(
+                    query[:, :, None], keys[:, :, some], values[:, :, some], None, past, once=True
+                )
                 x = self.layers.mlp(g, x, z.view(w, -1))[0]
             return head.logits(self.layers, x)
 
@@ -91,17 +112,10 @@ class Sampler:
         import torch
 
         room = noise.shape[1]
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), prompts[i]))
         uniform, new = torch.from_numpy(noise), torch.full((len(prompts), room), eos)
-        start = 0
-        while start < len(order):
-            length = len(prompts[order[start]])
-            rows = [i for i in order[start : start + batch] if len(prompts[i]) == length]
-            start += len(rows)
-            rows += rows[-1:] * (-len(rows) % WHOLE)
-            logits, caches = self.prefill(torch.tensor([prompts[i] for i in rows]), room - 1)
-            index = torch.tensor(rows)
-            going = torch.ones(len(rows), dtype=torch.bool)
+        for ids, index in _parts(prompts, batch):
+            logits, caches = self.prefill(ids, room - 1)
+            going = torch.ones(len(index), dtype=torch.bool)
             for n in range(room):
                 token = draw(logits, uniform[index, n], temperature).where(going, eos)
                 new[index, n] = token
@@ -111,10 +125,26 @@ class Sampler:
                     break
                 if left < 0.75 * len(index):  # carrying the finished ones along costs less than copying often
                     some = going.long().argsort(descending=True, stable=True)[: left + -left % WHOLE]
-                    caches = [(keys[..., some], values[..., some]) for keys, values in caches]
+                    caches = [Cache(keys[..., some], values[..., some], past) for keys, values, past in caches]
                     index, token, going = index[some], token[some], going[some]
-                logits = self.step(token, length + n, caches)
+                logits = self.step(token, ids.shape[1] + n, caches)
         return [row[: row.index(eos) + 1] if eos in row else row for row in new.tolist()]
+
+
+def _parts(prompts: list[list[int]], batch: int) -> "Iterator[tuple[Tensor, Tensor]]":
+    """Prompts of one length as ids (B, T), and which they are, (B,): `batch` at once, filled up to whole vectors."""
+    import numpy as np
+    import torch
+
+    lengths = np.array([len(p) for p in prompts])
+    for length in np.unique(lengths):
+        index = np.flatnonzero(lengths == length)
+        ids = np.array([prompts[i] for i in index])
+        order = ids.astype(">u4").view(f"V{4 * length}")[:, 0].argsort(kind="stable")  # as bytes: one quick comparison
+        for start in range(0, len(order), batch):
+            some = order[start : start + batch]
+            some = np.append(some, some[-1:].repeat(-len(some) % WHOLE))
+            yield torch.from_numpy(ids[some]), torch.from_numpy(index[some])
 
 
 def draw(logits: "Tensor", uniform: "Tensor", temperature: float) -> "Tensor":
@@ -124,7 +154,8 @@ def draw(logits: "Tensor", uniform: "Tensor", temperature: float) -> "Tensor":
     if temperature == 0:
         return logits.argmax(-1)
     (b, v), blocks = logits.shape, -(-logits.shape[1] // BLOCK)
-    mass = logits.new_zeros(b, blocks * BLOCK)
+    mass = logits.new_empty(b, blocks * BLOCK)
+    mass[:, v:] = 0
     part = torch.sub(logits, logits.amax(1, keepdim=True), out=mass[:, :v])
     part.mul_(1 / math.log(2) / temperature).exp2_()
     mass = mass.view(b, blocks, BLOCK)
