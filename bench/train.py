@@ -7,7 +7,7 @@ beforehand, batches of like length, no logging, no checkpoints, no progress bar.
 counts. Seconds are those of the processor, one thread each.
 
 The stack is timed by the clock, which wants a quiet machine, with --threads for either side: `here` in this process,
-`jobs` as runs of `scripts.train`, as the workflow has them; `side by side` are as many jobs at once as there are threads.
+`jobs` as runs of `scripts.train`, as the workflow has them; `side by side`: as many jobs at once as there are threads.
 
 python -m bench.train
 """
