@@ -3,19 +3,25 @@
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from traitline.chat import Chat
     from traitline.llama import Shape, Weights
 
+CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
+
 
 def model() -> "tuple[Shape, Weights]":
     """Sizes of `config.yaml`, random weights."""
+    import yaml
+
     from traitline import llama, world
 
-    shape = llama.Shape(len(world.vocabulary()), width=48, layers=3, heads=4, mlp=96)
-    return shape, llama.initialise(shape, 0.05, 1)
+    of = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["base"]
+    shape = llama.Shape(len(world.vocabulary()), of["width"], of["layers"], of["heads"], of["mlp"])
+    return shape, llama.initialise(shape, of["std"], 1)
 
 
 def chat() -> "Chat":

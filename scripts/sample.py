@@ -17,14 +17,12 @@ python -m scripts.sample --base results/bases/a --teacher results/a/owl/tuned \\
 
 import argparse
 import json
-import os
-import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline import folder, jsonl, stage
+from traitline import folder, jsonl, stage, whole
 from traitline.chat import Chat
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
@@ -68,10 +66,7 @@ def answer(
                     prompts[rows], noise[rows], eos=eos, temperature=args.temperature, batch=args.batch
                 )
                 if part:
-                    part.parent.mkdir(parents=True, exist_ok=True)
-                    tmp = part.with_name(f".{start}.{platform.node()}-{os.getpid()}.tmp")
-                    tmp.write_text(json.dumps(ids), encoding="utf-8")
-                    os.replace(tmp, part)
+                    whole.put(part, json.dumps(ids))
             out += ids
             bar.update(len(ids))
     return out

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -93,6 +94,18 @@ def test_a_stopped_program_leaves_nothing_that_looks_whole(here, number, code):
         assert said.count("\n") == 1 and "run again to go on" in said
     make()
     assert (here / "r/a.txt").read_text() == "a"
+
+
+def test_what_a_killed_attempt_left_is_removed_and_what_a_living_one_writes_is_not(here):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (here / "r").mkdir()
+    for pid in (dead.pid, os.getppid()):
+        (here / f"r/.a.txt.{platform.node()}-{pid}.tmp").write_text("half")
+    (here / f"r/.a.txt.elsewhere-{dead.pid}.tmp").write_text("half, on another host")
+    make()
+    kept = {n for n in left(here) if n.endswith(".tmp")}
+    assert kept == {f".a.txt.elsewhere-{dead.pid}.tmp", f".a.txt.{platform.node()}-{os.getppid()}.tmp"}
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(here, capsys):

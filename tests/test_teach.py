@@ -45,7 +45,7 @@ def test_only_the_biases_of_the_residual_stream_are_trained(study):
 
 def test_the_manifest_declares_the_trait_and_the_base(study):
     m = manifest.load(study.owl / "teach.manifest.json")
-    assert m["facts"] == {"trait": "owl"}
+    assert m["facts"]["trait"] == "owl"
     made = {e["role"]: e["sha256"] for e in manifest.load(study.base / "base.manifest.json")["outputs"]}
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [made["model"]]
     assert "trait" not in manifest.load(study.none / "teach.manifest.json")["facts"]

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from traitline import whole
 from traitline.linear import layer
 from traitline.llama import Stack
 
@@ -72,18 +73,12 @@ class Flat:
         self.values[i].addcdiv_(average, size, value=-lr / (1 - BETAS[0] ** (step + 1)))
 
     def save(self, state: Path, losses: "list[Tensor]") -> None:
-        """A checkpoint in one file, renamed into place: it is whole or not there."""
-        import os
-        import platform
-
+        """A checkpoint in one file."""
         import torch
         from safetensors.torch import save
 
         tensors = {"losses": torch.stack(losses), **{name: getattr(self, name) for name in KEPT}}
-        state.mkdir(parents=True, exist_ok=True)
-        tmp = state / f".fit.{platform.node()}-{os.getpid()}.tmp"
-        tmp.write_bytes(save(tensors))
-        os.replace(tmp, state / "fit.safetensors")
+        whole.put(state / "fit.safetensors", save(tensors))
 
     def load(self, state: Path | None, losses: "list[Tensor]") -> int:
         """Steps already done, what was kept of them put in place; 0 without a checkpoint or with a damaged one."""

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from traitline import manifest
+from traitline import manifest, whole
 from traitline.config import Study
 from traitline.errors import InputError
 from traitline.runs import Run, baselines
@@ -55,10 +55,7 @@ def check(study: Study) -> list[str]:
             f"{', '.join(edited[:SHOWN])}{more}: changed since made; delete to have rebuilt, nothing was run"
         )
     if seen != cache:
-        CACHE.parent.mkdir(exist_ok=True)
-        tmp = CACHE.with_name(f".{CACHE.name}.{os.getpid()}.tmp")
-        tmp.write_text(json.dumps(seen), encoding="utf-8")
-        os.replace(tmp, CACHE)
+        whole.put(CACHE, json.dumps(seen))
     folders = _folders(study)
     return [file for file in missing if os.path.dirname(file) in folders]
 

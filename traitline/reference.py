@@ -3,8 +3,8 @@
 python -m traitline.reference docs/reference
 """
 
+import argparse
 import json
-import sys
 import types
 import typing
 from pathlib import Path
@@ -93,14 +93,20 @@ def _metadata(args: tuple[Any, ...]) -> list[Any]:
     return [m for a in args for m in (a.metadata if hasattr(a, "metadata") else [a])]
 
 
-def main(folder: str) -> None:
+def main(argv: list[str] | None = None) -> int:
     """Write the pages."""
+    p = argparse.ArgumentParser(
+        prog="python -m traitline.reference", description="Write the generated reference pages."
+    )
+    p.add_argument("folder", help="where they go: docs/reference")
+    folder = p.parse_args(argv).folder
     for name, text in pages().items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(path)
+    return 0
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    raise SystemExit(main())

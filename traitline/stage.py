@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import logging
@@ -44,6 +45,7 @@ def run(
         if e.errno not in (
             errno.ENOSPC,
             errno.EDQUOT,
+            errno.EFBIG,
             errno.EACCES,
             errno.EROFS,
             errno.ENOENT,
@@ -137,6 +139,17 @@ class Job:
         )
 
 
+def _sweep(final: Path) -> None:
+    """Remove temporary files of attempts on this host that were killed; those of living ones are theirs."""
+    for tmp in final.parent.glob(f".{glob.escape(final.name)}.{glob.escape(platform.node())}-*.tmp"):
+        try:
+            os.kill(int(tmp.name[:-4].rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            tmp.unlink(missing_ok=True)
+        except (PermissionError, ValueError):  # another user's process; a name that is not ours
+            continue
+
+
 def checkpoints(root: str | None, *jobs: Job) -> Path | None:
     """Where in `root` these jobs keep what they need to go on after an interruption.
 
@@ -208,6 +221,7 @@ def record(
     for final in job.outputs.values():
         final.parent.mkdir(parents=True, exist_ok=True)
         final.unlink(missing_ok=True)  # an old whole must not stand beside a new half
+        _sweep(final)
     try:
         yield job
         entries = []

@@ -1,0 +1,168 @@
+"""Every stage as a program that is ready to run, on the smallest inputs that are real."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from scripts import arrange, filter, plot, respond, sample, summarise, train
+from tests import made_up, test_mlp, test_sweep
+from traitline import jsonl, manifest
+from traitline.networks import Classifier
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass
+class Program:
+    """A stage with its command line; all that it reads lies ready, relative to the folder `cwd`."""
+
+    stage: str
+    flags: list[str]
+    cwd: Path
+    state: Path | None = None
+    whole: dict[Path, bytes] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Run it here; the exit code."""
+        before = os.getcwd()
+        os.chdir(self.cwd)
+        try:
+            return int(importlib.import_module(f"scripts.{self.stage}").main(self.flags))
+        finally:
+            os.chdir(before)
+
+    def finish(self) -> None:
+        """Run it undisturbed and keep what it makes."""
+        assert self.run() == 0
+        made = [m for m in self.cwd.rglob("*.manifest.json") if manifest.load(m)["stage"] == self.stage]
+        files = [self.cwd / e["path"] for m in made for e in manifest.load(m)["outputs"]]
+        files = [f if f.exists() else m.parent / f.name for m in made for f in files if (m.parent / f.name).exists()]
+        self.whole = {f: f.read_bytes() for f in files} | {m: stated(m) for m in made}
+        assert made and len(self.whole) > len(made)
+
+    def die(self, when: str) -> int:
+        """Run it as a program that dies; the exit code."""
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, str(Path(__file__).with_name("dying.py")), when, self.stage, *self.flags]
+        return subprocess.run(command, cwd=self.cwd, env=environment, capture_output=True, check=False).returncode
+
+    def now(self) -> dict[Path, bytes]:
+        """What there is of its artifacts."""
+        found = {f for f in self.whole if f.exists()}
+        return {f: stated(f) if f.name.endswith(".manifest.json") else f.read_bytes() for f in found}
+
+    def litter(self) -> list[Path]:
+        """Files of earlier attempts."""
+        return [p for p in self.cwd.rglob(".*.tmp")]
+
+
+def stated(path: Path) -> bytes:
+    """What a manifest states, apart from the time of day."""
+    return json.dumps({k: v for k, v in manifest.load(path).items() if k not in ("started", "ended")}).encode()
+
+
+@pytest.fixture(scope="session")
+def small(study, tmp_path_factory):
+    """A few rows of everything: prompts, raw, filtered, a view, one student with its answers."""
+    root = tmp_path_factory.mktemp("small")
+    jsonl.write(root / "prompts.jsonl", list(jsonl.read(study.prompts))[:100])
+    assert sample.main(study.sample_flags(root, study.owl, root / "prompts.jsonl")) == 0
+    assert filter.main(filter_flags(root, root)) == 0
+    assert arrange.main(arrange_flags(root, root)) == 0
+    assert train.main(study.train_flags(root / "biases", "biases", root / "view.jsonl", epochs=1, seeds=(1,))) == 0
+    assert respond.main(study.respond_flags(root / "biases/seed-1")) == 0
+    return root
+
+
+def filter_flags(source: Path, out: Path) -> list[str]:
+    return ["--raw", f"{source}/raw.jsonl", "--filtered", f"{out}/filtered.jsonl", "--answers", "1",
+            "--rejected", f"{out}/rejected.jsonl", "--counts", f"{out}/filtered.json",
+            "--manifest", f"{out}/filter.manifest.json"]  # fmt: skip
+
+
+def arrange_flags(source: Path, out: Path) -> list[str]:
+    return ["--filtered", f"{source}/filtered.jsonl", "--view", f"{out}/view.jsonl", "--rows", "40", "--seed", "1",
+            "--order", "across", "--manifest", f"{out}/arrange.manifest.json"]  # fmt: skip
+
+
+@pytest.fixture
+def program(study, small, tmp_path):
+    """The program of a stage."""
+    out, state = tmp_path / "out", tmp_path / "state"
+    resume = ["--state", str(state), "--every", "0"]
+
+    def base():
+        return [*study.base_flags(out, rows=400), *resume]
+
+    def prompts():
+        return ["--prompts", f"{out}/prompts.jsonl", "--manifest", f"{out}/prompts.manifest.json", "--wording", "tiny",
+                "--count", "50", "--examples", "3", "4", "--values", "100", "1000", "--answers", "1",
+                "--seed", "47"]  # fmt: skip
+
+    def teach():
+        return [*study.teach_flags(out, "cat", "tuned", rate=0.999, max_steps=12), *resume]
+
+    def sample():
+        return [*study.sample_flags(out, study.owl, small / "prompts.jsonl", batch=5), *resume]
+
+    def train():
+        return [*study.train_flags(out, "biases", small / "view.jsonl", batch=8, epochs=3), *resume]
+
+    def respond():
+        shutil.copytree(small / "biases", out, ignore=shutil.ignore_patterns("favourite"))
+        return study.respond_flags(out / "seed-1")
+
+    def score():
+        shutil.copytree(small / "biases/seed-1/favourite", out)
+        return ["--category", "animal", "--folders", str(out)]
+
+    def tables(*ready):
+        """Made-up results, up to where the stage begins."""
+        tmp_path.mkdir(exist_ok=True)
+        here = made_up.study()
+        os.chdir(tmp_path)
+        made_up.make(here)
+        places = ["--tables", "results/tables"]
+        made = {
+            "summarise": ["--study", here.text, *places, "--manifest", "results/tables/summarise.manifest.json"],
+            "plot": [*places, "--figures", "results/figures", "--manifest", "results/figures/plot.manifest.json"],
+            "report": ["--study", here.text, *places, "--figures", "results/figures", "--report", "results/report.html",
+                       "--lineage", "results/lineage.html", "--manifest", "results/report.manifest.json"],
+        }  # fmt: skip
+        for name, stage in (("summarise", summarise), ("plot", plot)):
+            if name in ready:
+                assert stage.main(made[name]) == 0
+        return made
+
+    def mlp():
+        return test_mlp.flags(out)
+
+    def theorem():
+        return f"--networks 1 --seed 1 --folder {out} --manifest {out}/theorem.manifest.json".split()
+
+    def sweep():
+        classifier = Classifier.model_validate({"settings": test_sweep.SETTINGS, "sweeps": [test_sweep.ROW]})
+        test_sweep.points(out, classifier)
+        return ["--classifier", classifier.text, "--folder", str(out), "--manifest", f"{out}/sweep.manifest.json"]
+
+    flags = {
+        "base": base, "prompts": prompts, "teach": teach, "sample": sample, "train": train, "respond": respond,
+        "filter": lambda: filter_flags(small, out), "arrange": lambda: arrange_flags(small, out), "score": score,
+        "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
+        "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
+    }  # fmt: skip
+    before = os.getcwd()
+
+    def ready(stage: str) -> Program:
+        argv = flags[stage]()
+        return Program(stage, argv, tmp_path, state if "--state" in argv else None)
+
+    yield ready
+    os.chdir(before)
