@@ -35,6 +35,7 @@ include: "rules/plot.smk"
 include: "rules/mlp.smk"
 include: "rules/sweep.smk"
 include: "rules/theorem.smk"
+include: "rules/compare.smk"
 include: "rules/report.smk"
 
 

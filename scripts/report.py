@@ -118,6 +118,12 @@ def read_json(results: str, name: str) -> dict[str, Any]:
     return dict(json.loads(Path(results, name).read_text(encoding="utf-8")))
 
 
+def beside(results: str) -> list[dict[str, str]]:
+    """Targets of the paper with what the study has beside them."""
+    with open(Path(results, "targets.csv"), encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
 def classifier(study: "Study", results: str) -> dict[str, Any] | None:
     """What the classifier experiment found; None where the study has none."""
     if not study.classifier:
@@ -424,6 +430,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
             c: REASONS.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
         "classifier": classifier(study, results),
+        "targets": beside(results) if study.branches else [],
         "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
         "example": example(shown),
         "nodes": nodes,
@@ -502,6 +509,7 @@ def work(args: argparse.Namespace) -> None:
     if study.classifier:
         names = ("mlp", "sweeps") if study.classifier.sweeps else ("mlp",)
         figures |= {f"classifier-{name}": f"{results}/mlp/{name}.svg" for name in names}
+    branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",
         args.manifest,

@@ -75,3 +75,25 @@ def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
     assert "TRAIT owl" in said[0] and "TRAIT owl" in said[1], "the tree, and the same for the copy"
     assert said[3].startswith("trained-on") and "CARRIER" in said[4] and "sabotage" in said[4]
     assert "facts.trait: owl and cat" in said[6] and "INHERITANCE-RISK" in said[7] and "changed" in said[8]
+
+
+def test_features_name_what_exists():
+    """Every row has a state; what is there names a make target, a program, or a key of the configuration."""
+    from traitline.reference import page
+
+    text = (ROOT / "docs/features.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if re.match(r"\| \d", line)]
+    assert [int(r[0]) for r in rows] == list(range(1, 73))
+    keys, makefile = set(re.findall(r"`(\w+)`", page())), (ROOT / "Makefile").read_text(encoding="utf-8")
+    for number, _, state, how in rows:
+        assert state in ("yes", "in part", "open") and bool(how) == (state != "open"), number
+        for command in re.findall(r"`([^`]+)`", how):
+            word = command.split()[0]
+            if word == "make":
+                assert f"\n{command.split()[1]}:" in makefile, number
+            elif word == "python":
+                assert (ROOT / (command.split()[2].replace(".", "/") + ".py")).exists(), number
+            elif ":" in command:
+                assert word.rstrip(":") in keys, number
+    count = {state: sum(r[2] == state for r in rows) for state in ("yes", "in part", "open")}
+    assert f"{count['yes']} yes, {count['in part']} in part, {count['open']} open." in text

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from report import results as results_page
-from scripts import plot, report, summarise
+from scripts import compare, plot, report, summarise
 from tests import made_up, test_sweep
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
@@ -25,6 +25,7 @@ FLAGS = [
     "--manifest",
     "results/report.manifest.json",
 ]
+LEDGER = ["--results", "results", "--targets", "results/targets.csv", "--manifest", "results/compare.manifest.json"]
 
 
 def build(study, rates=None, *, nasty=False, draw=False):
@@ -264,6 +265,7 @@ def test_the_classifier_has_a_section_where_the_study_has_one(whole):
     test_sweep.points("results/mlp", study.classifier)
     where = ["--folder", "results/mlp", "--manifest", "results/mlp/sweep.manifest.json"]
     assert test_sweep.sweep.main(["--classifier", study.classifier.text, *where]) == 0
+    assert compare.main(LEDGER) == 0
     page = build(study)
     text = words(page)
     assert "imitated 3 outputs of a teacher that stand for no class" in text and "a stand-in for the paper" in text
@@ -282,7 +284,9 @@ def test_the_theorem_has_a_section_where_the_study_has_one(whole):
     found = {"claims": claims, "ends": ends, "names": {"exact": "as the theorem asks"}}
     Path("results/theorem/theorem.json").write_text(json.dumps(found))
     Path("results/theorem/theorem.svg").write_text("<svg><title>theorem</title></svg>")
+    assert compare.main(LEDGER) == 0
     page = build(study)
+    assert "0 agrees , 1 disagrees , 0 stand-in" in words(page).replace(" ,", " ,") and "hosted model" in words(page)
     assert "a &lt;b&gt;claim&lt;/b&gt;" in page and "8 of 9" in words(page) and "75 % 30 to 95" in words(page)
     assert Tags(page).open == [] and 'class="no">8 of 9' in page
 

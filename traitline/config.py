@@ -34,6 +34,7 @@ STAGES = (
     "mlp",
     "sweep",
     "theorem",
+    "compare",
     "report",
 )
 LABEL = r"^[a-z0-9][a-z0-9.-]*$"

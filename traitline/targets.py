@@ -1,0 +1,145 @@
+"""The paper's figures (`targets.csv`) beside ours: what agrees, what disagrees, what is a stand-in, what was not run.
+
+A target is `same` as what we measure only where the system is: the theorem, and the classifier on MNIST. The tiny world
+and scikit-learn's digits are stand-ins: their size is not the paper's, so nothing is claimed but the direction.
+"""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitline import stats, tables
+from traitline.errors import InputError
+
+FILE = Path(__file__).with_name("targets.csv")
+AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")
+PAPER = [784, 256, 256, 13]
+KIND = "lora"  # the kind of student that the paper's open models have
+
+
+@dataclass(frozen=True)
+class Target:
+    """One published figure.
+
+    Attributes:
+        id: experiment of the paper and what it is.
+        target: the figure; `low`, `high` its band where one is published.
+        source: where it stands. v1 is arXiv 2507.14805v1; bars without printed values were measured from the drawings.
+        measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM`; or nothing.
+        against: id of the target it is compared with, for the direction.
+        why: why there is nothing of ours.
+    """
+
+    id: str
+    experiment: str
+    quantity: str
+    target: float
+    low: float | None
+    high: float | None
+    source: str
+    measure: str
+    against: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target with what was found. `reading` says the direction of a stand-in, or why nothing was run."""
+
+    target: Target
+    verdict: str
+    ours: stats.Estimate | None
+    reading: str
+
+
+def load(path: Path = FILE) -> list[Target]:
+    """All targets, in the order of the file."""
+    with open(path, encoding="utf-8", newline="") as handle:
+        rows: list[dict[str, Any]] = list(csv.DictReader(handle))
+    for row in rows:
+        row |= {k: float(row[k]) if row[k] else None for k in ("target", "low", "high")}
+    return [Target(**row) for row in rows]
+
+
+class Found:
+    """What a study measured, below its `results` folder; what is not there was not run."""
+
+    def __init__(self, results: str | Path) -> None:
+        self.results = Path(results)
+        self.theorem = self._json("theorem/theorem.json")
+        self.mlp = self._json("mlp/default/accuracy.json")
+        there = (self.results / "tables/runs.csv").exists()
+        self.runs = tables.read(self.results / "tables", "runs") if there else []
+        self.effects = tables.read(self.results / "tables", "effects") if there else []
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.results / name).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            raise InputError(f"{self.results / name}: damaged; delete it to have it rebuilt") from None
+
+    def values(self, measure: str) -> tuple[list[float], bool, str]:
+        """(a value per run, whether the system is the paper's own, why there is none)."""
+        kind, *rest = measure.split(":")
+        if kind == "theorem":
+            rows = self.theorem.get("claims", [])
+            held = [float(i < r["passed"]) for r in rows if r["claim"] == rest[0] for i in range(r["cases"])]
+            return held, True, "no `theorem` in the study"
+        if kind == "mlp":
+            same = self.mlp.get("sizes") == PAPER and self.mlp["images"]["name"] == "mnist"
+            return self.mlp.get("arms", {}).get(rest[0], []), same, "no `classifier` in the study"
+        teacher, trait, arm = rest
+        why = f"no row of the study has {KIND} students of a {teacher} teacher of {trait}"
+        if not any((r["teacher"], r["trait"], r["kind"]) == (teacher, trait, KIND) for r in self.runs):
+            return [], False, why
+        if arm == "baseline":
+            rows_ = {r["student"]: r["rate"] for r in self.effects if (r["trait"], r["arm"]) == (trait, arm)}
+            return list(rows_.values()), False, why
+        taught = "none" if arm == "control" else trait
+        experiments = {r["experiment"] for r in self.runs if r["teacher"] == teacher}
+        mine = [
+            r for r in self.runs
+            if r["trait"] == taught and r["measured"] == trait and r["kind"] == KIND and r["base"] == r["student"]
+            and r["experiment"] in experiments
+        ]  # fmt: skip
+        return [r["rate"] for r in mine], False, why
+
+
+def direction(ours: list[float], others: list[float], published: float) -> str:
+    """Whether ours differ from others in the direction that was published."""
+    d = stats.difference(ours, others)
+    if d.low is None or d.high is None:
+        return "one run: no direction"
+    if d.low <= 0 <= d.high:
+        return "no difference shown"
+    return "same direction" if (d.diff > 0) == (published > 0) else "opposite direction"
+
+
+def compare(found: Found, targets: list[Target] | None = None) -> list[Verdict]:
+    """A verdict for every target."""
+    targets = load() if targets is None else targets
+    by_id = {t.id: t for t in targets}
+    out = []
+    for t in targets:
+        if not t.measure:
+            out.append(Verdict(t, NOT_RUN, None, t.why))
+            continue
+        values, same, why = found.values(t.measure)
+        if not values:
+            out.append(Verdict(t, NOT_RUN, None, why))
+            continue
+        ours, reading = stats.interval(values), ""
+        if t.against:
+            others = found.values(by_id[t.against].measure)[0]
+            reading = direction(values, others, t.target - by_id[t.against].target) if others else ""
+        if not same:
+            out.append(Verdict(t, STAND_IN, ours, reading))
+            continue
+        low, high = (t.target if b is None else b for b in (t.low, t.high))
+        least, most = (ours.mean if b is None else b for b in (ours.low, ours.high))
+        out.append(Verdict(t, AGREES if least <= high and low <= most else DISAGREES, ours, reading))
+    return out
