@@ -286,7 +286,7 @@ def test_the_theorem_has_a_section_where_the_study_has_one(whole):
     Path("results/theorem/theorem.svg").write_text("<svg><title>theorem</title></svg>")
     assert compare.main(LEDGER) == 0
     page = build(study)
-    assert "0 agrees, 1 disagrees, 2 stand-in" in words(page) and "hosted model" in words(page)
+    assert "0 agrees, 1 disagrees, 0 stand-in" in words(page) and "hosted model" in words(page)
     assert "a &lt;b&gt;claim&lt;/b&gt;" in page and "8 of 9" in words(page) and "75 % 30 to 95" in words(page)
     assert Tags(page).open == [] and 'class="no">8 of 9' in page
 

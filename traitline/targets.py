@@ -132,6 +132,10 @@ def compare(found: Found, targets: list[Target] | None = None) -> list[Verdict]:
         if not values:
             out.append(Verdict(t, NOT_RUN, None, why))
             continue
+        if t.measure.startswith("theorem:"):  # a claim about every case: one that fails refutes it
+            ours = stats.Estimate(len(values), stats.mean(values))
+            out.append(Verdict(t, AGREES if all(values) else DISAGREES, ours, ""))
+            continue
         ours, reading = stats.interval(values), ""
         if t.against:
             others = found.values(by_id[t.against].measure)[0]
