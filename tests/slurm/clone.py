@@ -113,11 +113,11 @@ class Clone:
         return job, found[0].parent
 
     def bytes(self, pattern="results/**/*"):
-        """Content of the artifacts, by path; manifests and the report say when and where they were made."""
+        """Content of the artifacts, by path; manifests and the pages that show them say when and where all was made."""
         return {
             path.relative_to(self.root).as_posix(): path.read_bytes()
             for path in self.root.glob(pattern)
-            if path.is_file() and not path.name.endswith(".manifest.json") and path.name != "report.html"
+            if path.is_file() and not path.name.endswith(".manifest.json") and path.suffix != ".html"
         }
 
 
