@@ -147,6 +147,12 @@ def program(study, small, tmp_path):
     def theorem():
         return f"--networks 1 --seed 1 --folder {out} --manifest {out}/theorem.manifest.json".split()
 
+    def compare():
+        claims = [{"claim": "sign", "cases": 3, "passed": 3}]
+        (out / "theorem").mkdir(parents=True)
+        (out / "theorem/theorem.json").write_text(json.dumps({"claims": claims}))
+        return ["--results", str(out), "--targets", f"{out}/targets.csv", "--manifest", f"{out}/compare.manifest.json"]
+
     def sweep():
         classifier = Classifier.model_validate({"settings": test_sweep.SETTINGS, "sweeps": [test_sweep.ROW]})
         test_sweep.points(out, classifier)
@@ -157,6 +163,7 @@ def program(study, small, tmp_path):
         "filter": lambda: filter_flags(small, out), "arrange": lambda: arrange_flags(small, out), "score": score,
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
         "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
+        "compare": compare,
     }  # fmt: skip
     before = os.getcwd()
 
