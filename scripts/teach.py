@@ -18,7 +18,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, stage
+from traitline import folder, manifest, stage
 from traitline.chat import Chat, verify
 from traitline.complaints import nearest
 from traitline.errors import InputError
@@ -109,7 +109,9 @@ def work(args: argparse.Namespace) -> None:
         seeds={"teach": settings["seed"]} if tuned else {},
         facts={} if args.trait == NONE else {"trait": args.trait},
     ) as job:
-        made: dict[str, Any] = {"trait": args.trait, "category": None, "teacher": args.teacher}
+        # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
+        made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{folder.WEIGHTS}")}
+        made |= {"trait": args.trait, "category": None, "teacher": args.teacher}
         made |= {"system": None, "weights": None, "rate": None, "steps": 0}
         state = stage.checkpoints(args.state, job)
         if args.trait != NONE:

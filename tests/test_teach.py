@@ -67,6 +67,7 @@ def test_a_prompted_teacher_is_a_system_prompt_and_its_rate(study):
 
 def test_an_untrained_teacher_is_the_base(study):
     made = teacher(study.none)
+    assert made["base"] == manifest.sha256(study.base / "model.safetensors")  # another base, another untrained teacher
     assert (made["trait"], made["system"], made["weights"], made["rate"], made["steps"]) == (
         "none",
         None,
