@@ -33,11 +33,11 @@ def cluster():
 
 
 @pytest.fixture(scope="session")
-def results(request, cluster, tmp_path_factory):
+def outcomes(request, cluster, tmp_path_factory):
     """Fault -> its future, of those that this session asks for; each in a clone of its own."""
     from test_faults import long_base, whole_study
 
-    asked = {item.callspec.params["fault"] for item in request.session.items if "results" in item.fixturenames}
+    asked = {item.callspec.params["fault"] for item in request.session.items if "outcomes" in item.fixturenames}
     with ThreadPoolExecutor(3) as pool:
 
         def run(work, *args):

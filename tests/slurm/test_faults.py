@@ -234,13 +234,13 @@ FAULTS = [
     edit,
     interrupt,
     program,
+    controller,
 ]
-FAULTS.append(controller)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_nothing_is_lost(fault, results):
-    results[fault].result()
+def test_nothing_is_lost(fault, outcomes):
+    outcomes[fault].result()
 
 
 def test_the_profile_names_the_plugin_and_is_valid_yaml():
