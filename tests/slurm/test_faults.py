@@ -80,7 +80,10 @@ def time(clone, plain):
     clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "base": 1}))
     profile = clone.root / "slurm/config.yaml"
     profile.write_text(profile.read_text().replace("TERM@60", "TERM@55"))
-    said = clone.finish(clone.launch(BASE))
+    launcher = clone.launch(BASE)
+    clone.under_way()
+    clone.halt()
+    said = clone.finish(launcher)
     assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/base/a.log: " in said
     attempts = said.count("has been submitted")  # on a busy machine two minutes may be too short again
     resumed(clone, plain, attempt=str(attempts))
