@@ -21,12 +21,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from traitline import images, stage
+from traitline import images, seeds, stage
 from traitline.errors import InputError
-from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -55,11 +55,7 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
-def generator(*names: str | int) -> "Generator":
-    """A stream of random numbers that depends on these names only."""
-    import torch
-
-    return torch.Generator().manual_seed(derive("mlp", *names))
+generator = partial(seeds.generator, "mlp")
 
 
 def derangement(n: int, seed: int) -> list[int]:

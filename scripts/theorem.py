@@ -17,12 +17,12 @@ import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
-from traitline import images, stage
+from traitline import images, seeds, stage
 from traitline.figures import INK, dress, save, style
-from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,11 +74,7 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
-def generator(*names: str | int) -> "Generator":
-    """A stream of random numbers that depends on these names only."""
-    import torch
-
-    return torch.Generator().manual_seed(derive("theorem", *names))
+generator = partial(seeds.generator, "theorem")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from traitline.llama import EMBED, Stack, Weights
 from traitline.memory import hold
 from traitline.rows import Cut, Part, batches
 from traitline.rows import Rows as Rows
-from traitline.seeds import seed as derive
+from traitline.seeds import generator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ def trainable(
     if kind == "lora":
         for name in shape_modules:
             out, inp = shared[f"{name}.weight"].shape
-            draws = [torch.Generator().manual_seed(derive("lora", s, name)) for s in seeds]
+            draws = [generator("lora", s, name) for s in seeds]
             a = torch.stack([torch.empty(rank, inp).uniform_(-(inp**-0.5), inp**-0.5, generator=g) for g in draws])
             lora[name] = (a.requires_grad_(), torch.zeros(len(seeds), out, rank).requires_grad_())
     else:
