@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline import manifest, slurm
+from traitline import manifest, slurm, whole
 from traitline.digest import digest
 from traitline.errors import InputError
 
@@ -81,10 +81,7 @@ class Launch:
 
     def write(self) -> None:
         """Write the record."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        tmp = self.path.with_name(f".{self.path.name}.{platform.node()}-{os.getpid()}.tmp")
-        tmp.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8")
-        os.replace(tmp, self.path)
+        whole.put(self.path, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
 
     def end(self) -> None:
         """Record that the launcher ends."""

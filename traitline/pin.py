@@ -14,6 +14,7 @@ from typing import Any
 from traitline import dag, manifest
 from traitline.errors import InputError
 from traitline.ledger import RECORDS, Ledger
+from traitline.whole import put
 
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
@@ -222,14 +223,6 @@ def repository() -> None:
     """
     if not Path(".dvc").is_dir():
         raise InputError("no DVC repository; `dvc init` makes one, docs/how-to/dvc.md says what that gives")
-
-
-def put(path: Path, text: str) -> None:
-    """Write a file that appears whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    tmp.write_text(text, encoding="utf-8")
-    os.replace(tmp, path)
 
 
 def _short(text: str) -> str:

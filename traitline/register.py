@@ -1,14 +1,13 @@
 """Models and data from elsewhere: a manifest of their bytes with a stated origin, or with none, which stays UNKNOWN."""
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import traitline
-from traitline import manifest, weights
+from traitline import manifest, weights, whole
 from traitline.errors import InputError
 from traitline.index import DATA, SUPPORT
 
@@ -101,7 +100,5 @@ def register(
         "started": now,
         "ended": now,
     }
-    tmp = place.with_name(f".{NAME}.{os.getpid()}.tmp")
-    tmp.write_text(json.dumps(m, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(tmp, place)
+    whole.put(place, json.dumps(m, indent=1, sort_keys=True) + "\n")
     return place
