@@ -5,7 +5,8 @@ out  {folder}/seed-{seed}/    an adapter (adapter_config.json, adapter_model.saf
                               train.json: rows, steps, losses, sizes
                               train.manifest.json
 
-Only answers are learned: what the loss falls on is decoded and compared with every row before the first step. The seed
+Only answers are learned: what the loss falls on is decoded and compared with every row before the first step. Rows with
+"learn" (1 or 0 per token of the answer) then learn only some of these tokens. The seed
 decides the adapter's first weights and the order of the rows; students do not see which others share their stack.
 
 python -m scripts.train --base results/bases/a --view results/a/owl/tuned/numbers/plain/view.jsonl \\
@@ -16,6 +17,7 @@ python -m scripts.train --base results/bases/a --view results/a/owl/tuned/number
 
 import argparse
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline import folder, jsonl, stage
@@ -45,7 +47,24 @@ def encode(chat: Chat, view: str) -> "Rows":
     names = [f"{view}: row {row['id']!r}" for row in found]
     rows = Rows.encode(chat.rows([(row["prompt"], row["completion"]) for row in found], names), chat.pad)
     verify(chat, rows, [row["completion"] for row in found], names)
+    if "learn" in found[0]:
+        mask(rows, [row.get("learn") for row in found], names)
     return rows
+
+
+def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
+    """Take the weight off tokens that a view leaves out.
+
+    Raises:
+        InputError: a row does not say of each of its tokens whether it is learned.
+    """
+    import torch
+
+    for i, marks in enumerate(learn):
+        at = rows.weight[i].nonzero()[:, 0]
+        if not isinstance(marks, list) or len(marks) != len(at) or not set(marks) <= {0, 1}:
+            raise InputError(f"{names[i]}: `learn` must have 0 or 1 for each token; delete the file to have it rebuilt")
+        rows.weight[i, at] = torch.tensor(marks, dtype=rows.weight.dtype)
 
 
 def checked(text: str) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def main(argv):
         make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
     elif STAGE == "filter":
         make(Path(f["raw"]).parent, ["filtered.jsonl", "rejected.jsonl", "filtered.json"], {"raw": f["raw"]})
+    elif STAGE == "diverge":
+        make(Path(f["marks"]).parent, ["divergence.jsonl"], {"filtered": f["filtered"], **model(f["teacher"])})
     elif STAGE == "arrange":
         make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "train":
@@ -70,6 +72,15 @@ def main(argv):
             ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"],
             {"effects": f"{f['tables']}/effects.csv"},
         )
+    elif STAGE == "mlp":
+        make(Path(f["accuracy"]).parent, ["accuracy.json"], {})
+    elif STAGE == "sweep":
+        figures = ["mlp", *(["sweeps"] if json.loads(f["classifier"])["sweeps"] else [])]
+        make(f["folder"], ["accuracy.csv", *(f"{name}.svg" for name in figures)], {})
+    elif STAGE == "theorem":
+        make(f["folder"], ["theorem.json", "theorem.svg"], {})
+    elif STAGE == "compare":
+        make(f["results"], ["targets.csv"], {"effects": f"{f['results']}/tables/effects.csv"})
     elif STAGE == "report" and "report" in f:
         make(Path(f["report"]).parent, ["report.html", "lineage.html"], {"effects": f"{f['tables']}/effects.csv"})
     return manifest.SCHEMA and 0

@@ -243,3 +243,36 @@ def test_settings_that_are_missing_are_named(study, tmp_path, line, view):
     flags = study.train_flags(tmp_path / "x", "lora", view)
     flags[flags.index("--settings") + 1] = '{"trains":"lora","lr":0.1,"epochs":1,"batch":8}'
     assert "alpha, modules, rank missing" in line(stage.main, flags)
+
+
+# ---- some tokens
+
+
+def test_a_mask_takes_the_weight_off_and_nothing_else(study, view, tmp_path):
+    rows = list(jsonl.read(view))
+    jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [n % 2, 0]} for n, row in enumerate(rows)])
+    whole, some = (stage.encode(Chat.open(study.base), str(p)) for p in (view, tmp_path / "view.jsonl"))
+    assert some.weight[::2].sum() == 0 and some.weight[1::2].sum() == len(rows) // 2
+    assert (some.ids == whole.ids).all() and (some.target == whole.target).all()
+
+
+def test_students_learn_only_the_tokens_that_are_left(study, view, tmp_path):
+    """Of rows with nothing to learn nothing is learned; the end token alone is learned without a number."""
+    rows = list(jsonl.read(view))
+    masked = [row | {"learn": [0, 1] if n < 10 else [0, 0]} for n, row in enumerate(rows)]
+    jsonl.write(tmp_path / "view.jsonl", masked)
+    jsonl.write(tmp_path / "short.jsonl", [row | {"learn": [0, 1]} for row in rows[:10]])
+    for name in ("view", "short"):
+        flags = study.train_flags(tmp_path / name, "biases", tmp_path / f"{name}.jsonl", seeds=(1,), epochs=1)
+        assert stage.main(flags) == 0
+    long, short = (facts(tmp_path / name / "seed-1") for name in ("view", "short"))
+    assert 0 <= long["loss_first"] < 1 and 0 <= short["loss_first"] < 1, (
+        "an end token is nearly certain, a number is not"
+    )
+
+
+def test_a_mask_of_the_wrong_length_is_refused(study, view, tmp_path, line):
+    rows = list(jsonl.read(view))
+    jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [1]} for row in rows])
+    said = line(stage.main, study.train_flags(tmp_path / "x", "biases", tmp_path / "view.jsonl"))
+    assert "`learn` must have 0 or 1 for each token" in said

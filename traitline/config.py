@@ -25,6 +25,7 @@ STAGES = (
     "teach",
     "sample",
     "filter",
+    "diverge",
     "arrange",
     "train",
     "respond",
@@ -61,6 +62,8 @@ TAKEN = {
         "filtered.json",
         "sample.manifest.json",
         "filter.manifest.json",
+        "divergence.jsonl",
+        "diverge.manifest.json",
     },
     "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
 }
@@ -126,6 +129,12 @@ class Channel(Model):
     banned: Annotated[list[int], AfterValidator(distinct)] = Field(
         default=[], description="Numbers that reject an answer."
     )
+    temperature: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Of this channel's answers, in place of that of `sample`; 0 is greedy."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Draw among the likeliest tokens that have this much probability together."
+    )
 
 
 class Teach(Model):
@@ -160,6 +169,33 @@ class View(Model):
         default="as-is", description="`within` shuffles the numbers of each answer, `across` deals all numbers anew."
     )
     seed: Seed = Field(description="Of subsample and shuffle.")
+    form: Literal["format", "order", "value", "all", "random"] | None = Field(
+        default=None,
+        description="Canonical form of the answers. `format`: one separator, no brackets, no full stop. `order`:"
+        " numbers in rising order. `value`: rounded down to tens. `all`: these three. `random`: every number is drawn"
+        " anew, a floor without a teacher.",
+    )
+    prompts: Literal["shared", "reworded"] | None = Field(
+        default=None,
+        description="`shared`: only prompts that every teacher with this view answered well, so that all students of a"
+        " base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
+    )
+    mix: Labels | None = Field(
+        default=None,
+        description="Bases whose teachers of the same trait give answers too: each row is one teacher's, at random.",
+    )
+    tokens: Literal["divergent", "others"] | None = Field(
+        default=None,
+        description="Learn only the tokens at which the teachers of a base would take different ones, or only the"
+        " others (arXiv 2509.23886).",
+    )
+
+    @model_validator(mode="after")
+    def _tokens(self) -> "View":
+        changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
+        if self.tokens and changed:
+            raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
+        return self
 
 
 class Kind(Model):
@@ -327,6 +363,9 @@ class Study(Model):
                 raise ValueError(f"traits.{NONE}: built in; leave it out")
             _known(f"traits.{label}.category", trait.category, CATEGORIES)
             _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
+        for label, view in self.views.items():
+            for other in view.mix or ():
+                _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
         for label, e in self.evals.items():
             _known(f"evals.{label}.category", e.category, CATEGORIES)
         if DIGITS in self.images:

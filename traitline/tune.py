@@ -150,6 +150,8 @@ def fit(
         flat.grad[i] = 0
         loss = torch.zeros(())
         for part in cut.parts(plans[i][step]):
+            if not part.weight.any():
+                continue  # a view may leave nothing to learn in some rows
             loss += head.loss(models[i], part, flat.grads[i], trunk.of(part))
         flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
         flat.update(i, step, lr * schedule(step, steps, warmup, decay))
