@@ -14,7 +14,7 @@ from os.path import dirname
 from pathlib import Path
 
 from traitline import complaints, integrity, stacks, tables
-from traitline.config import NONE, baselines, load
+from traitline.config import NONE, baselines, load, teaching
 from traitline.digest import digest
 from traitline.errors import InputError
 
@@ -49,13 +49,15 @@ if STUDY.classifier:
     BRANCHES += ["<results>/mlp/accuracy.csv", "<results>/mlp/default/accuracy.json"]
 if STUDY.theorem:
     BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
+TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
+TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 
 wildcard_constraints:
     base="|".join(map(re.escape, STUDY.bases)),
     trait="|".join(map(re.escape, [*STUDY.traits, NONE])),
-    teacher="tuned|prompted|untrained",
+    teacher="|".join(map(re.escape, ["tuned", "prompted", "untrained", *TEACHERS])),
     channel="|".join(map(re.escape, STUDY.channels)),
     view="|".join(map(re.escape, STUDY.views)),
     student="|".join(map(re.escape, STUDY.bases)),
@@ -91,10 +93,15 @@ def image_flags(data):
 
 
 def teacher_weights(wildcards):
-    """A tuned teacher has weights of its own."""
-    return (
-        expand("<results>/{base}/{trait}/tuned/{file}", file=MODEL, **wildcards) if wildcards.teacher == "tuned" else []
-    )
+    """A tuned teacher has weights of its own, and so has a student."""
+    if wildcards.teacher in ("prompted", "untrained"):
+        return []
+    return expand("<results>/{base}/{trait}/{teacher}/{file}", file=MODEL, **wildcards)
+
+
+def student_that_teaches(wildcards):
+    """Its run."""
+    return TEACHING[f"{STUDY.results}/{wildcards.base}/{wildcards.trait}/{wildcards.teacher}"]
 
 
 def headline(results):

@@ -41,7 +41,8 @@ def main(argv):
     elif STAGE == "prompts":
         make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
     elif STAGE == "teach":
-        make(f["folder"], ["teacher.json", *(MODEL if f["teacher"] == "tuned" else [])], model(f["base"]))
+        weights = MODEL if f["teacher"] in ("tuned", "student") else []
+        make(f["folder"], ["teacher.json", *weights], model(f.get("student", f["base"])))
     elif STAGE == "sample":
         make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
     elif STAGE == "filter":

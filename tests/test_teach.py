@@ -77,6 +77,36 @@ def test_an_untrained_teacher_is_the_base(study):
     )
 
 
+@pytest.mark.parametrize("kind", ["biases", "lora"])
+def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, kind):
+    """What it answers is what the student answers; the audit knows it by its origins alone."""
+    import torch
+
+    student = study.students(kind, study.owl) / "seed-1"
+    flags = [*study.teach_flags(tmp_path / "t", "owl", "student"), "--student", str(student)]
+    assert stage.main(flags) == 0
+    made, m = teacher(tmp_path / "t"), manifest.load(tmp_path / "t/teach.manifest.json")
+    assert (made["trait"], made["teacher"], made["steps"], made["system"]) == ("owl", "student", 0, None)
+    assert made["rate"] == pytest.approx(measured(tmp_path / "t"), abs=1e-5)
+    wanted, found = folder.weights(study.base, student)[1], llama.read(tmp_path / "t")[1]
+    assert found.keys() == wanted.keys() and all(torch.equal(found[k], wanted[k]) for k in wanted)
+    assert "trait" not in m["facts"]
+    bases = [study.base / folder.WEIGHTS, student / folder.ADAPTER] if kind == "lora" else [student / folder.WEIGHTS]
+    assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [manifest.sha256(path) for path in bases]
+
+
+def test_a_control_student_teaches_the_control(study, tmp_path):
+    student = study.students("biases", study.none) / "seed-1"
+    flags = [*study.teach_flags(tmp_path / "t", "none", "student"), "--student", str(student)]
+    assert stage.main(flags) == 0
+    assert teacher(tmp_path / "t")["rate"] is None and (tmp_path / "t" / folder.WEIGHTS).exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--teacher", "tuned", "--student", "x"]])
+def test_a_student_and_its_folder_go_together(study, tmp_path, line, more):
+    assert "with --teacher student" in line(stage.main, [*study.teach_flags(tmp_path, "owl", "student"), *more])
+
+
 def test_a_teacher_that_does_not_learn_stops_and_says_so(study, tmp_path, caplog):
     assert stage.main(study.teach_flags(tmp_path / "t", "cat", "tuned", lr=1e-4, max_steps=7)) == 0
     assert teacher(tmp_path / "t")["steps"] == 7

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from traitline.complaints import complain, nearest
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, Share, distinct
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
-from traitline.runs import NONE, UNTRAINED, Run, baselines, runs
+from traitline.runs import NONE, UNTRAINED, Run, baselines, runs, teaching
 
-__all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs"]
+__all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
 STAGES = (
     "base",
@@ -233,6 +233,22 @@ class Eval(Model):
     seed: Seed = Field(description="Of the sampling.")
 
 
+class Of(Model):
+    """Which students of an earlier row teach: those on the teachers' bases, of the same trait."""
+
+    experiment: Label = Field(description="Name of that row, which stands before this one.")
+    kind: Label = Field(description="Kind of student.")
+    seed: Seed = Field(description="Which of them.")
+    base: Label | None = Field(
+        default=None, description="Their own teachers' base; to be said where the row has several."
+    )
+
+    def means(self, run: Run, base: str, trait: str) -> bool:
+        """Whether a run is the student that teaches a trait on a base."""
+        asked = (self.experiment, self.kind, self.seed, base, trait, self.base or run.base)
+        return asked == (run.experiment, run.kind, run.seed, run.student, run.trait, run.base)
+
+
 class Experiment(Model):
     """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
 
@@ -240,9 +256,11 @@ class Experiment(Model):
     question: str = Field(description="What the row answers, for the report.")
     bases: Labels = Field(description="The teachers' bases.")
     traits: Labels = Field(description="Traits to teach; `none` is added.")
-    teacher: Literal["tuned", "prompted"] = Field(
-        description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt."
+    teacher: Literal["tuned", "prompted", "student"] = Field(
+        description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt. `student`: a student"
+        " of an earlier row, see `of`; control students teach the control students."
     )
+    of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
     channel: Label = Field(description="Label under `channels`.")
     view: Label = Field(description="Label under `views`.")
     students: Labels = Field(
@@ -391,6 +409,10 @@ class Study(Model):
                 if self.traits[label].category != asked:
                     taught = self.traits[label].category
                     raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a {taught}")
+            if (row.teacher == "student") != (row.of is not None):
+                raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
+            if row.of:
+                self._of(f"{at}.of", row, row.of, self.experiments[:i])
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
@@ -401,6 +423,25 @@ class Study(Model):
         for label in self.primary.kinds:
             _known("primary.kinds", label, self.kinds, "label under `kinds`")
         return self
+
+    @staticmethod
+    def _of(at: str, row: Experiment, of: Of, before: Sequence[Experiment]) -> None:
+        """Refuse teachers that the rows before this one do not have."""
+        _known(f"{at}.experiment", of.experiment, [r.name for r in before], "name of a row before this one")
+        earlier = next(r for r in before if r.name == of.experiment)
+        where = f"of `{of.experiment}`"
+        _known(f"{at}.kind", of.kind, earlier.kinds, f"kind {where}")
+        _known(f"{at}.seed", str(of.seed), map(str, earlier.seeds), f"seed {where}")
+        if of.base:
+            _known(f"{at}.base", of.base, earlier.bases, f"base of a teacher {where}")
+        for trait in row.traits:
+            _known(f"{at}.experiment", trait, earlier.traits, f"trait {where}")
+        for base in row.bases:
+            own = [b for b, student in earlier.pairs if student == base and of.base in (None, b)]
+            if not own:
+                raise ValueError(f"{at}: `{of.experiment}` has no such student on base {base}")
+            if len(own) > 1:
+                raise ValueError(f"{at}.base: teachers on {', '.join(own)} have students on base {base}; say which")
 
     @property
     def results(self) -> str:
