@@ -16,6 +16,8 @@ from pathlib import Path
 
 import yaml
 
+from traitline.world import CATEGORIES
+
 ROOT = Path(__file__).resolve().parent.parent
 BARE = """N = {}
 rule all:
@@ -48,12 +50,21 @@ def plan(*args: str, cwd: Path) -> tuple[float, int]:
 
 
 def study(folder: Path, jobs: int) -> Path:
-    """An overlay of config.yaml with about so many jobs: one student a job."""
+    """An overlay of config.yaml with about so many jobs: teachers of 15 traits, five seeds, one student a job."""
+    base = 16 * (4 + 3 * 5)  # jobs of one base: teach, sample, filter, arrange; train, respond, score of each student
+    bases = [f"base-{i}" for i in range(1, max(2, round(jobs / base)) + 1)]
+    traits = CATEGORIES["animal"][:15]
     row = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["experiments"][0]
-    row |= {"kinds": ["biases"], "students": ["a", "b"], "seeds": list(range(1, max(2, jobs // (3 * 8)) + 1))}
+    row |= {"bases": bases, "students": bases, "others": 0, "traits": traits, "kinds": ["biases"]}
+    overlay = {
+        "folder": f"studies/dag-{jobs}",
+        "bases": {label: {"world": "one", "seed": i} for i, label in enumerate(bases, 1)},
+        "traits": {word: {"category": "animal"} for word in traits},
+        "experiments": [row],
+        "primary": {"experiments": [row["name"]], "kinds": ["biases"]},
+        "execution": {"stack": 1},
+    }
     file = folder / f"{jobs}.yaml"
-    overlay = {"folder": f"studies/dag-{jobs}", "experiments": [row], "execution": {"stack": 1}}
-    overlay["primary"] = {"experiments": [row["name"]], "kinds": ["biases"]}
     file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
     return file
 
