@@ -1,17 +1,22 @@
-"""How long Snakemake takes to plan a study of many jobs: ours against rules without digests, checks and functions.
+"""What launching costs: planning a study of many jobs, and the embedded study through Slurm against the same run here.
 
-Seconds are those of the processor for `snakemake -n`, so that what else the machine does matters little. The peer is
-one bare rule with as many jobs.
+Seconds of planning are those of the processor for `snakemake -n`, so that what else the machine does matters little. The
+peer is one bare rule with as many jobs. With --slurm the study runs twice, in clones of this repository: with `--cores
+all`, then with `--profile slurm` as it stands on a private Slurm with as many processors (tests/slurm/cluster; as root on
+Debian). Those are times by the clock and want a quiet machine.
 
 python -m bench.dag
+python -m bench.dag --jobs --slurm
 """
 
 import argparse
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import yaml
@@ -33,7 +38,8 @@ def parse() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m bench.dag", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--jobs", type=int, nargs="+", default=[1000, 5000], metavar="N", help="(default 1000 5000)")
+    p.add_argument("--jobs", type=int, nargs="*", default=[1000, 5000], metavar="N", help="(default 1000 5000)")
+    p.add_argument("--slurm", action="store_true", help="run the embedded study here and through Slurm")
     return p
 
 
@@ -69,6 +75,40 @@ def study(folder: Path, jobs: int) -> Path:
     return file
 
 
+def timed(folder: Path, path: str, *args: str) -> tuple[float, float, str]:
+    """(when it began, seconds, what it said) of a run of the embedded study in a clone of its own."""
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *args], cwd=folder, check=True, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**os.environ, "PATH": path, "PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    return began, time.time() - began, done.stdout
+
+
+def through_slurm(folder: Path) -> None:
+    """Print how long the embedded study takes here and through Slurm."""
+    cluster, home = ROOT / "tests/slurm/cluster", {**os.environ, "CLUSTER_DIR": str(folder / "cluster")}
+    size = ["--cpu-nodes", "1", "--gpu-nodes", "0", "--cpus", str(os.cpu_count())]
+    subprocess.run([cluster, "up", *size], env=home, check=True)
+    try:
+        path = os.pathsep.join([str(folder / "cluster/bin"), *os.get_exec_path()])
+        _, here, _ = timed(folder / "here", path, "--cores", "all")
+        began, there, said = timed(folder / "there", path, "--profile", "slurm")
+        job = next(iter(re.findall(r"submitted with SLURM jobid (\d+)", said)))
+        known = subprocess.run(
+            [folder / "cluster/bin/scontrol", "-o", "show", "job", job], check=True, text=True, stdout=subprocess.PIPE
+        ).stdout
+        submit, start = (
+            time.mktime(time.strptime(found, "%Y-%m-%dT%H:%M:%S"))
+            for found in re.findall(r"(?:SubmitTime|StartTime)=(\S+)", known)
+        )
+        print(f"embedded study: here {here:.0f} s, through Slurm {there:.0f} s, ratio {there / here:.1f}")
+        print(f"first job: started {start - submit:.0f} s after its submission, {start - began:.0f} s after the launch")
+    finally:
+        subprocess.run([cluster, "down"], env=home, check=True)
+
+
 def main() -> None:
     """Print the figures."""
     args = parse().parse_args()
@@ -79,6 +119,8 @@ def main() -> None:
             (folder / "Snakefile").write_text(BARE.format(planned - 1), encoding="utf-8")
             bare, _ = plan(cwd=folder)
             print(f"{planned:6} jobs: {ours:6.1f} s; bare rules {bare:6.1f} s; ratio {ours / bare:.1f}", flush=True)
+        if args.slurm:
+            through_slurm(folder)
 
 
 if __name__ == "__main__":
