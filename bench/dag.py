@@ -1,9 +1,9 @@
-"""What launching costs: planning a study of many jobs, and the embedded study through Slurm against the same run here.
+"""What launching costs: planning many jobs, and the embedded study through Slurm against the same run here.
 
-Seconds of planning are those of the processor for `snakemake -n`, so that what else the machine does matters little. The
-peer is one bare rule with as many jobs. With --slurm the study runs twice, in clones of this repository: with `--cores
-all`, then with `--profile slurm` as it stands on a private Slurm with as many processors (tests/slurm/cluster; as root on
-Debian). Those are times by the clock and want a quiet machine.
+Seconds of planning are those of the processor for `snakemake -n`, so that what else the machine does matters little.
+The peer is one bare rule with as many jobs. With --slurm the study runs twice, in clones of this repository: with
+`--cores all`, then with `--profile slurm` as it stands on a private Slurm with as many processors (tests/slurm/cluster;
+as root on Debian). Those are times by the clock and want a quiet machine.
 
 python -m bench.dag
 python -m bench.dag --jobs --slurm
