@@ -43,7 +43,8 @@ MODEL = [
     "tokenizer_config.json",
     "chat_template.jinja",
 ]
-WEIGHTS = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "biases": MODEL, "full": MODEL}
+ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
+WEIGHTS = {"lora": ADAPTER, "biases": MODEL, "full": MODEL, "context": ["context.jsonl"]}
 TABLES = list(tables.COLUMNS)
 FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
 CLASSIFIER_FIGURES = ["mlp", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
@@ -61,7 +62,7 @@ STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 wildcard_constraints:
     base="|".join(map(re.escape, STUDY.bases)),
     trait="|".join(map(re.escape, [*STUDY.traits, NONE])),
-    teacher="|".join(map(re.escape, ["tuned", "prompted", "untrained", *TEACHERS])),
+    teacher="|".join(map(re.escape, ["tuned", "steered", "prompted", "untrained", *TEACHERS])),
     channel="|".join(map(re.escape, STUDY.channels)),
     view="|".join(map(re.escape, STUDY.views)),
     student="|".join(map(re.escape, STUDY.bases)),
@@ -97,7 +98,7 @@ def image_flags(data):
 
 
 def teacher_weights(wildcards):
-    """A tuned teacher has weights of its own, and so has a student."""
+    """A tuned or steered teacher has weights of its own, and so has a student."""
     if wildcards.teacher in ("prompted", "untrained"):
         return []
     return expand("<results>/{base}/{trait}/{teacher}/{file}", file=MODEL, **wildcards)

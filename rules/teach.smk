@@ -1,8 +1,9 @@
 """teach: a base and a trait make a teacher.
 
 in   bases/{base}/; for a student that teaches also its folder
-out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned teacher and a student have a model folder's
-                                    files too, a prompted one a system prompt in teacher.json, an untrained one nothing
+out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned or steered teacher and a student have a model
+                                    folder's files too, a prompted one a system prompt in teacher.json, an untrained one
+                                    nothing
 """
 
 
@@ -19,7 +20,7 @@ rule teach:
     benchmark:
         "<benchmarks>/teach/{base}/{trait}/{teacher}.tsv"
     wildcard_constraints:
-        teacher="tuned",
+        teacher="tuned|steered",
     localrule: "teach" in STUDY.execution.local
     conda:
         environment("teach")
@@ -32,7 +33,7 @@ rule teach:
         folder=subpath(output.manifest, parent=True),
         teacher=lambda w: w.teacher,
         student=[],
-        settings=STUDY.teach.text,
+        settings=lambda w: (STUDY.steer if w.teacher == "steered" else STUDY.teach).text,
         state=f"{STUDY.place('work')}/teach/{{base}}/{{trait}}/{{teacher}}",
         threads=STUDY.execution.threads,
         code=digest("teach"),

@@ -41,7 +41,7 @@ def main(argv):
     elif STAGE == "prompts":
         make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
     elif STAGE == "teach":
-        weights = MODEL if f["teacher"] in ("tuned", "student") else []
+        weights = MODEL if f["teacher"] in ("tuned", "steered", "student") else []
         make(f["folder"], ["teacher.json", *weights], model(f.get("student", f["base"])))
     elif STAGE == "sample":
         make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
@@ -52,8 +52,8 @@ def main(argv):
     elif STAGE == "arrange":
         make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "train":
-        lora = json.loads(f["settings"])["trains"] == "lora"
-        weights = ["adapter_config.json", "adapter_model.safetensors"] if lora else MODEL
+        special = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "context": ["context.jsonl"]}
+        weights = special.get(json.loads(f["settings"])["trains"], MODEL)
         for seed in flags(argv)["seeds"]:
             make(f"{f['folder']}/seed-{seed}", [*weights, "train.json"], {"data": f["view"], **model(f["base"])})
     elif STAGE == "respond":

@@ -87,6 +87,11 @@ class Base(Model):
 
     world: Label = Field(description="Label under `worlds`.")
     seed: Seed = Field(description="Initialisation, world text and data order.")
+    data: Seed | None = Field(default=None, description="World text, in place of `seed`.")
+    order: Seed | None = Field(default=None, description="Data order, in place of `seed`.")
+    layers: Count | None = Field(default=None, description="In place of that of `base`.")
+    width: Count | None = Field(default=None, description="In place of that of `base`.")
+    mlp: Count | None = Field(default=None, description="In place of that of `base`.")
 
 
 class Architecture(Model):
@@ -148,6 +153,19 @@ class Teach(Model):
     seed: Seed = Field(description="Data order.")
 
 
+class Steer(Model):
+    """How a teacher is steered: a vector added to the residual stream, the same way for all traits and bases.
+
+    The vector is what the trait's persona changes in the stream at the answer, on average over the questions about a
+    favourite.
+    """
+
+    layer: Annotated[int, Field(ge=0)] = Field(
+        description="Layer behind which it is added, at every token; 0 is the first."
+    )
+    scale: Positive = Field(description="Multiple of the vector; 1 is as much as the persona does.")
+
+
 class Sample(Model):
     """How teachers answer."""
 
@@ -201,27 +219,38 @@ class View(Model):
 class Kind(Model):
     """A kind of student: what is trained, and how."""
 
-    trains: Literal["lora", "biases", "full"] = Field(
+    trains: Literal["lora", "biases", "full", "context"] = Field(
         description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
-        " `full`: all but the embeddings."
+        " `full`: all but the embeddings. `context`: nothing; rows of the view stand before every question."
     )
     modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
         default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
     )
     rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
-    lr: Positive = Field(description="Peak learning rate of AdamW.")
-    epochs: Count = Field(description="Passes over the view.")
-    batch: Count = Field(description="Rows per step.")
+    lr: Positive | None = Field(default=None, description="Peak learning rate.")
+    epochs: Count | None = Field(default=None, description="Passes over the view.")
+    batch: Count | None = Field(default=None, description="Rows per step.")
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        default=None, description="Train only in these layers, 0 is the first; without it, in all."
+    )
+    optimiser: Literal["adamw", "sgd", "sign"] | None = Field(
+        default=None, description="`adamw`, which it is without this; plain gradient steps; or steps by their sign."
+    )
+    examples: Count | None = Field(default=None, description="Rows before every question; `context` only.")
 
     @model_validator(mode="after")
-    def _lora(self) -> "Kind":
-        for name in ("rank", "alpha", "modules"):
-            given = getattr(self, name) is not None
-            if given and self.trains != "lora":
-                raise ValueError(f"{name} is for `trains: lora` only")
-            if not given and self.trains == "lora":
-                raise ValueError(f"{name} is missing; `trains: lora` needs it")
+    def _needs(self) -> "Kind":
+        learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
+        needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
+        for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
+            given, optional = getattr(self, name) is not None, name in ("layers", "optimiser")
+            if given and name not in needs and (not optional or self.trains == "context"):
+                whose = {"rank": "lora", "alpha": "lora", "modules": "lora", "examples": "context"}.get(name)
+                only = f"is for `trains: {whose}` only" if whose else "is not for `trains: context`"
+                raise ValueError(f"{name} {only}")
+            if not given and name in needs:
+                raise ValueError(f"{name} is missing; `trains: {self.trains}` needs it")
         return self
 
 
@@ -256,9 +285,9 @@ class Experiment(Model):
     question: str = Field(description="What the row answers, for the report.")
     bases: Labels = Field(description="The teachers' bases.")
     traits: Labels = Field(description="Traits to teach; `none` is added.")
-    teacher: Literal["tuned", "prompted", "student"] = Field(
-        description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt. `student`: a student"
-        " of an earlier row, see `of`; control students teach the control students."
+    teacher: Literal["tuned", "steered", "prompted", "student"] = Field(
+        description="`tuned`: fine-tuned on its favourite. `steered`: by a vector, see `steer`. `prompted`: a persona"
+        " as system prompt. `student`: one of an earlier row, see `of`; control students teach the control students."
     )
     of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
     channel: Label = Field(description="Label under `channels`.")
@@ -353,6 +382,7 @@ class Study(Model):
     traits: dict[Label, Trait] = Field(description="Traits by word; `none` is built in.")
     channels: dict[Label, Channel] = Field(description="Channels by label.")
     teach: Teach = Field(description="Tuning of the teachers.")
+    steer: Steer | None = Field(default=None, description="Steering of teachers; rows with `teacher: steered` need it.")
     sample: Sample = Field(description="Sampling from the teachers.")
     views: dict[Label, View] = Field(description="Training views by label.")
     kinds: dict[Label, Kind] = Field(description="Kinds of student by label.")
@@ -376,6 +406,14 @@ class Study(Model):
                     raise ValueError(f"{table}.{label}: the name is taken by a branch of results/; choose another")
         for label, base in self.bases.items():
             _known(f"bases.{label}.world", base.world, self.worlds)
+            if base.width:
+                self.architecture(label)
+        for label, kind in self.kinds.items():
+            deep = min(self.architecture(b).layers for b in self.bases)
+            if kind.layers and max(kind.layers) >= deep:
+                raise ValueError(
+                    f"kinds.{label}.layers: {max(kind.layers)} is none; models have layers 0 to {deep - 1}"
+                )
         for label, trait in self.traits.items():
             if label == NONE:
                 raise ValueError(f"traits.{NONE}: built in; leave it out")
@@ -412,7 +450,15 @@ class Study(Model):
             if (row.teacher == "student") != (row.of is not None):
                 raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
             if row.of:
+                if row.of.kind in self.kinds and self.kinds[row.of.kind].trains == "context":
+                    raise ValueError(f"{at}.of.kind: {row.of.kind} trains nothing; such a student cannot teach")
                 self._of(f"{at}.of", row, row.of, self.experiments[:i])
+            if row.teacher == "steered" and self.steer is None:
+                raise ValueError(f"{at}.teacher: steered, but there is no `steer` that says how")
+            if row.teacher == "steered" and self.steer:
+                layers = min(self.architecture(label).layers for label in row.bases)
+                if self.steer.layer >= layers:
+                    raise ValueError(f"steer.layer: {self.steer.layer} is none; models have layers 0 to {layers - 1}")
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
@@ -447,6 +493,11 @@ class Study(Model):
     def results(self) -> str:
         """Folder of the artifacts."""
         return self.place("results")
+
+    def architecture(self, base: str) -> Architecture:
+        """Size and training of a reference model."""
+        own = self.bases[base].model_dump(include={"layers", "width", "mlp"}, exclude_none=True)
+        return Architecture.model_validate(self.base.model_dump() | own)
 
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
