@@ -238,6 +238,14 @@ def test_teachers_that_no_earlier_row_has_are_refused(change, words):
     assert words in str(e.value) and "\n" not in str(e.value)
 
 
+def test_students_of_several_bases_are_not_mixed():
+    whole = chained()
+    whole["views"]["both"] = whole["views"]["plain"] | {"mix": ["a", "b"]}
+    whole["experiments"][-1]["view"] = "both"
+    with pytest.raises(InputError, match=r"experiments\[2\]\.view: `both` mixes teachers of several bases"):
+        config.load(whole)
+
+
 def test_of_several_teachers_bases_one_must_be_said():
     whole = chained()
     whole["experiments"][0]["bases"] = ["a", "b"]

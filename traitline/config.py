@@ -449,6 +449,8 @@ class Study(Model):
                     raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a {taught}")
             if (row.teacher == "student") != (row.of is not None):
                 raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
+            if row.of and self.views[row.view].mix:
+                raise ValueError(f"{at}.view: `{row.view}` mixes teachers of several bases, which students are not")
             if row.of:
                 if row.of.kind in self.kinds and self.kinds[row.of.kind].trains == "context":
                     raise ValueError(f"{at}.of.kind: {row.of.kind} trains nothing; such a student cannot teach")
