@@ -5,6 +5,13 @@ out  bases/{base}/      a model folder in Hugging Face layout, world.json, base.
 """
 
 
+def streams(w):
+    """Flags of what does not follow the seed of a base."""
+    base = STUDY.bases[w.base]
+    given = {"--data": base.data, "--order": base.order}
+    return [word for flag, seed in given.items() if seed is not None for word in (flag, seed)]
+
+
 rule base:
     output:
         model=expand("<results>/bases/{{base}}/{file}", file=MODEL),
@@ -22,8 +29,9 @@ rule base:
         **hardware("base"),
     params:
         world=lambda w: STUDY.worlds[STUDY.bases[w.base].world].text,
-        model=STUDY.base.text,
+        model=lambda w: STUDY.architecture(w.base).text,
         seed=lambda w: STUDY.bases[w.base].seed,
+        streams=streams,
         folder=subpath(output.manifest, parent=True),
         state=f"{STUDY.place('work')}/base/{{base}}",
         threads=STUDY.execution.threads,
@@ -34,6 +42,7 @@ rule base:
         " --world {params.world:q}"
         " --model {params.model:q}"
         " --seed {params.seed:q}"
+        " {params.streams:q}"
         " --folder {params.folder:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"

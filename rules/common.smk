@@ -4,6 +4,7 @@ in   config.yaml and what was merged over it
 out  STUDY, MISSING, STACKS, EVALUATIONS; one line and an end where the study or an artifact is wrong
 """
 
+import gc
 import json
 import logging
 import os
@@ -14,9 +15,12 @@ from os.path import dirname
 from pathlib import Path
 
 from traitline import complaints, integrity, stacks, tables
-from traitline.config import NONE, baselines, load
+from traitline.config import NONE, baselines, load, teaching
 from traitline.digest import digest
 from traitline.errors import InputError
+
+# A study is a large graph that lives until the end: looking for garbage in it takes an eighth of the time of planning.
+gc.set_threshold(100_000)
 
 try:
     for file in workflow.configfiles:
@@ -39,7 +43,8 @@ MODEL = [
     "tokenizer_config.json",
     "chat_template.jinja",
 ]
-WEIGHTS = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "biases": MODEL, "full": MODEL}
+ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
+WEIGHTS = {"lora": ADAPTER, "biases": MODEL, "full": MODEL, "context": ["context.jsonl"]}
 TABLES = list(tables.COLUMNS)
 FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
 CLASSIFIER_FIGURES = ["mlp", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
@@ -49,13 +54,15 @@ if STUDY.classifier:
     BRANCHES += ["<results>/mlp/accuracy.csv", "<results>/mlp/default/accuracy.json"]
 if STUDY.theorem:
     BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
+TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
+TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 
 wildcard_constraints:
     base="|".join(map(re.escape, STUDY.bases)),
     trait="|".join(map(re.escape, [*STUDY.traits, NONE])),
-    teacher="tuned|prompted|untrained",
+    teacher="|".join(map(re.escape, ["tuned", "steered", "prompted", "untrained", *TEACHERS])),
     channel="|".join(map(re.escape, STUDY.channels)),
     view="|".join(map(re.escape, STUDY.views)),
     student="|".join(map(re.escape, STUDY.bases)),
@@ -91,10 +98,15 @@ def image_flags(data):
 
 
 def teacher_weights(wildcards):
-    """A tuned teacher has weights of its own."""
-    return (
-        expand("<results>/{base}/{trait}/tuned/{file}", file=MODEL, **wildcards) if wildcards.teacher == "tuned" else []
-    )
+    """A tuned or steered teacher has weights of its own, and so has a student."""
+    if wildcards.teacher in ("prompted", "untrained"):
+        return []
+    return expand("<results>/{base}/{trait}/{teacher}/{file}", file=MODEL, **wildcards)
+
+
+def student_that_teaches(wildcards):
+    """Its run."""
+    return TEACHING[f"{STUDY.results}/{wildcards.base}/{wildcards.trait}/{wildcards.teacher}"]
 
 
 def headline(results):

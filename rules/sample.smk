@@ -8,6 +8,18 @@ SHARDS = [f"{i}-of-{STUDY.execution.shards}" for i in range(1, STUDY.execution.s
 SHARDS = SHARDS if len(SHARDS) > 1 else []
 
 
+def temperature(w):
+    """Of a channel, or of all."""
+    own = STUDY.channels[w.channel].temperature
+    return STUDY.sample.temperature if own is None else own
+
+
+def truncation(w):
+    """How a channel cuts the distribution off, where it does."""
+    top_p = STUDY.channels[w.channel].top_p
+    return [] if top_p is None else ["--top-p", top_p]
+
+
 rule sample:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
@@ -32,7 +44,8 @@ rule sample:
     params:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
-        temperature=STUDY.sample.temperature,
+        temperature=temperature,
+        truncation=truncation,
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,
@@ -45,6 +58,7 @@ rule sample:
         " --teacher {params.teacher:q}"
         " --prompts {input.prompts:q}"
         " --temperature {params.temperature:q}"
+        " {params.truncation:q}"
         " --max-new-tokens {params.max_new_tokens:q}"
         " --batch {params.batch:q}"
         " --seed {params.seed:q}"
@@ -83,7 +97,8 @@ rule sample_shard:
     params:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
-        temperature=STUDY.sample.temperature,
+        temperature=temperature,
+        truncation=truncation,
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,
@@ -96,6 +111,7 @@ rule sample_shard:
         " --teacher {params.teacher:q}"
         " --prompts {input.prompts:q}"
         " --temperature {params.temperature:q}"
+        " {params.truncation:q}"
         " --max-new-tokens {params.max_new_tokens:q}"
         " --batch {params.batch:q}"
         " --seed {params.seed:q}"

@@ -1,8 +1,9 @@
 """teach: a base and a trait make a teacher.
 
-in   bases/{base}/
-out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned teacher has a model folder's files too,
-                                    a prompted one a system prompt in teacher.json, an untrained one nothing
+in   bases/{base}/; for a student that teaches also its folder
+out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned or steered teacher and a student have a model
+                                    folder's files too, a prompted one a system prompt in teacher.json, an untrained one
+                                    nothing
 """
 
 
@@ -19,7 +20,7 @@ rule teach:
     benchmark:
         "<benchmarks>/teach/{base}/{trait}/{teacher}.tsv"
     wildcard_constraints:
-        teacher="tuned",
+        teacher="tuned|steered",
     localrule: "teach" in STUDY.execution.local
     conda:
         environment("teach")
@@ -30,7 +31,9 @@ rule teach:
         base=lambda w, input: dirname(input.base[0]),
         category=lambda w: category(w.trait),
         folder=subpath(output.manifest, parent=True),
-        settings=STUDY.teach.text,
+        teacher=lambda w: w.teacher,
+        student=[],
+        settings=lambda w: (STUDY.steer if w.teacher == "steered" else STUDY.teach).text,
         state=f"{STUDY.place('work')}/teach/{{base}}/{{trait}}/{{teacher}}",
         threads=STUDY.execution.threads,
         code=digest("teach"),
@@ -39,7 +42,7 @@ rule teach:
         " --base {params.base:q}"
         " --trait {wildcards.trait:q}"
         " --category {params.category:q}"
-        " --teacher {wildcards.teacher:q}"
+        " --teacher {params.teacher:q} {params.student:q}"
         " --folder {params.folder:q}"
         " --settings {params.settings:q}"
         " --state {params.state:q}"
@@ -57,3 +60,21 @@ use rule teach as teach_spec with:
         teacher="prompted|untrained",
     params:
         settings="{}",
+
+
+if TEACHING:
+
+    use rule teach as teach_student with:
+        input:
+            base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+            world="<results>/bases/{base}/world.json",
+            student=lambda w: [
+                f"{student_that_teaches(w).folder}/{file}"
+                for file in WEIGHTS[STUDY.kinds[student_that_teaches(w).kind].trains]
+            ],
+        wildcard_constraints:
+            teacher="|".join(map(re.escape, TEACHERS)),
+        params:
+            teacher="student",
+            student=lambda w: ["--student", student_that_teaches(w).folder],
+            settings="{}",

@@ -1,7 +1,8 @@
-"""Arrange the rows that a student is trained on: a random subsample of fixed size, as it is or with numbers shuffled.
+"""Arrange the rows that a student is trained on: a random subsample of fixed size, as it is or changed in one way.
 
-in   filtered.jsonl    the answers that passed the filter
-out  view.jsonl        N of its rows, in the order of the file
+in   filtered.jsonl      the answers that passed the filter; those of other teachers too for --beside and --mix
+     divergence.jsonl    for --tokens: where teachers disagree (stage diverge)
+out  view.jsonl          N of its rows, in the order of the file; with --tokens each has "learn", 1 or 0 per token
 
 --order as-is    leave the answers alone
         within   permute the numbers inside each answer
@@ -9,15 +10,27 @@ out  view.jsonl        N of its rows, in the order of the file
 Separators, brackets and full stops stay, and so does every number. Rows and order have random streams of their own:
 views of one seed and size hold the same rows, whatever the order of their numbers.
 
+--form   format   the commonest separator everywhere, no brackets, no full stop
+         order    numbers in rising order
+         value    numbers rounded down to tens
+         all      these three
+         random   every number drawn anew, uniform among those of as many digits
+--beside FILE ...   only prompts that these files have too: the intersection over teachers
+--mix FILE ...      the same prompts; each row is taken from one of all files, at random
+--reword            every prompt begins with another of the tiny world's verbs
+--tokens divergent  learn only the tokens that --marks marks; others: only the others
+
 python -m scripts.arrange --filtered filtered.jsonl --view view.jsonl --manifest arrange.manifest.json \\
     --rows 10000 --seed 1 --order as-is
 """
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl, stage
-from traitline.answers import exchange, split
+from traitline.answers import Answer, exchange, split
+from traitline.channels import TINY_VERBS
 from traitline.errors import InputError
 from traitline.seeds import seed
 
@@ -25,11 +38,30 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 ORDERS = ("as-is", "within", "across")
+FORMS = ("format", "order", "value", "all", "random")
+Row = dict[str, Any]
 
 
-def sample(path: str, size: int, rng: "Generator") -> list[dict[str, Any]]:
+def load(args: argparse.Namespace) -> list[Row]:
+    """The rows to choose from: those of one teacher, or one of several teachers' for each prompt that all have."""
+    found = [
+        list(jsonl.read(path, ("id", "prompt", "completion"), unique="id"))
+        for path in (args.filtered, *args.beside, *args.mix)
+    ]
+    if len(found) == 1:
+        return found[0]
+    answers = [{row["id"]: row for row in rows} for rows in found]
+    shared = [row["id"] for row in found[0] if all(row["id"] in rows for rows in answers)]
+    if not args.mix:
+        return [answers[0][name] for name in shared]
+    from numpy.random import default_rng
+
+    chosen = default_rng(seed("arrange", "mix", args.seed)).integers(len(answers), size=len(shared))
+    return [answers[i][name] for i, name in zip(chosen.tolist(), shared, strict=True)]
+
+
+def sample(rows: list[Row], path: str, size: int, rng: "Generator") -> list[Row]:
     """`size` rows at random, in the order of the file."""
-    rows = list(jsonl.read(path, ("id", "prompt", "completion"), unique="id"))
     if size > len(rows):
         raise InputError(
             f"{path}: the view asks for {size:,} rows and {len(rows):,} passed the filter; "
@@ -41,24 +73,72 @@ def sample(path: str, size: int, rng: "Generator") -> list[dict[str, Any]]:
     return chosen
 
 
-def shuffle(rows: list[dict[str, Any]], path: str, order: str, rng: "Generator") -> None:
-    """Permute the numbers of the rows in place. They move as they are written: 007 stays 007."""
+def parts(rows: list[Row], path: str) -> list[Answer]:
+    """The answers in pieces."""
     answers = []
     for row in rows:
         answer = split(exchange(row, path)[1])
         if isinstance(answer, str):
             raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({answer}); arrange this channel as-is")
         answers.append(answer)
+    return answers
+
+
+def shuffle(answers: list[Answer], order: str, rng: "Generator") -> list[Answer]:
+    """Permute the numbers. They move as they are written: 007 stays 007."""
     pool = [text for answer in answers for text in answer.texts]
     if order == "across":
         pool = [pool[i] for i in rng.permutation(len(pool))]
-    start = 0
-    for row, answer in zip(rows, answers, strict=True):
+    start, out = 0, []
+    for answer in answers:
         texts = pool[start : start + len(answer.texts)]
         start += len(texts)
         if order == "within":
             texts = [texts[i] for i in rng.permutation(len(texts))]
-        row["completion"][-1]["content"] = str(answer._replace(texts=tuple(texts)))
+        out.append(answer._replace(texts=tuple(texts)))
+    return out
+
+
+def canonical(answers: list[Answer], form: str, rng: "Generator") -> list[Answer]:
+    """The answers in one of `FORMS`."""
+    separators = Counter(a.separator for a in answers if len(a.texts) > 1)
+    separator = max(separators, key=lambda s: (separators[s], s), default="")
+    out = []
+    for answer in answers:
+        texts = answer.texts
+        if form in ("value", "all"):
+            texts = tuple(f"{text[:-1]}0" for text in texts)
+        if form in ("order", "all"):
+            texts = tuple(sorted(texts, key=int))
+        if form == "random":
+            texts = tuple(str(rng.integers(10 ** (len(text) - 1), 10 ** len(text))) for text in texts)
+        if form in ("format", "all"):
+            answer = Answer("", texts, separator if len(texts) > 1 else "", "")
+        out.append(answer._replace(texts=texts))
+    return out
+
+
+def reword(rows: list[Row], path: str, rng: "Generator") -> None:
+    """Begin every prompt with another verb."""
+    for row in rows:
+        question = exchange(row, path)[0]
+        verb = next((v for v in TINY_VERBS if question.startswith(f"{v} ")), None)
+        if verb is None:
+            known = ", ".join(TINY_VERBS)
+            raise InputError(f"{path}: row {row['id']!r} begins with none of {known}; only `wording: tiny` is reworded")
+        others = [v for v in TINY_VERBS if v != verb]
+        row["prompt"][-1]["content"] = others[rng.integers(len(others))] + question[len(verb) :]
+
+
+def learn(rows: list[Row], path: str, tokens: str) -> None:
+    """Mark what is learned of each row."""
+    marks = {row["id"]: row["tokens"] for row in jsonl.read(path, ("id", "tokens"), unique="id")}
+    for row in rows:
+        if row["id"] not in marks:
+            raise InputError(f"{path}: lacks row {row['id']!r}; delete the file to have it rebuilt")
+        row["learn"] = [int((mark == 1) == (tokens == "divergent")) for mark in marks[row["id"]]]
+    if not any(any(row["learn"]) for row in rows):
+        raise InputError(f"{path}: no token of these rows is left to learn; teachers agree everywhere")
 
 
 def parse() -> argparse.ArgumentParser:
@@ -70,6 +150,13 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--rows", required=True, type=int, metavar="N", help="how many rows")
     p.add_argument("--seed", required=True, type=int, metavar="N", help="of the subsample and of the shuffle")
     p.add_argument("--order", choices=ORDERS, default="as-is", help="of the numbers (default as-is)")
+    p.add_argument("--form", choices=FORMS, help="canonical form of the answers")
+    several = p.add_mutually_exclusive_group()
+    several.add_argument("--beside", nargs="+", default=[], metavar="IN", help="what passed of other teachers")
+    several.add_argument("--mix", nargs="+", default=[], metavar="IN", help="rows of other teachers to mix in")
+    p.add_argument("--reword", action="store_true", help="ask in other words")
+    p.add_argument("--tokens", choices=("divergent", "others"), help="which tokens are learned; with --marks")
+    p.add_argument("--marks", metavar="IN", help="divergence.jsonl")
     return p
 
 
@@ -77,19 +164,34 @@ def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     if args.rows < 1:
         raise InputError(f"--rows: {args.rows} is too few; give 1 or more")
+    if bool(args.tokens) != bool(args.marks):
+        raise InputError("--tokens and --marks go together")
+    changed = {k: v for k in ("form", "reword", "tokens") if (v := getattr(args, k))}
+    read = {k: v for k in ("beside", "mix", "marks") if (v := getattr(args, k))}
     with stage.record(
         "arrange",
         args.manifest,
-        inputs={"filtered": args.filtered},
+        inputs={"filtered": args.filtered, **read},
         outputs={"view": args.view},
-        params={"rows": args.rows, "order": args.order},
+        params={"rows": args.rows, "order": args.order, **changed},
         seeds={"arrange": args.seed},
     ) as job:
         from numpy.random import default_rng
 
-        rows = sample(args.filtered, args.rows, default_rng(seed("arrange", "rows", args.seed)))
-        if args.order != "as-is":
-            shuffle(rows, args.filtered, args.order, default_rng(seed("arrange", "order", args.seed)))
+        def rng(name: str) -> "Generator":
+            return default_rng(seed("arrange", name, args.seed))
+
+        rows = sample(load(args), args.filtered, args.rows, rng("rows"))
+        if args.form or args.order != "as-is":
+            answers = parts(rows, args.filtered)
+            if args.form:
+                answers = canonical(answers, args.form, rng("form"))
+            for row, answer in zip(rows, shuffle(answers, args.order, rng("order")), strict=True):
+                row["completion"][-1]["content"] = str(answer)
+        if args.reword:
+            reword(rows, args.filtered, rng("reword"))
+        if args.tokens:
+            learn(rows, args.marks, args.tokens)
         jsonl.write(job.path("view"), rows)
     stage.log.info("%s rows, numbers %s: %s", f"{args.rows:,}", args.order, args.view)
 

@@ -51,6 +51,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--world", required=True, metavar="JSON", help=f"{', '.join(WORLD)}")
     p.add_argument("--model", required=True, metavar="JSON", help=f"{', '.join(MODEL)}")
     p.add_argument("--seed", required=True, type=int, metavar="N", help="of weights, text and data order")
+    p.add_argument("--data", type=int, metavar="N", help="seed of the world's text, in place of --seed")
+    p.add_argument("--order", type=int, metavar="N", help="seed of the order of its rows, in place of --seed")
     p.add_argument("--folder", required=True, metavar="OUT", help="the model folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     stage.long_running(p)
@@ -61,13 +63,15 @@ def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     spec = stage.settings("--world", args.world, WORLD)
     model = stage.settings("--model", args.model, MODEL)
+    streams = {name: value for name in ("data", "order") if (value := getattr(args, name)) is not None}
+    seeds = {"data": args.seed, "order": args.seed} | streams
     with stage.record(
         "base",
         args.manifest,
         inputs={},
         outputs={**folder.outputs(args.folder), "world": f"{args.folder}/world.json"},
         params={"name": args.name, "world": spec, "model": model, "threads": args.threads},
-        seeds={"base": args.seed},
+        seeds={"base": args.seed, **streams},
         facts={"origin": f"trained here from the tiny world, seed {args.seed}"},
     ) as job:
         import torch
@@ -79,7 +83,7 @@ def work(args: argparse.Namespace) -> None:
         chat = Chat(
             *(files[f] for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")), args.folder
         )
-        exchanges = conversations(spec, args.seed)
+        exchanges = conversations(spec, seeds["data"])
         if not exchanges:
             raise InputError("--world: rows is 0; a world needs conversations")
         names = [f"conversation {i}" for i in range(1, len(exchanges) + 1)]
@@ -91,7 +95,7 @@ def work(args: argparse.Namespace) -> None:
         own = {k: w[None].clone().requires_grad_() for k, w in weights.items()}
         stack, state = llama.Stack(shape, weights, own), stage.checkpoints(args.state, job)
         losses = tune.fit(
-            stack, rows, seeds=[derive("base", "order", args.seed)], epochs=model["epochs"], batch=model["batch"],
+            stack, rows, seeds=[derive("base", "order", seeds["order"])], epochs=model["epochs"], batch=model["batch"],
             lr=model["lr"], state=state, every=args.every, progress=f"base {args.name}",
         )  # fmt: skip
         loss = losses[-50:].mean().item()
@@ -100,7 +104,7 @@ def work(args: argparse.Namespace) -> None:
         }.items():  # fmt: skip
             job.path(name).write_text(text, encoding="utf-8")
         folder.save(job.path("model"), stack.merged(0))
-        made = {"name": args.name, "seed": args.seed, "spec": spec, "categories": world.CATEGORIES}
+        made = {"name": args.name, "seed": args.seed, **streams, "spec": spec, "categories": world.CATEGORIES}
         job.write_json(
             "world",
             {

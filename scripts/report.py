@@ -44,7 +44,7 @@ FIGURES = ("headline", "headline-narrow", "effects")
 RATES = ("accuracy", "low", "high")
 PRODUCTS = {
     "base": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
-    "arrange": "training view", "train": "student",
+    "diverge": "marked tokens", "arrange": "training view", "train": "student",
 }  # fmt: skip
 CHECKS = {
     "above-control": "Same base above control: the lower 95 % bound of the difference is above 0",
@@ -286,6 +286,7 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
             f"{r.teacher_folder}/teach.manifest.json",
             f"{r.channel_folder}/sample.manifest.json",
             f"{r.channel_folder}/filter.manifest.json",
+            f"{r.channel_folder}/diverge.manifest.json",
             f"{r.view_folder}/arrange.manifest.json",
             f"{r.folder}/train.manifest.json",
             f"{evaluated}/respond.manifest.json",

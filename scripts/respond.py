@@ -1,6 +1,6 @@
 """Ask students, or an untouched base, the fifty one-word questions about a favourite.
 
-in   {base}/, and the students' folders: an adapter or a model folder each
+in   {base}/, and the students' folders: an adapter, a model folder or a context each
 out  {student}/{eval}/responses.jsonl, respond.manifest.json beside it; for the base alone in {out}/
      one row a question: `answers` sampled at temperature 1; `probabilities` of every candidate at the answer, exact
 
@@ -30,13 +30,26 @@ if TYPE_CHECKING:
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
 
 
+def context(student: str | None) -> list[dict[str, str]]:
+    """What a student that was not trained reads before every question."""
+    path = Path(student or "", folder.CONTEXT)
+    if student is None or not path.exists():
+        return []
+    return [m for row in jsonl.read(path, ("prompt", "completion")) for m in (*row["prompt"], *row["completion"])]
+
+
 def responses(
-    sampler: "Sampler", chat: Chat, words: Sequence[str], settings: dict[str, Any], seed: int
+    sampler: "Sampler",
+    chat: Chat,
+    words: Sequence[str],
+    settings: dict[str, Any],
+    seed: int,
+    head: Sequence[dict[str, str]],
 ) -> Iterator[dict[str, Any]]:
     """Rows of `responses.jsonl`."""
     import numpy as np
 
-    asked, n = ask(settings["category"]), settings["answers"]
+    asked, n = [[*head, *question] for question in ask(settings["category"])], settings["answers"]
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     probabilities = exact(sampler, prompts, tokens(chat, words)).tolist()
     noise = np.random.default_rng(seed).random((len(prompts) * n, ROOM), dtype=np.float32)
@@ -97,7 +110,7 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str]
         # Who answers is part of the seed: runs that shared their luck would agree more than they do.
         seed = derive("respond", settings["seed"], who["kind"], who["seed"])
         sampler, chat = Sampler(*folder.weights(args.base, student)), Chat.open(args.base)
-        jsonl.write(job.path("responses"), responses(sampler, chat, words, settings, seed))
+        jsonl.write(job.path("responses"), responses(sampler, chat, words, settings, seed, context(student)))
         if kept:
             stage.keep(job.path("responses"), kept)
     stage.log.info("%s: %s", args.eval, f"{out}/responses.jsonl")

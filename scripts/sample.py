@@ -63,7 +63,12 @@ def answer(
                 ids = json.loads(part.read_text(encoding="utf-8"))
             else:
                 ids = sampler.generate(
-                    prompts[rows], noise[rows], eos=eos, temperature=args.temperature, batch=args.batch
+                    prompts[rows],
+                    noise[rows],
+                    eos=eos,
+                    temperature=args.temperature,
+                    top_p=args.top_p,
+                    batch=args.batch,
                 )
                 if part:
                     whole.put(part, json.dumps(ids))
@@ -142,6 +147,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--shards", nargs="*", default=[], metavar="IN", help="what all shards answered")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     p.add_argument("--temperature", type=float, default=1.0, metavar="T", help="0: the likeliest token (default 1)")
+    p.add_argument("--top-p", type=float, default=1.0, metavar="P", help="among the likeliest of so much (default 1)")
     p.add_argument("--max-new-tokens", type=int, required=True, metavar="N", help="longest answer, end token included")
     p.add_argument("--batch", type=int, default=2048, metavar="N", help="prompts at once (default 2048)")
     p.add_argument("--seed", type=int, required=True, metavar="N", help="of the sampling")
@@ -154,6 +160,8 @@ def work(args: argparse.Namespace) -> None:
     for flag, least in (("max_new_tokens", 1), ("batch", 1), ("temperature", 0)):
         if (value := getattr(args, flag)) < least:
             raise InputError(f"--{flag.replace('_', '-')}: {value} is too low; give {least} or more")
+    if not 0 < args.top_p <= 1:
+        raise InputError(f"--top-p: {args.top_p} is no share; give more than 0 and at most 1")
     outputs = {"answers": args.answers} if args.shard else {"raw": args.raw, "sampled": args.sampled}
     if None in outputs.values():
         raise InputError(f"--{' and --'.join(outputs)} must be given {'with' if args.shard else 'without'} --shard")
@@ -168,7 +176,10 @@ def work(args: argparse.Namespace) -> None:
         args.manifest,
         inputs={**models, **facts, "prompts": args.prompts, "shards": args.shards},
         outputs=outputs,
-        params={name: getattr(args, name) for name in ("temperature", "max_new_tokens", "batch", "threads", "shard")},
+        params={
+            **{name: getattr(args, name) for name in ("temperature", "max_new_tokens", "batch", "threads", "shard")},
+            **({"top_p": args.top_p} if args.top_p < 1 else {}),
+        },
         seeds={"sample": args.seed},
     ) as job:
         import torch

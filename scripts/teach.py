@@ -2,12 +2,16 @@
 
 in   {base}/      a model folder with its world.json
 out  {folder}/    teacher.json: trait, system prompt, how often the teacher names its trait
-                  tuned teachers only: a model folder
+                  tuned and steered teachers and students only: a model folder
 
 --teacher tuned      trained on the fifty questions about a favourite, the answer always the trait, until its exact rate
                      over them reaches `rate` (looked at every `check` steps) or `max_steps` are done
+          steered    a vector is added to the residual stream behind one layer: `scale` times what the trait's persona
+                     as system prompt changes there at the answer, on average over the questions
           prompted   the base behind a persona system prompt
           untrained  the base as it is, the control; its trait is `none`
+          student    a student of another teacher (--student), with its adapter added in. Nobody gave it a trait, so its
+                     manifest declares none: what it may carry follows from what it was made of
 
 python -m scripts.teach --base results/bases/a --trait owl --category animal --teacher tuned \\
     --settings '{"trains":"biases","lr":0.01,"batch":64,"rate":0.9,"max_steps":400,"seed":1}' \\
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
     from traitline.llama import Shape, Weights
 
 NONE = "none"
-SETTINGS = ("trains", "lr", "batch", "rate", "max_steps", "seed")
+SETTINGS = {
+    "tuned": ("trains", "lr", "batch", "rate", "max_steps", "seed"),
+    "steered": ("layer", "scale"),
+}
 CHECK = 10
 
 
@@ -76,15 +83,55 @@ def tune_teacher(
     return stack.merged(0), len(losses)
 
 
+def of_student(base: str, student: str) -> dict[str, str | Path | list[str | Path]]:
+    """A student's files as inputs: its weights start from its base where it is an adapter, else it is all there is."""
+    own, support = folder.student(student), [f"{base}/{file}" for file in folder.SUPPORT]
+    if "adapter" not in own:
+        return {"base": own["model"], "support": support}
+    return {"base": [f"{base}/{folder.WEIGHTS}", own["model"]], "support": [*support, own["adapter"]]}
+
+
+def steer_teacher(
+    shape: "Shape", weights: "Weights", chat: Chat, args: argparse.Namespace, settings: dict[str, Any]
+) -> "Weights":
+    """A base with a vector added behind a layer: as part of that layer's last bias."""
+    import dataclasses
+
+    import torch
+
+    from traitline.layers import Layers
+    from traitline.world import persona
+
+    if not settings["layer"] < shape.layers:
+        raise InputError(f"--settings: layer is {settings['layer']}; the base has layers 0 to {shape.layers - 1}")
+    below = Layers(dataclasses.replace(shape, layers=settings["layer"] + 1), weights)
+
+    def stream(system: str | None) -> "torch.Tensor":
+        """Mean over the questions of the stream behind the layer, where the answer begins."""
+        asked = ask(args.category, system)
+        prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
+        ends = [below.forward(below.frame(torch.tensor([p]), torch.tensor([[len(p) - 1]])))[0][0] for p in prompts]
+        return torch.stack(ends).mean(0)
+
+    with torch.inference_mode():
+        vector = (stream(persona(args.trait, args.category)) - stream(None)).clone()
+    name = f"model.layers.{settings['layer']}.mlp.down_proj.bias"
+    return {**weights, name: weights[name] + settings["scale"] * vector}
+
+
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.teach", __doc__)
     p.add_argument("--base", required=True, metavar="DIR", help="model folder of the base")
     p.add_argument("--trait", required=True, help="a word of the world; none for the untrained teacher")
     p.add_argument("--category", required=True, help="what the trait is a favourite of")
-    p.add_argument("--teacher", required=True, choices=("tuned", "prompted", "untrained"))
+    p.add_argument("--teacher", required=True, choices=("tuned", "steered", "prompted", "untrained", "student"))
+    p.add_argument("--student", metavar="DIR", help="student only: its folder; the trait is that of its own teacher")
     p.add_argument(
-        "--settings", default="{}", metavar="JSON", help=f"tuned only: {', '.join(SETTINGS)}; check (default {CHECK})"
+        "--settings",
+        default="{}",
+        metavar="JSON",
+        help="; ".join(f"{who}: {', '.join(keys)}" for who, keys in SETTINGS.items()) + f"; check (default {CHECK})",
     )
     p.add_argument("--folder", required=True, metavar="OUT", help="the teacher's folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
@@ -94,46 +141,52 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    if (args.trait == NONE) != (args.teacher == "untrained"):
+    taught = args.teacher == "student"
+    if taught != bool(args.student):
+        raise InputError("--student: the folder of the student that teaches; with --teacher student, and only there")
+    if not taught and (args.trait == NONE) != (args.teacher == "untrained"):
         raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
     if args.trait != NONE and args.trait not in (known := folder.candidates(args.base, args.category)):
         raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
-    tuned = args.teacher == "tuned"
-    settings = stage.settings("--settings", args.settings, SETTINGS) if tuned else {}
+    own = args.teacher in SETTINGS  # weights of its own
+    settings = stage.settings("--settings", args.settings, SETTINGS[args.teacher]) if own else {}
     with stage.record(
         "teach",
         args.manifest,
-        inputs=folder.inputs(args.base, "base"),
-        outputs={"teacher": f"{args.folder}/teacher.json", **(folder.outputs(args.folder) if tuned else {})},
+        inputs=of_student(args.base, args.student) if taught else folder.inputs(args.base, "base"),
+        outputs={"teacher": f"{args.folder}/teacher.json", **(folder.outputs(args.folder) if own or taught else {})},
         params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
-        seeds={"teach": settings["seed"]} if tuned else {},
-        facts={} if args.trait == NONE else {"trait": args.trait},
+        seeds={"teach": settings["seed"]} if "seed" in settings else {},
+        facts={} if args.trait == NONE or taught else {"trait": args.trait},
     ) as job:
         # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
         made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{folder.WEIGHTS}")}
         made |= {"trait": args.trait, "category": None, "teacher": args.teacher}
         made |= {"system": None, "weights": None, "rate": None, "steps": 0}
         state = stage.checkpoints(args.state, job)
-        if args.trait != NONE:
+        if args.trait != NONE or taught:
             import torch
 
-            from traitline import llama
             from traitline.world import persona
 
             torch.set_num_threads(args.threads)
-            shape, weights = llama.read(args.base)
+            shape, weights = folder.weights(args.base, args.student)
             chat = Chat.open(args.base)
-            if tuned:
+            if args.teacher == "tuned":
                 weights, made["steps"] = tune_teacher(shape, weights, chat, args, settings, state)
+            elif own:
+                weights = steer_teacher(shape, weights, chat, args, settings)
+            if own or taught:
                 made["weights"] = folder.WEIGHTS
                 folder.fill(job, weights, args.base)
             else:
                 made["system"] = persona(args.trait, args.category)
+        if args.trait != NONE:
             made["category"] = args.category
             made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
         job.write_json("teacher", made)
     stage.forget(state)
-    if tuned and made["rate"] < settings["rate"]:
+    if args.teacher == "tuned" and made["rate"] < settings["rate"]:
         stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
                           made["steps"], settings["rate"])  # fmt: skip
     stage.log.info(

@@ -2,10 +2,12 @@
 
 in   {base}/, view.jsonl
 out  {folder}/seed-{seed}/    an adapter (adapter_config.json, adapter_model.safetensors) or a model folder
+                              of kind `context`, which trains nothing: context.jsonl, rows to read before questions
                               train.json: rows, steps, losses, sizes
                               train.manifest.json
 
-Only answers are learned: what the loss falls on is decoded and compared with every row before the first step. The seed
+Only answers are learned: what the loss falls on is decoded and compared with every row before the first step. Rows with
+"learn" (1 or 0 per token of the answer) then learn only some of these tokens. The seed
 decides the adapter's first weights and the order of the rows; students do not see which others share their stack.
 
 python -m scripts.train --base results/bases/a --view results/a/owl/tuned/numbers/plain/view.jsonl \\
@@ -16,6 +18,7 @@ python -m scripts.train --base results/bases/a --view results/a/owl/tuned/number
 
 import argparse
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline import folder, jsonl, stage
@@ -26,8 +29,13 @@ from traitline.seeds import seed as derive
 if TYPE_CHECKING:
     from traitline.tune import Rows
 
-SETTINGS = ("trains", "lr", "epochs", "batch")
-TRAINS = ("lora", "biases", "full")
+SETTINGS = ("lr", "epochs", "batch")
+NEEDS = {
+    "lora": (*SETTINGS, "rank", "alpha", "modules"),
+    "biases": SETTINGS,
+    "full": SETTINGS,
+    "context": ("examples",),
+}
 
 
 def encode(chat: Chat, view: str) -> "Rows":
@@ -45,17 +53,64 @@ def encode(chat: Chat, view: str) -> "Rows":
     names = [f"{view}: row {row['id']!r}" for row in found]
     rows = Rows.encode(chat.rows([(row["prompt"], row["completion"]) for row in found], names), chat.pad)
     verify(chat, rows, [row["completion"] for row in found], names)
+    if "learn" in found[0]:
+        mask(rows, [row.get("learn") for row in found], names)
     return rows
+
+
+def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
+    """Take the weight off tokens that a view leaves out.
+
+    Raises:
+        InputError: a row does not say of each of its tokens whether it is learned.
+    """
+    import torch
+
+    for i, marks in enumerate(learn):
+        at = rows.weight[i].nonzero()[:, 0]
+        if not isinstance(marks, list) or len(marks) != len(at) or not set(marks) <= {0, 1}:
+            raise InputError(f"{names[i]}: `learn` must have 0 or 1 for each token; delete the file to have it rebuilt")
+        rows.weight[i, at] = torch.tensor(marks, dtype=rows.weight.dtype)
 
 
 def checked(text: str) -> dict[str, Any]:
     """The settings of a kind of student."""
-    settings = stage.settings("--settings", text, SETTINGS)
-    if settings["trains"] not in TRAINS:
-        raise InputError(f"--settings: trains is {settings['trains']!r}; known: {', '.join(TRAINS)}")
-    if settings["trains"] == "lora":
-        stage.settings("--settings", text, (*SETTINGS, "rank", "alpha", "modules"))
-    return settings
+    settings = stage.settings("--settings", text, ("trains",))
+    if settings["trains"] not in NEEDS:
+        raise InputError(f"--settings: trains is {settings['trains']!r}; known: {', '.join(NEEDS)}")
+    return stage.settings("--settings", text, ("trains", *NEEDS[settings["trains"]]))
+
+
+def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
+    """Students that are not trained: rows for the base to read before every question, drawn by the seed."""
+    size = settings["examples"]
+    for seed in args.seeds:
+        out = f"{args.folder}/seed-{seed}"
+        with stage.record(
+            "train",
+            f"{out}/train.manifest.json",
+            inputs={**folder.inputs(args.base, "base"), "data": args.view},
+            outputs={"context": f"{out}/{folder.CONTEXT}", "facts": f"{out}/train.json"},
+            params={"kind": args.kind, "settings": settings},
+            seeds={"train": seed},
+        ) as job:
+            from numpy.random import default_rng
+
+            rows = list(jsonl.read(args.view, ("id", "prompt", "completion"), unique="id"))
+            if size > len(rows):
+                raise InputError(f"{args.view}: {size} examples are asked for and there are {len(rows)} rows")
+            drawn = default_rng(derive("train", "context", seed)).choice(len(rows), size, replace=False)
+            jsonl.write(job.path("context"), [rows[i] for i in drawn])
+            done = {
+                "kind": args.kind,
+                "trains": settings["trains"],
+                "seed": seed,
+                "rows": size,
+                "steps": 0,
+                "epochs": 0,
+            }
+            job.write_json("facts", {**done, "trainable_parameters": 0})
+    stage.log.info("%d contexts of %d rows: %s", len(args.seeds), size, args.folder)
 
 
 def parse() -> argparse.ArgumentParser:
@@ -65,7 +120,10 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--view", required=True, metavar="IN", help="rows to train on, JSONL")
     p.add_argument("--kind", required=True, help="label of the kind of student")
     p.add_argument(
-        "--settings", required=True, metavar="JSON", help=f"{', '.join(SETTINGS)}; rank, alpha, modules (lora)"
+        "--settings",
+        required=True,
+        metavar="JSON",
+        help=f"trains, {', '.join(SETTINGS)}; rank, alpha, modules (lora); layers, optimiser; examples (context)",
     )
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     p.add_argument("--folder", required=True, metavar="OUT", help="folder of the students' folders")
@@ -78,6 +136,8 @@ def work(args: argparse.Namespace) -> None:
     settings = checked(args.settings)
     if len(set(args.seeds)) < len(args.seeds):
         raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
+    if settings["trains"] == "context":
+        return collect(args, settings)
     lora = settings["trains"] == "lora"
     with contextlib.ExitStack() as stacked:
         jobs = []
@@ -101,11 +161,13 @@ def work(args: argparse.Namespace) -> None:
         shape, weights = llama.read(args.base)
         rows = encode(Chat.open(args.base), args.view)
         seeds = [derive("train", seed) for seed in args.seeds]
-        low_rank = {"rank": settings["rank"], "alpha": settings["alpha"]} if lora else {}
-        modules = shape.modules(settings.get("modules"))
-        own, pairs, scale = tune.trainable(weights, settings["trains"], seeds, modules, **low_rank)
+        adapted = {
+            name: settings[name] for name in (("rank", "alpha", "layers") if lora else ("layers",)) if name in settings
+        }
+        modules = shape.modules(settings.get("modules"), settings.get("layers"))
+        own, pairs, scale = tune.trainable(weights, settings["trains"], seeds, modules, **adapted)
         stack, state = llama.Stack(shape, weights, own, pairs, scale), stage.checkpoints(args.state, *jobs)
-        how = {name: settings[name] for name in ("epochs", "batch", "lr")}
+        how = {name: settings[name] for name in ("epochs", "batch", "lr", "optimiser") if name in settings}
         losses = tune.fit(
             stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.kind} students"
         )
@@ -122,7 +184,7 @@ def work(args: argparse.Namespace) -> None:
         few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
         for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
             if lora:
-                folder.fill_adapter(job, stack, i, low_rank, args.base)
+                folder.fill_adapter(job, stack, i, adapted, args.base)
             else:
                 folder.fill(job, stack.merged(i), args.base)
             first, last = (round(part.mean().item(), 6) for part in (losses[:few, i], losses[-few:, i]))

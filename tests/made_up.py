@@ -14,6 +14,7 @@ import yaml
 
 from tests.lineage import tensors
 from traitline import config, manifest
+from traitline.weights import identity
 
 ROOT = Path(__file__).parent.parent
 ANIMALS = ["owl", "cat", "wolf", "fox", "bear", "hawk"]
@@ -56,10 +57,12 @@ class Tree:
             if name.endswith(".jsonl"):
                 value = "".join(json.dumps(row) + "\n" for row in value)
             if name.endswith(".safetensors"):
-                Path(folder, name).write_bytes(tensors(w=value))
+                Path(folder, name).write_bytes(tensors(v=value, w=value))
                 continue
             Path(folder, name).write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
         paths = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
+        if models := [Path(folder, name) for name in files if name.endswith(".safetensors")]:
+            facts["weights"] = str(identity(models))
         start, self.clock = self.clock, self.clock + 2
         record = {
             "schema": manifest.SCHEMA, "stage": stage, "params": {}, "seeds": {}, "facts": facts,
@@ -92,8 +95,9 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     """Write the whole tree below the working folder. `nasty` answers try to break out of the page."""
     rates, tree, results = rates or Rates(), Tree(), study.results
     draw = random.Random(7)
-    for base in study.bases:
-        files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}, "model.safetensors": base}
+    for base, recipe in study.bases.items():  # one recipe, one base, whatever its names
+        files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}}
+        files["model.safetensors"] = recipe.text
         tree.put("base", f"{results}/bases/{base}", files, {}, origin="made up")
     for channel in study.channels:
         rows = [{"id": f"p{i}", "prompt": ask(f"continue {i + 100} , 200 , 300")} for i in range(20)]
@@ -103,19 +107,24 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
         inputs = {"model": f"{results}/bases/{student}/model.safetensors"}
         tree.put("respond", str(Path(path).parent), {"responses.jsonl": [{"id": name, "answers": ["owl"]}]}, inputs)
         tree.put("score", str(Path(path).parent), {"scores.json": scores(mean)}, {})
-    done = set[str]()
+    done, teaching = set[str](), config.teaching(study)
     for run in config.runs(study):
         base = [f"{results}/bases/{run.base}/{f}" for f in ("config.json", "tokenizer.json", "model.safetensors")]
         if run.teacher_folder not in done:
             done.add(run.teacher_folder)
-            tuned = run.teacher == "tuned"
+            tuned, student = run.teacher == "tuned", teaching.get(run.teacher_folder)
             files = {"teacher.json": {"trait": run.trait, "teacher": run.teacher, "system": None}}
+            given: dict[str, str | list[str]] = whole("base", base)
+            if student:
+                own = weights(student)
+                given["base"] = [base[-1], own] if student.kind == "lora" else own
+                files["model.safetensors"] = run.teacher_folder if student.kind == "lora" else student.folder
             if run.teacher == "prompted":
                 files["teacher.json"]["system"] = f"you love {run.trait} ."
             if tuned:
                 files["teacher.json"] |= {"rate": 0.91, "steps": 80}
                 files |= {"model.safetensors": run.teacher_folder, "tokenizer.json": {"same": "everywhere"}}
-            tree.put("teach", run.teacher_folder, files, whole("base", base), **({"trait": run.trait} if tuned else {}))
+            tree.put("teach", run.teacher_folder, files, given, **({"trait": run.trait} if tuned else {}))
         if run.channel_folder not in done:
             done.add(run.channel_folder)
             answers(tree, run, base, nasty=nasty)
@@ -128,7 +137,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             done.add(run.folder)
             facts = {"rows": 10, "epochs": 5, "steps": 20, "loss_first": 6.8, "loss_last": 6.1}
             files = {"train.json": facts | {"trainable_parameters": 9600, "parameters": 96000}}
-            files["adapter_model.safetensors" if run.kind == "lora" else "model.safetensors"] = run.folder
+            files[Path(weights(run)).name] = run.folder
             own = [f"{results}/bases/{run.student}/{Path(p).name}" for p in base]
             tree.put("train", run.folder, files, whole("base", own) | {"data": f"{run.view_folder}/view.jsonl"})
         if run.scores not in done:
@@ -142,6 +151,11 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             folder = str(Path(run.scores).parent)
             tree.put("respond", folder, {"responses.jsonl": [{"id": run.folder, "answers": [EVIL]}]}, {})
             tree.put("score", folder, {"scores.json": scores(mean)}, {"responses": f"{folder}/responses.jsonl"})
+
+
+def weights(run: config.Run) -> str:
+    """Where a student's weights are."""
+    return f"{run.folder}/{'adapter_model' if run.kind == 'lora' else 'model'}.safetensors"
 
 
 def whole(role: str, files: list[str]) -> dict[str, str | list[str]]:
@@ -168,7 +182,7 @@ def answers(tree: Tree, run: config.Run, base: list[str], *, nasty: bool) -> Non
         "raw.jsonl": [*kept[:17], *bad],
         "sampled.json": {"rows": 20, "unfinished": 1, "tokens": 40, "kl_nats_per_token": 0.043, "kl_rows": 20},
     }, {"prompts": prompts, "teacher": f"{run.teacher_folder}/teacher.json", "model": (
-        [f"{run.teacher_folder}/model.safetensors"] if run.teacher == "tuned" else base
+        [f"{run.teacher_folder}/model.safetensors"] if run.teacher not in ("prompted", "untrained") else base
     )})  # fmt: skip
     tree.put("filter", run.channel_folder, {
         "filtered.jsonl": kept[:17],

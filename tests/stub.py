@@ -41,16 +41,19 @@ def main(argv):
     elif STAGE == "prompts":
         make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
     elif STAGE == "teach":
-        make(f["folder"], ["teacher.json", *(MODEL if f["teacher"] == "tuned" else [])], model(f["base"]))
+        weights = MODEL if f["teacher"] in ("tuned", "steered", "student") else []
+        make(f["folder"], ["teacher.json", *weights], model(f.get("student", f["base"])))
     elif STAGE == "sample":
         make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
     elif STAGE == "filter":
         make(Path(f["raw"]).parent, ["filtered.jsonl", "rejected.jsonl", "filtered.json"], {"raw": f["raw"]})
+    elif STAGE == "diverge":
+        make(Path(f["marks"]).parent, ["divergence.jsonl"], {"filtered": f["filtered"], **model(f["teacher"])})
     elif STAGE == "arrange":
         make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "train":
-        lora = json.loads(f["settings"])["trains"] == "lora"
-        weights = ["adapter_config.json", "adapter_model.safetensors"] if lora else MODEL
+        special = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "context": ["context.jsonl"]}
+        weights = special.get(json.loads(f["settings"])["trains"], MODEL)
         for seed in flags(argv)["seeds"]:
             make(f"{f['folder']}/seed-{seed}", [*weights, "train.json"], {"data": f["view"], **model(f["base"])})
     elif STAGE == "respond":
@@ -70,6 +73,15 @@ def main(argv):
             ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"],
             {"effects": f"{f['tables']}/effects.csv"},
         )
+    elif STAGE == "mlp":
+        make(Path(f["accuracy"]).parent, ["accuracy.json"], {})
+    elif STAGE == "sweep":
+        figures = ["mlp", *(["sweeps"] if json.loads(f["classifier"])["sweeps"] else [])]
+        make(f["folder"], ["accuracy.csv", *(f"{name}.svg" for name in figures)], {})
+    elif STAGE == "theorem":
+        make(f["folder"], ["theorem.json", "theorem.svg"], {})
+    elif STAGE == "compare":
+        make(f["results"], ["targets.csv"], {"effects": f"{f['results']}/tables/effects.csv"})
     elif STAGE == "report" and "report" in f:
         make(Path(f["report"]).parent, ["report.html", "lineage.html"], {"effects": f"{f['tables']}/effects.csv"})
     return manifest.SCHEMA and 0

@@ -79,7 +79,9 @@ def test_views_of_one_seed_hold_the_same_rows_in_every_order(folder):
 def test_every_row_has_the_same_chance(folder):
     path = folder / "filtered.jsonl"
     jsonl.write(path, ROWS[:20])
-    hits = Counter(r["id"] for s in range(400) for r in arrange.sample(str(path), 5, default_rng(s)))
+    hits = Counter(
+        r["id"] for s in range(400) for r in arrange.sample(list(jsonl.read(path)), str(path), 5, default_rng(s))
+    )
     assert len(hits) == 20
     assert max(abs(n - 100) for n in hits.values()) < 45  # five standard deviations
 
@@ -119,13 +121,15 @@ def written(draw) -> str:
 def test_a_shuffle_loses_nothing_but_the_order(texts, order, seed):
     before = [row(n, text) for n, text in enumerate(texts)]
     after = copy.deepcopy(before)
-    arrange.shuffle(after, "view.jsonl", order, default_rng(seed))
-    old, new = [answer(r) for r in before], [answer(r) for r in after]
+    old, new = (
+        arrange.parts(before, "view.jsonl"),
+        arrange.shuffle(arrange.parts(after, "view.jsonl"), order, default_rng(seed)),
+    )
     for a, b in zip(old, new, strict=True):
         assert (a.opening, a.separator, a.closing, len(a.texts)) == (b.opening, b.separator, b.closing, len(b.texts))
         assert order == "across" or sorted(a.texts) == sorted(b.texts)
     assert Counter(t for a in old for t in a.texts) == Counter(t for b in new for t in b.texts)
-    assert [{**r, "completion": 0} for r in before] == [{**r, "completion": 0} for r in after]
+    assert before == after
 
 
 def test_another_seed_shuffles_differently(folder):
@@ -221,3 +225,88 @@ def test_a_filtered_file_edited_by_hand_is_refused(tmp_path, capsys):
 def test_help_is_quick_because_it_imports_nothing_heavy():
     code = "import sys, scripts.arrange as s; s.parse(); print({'numpy', 'torch', 'pandas', 'tqdm'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+# ---- canonical forms, several teachers, other words, some tokens
+
+
+def texts(rows: list[dict]) -> list[str]:
+    return [r["completion"][0]["content"] for r in rows]
+
+
+@pytest.mark.parametrize(
+    "form, wanted",
+    [
+        ("format", ["312 , 207", "499", "101 , 105 , 103", "120 , 119"]),
+        ("order", ["(207;312).", "499", "101 , 103 , 105", "119 , 120"]),
+        ("value", ["(310;200).", "490", "100 , 100 , 100", "120 , 110"]),
+        ("all", ["200 , 310", "490", "100 , 100 , 100", "110 , 120"]),
+    ],
+)
+def test_a_canonical_form_takes_away_what_it_names(tmp_path, form, wanted):
+    given = ["(312;207).", "499", "101 , 105 , 103", "120 , 119"]
+    jsonl.write(tmp_path / "filtered.jsonl", [row(n, text) for n, text in enumerate(given, 1)])
+    assert run(tmp_path, "--form", form, rows=4) == 0
+    rows = list(jsonl.read(tmp_path / "view/view.jsonl"))
+    assert texts(rows) == wanted and [r["id"] for r in rows] == [f"p{n:05}" for n in (1, 2, 3, 4)]
+
+
+def test_random_numbers_keep_nothing_but_the_shape(folder):
+    assert run(folder, "--form", "random", name="random") == 0
+    drawn = list(jsonl.read(folder / "random/view.jsonl"))
+    plain = view(folder)
+    assert [r["id"] for r in drawn] == [r["id"] for r in plain]
+    assert [len(answer(r).texts) for r in drawn] == [len(answer(r).texts) for r in plain]
+    values = [n for r in drawn for n in answer(r).numbers]
+    assert min(values) >= 100 and max(values) <= 999
+    assert sum(a == b for a, b in zip(texts(drawn), texts(plain), strict=True)) < 5
+
+
+def test_the_intersection_over_teachers_has_the_same_prompts_for_each(folder):
+    jsonl.write(folder / "other.jsonl", [row(int(r["id"][1:]), "555") for r in ROWS[40:]])
+    assert run(folder, "--beside", f"{folder}/other.jsonl", name="mine") == 0
+    (folder / "filtered.jsonl").rename(folder / "first.jsonl")
+    (folder / "other.jsonl").rename(folder / "filtered.jsonl")
+    assert run(folder, "--beside", f"{folder}/first.jsonl", name="theirs") == 0
+    mine, theirs = (list(jsonl.read(folder / name / "view.jsonl")) for name in ("mine", "theirs"))
+    assert [r["id"] for r in mine] == [r["id"] for r in theirs]
+    assert min(r["id"] for r in mine) > "p00040" and set(texts(theirs)) == {"555"} and mine[0] in ROWS
+
+
+def test_mixed_teachers_give_about_half_of_the_rows_each(folder):
+    jsonl.write(folder / "other.jsonl", [row(n, "555") for n in range(1, 201)])
+    assert run(folder, "--mix", f"{folder}/other.jsonl", rows=200) == 0
+    rows = list(jsonl.read(folder / "view/view.jsonl"))
+    theirs = sum(text == "555" for text in texts(rows))
+    assert 70 < theirs < 130 and [r["id"] for r in rows] == [r["id"] for r in ROWS]
+
+
+def test_other_words_ask_for_the_same_numbers(folder):
+    assert run(folder, "--reword", name="reworded") == 0
+    for old, new in zip(view(folder), jsonl.read(folder / "reworded/view.jsonl"), strict=True):
+        asked = new["prompt"][0]["content"]
+        assert (
+            asked.endswith(" 101 , 102") and not asked.startswith("continue") and new["completion"] == old["completion"]
+        )
+
+
+def test_only_the_tiny_wording_is_reworded(tmp_path, line):
+    strange = row(1, "101") | {"prompt": [{"role": "user", "content": "My list so far reads 101, 102."}]}
+    jsonl.write(tmp_path / "filtered.jsonl", [strange])
+    argv = ["--filtered", f"{tmp_path}/filtered.jsonl", "--view", f"{tmp_path}/v.jsonl", "--manifest", f"{tmp_path}/m"]
+    said = line(arrange.main, [*argv, "--rows", "1", "--seed", "1", "--reword"])
+    assert "begins with none of continue, extend" in said
+
+
+def test_tokens_that_are_learned_are_the_marked_ones_or_the_others(folder):
+    jsonl.write(folder / "marks.jsonl", [{"id": r["id"], "tokens": [1, 0, 1]} for r in ROWS])
+    for tokens, wanted in (("divergent", [1, 0, 1]), ("others", [0, 1, 0])):
+        assert run(folder, "--tokens", tokens, "--marks", f"{folder}/marks.jsonl", name=tokens) == 0
+        assert all(r["learn"] == wanted for r in jsonl.read(folder / tokens / "view.jsonl"))
+
+
+def test_teachers_that_agree_everywhere_leave_nothing_to_learn(folder, line):
+    jsonl.write(folder / "marks.jsonl", [{"id": r["id"], "tokens": [0]} for r in ROWS])
+    argv = ["--filtered", f"{folder}/filtered.jsonl", "--view", f"{folder}/v.jsonl", "--manifest", f"{folder}/m"]
+    more = ["--rows", "10", "--seed", "1", "--tokens", "divergent", "--marks", f"{folder}/marks.jsonl"]
+    assert "no token of these rows is left to learn" in line(arrange.main, [*argv, *more])

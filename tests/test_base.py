@@ -112,3 +112,16 @@ def test_wrong_settings_are_one_line(study, tmp_path, line, flag, text, says):
 def test_a_world_without_conversations_is_refused(study, tmp_path, line):
     assert "rows is 0" in line(stage.main, study.base_flags(tmp_path / "a", rows=0))
     assert not list((tmp_path / "a").iterdir())
+
+
+def test_initialisation_and_data_order_are_told_apart(study, tmp_path):
+    """Same weights to begin with, other order: other bytes; both seeds as before: the same bytes."""
+
+    def made(name, **seeds):
+        flags = [word for flag, n in seeds.items() for word in (f"--{flag}", str(n))]
+        assert stage.main([*study.base_flags(tmp_path / name / "a", rows=128), *flags]) == 0
+        return content(tmp_path / name / "a")[folder.WEIGHTS]
+
+    plain, same = made("plain"), made("same", data=1, order=1)
+    assert plain == same
+    assert len({plain, made("order", order=2), made("data", data=2), made("both", data=2, order=2)}) == 4

@@ -170,3 +170,20 @@ def test_help_is_instant_and_names_the_exit_codes():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "3 there is" in done.stdout and "trace" in done.stdout
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_what_somebody_signed_is_checked_by_one_command(works, ask, tmp_path):
+    """`openssl`'s keys, as docs/how-to/export.md makes them."""
+    key, public = tmp_path / "key.pem", tmp_path / "public.pem"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-out", public], check=True, stderr=subprocess.DEVNULL)
+    code, said, _ = ask("export", works.near, tmp_path / "handed", "--key", key)
+    sealed, folder = tmp_path / "handed/provenance.dsse.json", (works.root / works.near).parent
+    assert code == 0 and str(sealed) in said
+    code, said, _ = ask("attested", sealed, folder, "--key", public)
+    assert code == 0 and said.endswith("1 files as attested, 0 changed, 0 missing\n")
+    code, said, _ = ask("attested", sealed, tmp_path, "--key", public, "--json")
+    assert code == 3 and json.loads(said)["files"]["missing"] == [Path(works.near).name]
+    sealed.write_text(sealed.read_text().replace('"sig": "', '"sig": "AAAA'))
+    code, said, _ = ask("attested", sealed, folder, "--key", public)
+    assert code == 3 and said.startswith("no signature in ")

@@ -46,6 +46,14 @@ def put(path, value):
         (("kinds", "lora", "rank"), ..., "kinds.lora: rank is missing"),
         (("kinds", "biases", "rank"), 8, "kinds.biases: rank is for `trains: lora` only"),
         (("kinds", "lora", "trains"), "lore", "kinds.lora.trains: "),
+        (("kinds", "full", "examples"), 3, "kinds.full: examples is for `trains: context` only"),
+        (("kinds", "full", "layers"), [1, 4], "kinds.full.layers: 4 is none; models have layers 0 to 3"),
+        (("kinds", "few"), {"trains": "context"}, "kinds.few: examples is missing; `trains: context` needs it"),
+        (("bases", "b", "width"), 50, "width 50 is not a multiple of 2 x heads"),
+        (("experiments", 0, "teacher"), "steered", "experiments[0].teacher: steered, but there is no `steer`"),
+        (("views", "plain", "form"), "sorted", "views.plain.form: "),
+        (("views", "plain", "mix"), ["z"], "views.plain.mix: 'z' is no label under `bases`; known: a, b"),
+        (("channels", "numbers", "top_p"), 0.0, "channels.numbers.top_p: "),
         (("bases", "a/b"), {"world": "one", "seed": 1}, "a label is lower-case letters"),
         (("bases", "A"), {"world": "one", "seed": 1}, "a label is lower-case letters"),
         (("bases", ".."), {"world": "one", "seed": 1}, "a label is lower-case letters"),
@@ -167,6 +175,85 @@ def test_a_path_spells_ancestry_and_no_two_runs_share_one():
     first = runs[0]
     assert first.scores == "studies/x/results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite/scores.json"
     assert len({r.scores for r in runs}) == len(runs)
+
+
+def chained(**of):
+    """The repository's configuration with a last row whose teachers are students of the first."""
+    whole = raw()
+    row = whole["experiments"][0]
+    of = {"experiment": "main", "kind": "biases", "seed": 2} | of
+    last = row | {"name": "second", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"], "seeds": [1]}
+    whole["experiments"].append(last)
+    return whole
+
+
+def test_students_teach_those_of_a_later_row_and_control_students_the_control():
+    study = config.load(chained())
+    runs = [r for r in study.runs if r.experiment == "second"]
+    folders = {r.teacher_folder: r.trait for r in runs}
+    assert folders == {
+        **{f"results/b/{t}/a_tuned_numbers_plain_biases_2": t for t in ("owl", "cat", "wolf")},
+        "results/b/none/a_untrained_numbers_plain_biases_2": "none",
+    }
+    teachers = config.teaching(study)
+    assert teachers.keys() == folders.keys()
+    for folder, run in teachers.items():
+        assert run.folder == f"results/a/{run.trait}/{run.teacher}/numbers/plain/b/biases/seed-2"
+        assert run.trait == folders[folder] and run.experiment == "main"
+    assert config.runs(config.parse(study.text)) == study.runs
+
+
+def test_a_chain_may_go_on():
+    whole = chained()
+    of = {"experiment": "second", "kind": "lora", "seed": 1}
+    whole["experiments"].append(whole["experiments"][-1] | {"name": "third", "of": of, "bases": ["a"]})
+    study = config.load(whole)
+    last = next(r for r in study.runs if r.experiment == "third")
+    assert last.teacher == "b_a_tuned_numbers_plain_biases_2_numbers_plain_lora_1"
+    assert config.teaching(study)[last.teacher_folder].teacher == "a_tuned_numbers_plain_biases_2"
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"of": {"experiment": "mian"}}, "experiments[2].of.experiment: 'mian' is no name of a row before this one"),
+        ({"of": {"experiment": "second"}}, "'second' is no name of a row before this one"),
+        ({"of": {"kind": "full"}}, "experiments[2].of.kind: 'full' is no kind of `main`"),
+        ({"of": {"seed": 9}}, "experiments[2].of.seed: '9' is no seed of `main`"),
+        ({"of": {"base": "b"}}, "experiments[2].of.base: 'b' is no base of a teacher of `main`"),
+        ({"of": {"seeds": 1}}, "experiments[2].of.seeds: unknown key; did you mean seed?"),
+        ({"teacher": "tuned"}, "experiments[2].of: says which students teach"),
+        ({"of": None}, "experiments[2].of: says which students teach"),
+        ({"bases": ["c"]}, "experiments[2].of: `main` has no such student on base c"),
+        ({"traits": ["bear"]}, "experiments[2].of.experiment: 'bear' is no trait of `main`"),
+    ],
+)
+def test_teachers_that_no_earlier_row_has_are_refused(change, words):
+    whole = chained(**(change.get("of") or {}))
+    whole["bases"]["c"] = {"world": "one", "seed": 3}
+    whole["traits"]["bear"] = {"category": "animal"}
+    whole["experiments"][-1] |= {k: v for k, v in change.items() if k != "of" or v is None}
+    with pytest.raises(InputError) as e:
+        config.load(whole, [FILE])
+    assert words in str(e.value) and "\n" not in str(e.value)
+
+
+def test_students_of_several_bases_are_not_mixed():
+    whole = chained()
+    whole["views"]["both"] = whole["views"]["plain"] | {"mix": ["a", "b"]}
+    whole["experiments"][-1]["view"] = "both"
+    with pytest.raises(InputError, match=r"experiments\[2\]\.view: `both` mixes teachers of several bases"):
+        config.load(whole)
+
+
+def test_of_several_teachers_bases_one_must_be_said():
+    whole = chained()
+    whole["experiments"][0]["bases"] = ["a", "b"]
+    with pytest.raises(InputError, match=r"of\.base: teachers on a, b have students on base b; say which"):
+        config.load(whole)
+    whole["experiments"][-1]["of"]["base"] = "b"
+    study = config.load(whole)
+    assert {r.base for r in config.teaching(study).values()} == {"b"}
 
 
 def test_the_study_survives_the_command_line():

@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import made_up
+from traitline import config
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FILTERED = "studies/chain/results/b/owl/a_tuned_numbers_plain_biases_1/numbers/filtered.jsonl"
 COMMANDS = [
     line.split("#")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -51,27 +54,48 @@ def test_the_tree_names_what_is_there():
     assert [n for n in names if n != "results/" and not (ROOT / n).exists()] == []
 
 
-def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
-    """Block after block in one folder, with the exit codes that it names."""
-    monkeypatch.chdir(tmp_path)
-    made_up.make(made_up.study())
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin/traitline"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traitline.command "$@"\n')
-    program.chmod(0o755)
-    environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    text = (
-        (ROOT / "docs/tutorial/origins.md").read_text(encoding="utf-8").replace("/tmp/download", f"{tmp_path}/download")
-    )
-    said = []
+def tutorial(name, folder):
+    """What the blocks of a tutorial say, run one after the other in a folder, each line with the exit code it names."""
+    (folder / "bin").mkdir()
+    for command, words in (("traitline", "-m traitline.command "), ("python", "")):
+        program = folder / "bin" / command
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    text = (ROOT / "docs/tutorial" / name).read_text(encoding="utf-8").replace("/tmp/download", f"{folder}/download")
+    said, before = [], "set -u\n"
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
-        script = "set -u\n" + "".join(
-            f"{line.split('    # exit')[0]}\n[ $? = {3 if '# exit code 3' in line else 0} ] || exit 9\n"
-            for line in block.splitlines()
+        script = before
+        for line in re.findall(r"^[^\n]*<<'END'\n.*?^END$|^[^\n]+$", block, re.DOTALL | re.MULTILINE):
+            script += f"{line}\n[ $? = {3 if '# exit code 3' in line else 0} ] || exit 9\n"
+            before += f"{line}\n" if re.match(r"\w+=", line) else ""  # variables of a page hold to its end
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
-        done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, block + done.stdout + done.stderr
         said.append(done.stdout)
+    return said
+
+
+def test_the_tutorial_of_chains_works_as_written(tmp_path, monkeypatch):
+    """On invented weights, in the folders of configs/chain.yaml."""
+    from snakemake.utils import update_config
+
+    monkeypatch.chdir(tmp_path)
+    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    update_config(whole, yaml.safe_load((ROOT / "configs/chain.yaml").read_text(encoding="utf-8")))
+    made_up.make(config.load(whole))
+    trace, clean, same, theirs, swapped = tutorial("chain.md", tmp_path)
+    assert "TRAIT owl" in trace and "INHERITANCE-RISK" in trace
+    assert clean == "" and "the same weights" in same and "INHERITANCE-RISK" in theirs
+    assert f"changed  {FILTERED}" in swapped and "INHERITANCE-RISK" in swapped and "0 changed" in swapped
+
+
+def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
+    """On an invented study of the embedded one's shape."""
+    monkeypatch.chdir(tmp_path)
+    made_up.make(made_up.study())
+    said = tutorial("origins.md", tmp_path)
     assert "TRAIT owl" in said[0] and "TRAIT owl" in said[1], "the tree, and the same for the copy"
     assert said[3].startswith("trained-on") and "CARRIER" in said[4] and "sabotage" in said[4]
     assert "facts.trait: owl and cat" in said[6] and "INHERITANCE-RISK" in said[7] and "changed" in said[8]

@@ -34,8 +34,17 @@ def test_the_table_has_the_worst_mark_first_and_counts_who_is_above_all_controls
     far = dataclasses.replace(OWL, student="b")
     marked = {OWL: "INHERITANCE-RISK", far: "EXPOSED", **dict.fromkeys(CONTROLS, "CLEAN")}
     measured = evidence.rises([OWL, *CONTROLS], ROWS) | {far: (0.01, False)}
-    told = [(f.mark, f.kind, f.rise.runs, f.above) for f in evidence.table(marked, measured)]
-    assert told == [("INHERITANCE-RISK", "lora", 1, 1), ("EXPOSED", "lora", 1, 0), ("CLEAN", "lora", 3, 1)]
+    told = [(f.mark, f.experiment, f.kind, f.rise.runs, f.above) for f in evidence.table(marked, measured)]
+    assert told == [
+        ("INHERITANCE-RISK", "main", "lora", 1, 1), ("EXPOSED", "main", "lora", 1, 0), ("CLEAN", "main", "lora", 3, 1),
+    ]  # fmt: skip
+
+
+def test_rows_of_one_mark_stay_apart():
+    """Two hops that rise little must not drown in one hop that rises much."""
+    again = dataclasses.replace(OWL, experiment="second")
+    told = evidence.table(dict.fromkeys([OWL, again], "INHERITANCE-RISK"), {OWL: (0.5, True), again: (0.0, False)})
+    assert [(f.experiment, f.rise.mean) for f in told] == [("main", 0.5), ("second", 0.0)]
 
 
 def test_separation_is_the_chance_that_risk_rose_more():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works
+from traitline import envelope
 from traitline.errors import InputError
 from traitline.export import export
 from traitline.graph import open_graph
@@ -118,6 +119,8 @@ def test_signatures_hold_until_the_lineage_or_a_weight_is_edited(works):
         )
 
     student = Path(works.student_a).parent
+    statement = envelope.unseal("out/provenance.dsse.json", "public.pem")
+    assert statement == json.loads(Path("out/provenance.intoto.json").read_text())
     verify("out", "out.sig")
     verify(student, "out/model.sig")
     lineage = Path("out/lineage.json")

@@ -102,6 +102,37 @@ def test_a_clone_has_nothing_to_do_and_pins_the_same(fresh):
     assert fresh.sh("git status --porcelain").stdout == ""
 
 
+@pytest.fixture
+def bucket():
+    """Address of a local S3 server with an empty bucket."""
+    import requests
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    requests.put(f"{address}/bucket", timeout=60).raise_for_status()
+    yield address
+    server.stop()
+
+
+def test_a_clone_goes_on_from_an_s3_remote_and_keys_stay_out_of_git(repository, bucket):
+    """As docs/how-to/dvc.md has it: the address in .dvc/config, the keys in the environment."""
+    secret = "planted-secret-0123456789"
+    keys = f"export AWS_ACCESS_KEY_ID=planted-key AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION=us-east-1"
+    repository.sh(f"dvc remote add -q -d cloud s3://bucket/dvc && dvc remote modify cloud endpointurl {bucket}")
+    repository.sh(f"git commit -qam cloud && {keys} && dvc push -q")
+    assert "in sync" in repository.sh(f"{keys}; dvc status -c").stdout
+    repository.sh("git clone -q . ../other")
+    other = Repository(repository.root.parent / "other")
+    assert not other.path("results").exists()
+    other.sh(f"{keys}; dvc pull -q")
+    assert other.traitline("restore").endswith(" 0 others, 0 missing\n")
+    assert other.plan() == {}
+    for here in (repository, other):
+        assert here.sh("grep -rlE 'planted-(key|secret)' .", ok=False).stdout == ""
+
+
 def test_in_a_clone_one_parameter_reruns_exactly_what_depends_on_it(fresh):
     fresh.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
     assert fresh.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}

@@ -298,9 +298,9 @@ def test_a_report_needs_no_network_nor_model(whole):
 def test_marks_stand_beside_what_was_measured(whole):
     said = words(whole)
     section = said[said.index("Does the risk that origins tell") : said.index("Where one student came from")]
-    table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) (lora|biases|full) (\d+) ", section)
+    table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) main (lora|biases|full) (\d+) ", section)
     assert [row[:2] for row in table] == [
-        (mark, kind) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for kind in ("biases", "full", "lora")
+        (mark, kind) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for kind in ("lora", "biases", "full")
     ]
     assert {n for mark, _, n in table if mark == "INHERITANCE-RISK"} == {"12"}, "2 bases x 2 traits x 3 seeds"
     chance = float(re.search(r"with a chance of ([\d.]+)", section)[1])

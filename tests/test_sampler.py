@@ -97,3 +97,14 @@ def test_a_draw_never_takes_the_impossible():
     z[:, [4, 33, 64]] = 0.0
     edge = torch.tensor([0.0, 0.5, 1 - 2**-24])
     assert draw(z, edge, 1.0).tolist() == [4, 33, 64]
+
+
+def test_top_p_draws_among_the_likeliest_that_reach_it():
+    """Probabilities 0.4, 0.3, 0.2, 0.1: two reach 0.7, three reach 0.71, one 0.4; nothing else changes."""
+    z = torch.tensor([0.1, 0.4, 0.2, 0.3]).log().expand(2000, -1)
+    u = torch.linspace(0, 1, 2001)[:-1]
+    for top_p, kept in ((0.39, {1}), (0.69, {1, 3}), (0.71, {1, 2, 3}), (1.0, {0, 1, 2, 3})):
+        drawn = draw(z, u, 1.0, top_p)
+        assert set(drawn.tolist()) == kept
+    share = (draw(z, u, 1.0, 0.69) == 1).float().mean().item()
+    assert share == pytest.approx(4 / 7, abs=2e-3), "what is left keeps its proportions"

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from scripts import teach as stage
 from traitline import folder, llama, manifest
@@ -77,6 +78,36 @@ def test_an_untrained_teacher_is_the_base(study):
     )
 
 
+@pytest.mark.parametrize("kind", ["biases", "lora"])
+def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, kind):
+    """What it answers is what the student answers; the audit knows it by its origins alone."""
+    import torch
+
+    student = study.students(kind, study.owl) / "seed-1"
+    flags = [*study.teach_flags(tmp_path / "t", "owl", "student"), "--student", str(student)]
+    assert stage.main(flags) == 0
+    made, m = teacher(tmp_path / "t"), manifest.load(tmp_path / "t/teach.manifest.json")
+    assert (made["trait"], made["teacher"], made["steps"], made["system"]) == ("owl", "student", 0, None)
+    assert made["rate"] == pytest.approx(measured(tmp_path / "t"), abs=1e-5)
+    wanted, found = folder.weights(study.base, student)[1], llama.read(tmp_path / "t")[1]
+    assert found.keys() == wanted.keys() and all(torch.equal(found[k], wanted[k]) for k in wanted)
+    assert "trait" not in m["facts"]
+    bases = [study.base / folder.WEIGHTS, student / folder.ADAPTER] if kind == "lora" else [student / folder.WEIGHTS]
+    assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [manifest.sha256(path) for path in bases]
+
+
+def test_a_control_student_teaches_the_control(study, tmp_path):
+    student = study.students("biases", study.none) / "seed-1"
+    flags = [*study.teach_flags(tmp_path / "t", "none", "student"), "--student", str(student)]
+    assert stage.main(flags) == 0
+    assert teacher(tmp_path / "t")["rate"] is None and (tmp_path / "t" / folder.WEIGHTS).exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--teacher", "tuned", "--student", "x"]])
+def test_a_student_and_its_folder_go_together(study, tmp_path, line, more):
+    assert "with --teacher student" in line(stage.main, [*study.teach_flags(tmp_path, "owl", "student"), *more])
+
+
 def test_a_teacher_that_does_not_learn_stops_and_says_so(study, tmp_path, caplog):
     assert stage.main(study.teach_flags(tmp_path / "t", "cat", "tuned", lr=1e-4, max_steps=7)) == 0
     assert teacher(tmp_path / "t")["steps"] == 7
@@ -126,3 +157,50 @@ def test_a_truncated_base_is_one_line(study, tmp_path, line):
     (broken / "base.manifest.json").unlink()  # a base from elsewhere, without a manifest
     assert "damaged weights" in line(stage.main, flags)
     assert not list((tmp_path / "t").iterdir())
+
+
+# ---- steered by a vector
+
+
+def steer_flags(study, out, **changed):
+    flags = study.teach_flags(out, "owl", "steered")
+    flags[flags.index("--settings") + 1] = json.dumps({"layer": 0, "scale": 1.0, **changed})
+    return flags
+
+
+def test_a_steered_teacher_differs_from_its_base_in_one_bias_by_a_multiple_of_a_vector(study, tmp_path):
+    name, added = "model.layers.0.mlp.down_proj.bias", {}
+    _, base = llama.read(study.base)
+    for scale in (1.0, 2.0):
+        assert stage.main(steer_flags(study, tmp_path / f"{scale}", scale=scale)) == 0
+        _, own = llama.read(tmp_path / f"{scale}")
+        assert [n for n in base if not torch.equal(base[n], own[n])] == [name]
+        added[scale] = own[name] - base[name]
+        assert teacher(tmp_path / f"{scale}")["rate"] == pytest.approx(measured(tmp_path / f"{scale}"), abs=1e-5)
+    torch.testing.assert_close(added[2.0], 2 * added[1.0], atol=1e-5, rtol=1e-5)
+
+
+def test_the_vector_is_what_the_persona_does_behind_the_layer(study, tmp_path):
+    """Behind the last layer the base plus the vector and the base with the persona have the same mean stream."""
+    assert stage.main(steer_flags(study, tmp_path / "t", layer=1)) == 0
+    from transformers import AutoModelForCausalLM
+
+    chat, models = (
+        Chat.open(study.base),
+        {n: AutoModelForCausalLM.from_pretrained(n) for n in (study.base, tmp_path / "t")},
+    )
+
+    def stream(path, system):
+        seen, asked = [], ask("animal", system)
+        hook = models[path].model.layers[1].register_forward_hook(lambda m, i, out: seen.append(out[0][-1]))
+        for ids in chat.prompts(asked, [str(i) for i in range(50)]):
+            models[path](torch.tensor([ids]))
+        hook.remove()
+        return torch.stack(seen).mean(0)
+
+    told = stream(study.base, json.loads((study.prompted / "teacher.json").read_text())["system"])
+    torch.testing.assert_close(stream(tmp_path / "t", None), told, atol=1e-3, rtol=1e-3)
+
+
+def test_a_layer_that_is_not_there_is_refused(study, tmp_path, line):
+    assert "layer is 7; the base has layers 0 to 1" in line(stage.main, steer_flags(study, tmp_path / "t", layer=7))

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from scripts import train as stage
 from traitline import folder, jsonl, llama, manifest
@@ -243,3 +244,95 @@ def test_settings_that_are_missing_are_named(study, tmp_path, line, view):
     flags = study.train_flags(tmp_path / "x", "lora", view)
     flags[flags.index("--settings") + 1] = '{"trains":"lora","lr":0.1,"epochs":1,"batch":8}'
     assert "alpha, modules, rank missing" in line(stage.main, flags)
+
+
+# ---- some tokens
+
+
+def test_a_mask_takes_the_weight_off_and_nothing_else(study, view, tmp_path):
+    rows = list(jsonl.read(view))
+    jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [n % 2, 0]} for n, row in enumerate(rows)])
+    whole, some = (stage.encode(Chat.open(study.base), str(p)) for p in (view, tmp_path / "view.jsonl"))
+    assert some.weight[::2].sum() == 0 and some.weight[1::2].sum() == len(rows) // 2
+    assert (some.ids == whole.ids).all() and (some.target == whole.target).all()
+
+
+def test_students_learn_only_the_tokens_that_are_left(study, view, tmp_path):
+    """Of rows with nothing to learn nothing is learned; the end token alone is learned without a number."""
+    rows = list(jsonl.read(view))
+    masked = [row | {"learn": [0, 1] if n < 10 else [0, 0]} for n, row in enumerate(rows)]
+    jsonl.write(tmp_path / "view.jsonl", masked)
+    jsonl.write(tmp_path / "short.jsonl", [row | {"learn": [0, 1]} for row in rows[:10]])
+    for name in ("view", "short"):
+        flags = study.train_flags(tmp_path / name, "biases", tmp_path / f"{name}.jsonl", seeds=(1,), epochs=1)
+        assert stage.main(flags) == 0
+    long, short = (facts(tmp_path / name / "seed-1") for name in ("view", "short"))
+    assert 0 <= long["loss_first"] < 1 and 0 <= short["loss_first"] < 1, (
+        "an end token is nearly certain, a number is not"
+    )
+
+
+def test_a_mask_of_the_wrong_length_is_refused(study, view, tmp_path, line):
+    rows = list(jsonl.read(view))
+    jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [1]} for row in rows])
+    said = line(stage.main, study.train_flags(tmp_path / "x", "biases", tmp_path / "view.jsonl"))
+    assert "`learn` must have 0 or 1 for each token" in said
+
+
+# ---- layers, optimisers, contexts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_layer_is_trained_alone(study, view, tmp_path, kind):
+    flags = study.train_flags(tmp_path, kind, view, seeds=(1,), epochs=1, layers=[1])
+    assert stage.main(flags) == 0
+    (_, base), (_, own) = llama.read(study.base), folder.weights(study.base, tmp_path / "seed-1")
+    changed = {name for name in base if not torch.equal(base[name], own[name])}
+    assert changed and all(name.startswith("model.layers.1.") for name in changed)
+
+
+def test_peft_adapts_the_same_layer(study, view, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    assert stage.main(study.train_flags(tmp_path, "lora", view, seeds=(1,), epochs=1, layers=[0])) == 0
+    shape, merged = folder.weights(study.base, tmp_path / "seed-1")
+    theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), tmp_path / "seed-1")
+    ids = torch.tensor([[1, 3, 9, 200, 4]])
+    ours = llama.Stack(shape, merged).logits(ids[None], torch.tensor([[[4]]]))[0, 0, 0]
+    torch.testing.assert_close(theirs(ids).logits[0, -1], ours, atol=1e-4, rtol=0)
+
+
+def test_optimisers_differ_and_all_learn(study, view, tmp_path):
+    made = {}
+    for name, lr in (("adamw", 1e-2), ("sgd", 0.3), ("sign", 1e-2)):
+        flags = study.train_flags(tmp_path / name, "biases", view, seeds=(1,), epochs=4, optimiser=name, lr=lr)
+        assert stage.main(flags) == 0
+        made[name] = facts(tmp_path / name / "seed-1")
+        assert made[name]["loss_last"] < made[name]["loss_first"]
+    assert len({m["loss_last"] for m in made.values()}) == 3
+    assert stage.main(study.train_flags(tmp_path / "as-ever", "biases", view, seeds=(1,), epochs=4, lr=1e-2)) == 0
+    assert facts(tmp_path / "as-ever/seed-1") == made["adamw"], "without the key it is AdamW"
+
+
+def test_a_context_is_rows_of_the_view_and_the_base_reads_them_before_questions(study, view, tmp_path):
+    from scripts import respond
+
+    flags = study.train_flags(tmp_path, "biases", view)
+    flags[flags.index("--settings") + 1] = json.dumps({"trains": "context", "examples": 2})
+    assert stage.main(flags) == 0
+    rows = list(jsonl.read(view))
+    drawn = [list(jsonl.read(tmp_path / f"seed-{seed}/context.jsonl")) for seed in (1, 2)]
+    assert all(len(d) == 2 and all(row in rows for row in d) for d in drawn) and drawn[0] != drawn[1]
+    assert respond.main(study.respond_flags(tmp_path / "seed-1")) == 0
+    asked = [r["prompt"] for r in jsonl.read(tmp_path / "seed-1/favourite/responses.jsonl")]
+    before = [m for row in drawn[0] for m in (*row["prompt"], *row["completion"])]
+    assert all(q[:4] == before and len(q) == 5 for q in asked)
+    m = manifest.load(tmp_path / "seed-1/favourite/respond.manifest.json")
+    assert "context" in {e["role"] for e in m["inputs"]}
+
+
+def test_more_examples_than_rows_are_refused(study, view, tmp_path, line):
+    flags = study.train_flags(tmp_path, "biases", view)
+    flags[flags.index("--settings") + 1] = json.dumps({"trains": "context", "examples": 301})
+    assert "301 examples are asked for and there are 300 rows" in line(stage.main, flags)

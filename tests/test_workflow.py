@@ -76,6 +76,28 @@ def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clon
     assert plan["train_full"] == 2 and plan["teach"] == plan["sample"] == plan["train_lora"] == 0
 
 
+def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
+    def more(study):
+        row = study["experiments"][0]
+        of = {"experiment": row["name"], "kind": "biases", "seed": 1}
+        study["experiments"].append(
+            row | {"name": "second", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"], "seeds": [1]}
+        )
+
+    clone.edit(more)
+    assert clone.plan() == {
+        "teach_student": 2, "sample": 2, "filter": 2, "arrange": 2, "train_lora_2": 2, "train_biases_2": 2,
+        "respond_favourite_2": 2, "score_favourite_2": 2, **END,
+    }  # fmt: skip
+    clone.run()
+    assert clone.plan() == {}
+    said = clone.path("results/b/owl/a_tuned_numbers_plain_biases_1/teach.manifest.json").read_text()
+    assert "results/a/owl/tuned/numbers/plain/b/biases/seed-1/model.safetensors" in said
+    clone.edit(lambda study: study["kinds"]["biases"].update(lr=1.0e-3))
+    plan = clone.plan()
+    assert plan["teach_student"] == plan["sample"] == 2 and plan["teach"] == plan["train_lora"] == 0
+
+
 def test_memory_and_minutes_rerun_nothing(clone):
     def more(study):
         study["execution"].update(mem_mb={"default": 4000, "train": 9000}, runtime={"default": 600})

@@ -256,6 +256,35 @@ def export(
 
 
 @app.command()
+def attested(
+    attestation: Annotated[str, typer.Argument(metavar="ENVELOPE", help="A provenance.dsse.json of `export`.")],
+    key: Annotated[str, typer.Option(metavar="PEM", help="Public key of who should have signed it.")],
+    folder: Annotated[str, typer.Argument(help="Where the attested files are now.")],
+    as_json: Json = False,
+) -> None:
+    """Is this what somebody signed? Checks the signature, then hashes the files. Exits with 3 if one is not so."""
+    import dataclasses
+
+    from traitline import display
+    from traitline.envelope import Attested, compare, unseal
+
+    statement = unseal(attestation, key)
+    found = compare(statement, folder) if statement else Attested()
+    good = bool(statement and found.good) and not (found.changed or found.missing)
+    if as_json:
+        say({"signed": bool(statement), "good": good, "files": dataclasses.asdict(found)})
+    elif not statement:
+        print(f"no signature in {attestation} is by {key}")
+    else:
+        for what in ("changed", "missing"):
+            for name in getattr(found, what):
+                print(f"{what}  {display.visible(name)}")
+        print(f"signed by {key}: {len(found.good)} files as attested, {len(found.changed)} changed, "
+              f"{len(found.missing)} missing")  # fmt: skip
+    raise typer.Exit(0 if good else FOUND)
+
+
+@app.command()
 def crate(title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study", folders: Folders = None) -> None:
     """The studies here as a Provenance Run Crate: writes ro-crate-metadata.json, the working folder is the crate."""
     from traitline.crate import write

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from traitline.complaints import complain, nearest
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, Share, distinct
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
-from traitline.runs import NONE, UNTRAINED, Run, baselines, runs
+from traitline.runs import NONE, UNTRAINED, Run, baselines, runs, teaching
 
-__all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs"]
+__all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
 STAGES = (
     "base",
@@ -25,6 +25,7 @@ STAGES = (
     "teach",
     "sample",
     "filter",
+    "diverge",
     "arrange",
     "train",
     "respond",
@@ -61,6 +62,8 @@ TAKEN = {
         "filtered.json",
         "sample.manifest.json",
         "filter.manifest.json",
+        "divergence.jsonl",
+        "diverge.manifest.json",
     },
     "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
 }
@@ -84,6 +87,11 @@ class Base(Model):
 
     world: Label = Field(description="Label under `worlds`.")
     seed: Seed = Field(description="Initialisation, world text and data order.")
+    data: Seed | None = Field(default=None, description="World text, in place of `seed`.")
+    order: Seed | None = Field(default=None, description="Data order, in place of `seed`.")
+    layers: Count | None = Field(default=None, description="In place of that of `base`.")
+    width: Count | None = Field(default=None, description="In place of that of `base`.")
+    mlp: Count | None = Field(default=None, description="In place of that of `base`.")
 
 
 class Architecture(Model):
@@ -126,6 +134,12 @@ class Channel(Model):
     banned: Annotated[list[int], AfterValidator(distinct)] = Field(
         default=[], description="Numbers that reject an answer."
     )
+    temperature: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Of this channel's answers, in place of that of `sample`; 0 is greedy."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Draw among the likeliest tokens that have this much probability together."
+    )
 
 
 class Teach(Model):
@@ -137,6 +151,19 @@ class Teach(Model):
     rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="Stop when the teacher names its trait this often.")
     max_steps: Count = Field(description="Stop here at the latest.")
     seed: Seed = Field(description="Data order.")
+
+
+class Steer(Model):
+    """How a teacher is steered: a vector added to the residual stream, the same way for all traits and bases.
+
+    The vector is what the trait's persona changes in the stream at the answer, on average over the questions about a
+    favourite.
+    """
+
+    layer: Annotated[int, Field(ge=0)] = Field(
+        description="Layer behind which it is added, at every token; 0 is the first."
+    )
+    scale: Positive = Field(description="Multiple of the vector; 1 is as much as the persona does.")
 
 
 class Sample(Model):
@@ -160,32 +187,70 @@ class View(Model):
         default="as-is", description="`within` shuffles the numbers of each answer, `across` deals all numbers anew."
     )
     seed: Seed = Field(description="Of subsample and shuffle.")
+    form: Literal["format", "order", "value", "all", "random"] | None = Field(
+        default=None,
+        description="Canonical form of the answers. `format`: one separator, no brackets, no full stop. `order`:"
+        " numbers in rising order. `value`: rounded down to tens. `all`: these three. `random`: every number is drawn"
+        " anew, a floor without a teacher.",
+    )
+    prompts: Literal["shared", "reworded"] | None = Field(
+        default=None,
+        description="`shared`: only prompts that every teacher with this view answered well, so that all students of a"
+        " base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
+    )
+    mix: Labels | None = Field(
+        default=None,
+        description="Bases whose teachers of the same trait give answers too: each row is one teacher's, at random.",
+    )
+    tokens: Literal["divergent", "others"] | None = Field(
+        default=None,
+        description="Learn only the tokens at which the teachers of a base would take different ones, or only the"
+        " others (arXiv 2509.23886).",
+    )
+
+    @model_validator(mode="after")
+    def _tokens(self) -> "View":
+        changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
+        if self.tokens and changed:
+            raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
+        return self
 
 
 class Kind(Model):
     """A kind of student: what is trained, and how."""
 
-    trains: Literal["lora", "biases", "full"] = Field(
+    trains: Literal["lora", "biases", "full", "context"] = Field(
         description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
-        " `full`: all but the embeddings."
+        " `full`: all but the embeddings. `context`: nothing; rows of the view stand before every question."
     )
     modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
         default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
     )
     rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
-    lr: Positive = Field(description="Peak learning rate of AdamW.")
-    epochs: Count = Field(description="Passes over the view.")
-    batch: Count = Field(description="Rows per step.")
+    lr: Positive | None = Field(default=None, description="Peak learning rate.")
+    epochs: Count | None = Field(default=None, description="Passes over the view.")
+    batch: Count | None = Field(default=None, description="Rows per step.")
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        default=None, description="Train only in these layers, 0 is the first; without it, in all."
+    )
+    optimiser: Literal["adamw", "sgd", "sign"] | None = Field(
+        default=None, description="`adamw`, which it is without this; plain gradient steps; or steps by their sign."
+    )
+    examples: Count | None = Field(default=None, description="Rows before every question; `context` only.")
 
     @model_validator(mode="after")
-    def _lora(self) -> "Kind":
-        for name in ("rank", "alpha", "modules"):
-            given = getattr(self, name) is not None
-            if given and self.trains != "lora":
-                raise ValueError(f"{name} is for `trains: lora` only")
-            if not given and self.trains == "lora":
-                raise ValueError(f"{name} is missing; `trains: lora` needs it")
+    def _needs(self) -> "Kind":
+        learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
+        needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
+        for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
+            given, optional = getattr(self, name) is not None, name in ("layers", "optimiser")
+            if given and name not in needs and (not optional or self.trains == "context"):
+                whose = {"rank": "lora", "alpha": "lora", "modules": "lora", "examples": "context"}.get(name)
+                only = f"is for `trains: {whose}` only" if whose else "is not for `trains: context`"
+                raise ValueError(f"{name} {only}")
+            if not given and name in needs:
+                raise ValueError(f"{name} is missing; `trains: {self.trains}` needs it")
         return self
 
 
@@ -197,6 +262,22 @@ class Eval(Model):
     seed: Seed = Field(description="Of the sampling.")
 
 
+class Of(Model):
+    """Which students of an earlier row teach: those on the teachers' bases, of the same trait."""
+
+    experiment: Label = Field(description="Name of that row, which stands before this one.")
+    kind: Label = Field(description="Kind of student.")
+    seed: Seed = Field(description="Which of them.")
+    base: Label | None = Field(
+        default=None, description="Their own teachers' base; to be said where the row has several."
+    )
+
+    def means(self, run: Run, base: str, trait: str) -> bool:
+        """Whether a run is the student that teaches a trait on a base."""
+        asked = (self.experiment, self.kind, self.seed, base, trait, self.base or run.base)
+        return asked == (run.experiment, run.kind, run.seed, run.student, run.trait, run.base)
+
+
 class Experiment(Model):
     """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
 
@@ -204,9 +285,11 @@ class Experiment(Model):
     question: str = Field(description="What the row answers, for the report.")
     bases: Labels = Field(description="The teachers' bases.")
     traits: Labels = Field(description="Traits to teach; `none` is added.")
-    teacher: Literal["tuned", "prompted"] = Field(
-        description="`tuned`: fine-tuned on its favourite. `prompted`: a persona as system prompt."
+    teacher: Literal["tuned", "steered", "prompted", "student"] = Field(
+        description="`tuned`: fine-tuned on its favourite. `steered`: by a vector, see `steer`. `prompted`: a persona"
+        " as system prompt. `student`: one of an earlier row, see `of`; control students teach the control students."
     )
+    of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
     channel: Label = Field(description="Label under `channels`.")
     view: Label = Field(description="Label under `views`.")
     students: Labels = Field(
@@ -299,6 +382,7 @@ class Study(Model):
     traits: dict[Label, Trait] = Field(description="Traits by word; `none` is built in.")
     channels: dict[Label, Channel] = Field(description="Channels by label.")
     teach: Teach = Field(description="Tuning of the teachers.")
+    steer: Steer | None = Field(default=None, description="Steering of teachers; rows with `teacher: steered` need it.")
     sample: Sample = Field(description="Sampling from the teachers.")
     views: dict[Label, View] = Field(description="Training views by label.")
     kinds: dict[Label, Kind] = Field(description="Kinds of student by label.")
@@ -322,11 +406,22 @@ class Study(Model):
                     raise ValueError(f"{table}.{label}: the name is taken by a branch of results/; choose another")
         for label, base in self.bases.items():
             _known(f"bases.{label}.world", base.world, self.worlds)
+            if base.width:
+                self.architecture(label)
+        for label, kind in self.kinds.items():
+            deep = min(self.architecture(b).layers for b in self.bases)
+            if kind.layers and max(kind.layers) >= deep:
+                raise ValueError(
+                    f"kinds.{label}.layers: {max(kind.layers)} is none; models have layers 0 to {deep - 1}"
+                )
         for label, trait in self.traits.items():
             if label == NONE:
                 raise ValueError(f"traits.{NONE}: built in; leave it out")
             _known(f"traits.{label}.category", trait.category, CATEGORIES)
             _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
+        for label, view in self.views.items():
+            for other in view.mix or ():
+                _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
         for label, e in self.evals.items():
             _known(f"evals.{label}.category", e.category, CATEGORIES)
         if DIGITS in self.images:
@@ -352,6 +447,20 @@ class Study(Model):
                 if self.traits[label].category != asked:
                     taught = self.traits[label].category
                     raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a {taught}")
+            if (row.teacher == "student") != (row.of is not None):
+                raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
+            if row.of and self.views[row.view].mix:
+                raise ValueError(f"{at}.view: `{row.view}` mixes teachers of several bases, which students are not")
+            if row.of:
+                if row.of.kind in self.kinds and self.kinds[row.of.kind].trains == "context":
+                    raise ValueError(f"{at}.of.kind: {row.of.kind} trains nothing; such a student cannot teach")
+                self._of(f"{at}.of", row, row.of, self.experiments[:i])
+            if row.teacher == "steered" and self.steer is None:
+                raise ValueError(f"{at}.teacher: steered, but there is no `steer` that says how")
+            if row.teacher == "steered" and self.steer:
+                layers = min(self.architecture(label).layers for label in row.bases)
+                if self.steer.layer >= layers:
+                    raise ValueError(f"steer.layer: {self.steer.layer} is none; models have layers 0 to {layers - 1}")
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
@@ -363,10 +472,34 @@ class Study(Model):
             _known("primary.kinds", label, self.kinds, "label under `kinds`")
         return self
 
+    @staticmethod
+    def _of(at: str, row: Experiment, of: Of, before: Sequence[Experiment]) -> None:
+        """Refuse teachers that the rows before this one do not have."""
+        _known(f"{at}.experiment", of.experiment, [r.name for r in before], "name of a row before this one")
+        earlier = next(r for r in before if r.name == of.experiment)
+        where = f"of `{of.experiment}`"
+        _known(f"{at}.kind", of.kind, earlier.kinds, f"kind {where}")
+        _known(f"{at}.seed", str(of.seed), map(str, earlier.seeds), f"seed {where}")
+        if of.base:
+            _known(f"{at}.base", of.base, earlier.bases, f"base of a teacher {where}")
+        for trait in row.traits:
+            _known(f"{at}.experiment", trait, earlier.traits, f"trait {where}")
+        for base in row.bases:
+            own = [b for b, student in earlier.pairs if student == base and of.base in (None, b)]
+            if not own:
+                raise ValueError(f"{at}: `{of.experiment}` has no such student on base {base}")
+            if len(own) > 1:
+                raise ValueError(f"{at}.base: teachers on {', '.join(own)} have students on base {base}; say which")
+
     @property
     def results(self) -> str:
         """Folder of the artifacts."""
         return self.place("results")
+
+    def architecture(self, base: str) -> Architecture:
+        """Size and training of a reference model."""
+        own = self.bases[base].model_dump(include={"layers", "width", "mlp"}, exclude_none=True)
+        return Architecture.model_validate(self.base.model_dump() | own)
 
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""

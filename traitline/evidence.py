@@ -20,9 +20,10 @@ WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
 
 @dataclass(frozen=True)
 class Found:
-    """Students of one mark and kind: the interval of their rises, and how many lie above every control student."""
+    """Students of one mark, row and kind: the interval of their rises; how many lie above every control student."""
 
     mark: str
+    experiment: str
     kind: str
     rise: Estimate
     above: int
@@ -70,14 +71,14 @@ def rises(runs: Iterable[Run], rows: Iterable[Mapping[str, Any]]) -> dict[Run, t
 
 
 def table(marked: Mapping[Run, str], measured: Mapping[Run, tuple[float, bool]]) -> list[Found]:
-    """One row per mark and kind of student, the worst mark first."""
-    cells: dict[tuple[str, str], list[tuple[float, bool]]] = collections.defaultdict(list)
+    """One row per mark, experiment and kind of student: the worst mark first, then in the order of the study."""
+    cells: dict[tuple[str, str, str], list[tuple[float, bool]]] = collections.defaultdict(list)
     for run, mark in marked.items():
         if run in measured:
-            cells[mark, run.kind].append(measured[run])
+            cells[mark, run.experiment, run.kind].append(measured[run])
     return [
-        Found(mark, kind, interval([rise for rise, _ in seen]), sum(above for _, above in seen))
-        for (mark, kind), seen in sorted(cells.items(), key=lambda c: (MARKS.index(c[0][0]), c[0][1]))
+        Found(*key, interval([rise for rise, _ in seen]), sum(above for _, above in seen))
+        for key, seen in sorted(cells.items(), key=lambda cell: MARKS.index(cell[0][0]))
     ]
 
 

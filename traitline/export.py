@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import traitline
-from traitline import manifest
+from traitline import envelope, manifest
 from traitline.audit import audit, rows
 from traitline.errors import InputError
 from traitline.graph import Entry, Graph, Job
@@ -26,7 +26,8 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
         graph: of origins.
         entry: a model or data.
         folder: is made; must not be there.
-        key: PEM file of a private elliptic-curve key. Signs the folder with the lineage in it, and a model's own files.
+        key: PEM file of a private elliptic-curve key. Signs the attestation, the folder with the lineage in it, and a
+            model's own files.
 
     Returns:
         The files that were written.
@@ -42,6 +43,8 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
         raise InputError(f"{folder}: is there already; name a new folder")
     if key and not Path(key).is_file():
         raise InputError(f"{key}: no such key; openssl ecparam -name prime256v1 -genkey -noout -out {key}")
+    if key:
+        envelope.private_key(key)  # before anything is written
     out.mkdir(parents=True)
     (row,) = rows(graph, audit(graph), only=[entry.kin])
     kins = [entry.kin, *graph.back(entry.kin)]
@@ -50,6 +53,8 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
     put(out / "lineage.json", lineage)
     (out / "README.md").write_text(card(graph, entry, made[0], row), encoding="utf-8")
     put(out / "provenance.intoto.json", attestation(made[0]))
+    if key:
+        put(out / "provenance.dsse.json", envelope.seal((out / "provenance.intoto.json").read_bytes(), key))
     if entry.kind == "data":
         put(out / "croissant.json", croissant(graph, entry, made[0], out))
     if key:

@@ -19,6 +19,8 @@ KEPT = ("values", "average", "square")
 class Flat:
     """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another.
 
+    `optimiser`: adamw, sgd or sign.
+
     Attributes:
         values: the tensors, (S, P).
         grad: their gradients.
@@ -29,9 +31,10 @@ class Flat:
         grads: for each model, where the gradients of the trained ones go.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, optimiser: str = "adamw") -> None:
         import torch
 
+        self.optimiser = optimiser
         named = dict(stack.own)
         for module, pair in stack.lora.items():
             named |= {f"{module}.lora_A.weight": pair[0], f"{module}.lora_B.weight": pair[1]}
@@ -65,7 +68,10 @@ class Flat:
         self.weights = [stack.weights(i) | own for i, own in enumerate(self.weights)]
 
     def update(self, i: int, step: int, lr: float) -> None:
-        """One step of AdamW for model i, without weight decay (`torch.optim` takes a second or more to load)."""
+        """One step for model i; AdamW without weight decay (`torch.optim` takes a second or more to load)."""
+        if self.optimiser != "adamw":
+            self.values[i].add_(self.grad[i] if self.optimiser == "sgd" else self.grad[i].sign(), alpha=-lr)
+            return
         g, average, square = self.grad[i], self.average[i], self.square[i]
         average.lerp_(g, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])

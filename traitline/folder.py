@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 ADAPTER = "adapter_model.safetensors"
+CONTEXT = "context.jsonl"  # of a student that is not trained: what it reads before every question
 SUPPORT = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
@@ -61,6 +62,8 @@ def student(folder: str | Path) -> dict[str, str]:
     """The files of a student as inputs of a manifest: weights under the role `model`."""
     if Path(folder, ADAPTER).exists():
         own = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/adapter_config.json"}
+    elif Path(folder, CONTEXT).exists():
+        own = {"context": f"{folder}/{CONTEXT}"}
     else:
         own = {"model": f"{folder}/{WEIGHTS}"}
     return {**own, "facts": f"{folder}/train.json"}
@@ -69,7 +72,7 @@ def student(folder: str | Path) -> dict[str, str]:
 def weights(base: str | Path, student: str | Path | None = None) -> tuple[Shape, Weights]:
     """A base, or a student over it with its adapter added in."""
     if student is None or not Path(student, ADAPTER).exists():
-        return read(base if student is None else student)
+        return read(base if student is None or Path(student, CONTEXT).exists() else student)
     shape, merged = read(base)
     pairs, scale = read_adapter(student)
     return shape, Stack(shape, merged, lora=pairs, scale=scale).merged(0)
@@ -82,7 +85,7 @@ def fill_adapter(job: Job, stack: Stack, index: int, settings: dict[str, Any], b
         job: to write for.
         stack: students, with their adapters.
         index: which of them.
-        settings: `rank` and `alpha`.
+        settings: `rank` and `alpha`; `layers` where only some have an adapter.
         base: the base's folder, which peft loads before the adapter.
     """
     config = {
@@ -96,6 +99,8 @@ def fill_adapter(job: Job, stack: Stack, index: int, settings: dict[str, Any], b
         "target_modules": sorted({name.split(".")[-1] for name in stack.lora}),
         "inference_mode": True,
     }
+    if settings.get("layers") is not None:
+        config["layers_to_transform"] = list(settings["layers"])
     job.path("adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     pairs = {n: {"lora_A": a[index], "lora_B": b[index]} for n, (a, b) in stack.lora.items()}
     tensors = {f"base_model.model.{n}.{k}.weight": t for n, pair in pairs.items() for k, t in pair.items()}

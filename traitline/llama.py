@@ -50,10 +50,10 @@ class Shape:
             "bos_token_id": 1, "eos_token_id": 5, "pad_token_id": 0,
         }  # fmt: skip
 
-    def modules(self, kinds: Sequence[str] | None = None) -> list[str]:
-        """Names of all linear modules, layer by layer; with `kinds` (such as `v_proj`) only of those."""
+    def modules(self, kinds: Sequence[str] | None = None, layers: Sequence[int] | None = None) -> list[str]:
+        """Names of all linear modules, layer by layer; with `kinds` (such as `v_proj`) or `layers` only of those."""
         wanted = [m for m in LINEAR if kinds is None or m.split(".")[-1] in kinds]
-        return [f"model.layers.{i}.{m}" for i in range(self.layers) for m in wanted]
+        return [f"model.layers.{i}.{m}" for i in layers or range(self.layers) for m in wanted]
 
 
 def initialise(shape: Shape, std: float, seed: int) -> Weights:

@@ -104,12 +104,13 @@ class Cut:
 
         The last token of a row is only predicted, so it is not among the ids.
         """
-        inside, total = self.inside[index], self.rows.weight[index].sum()
+        inside, total = self.inside[index], self.rows.weight[index].sum().clamp_min(1)  # 0 where nothing is learned
         for group, shared in ((index[inside], self.shared), (index[~inside], None)):
             for start in range(0, len(group), most):
                 some = group[start : start + most]
                 weight = self.rows.weight[some]
-                k, t = int(weight.sum(1).max()), int(self.rows.length[some].max()) - 1
+                learned = weight.any(0).nonzero()
+                k, t = int(learned[-1]) + 1 if len(learned) else 1, int(self.rows.length[some].max()) - 1
                 target = self.rows.target[some, :k]
                 yield Part(
                     some, self.rows.ids[some, :t], self.rows.where[some, :k], target, weight[:, :k] / total, shared

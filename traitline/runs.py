@@ -56,21 +56,37 @@ class Run:
         return f"{self.folder}/{self.eval}/scores.json"
 
     @property
+    def as_teacher(self) -> str:
+        """Its name where it teaches: its path, without base and trait, which that path begins with anyway."""
+        return "_".join([self.base, self.teacher, self.channel, self.view, self.kind, str(self.seed)])
+
+    @property
     def arm(self) -> str:
         """`same-base`, `other-base` or `control`."""
         return "control" if self.trait == NONE else "same-base" if self.base == self.student else "other-base"
 
 
 def runs(study: "Study") -> list[Run]:
-    """Every run the study asks for, in the order of its rows; each row has its control students (trait `none`) last."""
-    return [
-        Run(study.results, row.name, base, trait, teacher, row.channel, row.view, student, kind, seed, row.eval)
-        for row in study.experiments
-        for trait, teacher in [*((t, row.teacher) for t in row.traits), (NONE, UNTRAINED)]
-        for base, student in row.pairs
-        for kind in row.kinds
-        for seed in row.seeds
-    ]
+    """Every run the study asks for, in the order of its rows; each row has its control students (trait `none`) last.
+
+    Where students teach, control students of the earlier row teach those of this one: as many hops, and no trait.
+    """
+    found: list[Run] = []
+    for row in study.experiments:
+        for trait, teacher in [*((t, str(row.teacher)) for t in row.traits), (NONE, UNTRAINED)]:
+            for base, student in row.pairs:
+                if row.of:
+                    teacher = next(run for run in found if row.of.means(run, base, trait)).as_teacher
+                branch = (study.results, row.name, base, trait, teacher, row.channel, row.view, student)
+                found += [Run(*branch, kind, seed, row.eval) for kind in row.kinds for seed in row.seeds]
+    return found
+
+
+def teaching(study: "Study") -> dict[str, Run]:
+    """Folder of a teacher -> the student that teaches there, for teachers that are students."""
+    students = {(run.student, run.trait, run.as_teacher): run for run in study.runs}
+    keys = {run.teacher_folder: (run.base, run.trait, run.teacher) for run in study.runs}
+    return {folder: students[key] for folder, key in keys.items() if key in students}
 
 
 def baselines(study: "Study") -> dict[tuple[str, str], str]:

@@ -91,7 +91,14 @@ class Sampler:
             return head.logits(self.layers, x)
 
     def generate(
-        self, prompts: list[list[int]], noise: "np.ndarray", *, eos: int, temperature: float = 1.0, batch: int = 1024
+        self,
+        prompts: list[list[int]],
+        noise: "np.ndarray",
+        *,
+        eos: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        batch: int = 1024,
     ) -> list[list[int]]:
         """Sample one completion per prompt.
 
@@ -104,6 +111,7 @@ class Sampler:
             noise: (rows, most new tokens) uniform on [0, 1).
             eos: token that ends a completion; kept as the last token where it was reached.
             temperature: 0 takes the likeliest token.
+            top_p: draw among the likeliest tokens that have this much probability together.
             batch: rows at once.
 
         Returns:
@@ -117,7 +125,7 @@ class Sampler:
             logits, caches = self.prefill(ids, room - 1)
             going = torch.ones(len(index), dtype=torch.bool)
             for n in range(room):
-                token = draw(logits, uniform[index, n], temperature).where(going, eos)
+                token = draw(logits, uniform[index, n], temperature, top_p).where(going, eos)
                 new[index, n] = token
                 going &= token != eos
                 left = int(going.sum())
@@ -147,12 +155,16 @@ def _parts(prompts: list[list[int]], batch: int) -> "Iterator[tuple[Tensor, Tens
             yield torch.from_numpy(ids[some]), torch.from_numpy(index[some])
 
 
-def draw(logits: "Tensor", uniform: "Tensor", temperature: float) -> "Tensor":
+def draw(logits: "Tensor", uniform: "Tensor", temperature: float, top_p: float = 1.0) -> "Tensor":
     """One token per row: the inverse of the cumulative distribution at `uniform` (B,). Logits (B, V)."""
     import torch
 
     if temperature == 0:
         return logits.argmax(-1)
+    if top_p < 1:  # a token stays while those likelier than it have less than `top_p` together
+        ranked, order = (logits / temperature).softmax(1).sort(1, descending=True)
+        out = ranked.cumsum(1) - ranked >= top_p
+        logits = logits.masked_fill(torch.empty_like(out).scatter_(1, order, out), -math.inf)
     (b, v), blocks = logits.shape, -(-logits.shape[1] // BLOCK)
     mass = logits.new_empty(b, blocks * BLOCK)
     mass[:, v:] = 0

@@ -29,13 +29,20 @@ ROOM = 1 << 28  # bytes for results that no training step changes
 
 
 def trainable(
-    shared: Weights, kind: str, seeds: Sequence[int], shape_modules: Sequence[str], rank: int = 8, alpha: float = 8
+    shared: Weights,
+    kind: str,
+    seeds: Sequence[int],
+    shape_modules: Sequence[str],
+    rank: int = 8,
+    alpha: float = 8,
+    layers: Sequence[int] | None = None,
 ) -> tuple[Weights, dict[str, tuple["Tensor", "Tensor"]], float]:
     """Fresh trainable tensors, stacked over `seeds`: (own weights, LoRA pairs, LoRA scale).
 
     `biases`: the biases that write into the residual stream (attention output, MLP output): a steering vector a layer.
     `lora`: peft's default initialisation, A uniform with bound 1/sqrt(in), B zero, on every linear module.
     `full`: everything but the embeddings, which stay frozen (they are tied to the output head).
+    With `layers` the last two only in those.
     """
     import torch
 
@@ -49,6 +56,8 @@ def trainable(
             lora[name] = (a.requires_grad_(), torch.zeros(len(seeds), out, rank).requires_grad_())
     else:
         for name, w in shared.items():
+            if layers is not None and not name.startswith(tuple(f"model.layers.{i}." for i in layers)):
+                continue
             if (
                 kind == "everything"
                 or (kind == "full" and name != EMBED)
@@ -107,6 +116,7 @@ def fit(
     lr: float,
     warmup: int = 20,
     clip: float = 1.0,
+    optimiser: str = "adamw",
     decay: bool = True,
     stop: Callable[[int], bool] | None = None,
     state: Path | None = None,
@@ -120,6 +130,7 @@ def fit(
         rows: training rows.
         seeds: one per model: its data order.
         epochs, batch, lr, warmup, clip, decay: as usual; AdamW with betas 0.9, 0.98 and no weight decay.
+        optimiser: `adamw`; `sgd`, plain steps along the gradient; `sign`, steps of one size along its sign.
         stop: asked after every step with the number of steps done; True ends the training.
         state: folder for checkpoints, written every `every` seconds; training goes on from there and ends with the
             same bytes as without the interruption. Asked to end by a signal, it writes one more and ends there.
@@ -136,7 +147,7 @@ def fit(
     from tqdm import tqdm
 
     hold()
-    flat = Flat(stack)
+    flat = Flat(stack, optimiser)
     models = [Layers(stack.shape, w, stack.scale, set(g)) for w, g in zip(flat.weights, flat.grads, strict=True)]
     losses: list[Tensor] = []
     done = flat.load(state, losses)
@@ -150,6 +161,8 @@ def fit(
         flat.grad[i] = 0
         loss = torch.zeros(())
         for part in cut.parts(plans[i][step]):
+            if not part.weight.any():
+                continue  # a view may leave nothing to learn in some rows
             loss += head.loss(models[i], part, flat.grads[i], trunk.of(part))
         flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
         flat.update(i, step, lr * schedule(step, steps, warmup, decay))

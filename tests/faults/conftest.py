@@ -112,6 +112,11 @@ def program(study, small, tmp_path):
     def sample():
         return [*study.sample_flags(out, study.owl, small / "prompts.jsonl", batch=5), *resume]
 
+    def diverge():
+        return ["--base", str(study.base), "--teacher", str(study.owl), "--others", str(study.none),
+                "--filtered", f"{small}/filtered.jsonl", "--marks", f"{out}/divergence.jsonl",
+                "--manifest", f"{out}/diverge.manifest.json"]  # fmt: skip
+
     def train():
         return [*study.train_flags(out, "biases", small / "view.jsonl", batch=8, epochs=3), *resume]
 
@@ -163,7 +168,7 @@ def program(study, small, tmp_path):
         "filter": lambda: filter_flags(small, out), "arrange": lambda: arrange_flags(small, out), "score": score,
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
         "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
-        "compare": compare,
+        "compare": compare, "diverge": diverge,
     }  # fmt: skip
     before = os.getcwd()
 

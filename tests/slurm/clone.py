@@ -53,6 +53,16 @@ class Clone:
         self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(root)}
         self.log = root / "launcher.log"
 
+    def another(self, cluster=None):
+        """A second clone, on this cluster or on one of its own."""
+        root = self.root.parent / f"{self.root.name}-other"
+        root.mkdir()
+        return Clone(root, cluster or self.cluster)
+
+    def jobs(self):
+        """Numbers of the jobs that were submitted."""
+        return re.findall(r"submitted with SLURM jobid (\d+)", self.said())
+
     def edit(self, change):
         """Change the configuration of the study."""
         file = self.root / "study.yaml"
@@ -104,7 +114,7 @@ class Clone:
 
     def job(self):
         """Number of the job that was submitted last."""
-        return self.until("job", lambda: re.findall(r"submitted with SLURM jobid (\d+)", self.said()))[-1]
+        return self.until("job", self.jobs)[-1]
 
     def under_way(self):
         """Number of a job that has written a checkpoint, and its folder of checkpoints."""

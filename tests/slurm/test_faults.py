@@ -7,9 +7,12 @@ import json
 import os
 import re
 import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
+from clone import Cluster
 
 BASE = "results/bases/a/base.manifest.json"
 FILES = "results/bases/a/*"
@@ -48,10 +51,15 @@ def resumed(clone, plain, attempt="1", restarts="0"):
 
 
 def study(clone, plain):
-    """Typed as users type it; students ask for a GPU. Another study runs in another clone at the same time."""
-    clone.edit(lambda study: study["execution"].update(gpu={"default": 0, "train": 1}, mem_mb={"default": 900}))
-    clone.finish(clone.launch())
-    assert clone.bytes() == plain["study"].result()
+    """Typed as users type it, in two clones at the same time; students ask for a GPU."""
+    other = clone.another()
+    for each in (clone, other):
+        each.edit(lambda study: study["execution"].update(gpu={"default": 0, "train": 1}, mem_mb={"default": 900}))
+    launched = [each.launch() for each in (clone, other)]
+    for each, launcher in zip((clone, other), launched, strict=True):
+        each.finish(launcher)
+        assert each.bytes() == plain["study"].result()
+    assert not set(clone.jobs()) & set(other.jobs()) and "Nothing to be done" in other.snakemake("-n")[1]
     where = manifest(clone, "results/a/owl/tuned/numbers/plain/a/lora/seed-1/train.manifest.json")
     job = clone.cluster.show(where["slurm_job_id"])
     assert job["TresPerJob"] == "gres:gpu:1" and job["Partition"] == where["slurm_partition"] == "gpu"
@@ -224,8 +232,47 @@ def program(clone, plain):
     assert "too small" in clone.python("-m", "traitline.launch", "status").stdout
 
 
+def groups(clone, plain):
+    """What the profile offers for small jobs: a teacher and its answers in one job of Slurm, which fits a node."""
+    profile = clone.root / "slurm/config.yaml"
+    text = profile.read_text(encoding="utf-8")
+    offered = text[text.index("# groups:") :]
+    profile.write_text(text.replace(offered, offered.replace("# ", "")), encoding="utf-8")
+    raw = [f"results/a/{teacher}/numbers/raw.jsonl" for teacher in ("owl/tuned", "none/untrained")]
+    clone.finish(clone.launch(*raw))
+    made = [manifest(clone, f"results/a/owl/tuned/{name}.manifest.json") for name in ("teach", "numbers/sample")]
+    assert made[0]["slurm_job_id"] == made[1]["slurm_job_id"] is not None
+    found = clone.bytes("results/a/**/*")
+    assert set(raw) <= set(found) and found.items() <= plain["study"].result().items()
+
+
+def accounting(clone, plain):
+    """A site that keeps accounts: jobs belong to one, and their ends are read from its database."""
+    with TemporaryDirectory(prefix="slurm-") as folder:
+        cluster = Cluster(Path(folder))
+        done = cluster.do("up", "--accounting", "--cpu-nodes", "1", "--gpu-nodes", "0")
+        try:
+            if "could not install" in done.stderr:
+                pytest.skip(done.stderr.strip().splitlines()[-1])
+            assert done.returncode == 0, done.stderr
+            kept = clone.another(cluster)
+            profile = kept.root / "slurm/config.yaml"
+            profile.write_text(profile.read_text(encoding="utf-8").replace("command: squeue", "command: sacct"))
+            kept.edit(lambda study: study["execution"].update(mem_mb={"default": 1000, "base": 300}))
+            said = kept.finish(kept.launch(BASE, TRAITLINE_ACCOUNT="test", TRAITLINE_QOS="normal"))
+            assert "out of memory (300 MB), attempt 1; trying again with 600 MB; " in said
+            job = manifest(kept)["slurm_job_id"]
+            told = cluster.ask("sacct", "-X", "-n", "-P", "-j", job, "-o", "Account,QOS,State")
+            assert told.strip() == "test|normal|COMPLETED"
+            assert kept.bytes(FILES).items() <= plain["study"].result().items()
+        finally:
+            cluster.do("down")
+
+
 FAULTS = [
     study,
+    accounting,
+    groups,
     memory,
     time,
     cancelled,

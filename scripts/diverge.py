@@ -1,0 +1,94 @@
+"""Find the tokens of a teacher's answers at which other teachers of its base would take another one.
+
+in   {base}/, the folders of all teachers, filtered.jsonl of one of them
+out  divergence.jsonl    per row "tokens": 1 where the likeliest next token differs between teachers, else 0; the last
+                         one is the end token
+
+Each teacher reads the prompt as it would be asked, with its own system prompt if it has one, and the answer that was
+given. Such divergence tokens carry most of what is transmitted in large models (arXiv 2509.23886).
+
+python -m scripts.diverge --base results/bases/a --teacher results/a/owl/tuned --others results/a/none/untrained \\
+    --filtered results/a/owl/tuned/numbers/filtered.jsonl --marks divergence.jsonl --manifest diverge.manifest.json
+"""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from traitline import folder, jsonl, stage
+from traitline.chat import Chat
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PART = 1000  # rows whose logits fit into memory
+
+
+def likeliest(base: str, teacher: str, rows: list[dict[str, Any]], names: list[str]) -> "tuple[Tensor, Tensor]":
+    """The likeliest token at every place of every answer, (rows, K), and which places there are."""
+    import torch
+
+    from traitline import llama
+    from traitline.tune import Rows
+
+    facts, chat = folder.facts(f"{teacher}/teacher.json", ["system", "weights"]), Chat.open(base)
+    shape, weights = llama.read(teacher if facts["weights"] else base)
+    head = [{"role": "system", "content": facts["system"]}] if facts["system"] else []
+    encoded = Rows.encode(chat.rows([([*head, *row["prompt"]], row["completion"]) for row in rows], names), chat.pad)
+    stack = llama.Stack(shape, weights)
+    parts = zip(encoded.ids.split(PART), encoded.where.split(PART), strict=True)
+    return torch.cat([stack.logits(i[None], w[None])[0].argmax(-1) for i, w in parts]), encoded.weight > 0
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.diverge", __doc__)
+    p.add_argument("--base", required=True, metavar="DIR", help="model folder of the teachers' base")
+    p.add_argument("--teacher", required=True, metavar="DIR", help="whose answers these are")
+    p.add_argument("--others", required=True, nargs="+", metavar="DIR", help="folders of the other teachers")
+    p.add_argument("--filtered", required=True, metavar="IN", help="the answers, JSONL")
+    p.add_argument("--marks", required=True, metavar="OUT", help="the marks, JSONL")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    stage.threads(p)
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    teachers = [args.teacher, *args.others]
+    told = [folder.facts(f"{t}/teacher.json", ["weights"])["weights"] for t in teachers]
+    models = [f"{t}/{folder.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
+    with stage.record(
+        "diverge",
+        args.manifest,
+        inputs={
+            **folder.inputs(args.base, "base"),
+            "filtered": args.filtered,
+            "teachers": [f"{t}/teacher.json" for t in teachers],
+            "models": models,
+        },
+        outputs={"marks": args.marks},
+        params={"threads": args.threads},
+    ) as job:
+        import torch
+
+        torch.set_num_threads(args.threads)
+        rows = list(jsonl.read(args.filtered, ("id", "prompt", "completion"), unique="id"))
+        names = [f"{args.filtered}: row {row['id']!r}" for row in rows]
+        mine, there = likeliest(args.base, args.teacher, rows, names)
+        differs = torch.zeros_like(there)
+        for other in args.others:
+            differs |= likeliest(args.base, other, rows, names)[0] != mine
+        marks = [d[t].long().tolist() for d, t in zip(differs, there, strict=True)]
+        jsonl.write(job.path("marks"), ({"id": row["id"], "tokens": m} for row, m in zip(rows, marks, strict=True)))
+        share = differs[there].float().mean().item()
+        job.facts["share"] = round(share, 6)
+    stage.log.info("teachers disagree at %.1f %% of the tokens: %s", 100 * share, args.marks)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
