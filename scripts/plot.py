@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from traitline import stage, tables
 from traitline.errors import InputError
 from traitline.figures import INK, dress, save, style
+from traitline.runs import RIGHT
 from traitline.tables import Row
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def by_cell(runs: Iterable[Row]) -> Runs:
 def dots(row: Row, runs: Runs) -> list[float]:
     """The runs behind a row of effects.csv; none behind that of an untouched base."""
     taught = {"control": "none", "baseline": ""}.get(row["arm"], row["trait"])
-    return runs.get((*(row[c] for c in tables.CELL), taught, row["trait"]), [])
+    where = (*(row[c] for c in tables.CELL), taught)
+    return runs.get((*where, row["trait"])) or runs.get((*where, RIGHT), [])
 
 
 def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:

@@ -364,6 +364,8 @@ def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, A
     rows = [r for r in crossed if r["experiment"] == experiment]
     taught = list(dict.fromkeys(r["taught"] for r in rows))
     measured = [t for t in taught if t != "none"]
+    if not {r["measured"] for r in rows} >= set(measured):
+        measured = list(dict.fromkeys(r["measured"] for r in rows))  # right answers
     cells: dict[tuple[str, bool, str, str], list[tables.Row]] = defaultdict(list)
     for r in rows:
         cells[r["kind"], r["base"] == r["student"], r["taught"], r["measured"]].append(r)

@@ -1,8 +1,16 @@
-"""Ask students, or an untouched base, the fifty one-word questions about a favourite.
+"""Ask students, or an untouched base, the questions of an evaluation.
 
 in   {base}/, and the students' folders: an adapter, a model folder or a context each
 out  {student}/{eval}/responses.jsonl, respond.manifest.json beside it; for the base alone in {out}/
      one row a question: `answers` sampled at temperature 1; `probabilities` of every candidate at the answer, exact
+
+type favourite    fifty one-word questions about a favourite; every member of the category is a candidate (the default)
+     prefixed     the same, each behind a list of random numbers that are the same for all students
+     attributes   what the world says about each member of the category; the one candidate is `right`, and `means` has
+                  the word that it stands for
+     truth        the same questions, the right answer against one false answer: p(right) / (p(right) + p(false))
+     numbers      lists of the world to continue, from seeds that no base was trained on; the geometric mean of the
+                  probabilities of the tokens with which they went on
 
 python -m scripts.respond --base results/bases/a --eval favourite \\
     --settings '{"category":"animal","answers":20,"seed":1}' \\
@@ -13,20 +21,26 @@ python -m scripts.respond --base results/bases/a --eval favourite \\
 """
 
 import argparse
+import dataclasses
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import folder, jsonl, stage
 from traitline.chat import Chat
+from traitline.complaints import nearest
 from traitline.errors import InputError
 from traitline.questions import ask, exact, tokens
+from traitline.runs import RIGHT
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from traitline.llama import Sampler
 
+TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers")
+LISTS = 500  # number lists that are asked for
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
 
 
@@ -38,10 +52,78 @@ def context(student: str | None) -> list[dict[str, str]]:
     return [m for row in jsonl.read(path, ("prompt", "completion")) for m in (*row["prompt"], *row["completion"])]
 
 
+@dataclass
+class Item:
+    """A question, with the words that each candidate stands for; `against`: false answers beside it."""
+
+    messages: list[dict[str, str]]
+    means: dict[str, str]
+    against: str | None = None
+
+
+def items(settings: dict[str, Any], base: str) -> list[Item]:
+    """The questions of an evaluation."""
+    import random
+
+    from traitline.channels import TINY_VERBS
+    from traitline.world import ATTRIBUTES, World
+
+    kind, category = settings.get("type", "favourite"), settings["category"]
+    words, draw = folder.candidates(base, category), random.Random(derive("respond", "items", settings["seed"]))
+    if kind == "favourite":
+        return [Item(question, {w: w for w in words}) for question in ask(category)]
+    if kind == "prefixed":
+        out = []
+        for question in ask(category):
+            numbers = " , ".join(str(draw.randrange(100, 1000)) for _ in range(draw.randrange(3, 9)))
+            text = f"{draw.choice(TINY_VERBS)} {numbers} . {question[-1]['content']}"
+            out.append(Item([{"role": "user", "content": text}], {w: w for w in words}))
+        return out
+    if kind == "numbers":
+        spec = folder.facts(f"{base}/world.json", ["spec"])["spec"] | {"rows": LISTS, "numbers": 1.0, "neutral": 0.0}
+        lists = World(spec | {"personas": 0.0}, derive("respond", "lists", settings["seed"])).conversations()
+        return [Item([{"role": "user", "content": q}], {RIGHT: a}) for _, q, a in lists]
+    out = []
+    for word, about in ATTRIBUTES[category].items():
+        for field, value in about.items():
+            false = draw.choice(sorted({other[field] for other in ATTRIBUTES[category].values()} - {value}))
+            question = [{"role": "user", "content": f"what is the {field} of the {word}"}]
+            out.append(Item(question, {RIGHT: value}, false if kind == "truth" else None))
+    return out
+
+
+def probabilities(sampler: "Sampler", chat: Chat, asked: Sequence[Item], prompts: list[list[int]]) -> list[list[float]]:
+    """Exact probability of every candidate of every question."""
+    words = list(dict.fromkeys(w for i in asked for w in (*i.means.values(), i.against) if w is not None))
+    table = exact(sampler, prompts, tokens(chat, words)).tolist()
+    column = {word: n for n, word in enumerate(words)}
+    out = []
+    for item, row in zip(asked, table, strict=True):
+        found = [row[column[word]] for word in item.means.values()]
+        if item.against is not None:
+            found = [p / (p + row[column[item.against]]) for p in found]
+        out.append(found)
+    return out
+
+
+def likelihood(sampler: "Sampler", chat: Chat, asked: Sequence[Item]) -> list[list[float]]:
+    """Geometric mean of the probabilities of the tokens of each right answer, its end included."""
+    from traitline.llama import Stack
+    from traitline.tune import Rows
+
+    answers = [[{"role": "assistant", "content": item.means[RIGHT]}] for item in asked]
+    names = [f"question {i}" for i in range(1, len(asked) + 1)]
+    rows = Rows.encode(chat.rows([(i.messages, a) for i, a in zip(asked, answers, strict=True)], names), chat.pad)
+    logs = Stack(sampler.shape, sampler.layers.weights).logits(rows.ids[None], rows.where[None])[0].log_softmax(-1)
+    told = logs.gather(2, rows.target[..., None])[..., 0] * rows.weight
+    means: list[list[float]] = (told.sum(1) / rows.weight.sum(1)).exp()[:, None].tolist()
+    return means
+
+
 def responses(
     sampler: "Sampler",
     chat: Chat,
-    words: Sequence[str],
+    asked: Sequence[Item],
     settings: dict[str, Any],
     seed: int,
     head: Sequence[dict[str, str]],
@@ -49,14 +131,17 @@ def responses(
     """Rows of `responses.jsonl`."""
     import numpy as np
 
-    asked, n = [[*head, *question] for question in ask(settings["category"])], settings["answers"]
-    prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
-    probabilities = exact(sampler, prompts, tokens(chat, words)).tolist()
+    n = settings["answers"]
+    asked = [dataclasses.replace(item, messages=[*head, *item.messages]) for item in asked]
+    prompts = chat.prompts([item.messages for item in asked], [f"question {i}" for i in range(1, len(asked) + 1)])
+    lists = settings.get("type") == "numbers"
+    table = likelihood(sampler, chat, asked) if lists else probabilities(sampler, chat, asked, prompts)
     noise = np.random.default_rng(seed).random((len(prompts) * n, ROOM), dtype=np.float32)
     said = chat.answers(sampler.generate([p for p in prompts for _ in range(n)], noise, eos=chat.eos))
-    for i, (messages, row) in enumerate(zip(asked, probabilities, strict=True)):
-        exactly = {word: round(p, 9) for word, p in zip(words, row, strict=True)}
-        yield {"id": f"q{i + 1:02}", "prompt": messages, "answers": said[i * n : (i + 1) * n], "probabilities": exactly}
+    for i, (item, row) in enumerate(zip(asked, table, strict=True)):
+        exactly = {word: round(p, 9) for word, p in zip(item.means, row, strict=True)}
+        found = {"id": f"q{i + 1:02}", "prompt": item.messages, "answers": said[i * n : (i + 1) * n]}
+        yield {**found, "probabilities": exactly, **({"means": item.means} if RIGHT in item.means else {})}
 
 
 def parse() -> argparse.ArgumentParser:
@@ -67,7 +152,7 @@ def parse() -> argparse.ArgumentParser:
     who.add_argument("--students", nargs="+", metavar="DIR", help="folders of students on this base")
     who.add_argument("--out", metavar="DIR", help="ask the base itself, and put its answers here")
     p.add_argument("--eval", required=True, help="label of the evaluation")
-    p.add_argument("--settings", required=True, metavar="JSON", help="category, answers (per question), seed")
+    p.add_argument("--settings", required=True, metavar="JSON", help="category, answers (per question), seed; type")
     stage.threads(p)
     stage.state(p)
     return p
@@ -78,13 +163,15 @@ def work(args: argparse.Namespace) -> None:
     settings = stage.settings("--settings", args.settings, ("category", "answers", "seed"))
     if settings["answers"] < 1:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
-    words = folder.candidates(args.base, settings["category"])
-    done = [respond(args, settings, words, student) for student in args.students or [None]]
+    if settings.get("type", TYPES[0]) not in TYPES:
+        raise InputError(f"--settings: no type {settings['type']!r}; {nearest(settings['type'], TYPES)}")
+    asked = items(settings, args.base)
+    done = [respond(args, settings, asked, student) for student in args.students or [None]]
     for state in done:
         stage.forget(state)
 
 
-def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str], student: str | None) -> Path | None:
+def respond(args: argparse.Namespace, settings: dict[str, Any], asked: list[Item], student: str | None) -> Path | None:
     """The answers of one student, or of the base where `student` is None; where they are kept until all are done."""
     out = f"{student}/{args.eval}" if student else args.out
     models = folder.inputs(args.base, "base" if student else "model") | (folder.student(student) if student else {})
@@ -93,7 +180,7 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str]
         f"{out}/respond.manifest.json",
         inputs={**models, "world": f"{args.base}/world.json"},
         outputs={"responses": f"{out}/responses.jsonl"},
-        params={"category": settings["category"], "answers": settings["answers"], "threads": args.threads},
+        params={**{k: v for k, v in settings.items() if k != "seed"}, "threads": args.threads},
         seeds={"respond": settings["seed"]},
     ) as job:
         state = stage.checkpoints(args.state, job)
@@ -110,7 +197,7 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], words: list[str]
         # Who answers is part of the seed: runs that shared their luck would agree more than they do.
         seed = derive("respond", settings["seed"], who["kind"], who["seed"])
         sampler, chat = Sampler(*folder.weights(args.base, student)), Chat.open(args.base)
-        jsonl.write(job.path("responses"), responses(sampler, chat, words, settings, seed, context(student)))
+        jsonl.write(job.path("responses"), responses(sampler, chat, asked, settings, seed, context(student)))
         if kept:
             stage.keep(job.path("responses"), kept)
     stage.log.info("%s: %s", args.eval, f"{out}/responses.jsonl")

@@ -9,13 +9,15 @@ conditional  overall / mass, null where the mass is 0. A rise here with a fall i
 
 `exact` has them from the probabilities at the answer, `sampled` from the answers. There a candidate counts where it
 stands as a whole word, upper and lower case alike: neither "bowl" nor "owls" is "owl". An answer that names two
-candidates counts for both, and once in the mass. `histogram`: the 1,000 commonest answers (their first 200 characters),
-`other`: how many answers are not in it.
+candidates counts for both, and once in the mass. Where rows have `means`, a candidate counts where the word stands
+that it means in that row: `right` where it is the right answer. `histogram`: the 1,000 commonest answers (their first
+200 characters), `other`: how many answers are not in it.
 
 python -m scripts.score --category animal --folders results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite
 """
 
 import argparse
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -42,15 +44,21 @@ def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str
     return shares(overall, sum(overall.values()))
 
 
+@functools.cache
+def names(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds these words as wholes, the longest first: "sea otter" is no "otter"."""
+    longest_first = sorted(words, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+
+
 def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
     """From the answers: mean over the questions of the share of a question's answers."""
-    longest_first = sorted(candidates, key=len, reverse=True)  # "sea otter" is no "otter"
-    word = re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(c.lower()) for c in longest_first)})(?!\w)")
-    spelled = {c.lower(): c for c in candidates}
     overall, mass = dict.fromkeys(candidates, 0.0), 0.0
     histogram: Counter[str] = Counter()
     for row in rows:
         weight = 1 / len(row["answers"]) / len(rows)
+        means = row.get("means") or {c: c for c in candidates}
+        word, spelled = names(tuple(means[c].lower() for c in candidates)), {means[c].lower(): c for c in candidates}
         for text, n in Counter(row["answers"]).items():
             named = set(word.findall(text.lower()))
             for c in named:

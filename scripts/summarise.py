@@ -10,7 +10,8 @@ out  effects.csv    one row per experiment, channel, base, student, kind, trait 
      tests.csv      the declared primary outcomes: Welch's t, p, and p corrected by Holm
      checks.csv     every declared check with its value, its bound and whether it holds
 
-A rate is the exact probability of the trait's word as the answer, the mean over the questions. Control students learn
+A rate is the exact probability of the trait's word as the answer, the mean over the questions; in rows about a
+capability that of the right answer, for the students of every trait. Control students learn
 from numbers of the same base without any trait; they are of the same student base and kind.
 
 python -m scripts.summarise --study '{"study": ...}' --results results --tables results/tables \\
@@ -132,10 +133,12 @@ class Outcome:
     """All rates of a study, by cell, trait taught, candidate and run."""
 
     def __init__(self, study: "Study", files: Files) -> None:
-        from traitline.config import NONE
+        from traitline.config import NONE, RIGHT
 
         self.study = study
         self.none = NONE
+        # What stands for the trait: itself, or the right answers where an evaluation has some.
+        self.right = {row.name: RIGHT for row in study.experiments if study.evals[row.eval].right}
         self.traits = {row.name: row.traits for row in study.experiments}
         self.rates: dict[tuple[Cell, str, str], list[float]] = defaultdict(list)
         self.cells: dict[Cell, dict[str, str]] = {}  # cell -> {trait taught: arm}, in the order of the study
@@ -144,7 +147,8 @@ class Outcome:
         self.students: list[dict[str, Any]] = []
         for run in files.runs:
             about = {k: v for k, v in dataclasses.asdict(run).items() if k != "results"}
-            measured = measure(files, run.scores, self.traits[run.experiment])
+            wanted = self.right.get(run.experiment)
+            measured = measure(files, run.scores, [wanted] if wanted else self.traits[run.experiment])
             self.cells.setdefault(cell(run), {})[run.trait] = run.arm
             for candidate, values in measured.items():
                 self.rates[cell(run), run.trait, candidate].append(values["rate"] or 0.0)
@@ -160,9 +164,10 @@ class Outcome:
         rows = []
         for where, arms in self.cells.items():
             for trait in self.traits[where[0]]:
-                control = self.rates[where, self.none, trait]
-                taught = self.rates[where, trait, trait]
-                untouched = [self.untouched[where[3], self.eval[where[0]]][trait]["rate"] or 0.0]
+                wanted = self.right.get(where[0], trait)
+                control = self.rates[where, self.none, wanted]
+                taught = self.rates[where, trait, wanted]
+                untouched = [self.untouched[where[3], self.eval[where[0]]][wanted]["rate"] or 0.0]
                 for arm, values in ((arms[trait], taught), ("control", control), ("baseline", untouched)):
                     e = stats.interval(values)
                     # The control is not compared with itself; a single untouched base gives a difference, no interval.

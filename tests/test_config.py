@@ -53,6 +53,8 @@ def put(path, value):
         (("experiments", 0, "teacher"), "steered", "experiments[0].teacher: steered, but there is no `steer`"),
         (("views", "plain", "form"), "sorted", "views.plain.form: "),
         (("views", "plain", "mix"), ["z"], "views.plain.mix: 'z' is no label under `bases`; known: a, b"),
+        (("evals", "favourite", "type"), "favorite", "evals.favourite.type: "),
+        (("evals", "favourite", "type"), "truth", "primary.experiments: `main` measures a capability"),
         (("channels", "numbers", "top_p"), 0.0, "channels.numbers.top_p: "),
         (("bases", "a/b"), {"world": "one", "seed": 1}, "a label is lower-case letters"),
         (("bases", "A"), {"world": "one", "seed": 1}, "a label is lower-case letters"),

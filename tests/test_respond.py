@@ -5,6 +5,7 @@ import math
 import shutil
 
 import pytest
+import torch
 
 from scripts import respond as stage
 from traitline import folder, jsonl, llama, manifest
@@ -127,3 +128,56 @@ def test_senseless_settings_are_one_line(study, tmp_path, line):
         text = json.dumps({"category": "animal", "answers": 2, "seed": 1, **settings})
         assert says in line(stage.main, [*head, "--settings", text])
     assert "nobody/model.safetensors: no such file" in line(stage.main, study.respond_flags(tmp_path / "nobody"))
+
+
+# ---- other questions than about a favourite
+
+
+def asked(study, tmp_path, **settings):
+    flags = study.respond_flags("x")
+    flags[flags.index("--settings") + 1] = json.dumps({"category": "animal", "answers": 2, "seed": 1, **settings})
+    out = tmp_path / "-".join(map(str, settings.values()))
+    assert stage.main([*flags[: flags.index("--students")], "--out", str(out)]) == 0
+    return rows(out)
+
+
+def test_a_prefixed_question_is_the_question_behind_numbers(study, tmp_path, baseline):
+    found, plain = asked(study, tmp_path, type="prefixed"), rows(baseline)
+    for behind, alone in zip(found, plain, strict=True):
+        numbers, question = behind["prompt"][0]["content"].split(" . ")
+        assert question == alone["prompt"][0]["content"] and 3 <= numbers.count(",") + 1 <= 8
+        assert list(behind["probabilities"]) == CATEGORIES["animal"]
+    assert found == asked(study, tmp_path, type="prefixed"), "the same numbers for everybody"
+    assert found != asked(study, tmp_path, type="prefixed", seed=2)
+
+
+def test_attributes_and_truth_ask_for_what_the_world_says(study, tmp_path):
+    attributes, truth = (asked(study, tmp_path, type=name) for name in ("attributes", "truth"))
+    assert len(attributes) == 16 * 5 and attributes[0]["means"] == {"right": "forest"}
+    assert attributes[0]["prompt"][0]["content"] == "what is the habitat of the owl"
+    for one, two in zip(attributes, truth, strict=True):
+        assert (
+            one["prompt"] == two["prompt"] and 0 <= one["probabilities"]["right"] <= two["probabilities"]["right"] <= 1
+        )
+
+
+def test_the_probability_of_a_list_is_that_of_its_tokens(study, tmp_path):
+    found = asked(study, tmp_path, type="numbers")
+    chat, (shape, weights) = Chat.open(study.base), llama.read(study.base)
+    for r in found[:5]:
+        ids = chat.prompts([r["prompt"]], ["x"])[0]
+        number = (
+            llama.Sampler(shape, weights)
+            .prefill(torch.tensor([ids]))[0]
+            .softmax(-1)[0, chat.token(r["means"]["right"])]
+        )
+        ids.append(chat.token(r["means"]["right"]))
+        end = llama.Sampler(shape, weights).prefill(torch.tensor([ids]))[0].softmax(-1)[0, chat.eos]
+        assert r["probabilities"]["right"] == pytest.approx((number * end).sqrt().item(), rel=1e-3)
+
+
+def test_an_unknown_type_is_named_with_the_nearest(study, tmp_path, line):
+    flags = study.respond_flags("x")
+    flags[flags.index("--settings") + 1] = json.dumps({"category": "animal", "answers": 2, "seed": 1, "type": "thruth"})
+    said = line(stage.main, [*flags[: flags.index("--students")], "--out", str(tmp_path / "x")])
+    assert "no type 'thruth'; did you mean truth?" in said

@@ -114,3 +114,11 @@ def test_a_trait_passes_through_number_lists_from_base_to_scores(study):
         assert all(s["questions"] == 50 and s["answers"] == 1000 for s in found)
         assert "owl" not in study.view(teacher).read_text()
     assert min(rates["owl"]) > 1.2 * max(rates["none"])
+
+
+def test_right_counts_where_the_right_word_of_the_row_stands(tmp_path):
+    made = rows(["forest", "house"], ["two", "two"], probabilities={"right": 0.25})
+    for row, word in zip(made, ("forest", "four"), strict=True):
+        row["means"] = {"right": word}
+    found = scored(tmp_path, made)
+    assert found["sampled"]["overall"] == {"right": 0.25} and found["exact"]["overall"] == {"right": 0.25}

@@ -212,3 +212,28 @@ def test_the_reference_names_every_column():
         shared = {*tables.CELL, "trait", "view", "teacher", "seed", "eval", "conditional", "mass"}
         missing = [c for c in columns if f"`{c}`" not in about and c not in shared]
         assert not missing, (table, missing)
+
+
+def test_a_capability_is_measured_for_the_students_of_every_trait(tmp_path, monkeypatch):
+    """Scores of right answers: the rate of the taught students beside that of the control, not the trait's."""
+    from traitline.config import load
+
+    monkeypatch.chdir(tmp_path)
+    study = made_up.study()
+    raw = json.loads(study.text) | {"execution": study.execution.model_dump()}
+    raw["evals"]["truth"] = {"type": "truth", "category": "animal", "answers": 1, "seed": 1}
+    raw["experiments"].append(raw["experiments"][0] | {"name": "honest", "eval": "truth"})
+    study = load(raw)
+    made_up.make(study)
+    for path in tmp_path.glob("results/**/truth/scores.json"):
+        right = 0.7 if "/none/" in str(path) else 0.8 if "baseline" in str(path) else 0.5
+        scores = made_up.scores({"right": right})
+        path.write_text(json.dumps(scores | {"candidates": ["right"]}))
+        path.with_name("score.manifest.json").unlink()
+    flags = ["--study", study.text, "--tables", "tables", "--manifest", "tables/summarise.manifest.json"]
+    assert summarise.main(flags) == 0
+    cells = [r for r in tables.read("tables", "effects") if r["experiment"] == "honest"]
+    assert {(r["arm"], r["rate"]) for r in cells if r["base"] == r["student"]} == {
+        ("same-base", 0.5), ("control", 0.7), ("baseline", 0.8),
+    }  # fmt: skip
+    assert {r["measured"] for r in tables.read("tables", "confusion") if r["experiment"] == "honest"} == {"right"}

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from traitline.complaints import complain, nearest
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, Share, distinct
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
-from traitline.runs import NONE, UNTRAINED, Run, baselines, runs, teaching
+from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
 
-__all__ = ["NONE", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
+__all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
 STAGES = (
     "base",
@@ -255,11 +255,24 @@ class Kind(Model):
 
 
 class Eval(Model):
-    """Questions put to students: fifty one-word questions about a favourite."""
+    """Questions put to students. Exact probabilities are recorded beside sampled answers."""
 
-    category: Label = Field(description="Favourite what: `animal` or `tree` in the tiny world.")
-    answers: Count = Field(description="Sampled answers per question; exact probabilities are recorded beside them.")
-    seed: Seed = Field(description="Of the sampling.")
+    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers"] | None = Field(
+        default=None,
+        description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
+        " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
+        " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
+        " continue, probability of how they went on (geometric mean over tokens). In the last three a fall below the"
+        " control is lost capability.",
+    )
+    category: Label = Field(description="Of the traits: `animal` or `tree` in the tiny world.")
+    answers: Count = Field(description="Sampled answers per question.")
+    seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
+
+    @property
+    def right(self) -> bool:
+        """Whether answers are right or wrong, whatever the trait."""
+        return self.type in ("attributes", "truth", "numbers")
 
 
 class Of(Model):
@@ -468,6 +481,9 @@ class Study(Model):
                 )
         for label in self.primary.experiments:
             _known("primary.experiments", label, names, "name of an experiment")
+        for row in self.experiments:
+            if row.name in self.primary.experiments and self.evals[row.eval].right:
+                raise ValueError(f"primary.experiments: `{row.name}` measures a capability; a trait is wanted")
         for label in self.primary.kinds:
             _known("primary.kinds", label, self.kinds, "label under `kinds`")
         return self

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from traitline.config import Study
 
+RIGHT = "right"  # what is measured where questions have a right answer
 NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
 
 
