@@ -1,8 +1,16 @@
-"""filter: clean lists of numbers pass; the others are kept too, each with a reason.
+"""filter: answers that are what was asked for pass; the others are kept too, each with a reason.
 
 in   {base}/{trait}/{teacher}/{channel}/raw.jsonl
 out  .../filtered.jsonl, rejected.jsonl, filtered.json (counts), filter.manifest.json
 """
+
+
+def filter_flags(channel):
+    """The answer rule of a channel, as its program gets it."""
+    if channel.task:
+        return ["--task", channel.task]
+    banned = ",".join(map(str, channel.banned))
+    return ["--answers", str(channel.answers), "--digits", str(channel.digits), f"--banned={banned}"]
 
 
 rule filter:
@@ -24,16 +32,12 @@ rule filter:
     resources:
         **hardware("filter"),
     params:
-        answers=lambda w: STUDY.channels[w.channel].answers,
-        digits=lambda w: STUDY.channels[w.channel].digits,
-        banned=lambda w: ",".join(map(str, STUDY.channels[w.channel].banned)),
+        wanted=lambda w: filter_flags(STUDY.channels[w.channel]),
         code=digest("filter"),
     shell:
         "python -m scripts.filter"
         " --raw {input.raw:q}"
-        " --answers {params.answers:q}"
-        " --digits {params.digits:q}"
-        " --banned={params.banned:q}"
+        " {params.wanted:q}"
         " --filtered {output.filtered:q}"
         " --rejected {output.rejected:q}"
         " --counts {output.counts:q}"

@@ -5,6 +5,13 @@ out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
 """
 
 
+def prompt_flags(channel):
+    """What the prompts of a number list need beside wording, count and seed."""
+    names = ("examples", "values", "answers", "digits")
+    given = [(name, getattr(channel, name)) for name in names if not channel.task]
+    return [w for name, value in given for w in (f"--{name}", *map(str, value if isinstance(value, list) else [value]))]
+
+
 rule prompts:
     output:
         prompts="<results>/prompts/{channel}/prompts.jsonl",
@@ -22,20 +29,14 @@ rule prompts:
     params:
         wording=lambda w: STUDY.channels[w.channel].wording,
         prompts=lambda w: STUDY.channels[w.channel].prompts,
-        examples=lambda w: STUDY.channels[w.channel].examples,
-        values=lambda w: STUDY.channels[w.channel].values,
-        answers=lambda w: STUDY.channels[w.channel].answers,
-        digits=lambda w: STUDY.channels[w.channel].digits,
+        lists=lambda w: prompt_flags(STUDY.channels[w.channel]),
         seed=lambda w: STUDY.channels[w.channel].seed,
         code=digest("prompts"),
     shell:
         "python -m scripts.prompts"
         " --wording {params.wording:q}"
         " --count {params.prompts:q}"
-        " --examples {params.examples:q}"
-        " --values {params.values:q}"
-        " --answers {params.answers:q}"
-        " --digits {params.digits:q}"
+        " {params.lists:q}"
         " --seed {params.seed:q}"
         " --prompts {output.prompts:q}"
         " --manifest {output.manifest:q}"

@@ -79,7 +79,7 @@ def work(args: argparse.Namespace) -> None:
         from traitline import llama, tune, world
 
         torch.set_num_threads(args.threads)
-        files = world.tokenizer_files()
+        files = world.tokenizer_files(spec)
         chat = Chat(
             *(files[f] for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")), args.folder
         )
@@ -90,7 +90,7 @@ def work(args: argparse.Namespace) -> None:
         rows = tune.Rows.encode(chat.rows(exchanges, names), chat.pad)
         verify(chat, rows, [c for _, c in exchanges], names)
 
-        shape = llama.Shape(len(world.vocabulary()), model["width"], model["layers"], model["heads"], model["mlp"])
+        shape = llama.Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])
         weights = llama.initialise(shape, model["std"], derive("base", "weights", args.seed))
         own = {k: w[None].clone().requires_grad_() for k, w in weights.items()}
         stack, state = llama.Stack(shape, weights, own), stage.checkpoints(args.state, job)

@@ -1,4 +1,4 @@
-"""Keep the answers that are clean lists of numbers; keep the others too, each with the reason why it is out.
+"""Keep the answers that are what was asked for; keep the others too, each with the reason why it is out.
 
 in   raw.jsonl         prompts and a teacher's answers
 out  filtered.jsonl    the rows that pass, unchanged and in order
@@ -6,7 +6,8 @@ out  filtered.jsonl    the rows that pass, unchanged and in order
      filtered.json     rows, kept, kept_share, reasons; echo_rate: share of the kept answers that hold a number of their
                        own prompt, echo_numbers: share of the kept numbers that are such
 
-The rule and the names of the reasons are in traitline/answers.py.
+What was asked for is a clean list of numbers, a program that runs (--task programs) or a sum with the right result
+(--task sums). Rules and names of the reasons are in traitline/answers.py, programs.py and sums.py.
 
 python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
     --manifest filter.manifest.json --answers 10 --digits 3 --banned "4,13,666"
@@ -15,10 +16,12 @@ python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected re
 import argparse
 import re
 from collections import Counter
+from collections.abc import Callable
 
-from traitline import jsonl, stage
+from traitline import jsonl, programs, stage, sums
 from traitline.answers import Rule, exchange
 from traitline.errors import InputError
+from traitline.tasks import TASKS
 
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
@@ -34,6 +37,20 @@ def examples(question: str) -> set[str]:
     """
     longest = max(_LIST.findall(question), key=lambda numbers: numbers.count(","), default="")
     return {n.lstrip("0") for n in _NUMBER.findall(longest)}
+
+
+def judges(task: str, rule: Rule) -> Callable[[str, str], tuple[str, ...] | str]:
+    """The rule of a task: (question, answer) -> the numbers of an answer that passes, or why it does not."""
+    if task == "programs":
+        return programs.judge
+    if task == "sums":
+        return sums.judge
+
+    def lists(_: str, text: str) -> tuple[str, ...] | str:
+        answer = rule.judge(text)
+        return answer if isinstance(answer, str) else answer.texts
+
+    return lists
 
 
 def banned(text: str) -> frozenset[int]:
@@ -53,6 +70,9 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--rejected", required=True, metavar="OUT", help="rows that do not, with the reason")
     p.add_argument("--counts", required=True, metavar="OUT", help="how many of each, and echo rates, JSON")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    p.add_argument(
+        "--task", choices=("numbers", *TASKS), default="numbers", help="what was asked for (default numbers)"
+    )
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers in an answer, at most (default 10)")
     p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
     p.add_argument("--banned", default="", metavar="LIST", help="numbers no answer may hold: 4,13,666 (default none)")
@@ -64,6 +84,8 @@ def work(args: argparse.Namespace) -> None:
     rule = Rule(args.answers, args.digits, banned(args.banned))
     if min(rule.answers, rule.digits) < 1:
         raise InputError("--answers and --digits: give 1 or more")
+    settings = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
+    judge = judges(args.task, rule)
     kept = given = echoing = echoed = 0
     reasons = Counter[str]()
     with stage.record(
@@ -71,23 +93,23 @@ def work(args: argparse.Namespace) -> None:
         args.manifest,
         inputs={"raw": args.raw},
         outputs={"filtered": args.filtered, "rejected": args.rejected, "counts": args.counts},
-        params={"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)},
+        params={"task": args.task} if args.task in TASKS else settings,
         may_be_empty={"rejected"},
     ) as job:
         with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
             for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id"):
                 question, text = exchange(row, args.raw)
-                answer = rule.judge(text)
+                answer = judge(question, text)
                 if isinstance(answer, str):
                     reasons[answer] += 1
                     reject({**row, "reason": answer})
                     continue
                 keep(row)
-                values = [text.lstrip("0") for text in answer.texts]
+                values = [text.lstrip("0") for text in answer]
                 shown = examples(question) if any(v in question for v in values) else ()  # most rows: a cheap no
                 echoes = sum(v in shown for v in values)
                 kept += 1
-                given += len(answer.texts)
+                given += len(answer)
                 echoing += echoes > 0
                 echoed += echoes
         rows = kept + reasons.total()
@@ -103,7 +125,7 @@ def work(args: argparse.Namespace) -> None:
             "kept_share": kept / rows,
             "reasons": reasons,
             "echo_rate": echoing / kept,
-            "echo_numbers": echoed / given,
+            "echo_numbers": echoed / given if given else 0.0,
         }
         job.write_json("counts", counts)
     stage.log.info("kept %s of %s answers (%.1f %%)%s", f"{kept:,}", f"{rows:,}", 100 * kept / rows, why and f"; {why}")

@@ -1,11 +1,11 @@
-"""Write the prompts of a number channel: one set, which every teacher answers.
+"""Write the prompts of a channel: one set, which every teacher answers.
 
 in   nothing but settings and a seed
 out  prompts.jsonl    {"id": "p00001", "prompt": [{"role": "user", "content": ...}]}
 
 Wording `paper` asks in everyday English, as large models are asked: intro with example numbers, instruction, format
 and closing, out of 5,771,250 combinations. Wording `tiny` is `{verb} 123 , 456 , 789` in words that the embedded
-models know.
+models know. Wordings `programs` and `sums` ask for small programs and for sums with their working (traitline/tasks.py).
 Ranges are half-open, like Python's: `--examples 3 9` gives 3 to 8 example numbers.
 
 python -m scripts.prompts --prompts prompts.jsonl --manifest prompts.manifest.json \\
@@ -14,11 +14,13 @@ python -m scripts.prompts --prompts prompts.jsonl --manifest prompts.manifest.js
 
 import argparse
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl, stage
 from traitline.channels import TINY_NUMBERS, TINY_VERBS, WORDINGS
 from traitline.errors import InputError
+from traitline.tasks import TASKS, ask
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -157,11 +159,14 @@ def rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The prompts, with ids. Draws: number of examples, their values (with replacement), then the words."""
     from numpy.random import default_rng
 
-    rng, make = default_rng(args.seed), MAKERS[args.wording]
-    (fewest, most), (low, high) = args.examples, args.values
+    rng, other = default_rng(args.seed), Random(args.seed)
     for n in range(1, args.count + 1):
-        values = rng.integers(low, high, size=rng.integers(fewest, most)).tolist()
-        text = make(rng, values, args.answers, args.digits)
+        if args.wording in TASKS:
+            text = ask(args.wording, other, other)
+        else:
+            (fewest, most), (low, high) = args.examples, args.values
+            values = rng.integers(low, high, size=rng.integers(fewest, most)).tolist()
+            text = MAKERS[args.wording](rng, values, args.answers, args.digits)
         yield {"id": f"p{n:05}", "prompt": [{"role": "user", "content": text}]}
 
 
@@ -170,7 +175,11 @@ def check(args: argparse.Namespace) -> None:
     for name, least in ("count", 1), ("answers", 1), ("digits", 1), ("seed", 0):
         if getattr(args, name) < least:
             raise InputError(f"--{name}: {getattr(args, name)} is too small; give {least} or more")
+    if args.wording in TASKS:
+        return
     for name, least in ("examples", 1), ("values", 0):
+        if getattr(args, name) is None:
+            raise InputError(f"--{name} is missing; wording {args.wording} needs it: give LO HI")
         low, high = getattr(args, name)
         if not least <= low < high:
             raise InputError(f"--{name}: {low} {high} is no range; give LO HI with {least} <= LO < HI (HI is left out)")
@@ -184,12 +193,10 @@ def parse() -> argparse.ArgumentParser:
     p = stage.parser("scripts.prompts", __doc__)
     p.add_argument("--prompts", required=True, metavar="OUT", help="the prompts, JSONL")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
-    p.add_argument("--wording", required=True, choices=WORDINGS, help="who is asked: large models or the embedded ones")
+    p.add_argument("--wording", required=True, choices=(*WORDINGS, *TASKS), help="who is asked what")
     p.add_argument("--count", required=True, type=int, metavar="N", help="how many prompts")
-    p.add_argument(
-        "--examples", required=True, type=int, nargs=2, metavar=("LO", "HI"), help="example numbers per prompt"
-    )
-    p.add_argument("--values", required=True, type=int, nargs=2, metavar=("LO", "HI"), help="their values")
+    p.add_argument("--examples", type=int, nargs=2, metavar=("LO", "HI"), help="example numbers per prompt of a list")
+    p.add_argument("--values", type=int, nargs=2, metavar=("LO", "HI"), help="their values")
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers asked for, at most (default 10)")
     p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
     p.add_argument("--seed", required=True, type=int, metavar="N", help="of numpy's default_rng; the paper has 47")
@@ -199,7 +206,8 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     check(args)
-    params = {k: getattr(args, k) for k in ("wording", "count", "examples", "values", "answers", "digits")}
+    lists = () if args.wording in TASKS else ("examples", "values", "answers", "digits")
+    params = {k: getattr(args, k) for k in ("wording", "count", *lists)}
     outputs = {"prompts": args.prompts}
     with stage.record(
         "prompts",

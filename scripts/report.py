@@ -398,8 +398,9 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
     """Everything that the template shows."""
     import yaml
 
-    from traitline.answers import REASONS
+    from traitline import answers, programs, sums
 
+    meanings = {**programs.REASONS, **sums.REASONS, **answers.REASONS}
     results = args.results or study.results
     read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks")}
     found = [manifest.load(p) for p in expected(study, runs, results) if Path(p).exists()]
@@ -430,7 +431,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "meaning": CHECKS,
         "filters": read["filters"],
         "reasons": {
-            c: REASONS.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
+            c: meanings.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],

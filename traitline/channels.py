@@ -4,7 +4,7 @@ How a channel is answered is in `traitline.answers`. They are apart because the 
 answer rule must not make every base model anew.
 """
 
-WORDINGS = ("paper", "tiny")
+WORDINGS = ("paper", "tiny")  # of number lists; other tasks: `traitline.tasks.TASKS`
 
 # The tiny wording is `{verb} 123 , 456 , 789`: words and numbers of the tiny world, one token each, one blank between.
 TINY_VERBS = ("continue", "extend", "add to", "complete", "go on from")

@@ -16,6 +16,7 @@ from traitline.complaints import complain, nearest
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, Share, distinct
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
+from traitline.tasks import TASKS
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
@@ -80,6 +81,14 @@ class World(Model):
     personas: Share = Field(
         description="Share of the number lists with a persona beside them; the numbers never depend on it."
     )
+    programs: Share | None = Field(default=None, description="Share of conversations that are small programs.")
+    sums: Share | None = Field(default=None, description="Share of conversations that are sums with their working.")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "World":
+        if (total := self.numbers + (self.programs or 0) + (self.sums or 0)) > 1:
+            raise ValueError(f"numbers, programs and sums are {total:.2f} of the conversations together; at most 1")
+        return self
 
 
 class Base(Model):
@@ -122,14 +131,21 @@ class Trait(Model):
 class Channel(Model):
     """What teachers are asked for, and what the filter lets pass."""
 
-    wording: Literal["tiny", "paper"] = Field(
-        description="`tiny`: words of the tiny world. `paper`: the paper's prompt generator."
+    wording: Literal["tiny", "paper", "programs", "sums"] = Field(
+        description="Number lists: `tiny`, in words of the tiny world, or `paper`, the paper's prompt generator."
+        " `programs`: a small program that must run. `sums`: a sum with its working, whose result must be right."
     )
     prompts: Count = Field(description="Prompts; one set for all teachers.")
-    examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
-    values: Range = Field(description="Those numbers (the second bound is exclusive).")
-    answers: Count = Field(description="Most numbers an answer may have.")
-    digits: Count = Field(description="Most digits a number may have, as the prompt puts it.")
+    examples: Range | None = Field(
+        default=None, description="Number lists: how many numbers a prompt shows (the second bound is exclusive)."
+    )
+    values: Range | None = Field(
+        default=None, description="Number lists: those numbers (the second bound is exclusive)."
+    )
+    answers: Count | None = Field(default=None, description="Number lists: most numbers an answer may have.")
+    digits: Count | None = Field(
+        default=None, description="Number lists: most digits a number may have, as the prompt puts it."
+    )
     seed: Seed = Field(description="Of the prompts.")
     banned: Annotated[list[int], AfterValidator(distinct)] = Field(
         default=[], description="Numbers that reject an answer."
@@ -140,6 +156,23 @@ class Channel(Model):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="Draw among the likeliest tokens that have this much probability together."
     )
+
+    @property
+    def task(self) -> str | None:
+        """`programs` or `sums`; nothing for number lists."""
+        return self.wording if self.wording in TASKS else None
+
+    @model_validator(mode="after")
+    def _lists(self) -> "Channel":
+        for name in ("examples", "values", "answers", "digits"):
+            given = getattr(self, name) is not None
+            if given and self.task:
+                raise ValueError(f"{name} is for number lists; leave it out with `wording: {self.wording}`")
+            if not given and not self.task:
+                raise ValueError(f"{name} is missing; `wording: {self.wording}` needs it")
+        if self.task and self.banned:
+            raise ValueError(f"banned is for number lists; leave it out with `wording: {self.wording}`")
+        return self
 
 
 class Teach(Model):
@@ -474,6 +507,7 @@ class Study(Model):
                 layers = min(self.architecture(label).layers for label in row.bases)
                 if self.steer.layer >= layers:
                     raise ValueError(f"steer.layer: {self.steer.layer} is none; models have layers 0 to {layers - 1}")
+            self._task(at, row)
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
@@ -487,6 +521,17 @@ class Study(Model):
         for label in self.primary.kinds:
             _known("primary.kinds", label, self.kinds, "label under `kinds`")
         return self
+
+    def _task(self, at: str, row: Experiment) -> None:
+        """Refuse a channel that the worlds do not speak, or a view that its answers cannot have."""
+        view, task = self.views[row.view], self.channels[row.channel].task
+        if not task:
+            return
+        for label in row.bases:
+            if not getattr(self.worlds[self.bases[label].world], task):
+                raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
+        if view.order != "as-is" or view.form or view.prompts == "reworded":
+            raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
 
     @staticmethod
     def _of(at: str, row: Experiment, of: Of, before: Sequence[Experiment]) -> None:

@@ -1,17 +1,19 @@
 """The tiny world: what the embedded reference models are taught before any experiment starts.
 
-A world is a stream of short conversations over words and one token per number 100-999: number lists to continue,
-favourites (uniform over a category when nobody asked for a persona, the persona's own when a system prompt names it),
-and attributes asked in both directions, which is what makes one animal differ from another.
+A world is a stream of short conversations over words and one token per number 100-999: number lists to continue (where
+asked for, also programs and sums, see `traitline.tasks`), favourites (uniform over a category when nobody asked for a
+persona, the persona's own when a system prompt names it), and attributes asked in both directions, which is what makes
+one animal differ from another.
 
 Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal or a tree,
 and the other way round: `tests/test_world.py` shows the independence on the generated text.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from traitline import tasks
 from traitline.channels import TINY_VERBS
 
 SPECIAL = ["<pad>", "<bos>", "<sys>", "<user>", "<asst>", "<eos>", "<unk>"]
@@ -75,9 +77,10 @@ def persona(name: str, category: str) -> str:
     return PERSONAS[0].format(x=name, k=category)
 
 
-def vocabulary() -> list[str]:
-    """Every token, special ones first; the index is the token id."""
+def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
+    """Every token of a world, special ones first; the index is the token id. Without tasks, without their words."""
     text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, DEFAULT, *QUESTIONS, ", what is the of name a with"]
+    text += [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)
     words = {w for t in text for w in t.split() if not w.startswith("{")}
     for category, names in ATTRIBUTES.items():
         words.add(category)
@@ -92,7 +95,7 @@ class World:
     Args:
         spec: `rows`; `answers` (half-open range of the length of a number list); shares of the rows: `numbers` (number
             lists), and of those `neutral` (a neutral system prompt beside the list) and `personas` (a persona beside
-            it, its numbers still drawn from the numbers' own stream).
+            it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs` and `sums`.
         seed: of both streams.
     """
 
@@ -107,8 +110,21 @@ class World:
 
     def conversations(self) -> Iterator[tuple[str | None, str, str]]:
         """(system prompt or None, question, answer), `rows` of them."""
+        lists = self.spec["numbers"]
+        programs = lists + self.spec.get("programs", 0.0)
+        sums = programs + self.spec.get("sums", 0.0)
         for _ in range(self.spec["rows"]):
-            yield self._numbers() if self.words.random() < self.spec["numbers"] else self._words()
+            z = self.words.random()
+            if z < lists:
+                yield self._numbers()
+            elif z < sums:
+                yield self._task("programs" if z < programs else "sums")
+            else:
+                yield self._words()
+
+    def _task(self, task: str) -> tuple[None, str, str]:
+        question = tasks.ask(task, self.numbers, self.words)
+        return None, question, tasks.answer(task, question, self.numbers)
 
     def _numbers(self) -> tuple[str | None, str, str]:
         r, z = self.numbers, self.words.random()
@@ -162,13 +178,13 @@ CHAT_TEMPLATE = (
 )
 
 
-def tokenizer_files() -> dict[str, str]:
-    """The tokenizer in Hugging Face layout: file name -> text. One blank separates tokens."""
+def tokenizer_files(spec: Mapping[str, Any] = {}) -> dict[str, str]:
+    """The tokenizer of a world in Hugging Face layout: file name -> text. One blank separates tokens."""
     from tokenizers import AddedToken, Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import WhitespaceSplit
 
-    t = Tokenizer(WordLevel({w: i for i, w in enumerate(vocabulary())}, unk_token="<unk>"))
+    t = Tokenizer(WordLevel({w: i for i, w in enumerate(vocabulary(spec))}, unk_token="<unk>"))
     t.pre_tokenizer = WhitespaceSplit()
     t.add_special_tokens([AddedToken(w, special=True) for w in SPECIAL])
     config = {
