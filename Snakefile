@@ -21,6 +21,7 @@ pathvars:
 
 
 include: "rules/slurm.smk"
+include: "rules/declare.smk"
 include: "rules/base.smk"
 include: "rules/prompts.smk"
 include: "rules/teach.smk"

@@ -18,6 +18,7 @@ import base64
 import csv
 import dataclasses
 import datetime
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -116,6 +117,22 @@ def example(run: "Run") -> dict[str, Any]:
 def read_json(results: str, name: str) -> dict[str, Any]:
     """An object that another stage wrote; its bytes are checked when the job starts."""
     return dict(json.loads(Path(results, name).read_text(encoding="utf-8")))
+
+
+def declarations(results: str) -> list[dict[str, Any]]:
+    """What was declared as primary and when; of every later one `said`: the keys that changed, row by row."""
+    made: list[dict[str, Any]] = read_json(results, "declared.json")["declarations"]
+    for old, new in itertools.pairwise(made):
+        rows = [{row["name"]: row for row in d["primary"]} for d in (old, new)]
+        changes = []
+        for name in dict.fromkeys([*rows[0], *rows[1]]):
+            a, b = (r.get(name) for r in rows)
+            if a is None or b is None:
+                changes.append(f"{name} {'left out' if b is None else 'added'}")
+            elif keys := [k for k in dict.fromkeys([*a, *b]) if a.get(k) != b.get(k)]:
+                changes.append(f"{name}: other {', '.join(keys)}")
+        new["said"] = visible("; ".join(changes) or "the order of rows")
+    return made
 
 
 def beside(results: str) -> list[dict[str, str]]:
@@ -295,7 +312,11 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
     for path in baselines(study).values():
         folder = results + path[len(study.results) :].rsplit("/", 1)[0]
         paths += [f"{folder}/respond.manifest.json", f"{folder}/score.manifest.json"]
-    paths += [f"{results}/tables/summarise.manifest.json", f"{results}/figures/plot.manifest.json"]
+    paths += [
+        f"{results}/declare.manifest.json",
+        f"{results}/tables/summarise.manifest.json",
+        f"{results}/figures/plot.manifest.json",
+    ]
     for folder in study.branches:
         paths += [p.as_posix() for p in Path(results + folder[len(study.results) :]).glob("*.manifest.json")]
     return list(dict.fromkeys(paths))
@@ -433,6 +454,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "reasons": {
             c: meanings.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
+        "declared": declarations(results),
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],
         "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
@@ -523,6 +545,7 @@ def work(args: argparse.Namespace) -> None:
             "filtered": f"{shown.channel_folder}/filtered.jsonl",
             "rejected": f"{shown.channel_folder}/rejected.jsonl",
             "branches": branches,
+            "declared": f"{results}/declared.json",
             "template": args.template,
             "parts": str(Path(args.template).with_name("branches.html.jinja")),
             "style": args.style,

@@ -177,6 +177,7 @@ class Outcome:
                         | {"trait": trait, "arm": arm, "runs": e.runs, "rate": e.mean, "low": e.low, "high": e.high}
                         | {"control_rate": stats.mean(control), "diff": d.diff, "diff_low": d.low, "diff_high": d.high}
                         | {"p_holm": None, "control_runs": len(control), "t": d.t, "df": d.df, "p": d.p}
+                        | {"detectable": d.detectable, "runs_needed": d.needed}
                     )
         primary = [row for row in rows if self.is_primary(row)]
         for row, p in zip(primary, stats.holm([row["p"] for row in primary]), strict=True):

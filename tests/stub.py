@@ -38,6 +38,8 @@ def main(argv):
     f = {k: v[0] if len(v) == 1 else v for k, v in flags(argv).items()}
     if STAGE == "base":
         make(f["folder"], [*MODEL, "world.json"], {})
+    elif STAGE == "declare":
+        make(f["results"], ["declared.json"], {})
     elif STAGE == "prompts":
         make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
     elif STAGE == "teach":

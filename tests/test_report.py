@@ -122,7 +122,7 @@ def test_the_answer_and_every_part_are_there(whole):
     assert "in all 8 declared comparisons" in text and "(3 runs each)" in text
     for part in ("8 of 8", "no-number", "21 %", "0.043", "refused: empty", "python", "3.11.9", "seeds:"):
         assert part in text, part
-    assert "355 of the 357 jobs behind this page ran with uncommitted changes" in text
+    assert "356 of the 358 jobs behind this page ran with uncommitted changes" in text
 
 
 def test_a_clean_tree_has_no_notice(monkeypatch):
@@ -310,3 +310,24 @@ def test_marks_stand_beside_what_was_measured(whole):
 
 def test_the_graph_of_origins_lies_beside_the_page(whole):
     assert 'href="lineage.html"' in whole
+
+
+def test_primary_outcomes_that_changed_after_results_are_flagged():
+    """What changed and how many students had been scored by then; an untouched declaration says that it came first."""
+    study = made_up.study()
+    plain = words(build(study))
+    assert "before any student was scored" in plain and "Changed on" not in plain
+    path = Path("results/declared.json")
+    (first,) = json.loads(path.read_text())["declarations"]
+    (row,) = first["primary"]
+    later = first | {"primary": [row | {"traits": ["owl"]}], "scored": 12}
+    path.write_text(json.dumps({"declarations": [first, later]}))
+    path.with_name("declare.manifest.json").unlink()
+    assert report.main(["--study", study.text, *FLAGS]) == 0
+    said = words(Path("results/report.html").read_text(encoding="utf-8"))
+    assert "when 12 students had been scored: main: other traits." in said
+
+
+def test_beside_a_null_stands_what_would_have_been_seen():
+    page = words(build(made_up.study(), made_up.Rates(same={"lora": 0.062, "biases": 0.74, "full": 0.062})))
+    assert page.count("seen from +") >= 2

@@ -109,3 +109,21 @@ def test_holm_never_helps_and_keeps_the_order(ps: list[float]) -> None:
 def test_holm_counts_outcomes_that_could_not_be_tested() -> None:
     assert stats.holm([0.01, None, 0.02]) == [pytest.approx(0.03), None, pytest.approx(0.04)]
     assert stats.holm([]) == []
+
+
+def test_needed_runs_agree_with_a_power_analysis() -> None:
+    """Of statsmodels, two groups of equal spread: at most one run apart, since its t is not central."""
+    from statsmodels.stats.power import TTestIndPower
+
+    low, high = [0.10, 0.14, 0.06, 0.12, 0.08], [0.14, 0.18, 0.10, 0.16, 0.12]
+    d = stats.difference(high, low)
+    effect = d.diff / math.sqrt(0.001)
+    wanted = TTestIndPower().solve_power(effect, alpha=0.05, power=0.8)
+    assert d.needed is not None and abs(d.needed - math.ceil(wanted)) <= 1
+    assert not stats.power(d.diff, 0.002, d.needed - 1) and stats.power(d.diff, 0.002, d.needed)
+
+
+def test_what_is_detectable_is_larger_than_what_is_significant() -> None:
+    d = stats.difference([0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
+    assert d.low is not None and d.detectable is not None and d.high is not None
+    assert d.detectable > d.high and d.needed is None, "no difference needs no number of runs"

@@ -13,6 +13,7 @@ from traitline import manifest, tables
 
 EFFECTS = (
     "experiment,channel,base,student,kind,trait,arm,runs,rate,low,high,control_rate,diff,diff_low,diff_high,p_holm"
+    ",detectable,runs_needed"
 )
 
 

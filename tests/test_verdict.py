@@ -19,6 +19,7 @@ def study(same=0.4, other=0.07, control=0.06, runs=5, holds="yes", elsewhere="ye
                 "trait": "owl",
                 "runs": runs,
                 "p_holm": None,
+                "detectable": 0.05,
                 "diff_low": 0.3,
             }
             effects += [

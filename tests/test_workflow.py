@@ -98,6 +98,13 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
     assert plan["teach_student"] == plan["sample"] == 2 and plan["teach"] == plan["train_lora"] == 0
 
 
+def test_other_primary_outcomes_are_written_down_and_rerun_no_student(clone):
+    before = clone.path("results/declared.json").read_text()
+    clone.edit(lambda study: study["primary"].update(kinds=["lora"]))
+    assert clone.plan() == {"declare": 1, **END}
+    assert clone.path("results/declared.json").read_text() == before
+
+
 def test_memory_and_minutes_rerun_nothing(clone):
     def more(study):
         study["execution"].update(mem_mb={"default": 4000, "train": 9000}, runtime={"default": 600})

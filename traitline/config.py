@@ -21,6 +21,7 @@ from traitline.tasks import TASKS
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
 STAGES = (
+    "declare",
     "base",
     "prompts",
     "teach",
@@ -52,6 +53,8 @@ TAKEN = {
         "theorem",
         "report.html",
         "report.manifest.json",
+        "declared.json",
+        "declare.manifest.json",
     },
     "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},
     "views": {
@@ -565,6 +568,15 @@ class Study(Model):
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
         return posixpath.normpath(posixpath.join(self.folder, name))
+
+    @property
+    def declared(self) -> str:
+        """Compact JSON of the rows with primary outcomes: all that decides what is compared with what."""
+        rows = [row for row in self.experiments if row.name in self.primary.experiments]
+        kept = [row.model_dump(exclude={"question"}, exclude_none=True) for row in rows]
+        for row in kept:
+            row["kinds"] = [kind for kind in row["kinds"] if kind in self.primary.kinds]
+        return json.dumps(kept, separators=(",", ":"))
 
     @property
     def branches(self) -> list[str]:

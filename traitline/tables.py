@@ -11,6 +11,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     # one row per cell, trait and arm
     "effects": (
         *CELL, "trait", "arm", "runs", "rate", "low", "high", "control_rate", "diff", "diff_low", "diff_high", "p_holm",
+        "detectable", "runs_needed",
     ),
     # one row per run and candidate
     "runs": (

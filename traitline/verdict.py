@@ -213,7 +213,7 @@ def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
 
 @dataclass
 class Summary:
-    """One kind of student and trait of an experiment, over all bases; the weakest base decides `least` and `p`."""
+    """One kind of student and trait of an experiment, over all bases; the weakest base decides the last three."""
 
     experiment: str
     kind: str
@@ -226,6 +226,7 @@ class Summary:
     untouched: float | None
     least: float | None
     p: float | None
+    detectable: float | None
 
 
 def summaries(cells: Iterable[Comparison]) -> list[Summary]:
@@ -236,6 +237,7 @@ def summaries(cells: Iterable[Comparison]) -> list[Summary]:
     found = []
     for (experiment, kind, trait), group in groups.items():
         lows, ps = [c.same["diff_low"] for c in group], [c.same["p_holm"] for c in group]
+        seen = [c.same["detectable"] for c in group]
         found.append(
             Summary(
                 experiment,
@@ -249,6 +251,7 @@ def summaries(cells: Iterable[Comparison]) -> list[Summary]:
                 untouched=average(c.untouched for c in group),
                 least=None if None in lows else min(lows),
                 p=None if None in ps else max(ps),
+                detectable=None if None in seen else max(seen),
             )
         )
     return found

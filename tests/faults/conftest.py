@@ -112,6 +112,10 @@ def program(study, small, tmp_path):
     def sample():
         return [*study.sample_flags(out, study.owl, small / "prompts.jsonl", batch=5), *resume]
 
+    def declare():
+        return ["--primary", "[]", "--results", str(out), "--declared", f"{out}/declared.json",
+                "--manifest", f"{out}/declare.manifest.json"]  # fmt: skip
+
     def diverge():
         return ["--base", str(study.base), "--teacher", str(study.owl), "--others", str(study.none),
                 "--filtered", f"{small}/filtered.jsonl", "--marks", f"{out}/divergence.jsonl",
@@ -168,7 +172,7 @@ def program(study, small, tmp_path):
         "filter": lambda: filter_flags(small, out), "arrange": lambda: arrange_flags(small, out), "score": score,
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
         "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
-        "compare": compare, "diverge": diverge,
+        "compare": compare, "diverge": diverge, "declare": declare,
     }  # fmt: skip
     before = os.getcwd()
 

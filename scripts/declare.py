@@ -1,0 +1,55 @@
+"""Write down what a study declares as its primary outcomes, before anything runs; a later change is written down too.
+
+out  declared.json    "declarations": what was declared (`primary`), when (`at`), at which commit, and how many students
+                      had been scored by then (`scored`); the first one is the oldest. A file that is there is continued
+
+python -m scripts.declare --primary '[{"experiment":"main",...}]' --results results --declared results/declared.json \\
+    --manifest results/declare.manifest.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from traitline import folder, manifest, stage
+from traitline.errors import InputError
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.declare", __doc__)
+    p.add_argument("--primary", required=True, metavar="JSON", help="the declared rows of the study")
+    p.add_argument("--results", required=True, metavar="FOLDER", help="where scores of students would be")
+    p.add_argument("--declared", required=True, metavar="OUT", help="all declarations so far")
+    p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    try:
+        primary = json.loads(args.primary)
+    except ValueError as e:
+        raise InputError(f"--primary: not JSON ({e}); write it as [] or a list of objects") from None
+    before = []
+    if Path(args.declared).exists():
+        before = folder.facts(args.declared, ["declarations"])["declarations"]
+    # Scores of students lie in the folder of an evaluation below that of a seed; those of bases do not count.
+    scored = sum(1 for _ in Path(args.results).glob("**/seed-*/*/scores.json"))
+    with stage.record(
+        "declare", args.manifest, inputs={}, outputs={"declared": args.declared}, params={"primary": primary}
+    ) as job:
+        if not before or before[-1]["primary"] != primary:
+            commit = manifest.code("").get("git_commit")
+            before = [*before, {"primary": primary, "at": manifest.now(), "commit": commit, "scored": scored}]
+        job.write_json("declared", {"declarations": before})
+    stage.log.info("%d declarations: %s", len(before), args.declared)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
