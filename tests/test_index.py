@@ -71,6 +71,32 @@ def test_links_and_hidden_folders_are_not_followed(works, tmp_path_factory):
     assert index.manifests(["results"]) == before
 
 
+def test_a_folder_that_may_not_be_read_is_an_error_and_one_that_vanished_is_not(works, monkeypatch):
+    real = os.scandir
+    for error in (PermissionError, FileNotFoundError):
+
+        def scan(path, error=error):
+            if str(path).endswith("student"):
+                raise error(path)
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scan)
+        if error is FileNotFoundError:
+            assert len(index.manifests(["results"])) == 4
+        else:
+            with pytest.raises(InputError, match=r"student: may not be read"):
+                index.manifests(["results"])
+
+
+def test_support_that_a_job_read_is_no_origin_and_what_it_made_can_be_found(works):
+    entry = works.entry("support", "results/bases/a/model.safetensors")
+    works.write("train", "results/x", [entry | {"sha256": "1" * 64}], [ENTRY | {"path": "results/x/tokenizer.json"}])
+    graph = open_graph(None, None)
+    assert graph.find("results/x/tokenizer.json").kind == "support"
+    with pytest.raises(InputError, match="neither a file nor a hash"):
+        graph.find("1" * 64)
+
+
 ENTRY = {"role": "raw", "path": "x", "sha256": "0" * 64, "bytes": 1}
 HOSTILE = {
     "hash of another length": {"outputs": [ENTRY | {"sha256": "0" * 63}]},

@@ -85,11 +85,12 @@ def load(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: it is damaged, of another schema, or larger than any manifest is.
     """
-    if os.path.getsize(path) > LARGEST:
-        raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
+    with open(path, "rb", buffering=0) as handle:
+        if os.fstat(handle.fileno()).st_size > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
+        content = handle.read()
     try:
-        with open(path, "rb") as handle:
-            m = orjson.loads(handle.read())
+        m = orjson.loads(content)
     except ValueError:
         raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
     if not isinstance(m, dict) or m.get("schema") != SCHEMA:
@@ -109,15 +110,16 @@ def _wrong(m: dict[str, Any]) -> str | None:
         if not isinstance(entries, list):
             return key
         for e in entries:
+            try:
+                role, path, sha, size = e["role"], e["path"], e["sha256"], e["bytes"]
+            except (TypeError, KeyError):
+                return f"an entry of {key}"
             if not (
-                isinstance(e, dict)
-                and isinstance(e.get("role"), str)
-                and isinstance(path := e.get("path"), str)
+                type(role) is type(path) is type(sha) is str
                 and path
                 and "\0" not in path
-                and isinstance(sha := e.get("sha256"), str)
                 and HASH.fullmatch(sha)
-                and type(size := e.get("bytes")) is int
+                and type(size) is int
                 and 0 <= size < 1 << 62
             ):
                 return f"an entry of {key}"
