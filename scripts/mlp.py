@@ -35,6 +35,7 @@ KEYS = (
     "data", "models", "aux", "width", "depth", "optimiser", "lr", "teacher_batch", "batch", "teacher_epochs",
     "student_epochs", "noise", "noise_images", "reduction", "seed",
 )  # fmt: skip
+ORIGIN = "networks drawn here, images that come with scikit-learn"
 STUDENTS = ("aux-same", "all-same", "aux-other", "all-other")
 ARMS = ("reference", "teacher", *STUDENTS)
 TOGETHER = 2  # models trained at once in a thread: with their four students each, what they are made of fits a cache
@@ -302,7 +303,7 @@ def work(args: argparse.Namespace) -> None:
         outputs={"accuracy": args.accuracy},
         params={"settings": settings, "threads": args.threads},
         seeds={"seed": settings["seed"]},
-        facts={"point": args.point},
+        facts={"point": args.point, **({} if files else {"origin": f"{ORIGIN}, seed {settings['seed']}"})},
     ) as job:
         import torch
 

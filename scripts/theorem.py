@@ -431,6 +431,7 @@ def work(args: argparse.Namespace) -> None:
         outputs={name: f"{args.folder}/{name}" for name in ("theorem.json", "theorem.svg")},
         params={"networks": args.networks, "threads": args.threads},
         seeds={"seed": args.seed},
+        facts={"origin": f"networks drawn here, seed {args.seed}"},
     ) as job:
         import torch
 

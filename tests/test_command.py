@@ -118,7 +118,7 @@ def test_diff_names_the_cause(works, ask):
 
 def test_verify_tells_what_is_wrong(works, ask, tmp_path):
     code, out, _ = ask("verify")
-    assert code == 0 and "0 changed, 0 missing, 0 outside, 0 extra" in out
+    assert code == 0 and "0 changed, 0 missing, 0 outside, 0 misstated, 0 extra" in out
     other = Works(tmp_path)
     base = other.base("a")
     other.data(base)

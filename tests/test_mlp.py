@@ -180,7 +180,8 @@ def test_the_program_writes_every_arm_and_the_same_bytes_again(tmp_path):
     found = json.loads(text)
     assert set(found["arms"]) == set(mlp.ARMS) and {len(v) for v in found["arms"].values()} == {3}
     assert found["images"]["inputs"] == 64 and found["sizes"] == [64, 16, 16, 13]
-    assert json.loads((tmp_path / "one/mlp.manifest.json").read_text())["params"]["settings"]["aux"] == 3
+    m = json.loads((tmp_path / "one/mlp.manifest.json").read_text())
+    assert m["params"]["settings"]["aux"] == 3 and "scikit-learn" in m["facts"]["origin"]
 
 
 def test_what_is_refused(tmp_path, line):

@@ -114,6 +114,7 @@ def test_the_program_writes_the_table_and_the_figure_and_the_same_bytes_again(tm
         assert theorem.main(flags.split()) == 0
     for name in ("theorem.json", "theorem.svg"):
         assert Path(tmp_path, "one", name).read_bytes() == Path(tmp_path, "two", name).read_bytes()
+    assert json.loads(Path(tmp_path, "one/theorem.manifest.json").read_text())["facts"]["origin"]
     found = json.loads(Path(tmp_path, "one/theorem.json").read_text())
     assert len(found["claims"]) == len(theorem.CLAIMS) and len(found["ends"]) == 2 * len(theorem.ENDS)
 

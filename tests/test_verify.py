@@ -1,5 +1,6 @@
 """Verification finds what was changed, lost or added, and opens nothing outside the working folder."""
 
+import json
 import os
 from pathlib import Path
 
@@ -44,6 +45,26 @@ def test_lost_and_added_files_are_found(works):
     found = verify(["results"])
     assert [path for path, _ in found.missing] == [works.student_a] and found.extra == ["results/stranger.txt"]
     assert not found.good
+
+
+def test_weights_that_a_manifest_states_are_computed_again(works):
+    """A forged statement would join this model with another, or part it from its own copies."""
+    file = Path("results/bases/a/base.manifest.json")
+    m = json.loads(file.read_text())
+    true, m["facts"]["weights"] = m["facts"]["weights"], "0" * 64
+    file.write_text(json.dumps(m))
+    found = verify(["results"])
+    assert found.misstated == [(str(file), "0" * 64, true)] and not found.changed and not found.good
+    assert verify([Path("results").resolve()]).misstated, "however the folder is spelled"
+    Path(works.a).write_bytes(b"swapped too")
+    found = verify(["results"])
+    assert found.changed and not found.misstated, "what changed is said once"
+
+
+def test_weights_stated_for_what_holds_none_are_misstated(works):
+    files = {"model.safetensors": ("model", "no tensors")}
+    works.put("register", "results/x", files, weights="0" * 64)
+    assert verify(["results"]).misstated == [("results/x/register.manifest.json", "0" * 64, None)]
 
 
 def test_an_input_that_was_made_anew_is_found(works):

@@ -135,11 +135,15 @@ def verify(folders: Folders = None, as_json: Json = False) -> None:
         for what, pairs in (("missing", found.missing), ("outside", found.outside)):
             for path, file in pairs:
                 out.print(f"{what}  {clear(path)}: named in {clear(file)}")
+        for file, was, weights in found.misstated:
+            now = (weights or "none")[:12]
+            out.print(f"misstated  {clear(file)}: weights {clear(was[:12])}, {now} in its files")
         for path in found.extra:
             out.print(f"extra    {clear(path)}: no manifest names it")
         out.print(
             f"{found.files} files, {found.bytes / 1e6:,.0f} MB: {len(found.changed)} changed,"
-            f" {len(found.missing)} missing, {len(found.outside)} outside, {len(found.extra)} extra"
+            f" {len(found.missing)} missing, {len(found.outside)} outside, {len(found.misstated)} misstated,"
+            f" {len(found.extra)} extra"
         )
     raise typer.Exit(0 if found.good else FOUND)
 

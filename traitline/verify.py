@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitline import manifest
-from traitline.index import ENDING, manifests
+from traitline import manifest, weights
+from traitline.index import ENDING, kind, manifests
 
 OURS = (ENDING, "/records.json")  # files that describe others
 
@@ -27,6 +27,8 @@ class Findings:
         missing: (path, manifest).
         extra: files beside artifacts that no manifest names.
         outside: (path, manifest): not below the working folder, or no plain file; not opened.
+        misstated: (manifest, weights it states, weights now): its files are as recorded, but their tensors are not what
+            it says. Such a statement would make two models one, or one two.
     """
 
     files: int = 0
@@ -35,11 +37,12 @@ class Findings:
     missing: list[tuple[str, str]] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     outside: list[tuple[str, str]] = field(default_factory=list)
+    misstated: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
         """Everything is as recorded. Extra files do no harm: nobody has built on them."""
-        return not (self.changed or self.missing or self.outside)
+        return not (self.changed or self.missing or self.outside or self.misstated)
 
 
 def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings:
@@ -52,14 +55,20 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
     """
     top, found = Path(root).resolve(), Findings()
     wanted: dict[str, dict[str, str]] = {}  # file -> recorded sha256 -> manifest
+    stated: dict[str, tuple[str, list[str]]] = {}  # manifest -> (weights it states, files of the model)
     for file in manifests(folders):
-        m = manifest.load(file)
+        m, models = manifest.load(file), list[str]()
         for key in ("inputs", "outputs"):
             for e in m[key]:
                 path = os.path.join(os.path.dirname(file), Path(e["path"]).name) if key == "outputs" else e["path"]
-                recorded = wanted.setdefault(os.path.relpath(path, top) if os.path.isabs(path) else path, {})
+                path = os.path.relpath(path, top) if os.path.isabs(path) else path
+                recorded = wanted.setdefault(path, {})
                 if key == "outputs" or e["sha256"] not in recorded:  # the maker's manifest is named before a reader's
                     recorded[e["sha256"]] = file
+                if key == "outputs" and kind(1, e["role"], path) == "model":
+                    models.append(path)
+        if claim := m["facts"].get("weights"):
+            stated[file] = str(claim), models
     paths, sizes = [], {}
     for path, recorded in sorted(wanted.items()):
         what = _look(path, top)
@@ -68,11 +77,17 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
             sizes[path] = what
         else:
             getattr(found, what).append((path, next(iter(recorded.values()))))
+    claims = {file: (claim, files) for file, (claim, files) in stated.items() if sizes.keys() >= set(files)}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # hashing lets other threads run
+        said = pool.map(lambda files: weights.identity(top / path for path in files), [f for _, f in claims.values()])
         for path, now in zip(paths, pool.map(lambda path: manifest.sha256(top / path), paths), strict=True):
             found.files += 1
             found.bytes += sizes[path]
             found.changed += [(path, sha, now, file) for sha, file in wanted[path].items() if sha != now]
+        bad = {path for path, *_ in found.changed}
+        for (file, (claim, files)), identity in zip(claims.items(), said, strict=True):
+            if claim != identity and not bad & set(files):
+                found.misstated.append((file, claim, identity))
     found.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in wanted}))
     return found
 
