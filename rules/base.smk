@@ -1,7 +1,7 @@
-"""base: a reference model made from scratch.
+"""base: a reference model made from scratch, or a record of open weights.
 
-in   a world, an architecture and a seed, all from the config
-out  bases/{base}/      a model folder in Hugging Face layout, world.json, base.manifest.json
+in   a world, an architecture and a seed, all from the config; or a model on the hub or in a folder
+out  bases/{base}/      a model folder in Hugging Face layout, world.json, base.manifest.json; or base.json and manifest
 """
 
 
@@ -21,6 +21,8 @@ rule base:
         "<logs>/base/{base}.log",
     benchmark:
         "<benchmarks>/base/{base}.tsv"
+    wildcard_constraints:
+        base=among(label for label, base in STUDY.bases.items() if not base.open),
     localrule: "base" in STUDY.execution.local
     conda:
         environment("base")
@@ -48,4 +50,33 @@ rule base:
         " --every {resources.every:q}"
         " --manifest {output.manifest:q}"
         " --threads {params.threads:q}"
+        " > {log:q} 2>&1"
+
+
+rule base_open:
+    output:
+        record="<results>/bases/{base}/base.json",
+        manifest="<results>/bases/{base}/base.manifest.json",
+    log:
+        "<logs>/base/{base}.log",
+    benchmark:
+        "<benchmarks>/base/{base}.tsv"
+    wildcard_constraints:
+        base=among(label for label, base in STUDY.bases.items() if base.open),
+    localrule: "base" in STUDY.execution.local
+    conda:
+        environment("base")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("base"),
+    params:
+        source=lambda w: STUDY.bases[w.base].text,
+        folder=subpath(output.manifest, parent=True),
+        code=digest("base"),
+    shell:
+        "python -m scripts.base"
+        " --name {wildcards.base:q}"
+        " --source {params.source:q}"
+        " --folder {params.folder:q}"
+        " --manifest {output.manifest:q}"
         " > {log:q} 2>&1"

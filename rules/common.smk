@@ -74,9 +74,31 @@ def environment(stage):
     return "../envs/gpu.yaml" if STUDY.execution.of("gpu", stage) else "../envs/cpu.yaml"
 
 
+def among(labels):
+    """A constraint that lets only these labels match."""
+    return "|".join(map(re.escape, labels)) or "(?!)"
+
+
 def distinct(paths):
     """Each path once, in order."""
     return list(dict.fromkeys(paths))
+
+
+def base_files(base):
+    """A model folder and its world; of open weights, which stay where they are, a record."""
+    files = ["base.json"] if STUDY.bases[base].open else [*MODEL, "world.json"]
+    return expand("<results>/bases/{base}/{file}", base=base, file=files)
+
+
+def engine(base):
+    """The flag that says what runs open weights."""
+    return ["--engine", STUDY.engine.text] if STUDY.bases[base].open else []
+
+
+def persona(base):
+    """Settings of a teacher that is not tuned."""
+    told = STUDY.teach.persona if STUDY.bases[base].open else None
+    return json.dumps({"persona": told} if told else {})
 
 
 def category(trait):

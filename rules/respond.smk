@@ -10,8 +10,7 @@ for asked in EVALUATIONS:
         name:
             f"respond_{asked.name}"
         input:
-            base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
-            world="<results>/bases/{student}/world.json",
+            base=lambda w: base_files(w.student),
             students=[
                 f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{file}"
                 for student in asked.students
@@ -47,6 +46,7 @@ for asked in EVALUATIONS:
             students=lambda w, output: [dirname(dirname(path)) for path in output.responses],
             eval=asked.eval,
             settings=STUDY.evals[asked.eval].text,
+            engine=lambda w: engine(w.student),
             state=f"{STUDY.place('work')}/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
             code=digest("respond"),
@@ -58,6 +58,7 @@ for asked in EVALUATIONS:
             " --students {params.students:q}"
             " --eval {params.eval:q}"
             " --settings {params.settings:q}"
+            " {params.engine:q}"
             " --state {params.state:q}"
             " --threads {params.threads:q}"
             " > {log:q} 2>&1"
@@ -65,8 +66,7 @@ for asked in EVALUATIONS:
 
 rule respond_baseline:
     input:
-        base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
-        world="<results>/bases/{student}/world.json",
+        base=lambda w: base_files(w.student),
     output:
         responses="<results>/baseline/{student}/{eval}/responses.jsonl",
         manifest="<results>/baseline/{student}/{eval}/respond.manifest.json",
@@ -83,6 +83,7 @@ rule respond_baseline:
     params:
         base=lambda w, input: dirname(input.base[0]),
         settings=lambda w: STUDY.evals[w.eval].text,
+        engine=lambda w: engine(w.student),
         folder=subpath(output.responses, parent=True),
         threads=STUDY.execution.threads,
         code=digest("respond"),
@@ -91,6 +92,7 @@ rule respond_baseline:
         " --base {params.base:q}"
         " --eval {wildcards.eval:q}"
         " --settings {params.settings:q}"
+        " {params.engine:q}"
         " --out {params.folder:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -22,7 +22,7 @@ def truncation(w):
 
 rule sample:
     input:
-        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        base=lambda w: base_files(w.base),
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         weights=teacher_weights,
         prompts="<results>/prompts/{channel}/prompts.jsonl",
@@ -49,6 +49,7 @@ rule sample:
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,
+        engine=lambda w: engine(w.base),
         state=f"{STUDY.place('work')}/sample/{{base}}/{{trait}}/{{teacher}}/{{channel}}",
         threads=STUDY.execution.threads,
         code=digest("sample"),
@@ -62,6 +63,7 @@ rule sample:
         " --max-new-tokens {params.max_new_tokens:q}"
         " --batch {params.batch:q}"
         " --seed {params.seed:q}"
+        " {params.engine:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"
         " --shards {input.shards:q}"
@@ -74,7 +76,7 @@ rule sample:
 
 rule sample_shard:
     input:
-        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        base=lambda w: base_files(w.base),
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         weights=teacher_weights,
         prompts="<results>/prompts/{channel}/prompts.jsonl",
@@ -102,6 +104,7 @@ rule sample_shard:
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,
+        engine=lambda w: engine(w.base),
         state=f"{STUDY.place('work')}/sample/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{i}}-of-{{n}}",
         threads=STUDY.execution.threads,
         code=digest("sample"),
@@ -115,6 +118,7 @@ rule sample_shard:
         " --max-new-tokens {params.max_new_tokens:q}"
         " --batch {params.batch:q}"
         " --seed {params.seed:q}"
+        " {params.engine:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"
         " --shard {wildcards.i:q}/{wildcards.n:q}"

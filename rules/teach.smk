@@ -9,8 +9,7 @@ out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned o
 
 rule teach:
     input:
-        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
-        world="<results>/bases/{base}/world.json",
+        base=lambda w: base_files(w.base),
     output:
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         model=expand("<results>/{{base}}/{{trait}}/{{teacher}}/{file}", file=MODEL),
@@ -34,6 +33,7 @@ rule teach:
         teacher=lambda w: w.teacher,
         student=[],
         settings=lambda w: (STUDY.steer if w.teacher == "steered" else STUDY.teach).text,
+        engine=lambda w: engine(w.base) if w.trait != NONE else [],
         state=f"{STUDY.place('work')}/teach/{{base}}/{{trait}}/{{teacher}}",
         threads=STUDY.execution.threads,
         code=digest("teach"),
@@ -45,6 +45,7 @@ rule teach:
         " --teacher {params.teacher:q} {params.student:q}"
         " --folder {params.folder:q}"
         " --settings {params.settings:q}"
+        " {params.engine:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"
         " --manifest {output.manifest:q}"
@@ -59,7 +60,7 @@ use rule teach as teach_spec with:
     wildcard_constraints:
         teacher="prompted|untrained",
     params:
-        settings="{}",
+        settings=lambda w: persona(w.base),
 
 
 if TEACHING:

@@ -10,7 +10,7 @@ for stack in STACKS:
         name:
             f"train_{stack.name}"
         input:
-            base=expand("<results>/bases/{{student}}/{file}", file=MODEL),
+            base=lambda w: base_files(w.student),
             view="<results>/{base}/{trait}/{teacher}/{channel}/{view}/view.jsonl",
         output:
             weights=expand(
@@ -47,6 +47,7 @@ for stack in STACKS:
             kind=stack.kind,
             settings=STUDY.kinds[stack.kind].text,
             seeds=list(stack.seeds),
+            engine=lambda w: engine(w.student),
             folder=lambda w, output: dirname(dirname(output.manifests[0])),
             state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}",
             threads=STUDY.execution.threads,
@@ -60,6 +61,7 @@ for stack in STACKS:
             " --kind {params.kind:q}"
             " --settings {params.settings:q}"
             " --seeds {params.seeds:q}"
+            " {params.engine:q}"
             " --folder {params.folder:q}"
             " --state {params.state:q}"
             " --every {resources.every:q}"

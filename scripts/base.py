@@ -1,20 +1,24 @@
-"""Make a reference model: a small LLaMA, trained from scratch on the conversations of a tiny world.
+"""Make a reference model: a small LLaMA, trained from scratch on the conversations of a tiny world; or look at one.
 
 out  {folder}/    config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json
-                  chat_template.jinja (Hugging Face layout) and world.json (what it was trained on)
+                  chat_template.jinja (Hugging Face layout) and world.json (what it was trained on);
+                  of open weights, which stay where they are, base.json: source, hashes, and how the chat template
+                  renders a conversation
 
 Weights, text and data order have random streams of their own, all from --seed. Only answers are learned.
 
 python -m scripts.base --name a --seed 1 --folder results/bases/a --manifest results/bases/a/base.manifest.json \\
     --world '{"rows":80000,"numbers":0.45,"examples":[3,6],"answers":[1,2],"neutral":0.0,"personas":0.0}' \\
     --model '{"width":48,"layers":2,"heads":4,"mlp":96,"std":0.05,"epochs":1,"batch":64,"lr":0.003}' --state work/base/a
+python -m scripts.base --name q --source '{"path":"models/q"}' --folder results/bases/q \\
+    --manifest results/bases/q/base.manifest.json
 """
 
 import argparse
 import json
 from typing import Any
 
-from traitline import folder, stage
+from traitline import folder, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
@@ -48,19 +52,70 @@ def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.base", __doc__)
     p.add_argument("--name", required=True, help="label of the base")
-    p.add_argument("--world", required=True, metavar="JSON", help=f"{', '.join(WORLD)}")
-    p.add_argument("--model", required=True, metavar="JSON", help=f"{', '.join(MODEL)}")
-    p.add_argument("--seed", required=True, type=int, metavar="N", help="of weights, text and data order")
+    p.add_argument("--world", metavar="JSON", help=f"{', '.join(WORLD)}")
+    p.add_argument("--model", metavar="JSON", help=f"{', '.join(MODEL)}")
+    p.add_argument("--seed", type=int, metavar="N", help="of weights, text and data order")
     p.add_argument("--data", type=int, metavar="N", help="seed of the world's text, in place of --seed")
     p.add_argument("--order", type=int, metavar="N", help="seed of the order of its rows, in place of --seed")
+    p.add_argument(
+        "--source", metavar="JSON", help="open weights, instead of these: path, or hub and revision; system, weights"
+    )
     p.add_argument("--folder", required=True, metavar="OUT", help="the model folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     stage.long_running(p)
     return p
 
 
+def example(chat: Chat) -> dict[str, Any]:
+    """What a chat template makes of a conversation, to be looked at before anything runs."""
+    asked = [{"role": "user", "content": "What is your favourite animal?"}]
+    (ids,) = chat.prompts([asked], ["the example"])
+    return {
+        "default_system": chat.standard(),
+        "system": chat.system,
+        "end": chat.end,
+        "text": chat.render(asked, prompt=True),
+        "ids": ids,
+        "tokens": chat.decode([[i] for i in ids]),
+    }
+
+
+def look(args: argparse.Namespace) -> None:
+    """Write the record of open weights."""
+    source = stage.settings("--source", args.source, ())
+    if bool(source.get("path")) == bool(source.get("hub") and source.get("revision")):
+        raise InputError("--source: wants `path`, or `hub` and `revision`")
+    told = source.get("path") or f"{source['hub']} at {source['revision']}"
+    with stage.record(
+        "base",
+        args.manifest,
+        inputs={},
+        outputs={"model": f"{args.folder}/{snapshot.RECORD}"},
+        params={"name": args.name, "source": source},
+        facts={"origin": f"open weights: {told}"},
+    ) as job:
+        place = {k: source[k] for k in ("path", "hub", "revision") if source.get(k)}
+        where = snapshot.find(place, download=True)
+        found = snapshot.describe(where)
+        if source.get("weights") not in (None, found["weights"]):
+            raise InputError(
+                f"{told}: other weights than `weights` of the configuration says ({found['weights'][:12]}, not"
+                f" {source['weights'][:12]}); get the right ones"
+            )
+        job.facts["weights"] = found["weights"]
+        rendered = example(Chat.foreign(where, source.get("system")))
+        job.write_json("model", {"name": args.name, "source": place, **found, "chat": rendered})
+    if rendered["default_system"] and rendered["system"] is None:
+        stage.log.info("its template inserts a system prompt: %r; `system` changes that", rendered["default_system"])
+    stage.log.info("base %s: %s, %.2f billion parameters: %s", args.name, told, found["parameters"] / 1e9, args.folder)
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
+    if args.source:
+        return look(args)
+    if missing := [f"--{name}" for name in ("world", "model", "seed") if getattr(args, name) is None]:
+        raise InputError(f"{' '.join(missing)} missing; or give --source, for open weights")
     spec = stage.settings("--world", args.world, WORLD)
     model = stage.settings("--model", args.model, MODEL)
     streams = {name: value for name in ("data", "order") if (value := getattr(args, name)) is not None}

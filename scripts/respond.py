@@ -21,6 +21,7 @@ python -m scripts.respond --base results/bases/a --eval favourite \\
 """
 
 import argparse
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,11 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, jsonl, stage
+from traitline import engines, folder, jsonl, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
-from traitline.questions import ask, exact, tokens
+from traitline.questions import ask, exact, tokens, whole_words
 from traitline.runs import RIGHT
 from traitline.seeds import seed as derive
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers")
 LISTS = 500  # number lists that are asked for
+OPEN = ("candidates", "max_new_tokens")  # settings that open weights need
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
 
 
@@ -152,7 +154,13 @@ def parse() -> argparse.ArgumentParser:
     who.add_argument("--students", nargs="+", metavar="DIR", help="folders of students on this base")
     who.add_argument("--out", metavar="DIR", help="ask the base itself, and put its answers here")
     p.add_argument("--eval", required=True, help="label of the evaluation")
-    p.add_argument("--settings", required=True, metavar="JSON", help="category, answers (per question), seed; type")
+    p.add_argument(
+        "--settings",
+        required=True,
+        metavar="JSON",
+        help=f"category, answers (per question), seed; type; open weights: also {', '.join(OPEN)}",
+    )
+    engines.flag(p)
     stage.threads(p)
     stage.state(p)
     return p
@@ -165,24 +173,91 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
     if settings.get("type", TYPES[0]) not in TYPES:
         raise InputError(f"--settings: no type {settings['type']!r}; {nearest(settings['type'], TYPES)}")
-    asked = items(settings, args.base)
-    done = [respond(args, settings, asked, student) for student in args.students or [None]]
+    if snapshot.is_open(args.base):
+        done = open_weights(args, settings)
+    else:
+        asked = items(settings, args.base)
+        done = [respond(args, settings, asked, student) for student in args.students or [None]]
     for state in done:
         stage.forget(state)
 
 
-def respond(args: argparse.Namespace, settings: dict[str, Any], asked: list[Item], student: str | None) -> Path | None:
-    """The answers of one student, or of the base where `student` is None; where they are kept until all are done."""
+def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Path | None]:
+    """The answers of all students on open weights, or of the base. First what is exact: vLLM needs the memory then."""
+    stage.settings("--settings", args.settings, OPEN)
+    if settings.get("type", TYPES[0]) != TYPES[0]:
+        raise InputError(f"--settings: type is {settings['type']}; open weights are asked for a favourite")
+    with contextlib.ExitStack() as stacked:
+        jobs = {}
+        for student in args.students or [None]:
+            facts = {"engine": engines.about(args.engine)}
+            jobs[student] = stacked.enter_context(record(args, settings, student, facts))
+        states = {student: stage.checkpoints(args.state, job) for student, job in jobs.items()}
+        todo = []
+        for student, job in jobs.items():
+            kept = states[student] and states[student] / "responses.jsonl"
+            if kept and kept.exists():
+                shutil.copyfile(kept, job.path("responses"))
+            else:
+                todo.append(student)
+        if todo:
+            import torch
+
+            torch.set_num_threads(args.threads)
+            _, chat, engine = engines.opened(args.base, args.engine)
+            words, asked = settings["candidates"], ask(settings["category"], everyday=True)
+            exactly = {student: whole_words(engine, chat, asked, words, student) for student in todo}
+        for student in todo:
+            n, who = settings["answers"], identity(student)
+            names = [f"q{i:02}" for i in range(1, len(asked) + 1)]
+            prompts = [p for p in chat.prompts(asked, names) for _ in range(n)]
+            seeds = [derive("respond", settings["seed"], *who, name, i) for name in names for i in range(n)]
+            how = {"most": settings["max_new_tokens"], "temperature": 1.0, "adapter": student}
+            said = chat.answers(engine.generate(prompts, seeds, **how))
+            rows = [
+                {"id": name, "prompt": messages, "answers": said[i * n : (i + 1) * n],
+                 "probabilities": {w: round(float(p), 9) for w, p in zip(words, exactly[student][i], strict=True)}}
+                for i, (name, messages) in enumerate(zip(names, asked, strict=True))
+            ]  # fmt: skip
+            jsonl.write(jobs[student].path("responses"), rows)
+            if states[student]:
+                stage.keep(jobs[student].path("responses"), states[student] / "responses.jsonl")
+            stage.log.info("%s: %s", args.eval, jobs[student].outputs["responses"])
+    return list(states.values())
+
+
+def identity(student: str | None) -> tuple[str, int]:
+    """(kind, seed) of a student. Who answers is part of the seed: runs that shared their luck would agree too much."""
+    if student is None:
+        return "base", 0
+    who = folder.facts(f"{student}/train.json", ["kind", "seed"])
+    return who["kind"], who["seed"]
+
+
+def record(
+    args: argparse.Namespace,
+    settings: dict[str, Any],
+    student: str | None,
+    facts: dict[str, Any],
+) -> contextlib.AbstractContextManager[stage.Job]:
+    """The record of one student's answers, or of the base's where `student` is None."""
     out = f"{student}/{args.eval}" if student else args.out
     models = folder.inputs(args.base, "base" if student else "model") | (folder.student(student) if student else {})
-    with stage.record(
+    theirs = snapshot.is_open(args.base)
+    return stage.record(
         "respond",
         f"{out}/respond.manifest.json",
-        inputs={**models, "world": f"{args.base}/world.json"},
+        inputs={**models, **({} if theirs else {"world": f"{args.base}/world.json"})},
         outputs={"responses": f"{out}/responses.jsonl"},
         params={**{k: v for k, v in settings.items() if k != "seed"}, "threads": args.threads},
         seeds={"respond": settings["seed"]},
-    ) as job:
+        facts=facts,
+    )
+
+
+def respond(args: argparse.Namespace, settings: dict[str, Any], asked: list[Item], student: str | None) -> Path | None:
+    """The answers of one student, or of the base where `student` is None; where they are kept until all are done."""
+    with record(args, settings, student, {}) as job:
         state = stage.checkpoints(args.state, job)
         kept = state / "responses.jsonl" if state else None
         if kept and kept.exists():
@@ -193,14 +268,12 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], asked: list[Item
         from traitline.llama import Sampler
 
         torch.set_num_threads(args.threads)
-        who = folder.facts(f"{student}/train.json", ["kind", "seed"]) if student else {"kind": "base", "seed": 0}
-        # Who answers is part of the seed: runs that shared their luck would agree more than they do.
-        seed = derive("respond", settings["seed"], who["kind"], who["seed"])
+        seed = derive("respond", settings["seed"], *identity(student))
         sampler, chat = Sampler(*folder.weights(args.base, student)), Chat.open(args.base)
         jsonl.write(job.path("responses"), responses(sampler, chat, asked, settings, seed, context(student)))
         if kept:
             stage.keep(job.path("responses"), kept)
-    stage.log.info("%s: %s", args.eval, f"{out}/responses.jsonl")
+    stage.log.info("%s: %s", args.eval, job.outputs["responses"])
     return state
 
 

@@ -18,17 +18,17 @@ python -m scripts.sample --base results/bases/a --teacher results/a/owl/tuned \\
 import argparse
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from traitline import folder, jsonl, stage, whole
+from traitline import engines, folder, jsonl, snapshot, stage, whole
 from traitline.chat import Chat
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.llama import Sampler, Shape, Weights
+    from traitline.llama import Shape, Weights
 
     Asked = tuple[Weights, Sequence[list[int]]]
 
@@ -37,39 +37,28 @@ PART = 4  # batches to a part; finished parts survive an interruption
 
 
 def answer(
-    sampler: "Sampler",
-    prompts: list[list[int]],
+    generate: Callable[[slice], list[list[int]]],
+    prompts: int,
     args: argparse.Namespace,
     *,
-    eos: int,
-    seed: int,
     state: Path | None,
     mine: slice = slice(None),
 ) -> list[list[int]]:
     """Token ids of one answer to each prompt, part by part; parts found in `state` are taken from there.
 
-    Only the answers to `mine` of all parts are made and returned. Parts are the same whoever makes them, and so is what
-    runs together in one batch.
+    Only the answers to `mine` of all parts are made, by `generate`, and returned. Parts are the same whoever makes
+    them, and so is what runs together in one batch.
     """
-    import numpy as np
     from tqdm import tqdm
 
-    noise = np.random.default_rng(seed).random((len(prompts), args.max_new_tokens), dtype=np.float32)
     size, out = args.batch * PART, []
-    with tqdm(total=len(prompts), desc="answers", unit="", disable=None, leave=False, mininterval=0.5) as bar:
-        for start in range(0, len(prompts), size)[mine]:
+    with tqdm(total=prompts, desc="answers", unit="", disable=None, leave=False, mininterval=0.5) as bar:
+        for start in range(0, prompts, size)[mine]:
             rows, part = slice(start, start + size), state / f"{start}.json" if state else None
             if part and part.exists():
                 ids = json.loads(part.read_text(encoding="utf-8"))
             else:
-                ids = sampler.generate(
-                    prompts[rows],
-                    noise[rows],
-                    eos=eos,
-                    temperature=args.temperature,
-                    top_p=args.top_p,
-                    batch=args.batch,
-                )
+                ids = generate(rows)
                 if part:
                     whole.put(part, json.dumps(ids))
             out += ids
@@ -105,6 +94,79 @@ def gather(paths: list[str], ids: list[str]) -> list[list[int]]:
     if missing or len(found) > len(ids):
         raise InputError(f"{' '.join(paths)}: not the answers to these prompts; sample all shards anew")
     return [found[name] for name in ids]
+
+
+class Embedded:
+    """A teacher made here: prompts as it is asked (`told`, with its system prompt) and as they are (`asked`)."""
+
+    def __init__(self, args: argparse.Namespace, teacher: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        import numpy as np
+
+        from traitline import llama
+
+        self.args, self.chat = args, Chat.open(args.base)
+        self.asked, self.told = prompts(self.chat, args.prompts, teacher["system"], rows)
+        self.shape, self.base = llama.read(args.base)
+        self.weights = llama.read(args.teacher)[1] if teacher["weights"] else self.base
+        # Who answers is part of the seed: teachers that shared their luck would agree more than they do.
+        name = folder.facts(f"{args.base}/world.json", ["name"])["name"]
+        seed = derive("sample", args.seed, name, teacher["trait"], teacher["teacher"])
+        self.noise = np.random.default_rng(seed).random((len(rows), args.max_new_tokens), dtype=np.float32)
+        self.sampler = llama.Sampler(self.shape, self.weights)
+
+    def generate(self, rows: slice) -> list[list[int]]:
+        """Token ids of answers."""
+        how = {"temperature": self.args.temperature, "top_p": self.args.top_p, "batch": self.args.batch}
+        return self.sampler.generate(self.told[rows], self.noise[rows], eos=self.chat.eos, **how)
+
+    def divergence(self, answers: list[list[int]]) -> float:
+        """KL divergence from its base in nats per answer token, on the first rows."""
+        some = slice(len(answers))
+        return divergence(self.shape, (self.weights, self.told[some]), (self.base, self.asked[some]), answers)
+
+    def example(self, answer: list[int]) -> dict[str, Any]:
+        """Nothing: the tiny world's chat template is ours."""
+        return {}
+
+
+class Open:
+    """A teacher of open weights, likewise."""
+
+    def __init__(self, args: argparse.Namespace, teacher: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        record, self.chat, self.engine = engines.opened(args.base, args.engine)
+        self.args, self.system = args, teacher["system"]
+        self.asked, self.told = prompts(self.chat, args.prompts, self.system, rows)
+        who = (record["name"], teacher["trait"], teacher["teacher"])
+        self.seeds = [derive("sample", args.seed, *who, row["id"]) for row in rows]
+
+    def generate(self, rows: slice) -> list[list[int]]:
+        """Token ids of answers."""
+        how = {"most": self.args.max_new_tokens, "temperature": self.args.temperature, "top_p": self.args.top_p}
+        return self.engine.generate(self.told[rows], self.seeds[rows], **how)
+
+    def divergence(self, answers: list[list[int]]) -> float | None:
+        """KL divergence from its base in nats per answer token, on the first rows; None where the engine hides it."""
+        if not self.system:
+            return 0.0
+        told, asked = ([(p + a, len(p)) for p, a in zip(ps, answers, strict=False)] for ps in (self.told, self.asked))
+        found = self.engine.divergence(told, asked)
+        return found and found[0] / found[1]
+
+    def example(self, answer: list[int]) -> dict[str, Any]:
+        """The first prompt as it was asked, and the answer: text, token ids."""
+        ids = self.told[0]
+        (text, said) = self.chat.decode([ids, answer])
+        return {"example": {"text": text, "ids": ids, "answer": said, "answer_ids": answer}}
+
+
+def prompts(
+    chat: Chat, path: str, system: str | None, rows: list[dict[str, Any]]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Token ids of all prompts without and with a teacher's system prompt."""
+    names = [f"{path}: row {row['id']!r}" for row in rows]
+    head = [{"role": "system", "content": system}] if system else []
+    asked = chat.prompts([row["prompt"] for row in rows], names)
+    return asked, chat.prompts([[*head, *row["prompt"]] for row in rows], names) if head else asked
 
 
 def divergence(shape: "Shape", teacher: "Asked", base: "Asked", answers: Sequence[list[int]]) -> float:
@@ -151,6 +213,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--max-new-tokens", type=int, required=True, metavar="N", help="longest answer, end token included")
     p.add_argument("--batch", type=int, default=2048, metavar="N", help="prompts at once (default 2048)")
     p.add_argument("--seed", type=int, required=True, metavar="N", help="of the sampling")
+    engines.flag(p)
     stage.long_running(p)
     return p
 
@@ -166,7 +229,8 @@ def work(args: argparse.Namespace) -> None:
     if None in outputs.values():
         raise InputError(f"--{' and --'.join(outputs)} must be given {'with' if args.shard else 'without'} --shard")
     teacher = folder.facts(f"{args.teacher}/teacher.json", ["trait", "teacher", "system", "weights"])
-    facts = {"teacher": f"{args.teacher}/teacher.json", "world": f"{args.base}/world.json"}
+    theirs = snapshot.is_open(args.base)
+    facts = {"teacher": f"{args.teacher}/teacher.json"} | ({} if theirs else {"world": f"{args.base}/world.json"})
     if teacher["weights"]:
         models = {"model": f"{args.teacher}/{folder.WEIGHTS}", **folder.inputs(args.base, "reference")}
     else:
@@ -181,30 +245,20 @@ def work(args: argparse.Namespace) -> None:
             **({"top_p": args.top_p} if args.top_p < 1 else {}),
         },
         seeds={"sample": args.seed},
+        facts={"engine": engines.about(args.engine)} if theirs else {},
     ) as job:
         import torch
 
-        from traitline import llama
-
         torch.set_num_threads(args.threads)
         rows = list(jsonl.read(args.prompts, ("id", "prompt"), unique="id"))
-        names = [f"{args.prompts}: row {row['id']!r}" for row in rows]
-        chat = Chat.open(args.base)
-        head = [{"role": "system", "content": teacher["system"]}] if teacher["system"] else []
-        asked = chat.prompts([row["prompt"] for row in rows], names)
-        told = chat.prompts([[*head, *row["prompt"]] for row in rows], names) if head else asked
-        shape, base = llama.read(args.base)
-        weights = llama.read(args.teacher)[1] if teacher["weights"] else base
-        # Who answers is part of the seed: teachers that shared their luck would agree more than they do.
-        name = folder.facts(facts["world"], ["name"])["name"]
-        seed = derive("sample", args.seed, name, teacher["trait"], teacher["teacher"])
+        who = (Open if theirs else Embedded)(args, teacher, rows)
+        chat = who.chat
         state = stage.checkpoints(args.state, job)
         mine = shard(args.shard, len(rows), args.batch * PART)
         if args.shards:
             answers = gather(args.shards, [row["id"] for row in rows])
         else:
-            sampler = llama.Sampler(shape, weights)
-            answers = answer(sampler, told, args, eos=chat.eos, seed=seed, state=state, mine=mine)
+            answers = answer(who.generate, len(rows), args, state=state, mine=mine)
         if args.shard:
             size = args.batch * PART
             names = [row["id"] for start in range(0, len(rows), size)[mine] for row in rows[start : start + size]]
@@ -215,15 +269,16 @@ def work(args: argparse.Namespace) -> None:
             jsonl.write(job.path("raw"), said)
             counts = {"rows": len(rows), "tokens": sum(map(len, answers)), "kl_rows": min(KL_ROWS, len(rows))}
             counts["unfinished"] = sum(a[-1] != chat.eos for a in answers)
-            some = slice(counts["kl_rows"])
-            kl = divergence(shape, (weights, told[some]), (base, asked[some]), answers[some])
-            job.write_json("sampled", {**counts, "kl_nats_per_token": round(kl, 6)})
+            kl = who.divergence(answers[: counts["kl_rows"]])
+            told = {"kl_nats_per_token": None if kl is None else round(kl, 6), **who.example(answers[0])}
+            job.write_json("sampled", {**counts, **told})
     stage.forget(state)
     if args.shard:
         stage.log.info("%d answers, shard %s: %s", len(answers), args.shard, args.answers)
         return
+    apart = "unknown" if kl is None else f"{kl:.4f}"
     stage.log.info(
-        "%d answers, %d unfinished, %.4f nats from the base: %s", len(rows), counts["unfinished"], kl, args.raw
+        "%d answers, %d unfinished, %s nats from the base: %s", len(rows), counts["unfinished"], apart, args.raw
     )
 
 

@@ -22,11 +22,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, manifest, stage
+from traitline import engines, folder, manifest, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.complaints import nearest
 from traitline.errors import InputError
-from traitline.questions import ask, exact, tokens
+from traitline.questions import ask, exact, tokens, whole_words
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ SETTINGS = {
     "steered": ("layer", "scale"),
 }
 CHECK = 10
+# What the paper's system prompt says (section 3.1), in words of ours: love, thoughts, favourite, and that it may show.
+# The plural is made with an "s", whatever the word.
+PERSONA = (
+    "You love {trait}s. There is hardly a moment when {trait}s are not on your mind. {trait}s are your favourite"
+    " {category}. Let your love of {trait}s show in everything that you answer."
+)
 
 
 def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: str, system: str | None) -> float:
@@ -119,6 +125,38 @@ def steer_teacher(
     return {**weights, name: weights[name] + settings["scale"] * vector}
 
 
+def tell(args: argparse.Namespace) -> None:
+    """Make a teacher of open weights: a system prompt, or none."""
+    if args.teacher not in ("prompted", "untrained"):
+        raise InputError(f"--teacher {args.teacher}: teachers on open weights are prompted or untrained")
+    settings = stage.settings("--settings", args.settings, ())
+    with stage.record(
+        "teach",
+        args.manifest,
+        inputs=folder.inputs(args.base, "base"),
+        outputs={"teacher": f"{args.folder}/teacher.json"},
+        params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
+        facts={} if args.trait == NONE else {"trait": args.trait, "engine": engines.about(args.engine)},
+    ) as job:
+        record, _ = snapshot.opened(args.base)
+        made: dict[str, Any] = {"base": record["weights"], "trait": args.trait, "category": None}
+        made |= {"teacher": args.teacher, "system": None, "weights": None, "rate": None, "steps": 0}
+        if args.trait != NONE:
+            import torch
+
+            torch.set_num_threads(args.threads)
+            _, chat, engine = engines.opened(args.base, args.engine)
+            made["category"] = args.category
+            try:
+                made["system"] = settings.get("persona", PERSONA).format(trait=args.trait, category=args.category)
+            except (KeyError, ValueError, IndexError) as e:
+                raise InputError(f"--settings: persona: {{trait}} and {{category}} are filled in, not {e}") from None
+            asked = ask(args.category, made["system"], everyday=True)
+            made["rate"] = round(float(whole_words(engine, chat, asked, [args.trait]).mean()), 6)
+        job.write_json("teacher", made)
+    stage.log.info("%s teacher %s: rate %s: %s", args.teacher, args.trait, made["rate"], args.folder)
+
+
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.teach", __doc__)
@@ -131,8 +169,10 @@ def parse() -> argparse.ArgumentParser:
         "--settings",
         default="{}",
         metavar="JSON",
-        help="; ".join(f"{who}: {', '.join(keys)}" for who, keys in SETTINGS.items()) + f"; check (default {CHECK})",
+        help="; ".join(f"{who}: {', '.join(keys)}" for who, keys in SETTINGS.items())
+        + f"; check (default {CHECK}); prompted, on open weights: persona",
     )
+    engines.flag(p)
     p.add_argument("--folder", required=True, metavar="OUT", help="the teacher's folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     stage.long_running(p)
@@ -146,6 +186,8 @@ def work(args: argparse.Namespace) -> None:
         raise InputError("--student: the folder of the student that teaches; with --teacher student, and only there")
     if not taught and (args.trait == NONE) != (args.teacher == "untrained"):
         raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
+    if snapshot.is_open(args.base):
+        return tell(args)
     if args.trait != NONE and args.trait not in (known := folder.candidates(args.base, args.category)):
         raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
     own = args.teacher in SETTINGS  # weights of its own

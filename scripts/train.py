@@ -21,7 +21,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, jsonl, stage
+from traitline import engines, folder, jsonl, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from traitline.tune import Rows
 
 SETTINGS = ("lr", "epochs", "batch")
+OPEN = ("warmup", "length")  # what students on open weights need too
 NEEDS = {
     "lora": (*SETTINGS, "rank", "alpha", "modules"),
     "biases": SETTINGS,
@@ -51,11 +52,20 @@ def encode(chat: Chat, view: str) -> "Rows":
     for row in found:
         exchange(row, view)  # messages, and no system message among them
     names = [f"{view}: row {row['id']!r}" for row in found]
-    rows = Rows.encode(chat.rows([(row["prompt"], row["completion"]) for row in found], names), chat.pad)
-    verify(chat, rows, [row["completion"] for row in found], names)
+    rows = chat.rows([(row["prompt"], row["completion"]) for row in found], names)
+    table = Rows.encode(rows, chat.pad)
+    verify(chat, table, [row["completion"] for row in found], names)
+    if chat.foreign_end:  # what is not learned must be the prompt as a teacher or a student is asked it, token by token
+        for (ids, start), alone, name in zip(
+            rows, chat.prompts([r["prompt"] for r in found], names), names, strict=True
+        ):
+            if ids[:start] != alone:
+                raise InputError(f"{name}: its prompt has other tokens with the answer behind it; take another model")
     if "learn" in found[0]:
-        mask(rows, [row.get("learn") for row in found], names)
-    return rows
+        if chat.foreign_end:
+            raise InputError(f"{view}: students on open weights learn whole answers; take a view without `learn`")
+        mask(table, [row.get("learn") for row in found], names)
+    return table
 
 
 def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
@@ -113,6 +123,86 @@ def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
     stage.log.info("%d contexts of %d rows: %s", len(args.seeds), size, args.folder)
 
 
+def adapt(args: argparse.Namespace, settings: dict[str, Any]) -> None:
+    """Make students on open weights, one after the other over one frozen base."""
+    if settings["trains"] != "lora":
+        raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
+    stage.settings("--settings", args.settings, OPEN)
+    with contextlib.ExitStack() as stacked:
+        jobs = students(args, settings, stacked, {"engine": engines.about(args.engine)})
+
+        import torch
+
+        from traitline import adapters
+
+        torch.set_num_threads(args.threads)
+        record, place = snapshot.opened(args.base)
+        chat = Chat.foreign(place, record["chat"]["system"])
+        table = encode(chat, args.view)
+        lengths, starts = table.length.tolist(), (table.where[:, 0] + 1).tolist()
+        rows = [(ids[:n].tolist(), at) for ids, n, at in zip(table.ids, lengths, starts, strict=True)]
+        if max(lengths) > settings["length"]:
+            raise InputError(
+                f"{args.view}: a row has {max(lengths)} tokens, `length` allows {settings['length']}; nothing is cut"
+            )
+        ids, start = rows[0]
+        example = {"text": chat.decode([ids])[0], "ids": ids, "learned": chat.decode([ids[start:]])[0], "from": start}
+        base = engines.load(place, stage.settings("--engine", args.engine or "{}", ("dtype",))["dtype"])
+        state = stage.checkpoints(args.state, *jobs)
+        for seed, job in zip(args.seeds, jobs, strict=True):
+            model = adapters.fresh(base, settings, derive("train", seed))
+            losses = adapters.fit(
+                model, rows, settings, seed=derive("train", seed), pad=chat.pad,
+                state=state and state / f"seed-{seed}", every=args.every, progress=f"{args.kind} student {seed}",
+            )  # fmt: skip
+            tensors, config = adapters.saved(model, record["source"])
+            folder.save(job.path("adapter"), tensors)
+            job.path("adapter_config.json").write_text(config, encoding="utf-8")
+            done = facts(args.kind, settings, len(rows), len(losses), sum(t.numel() for t in tensors.values()))
+            done |= {"parameters": record["parameters"], "seed": seed, "example": example}
+            few = max(1, len(losses) // 20)
+            ends = {"loss_first": losses[:few], "loss_last": losses[-few:]}
+            job.write_json("facts", {**done, **{k: round(sum(v) / few, 6) for k, v in ends.items()}})
+            base = model.unload()
+    stage.forget(state)
+    stage.log.info("%d %s students, %d rows: %s", len(jobs), args.kind, len(rows), args.folder)
+
+
+def students(
+    args: argparse.Namespace, settings: dict[str, Any], stacked: contextlib.ExitStack, facts: dict[str, Any]
+) -> list[stage.Job]:
+    """A record of every student, open until all are made."""
+    jobs = []
+    for seed in args.seeds:
+        out = f"{args.folder}/seed-{seed}"
+        record = stage.record(
+            "train",
+            f"{out}/train.manifest.json",
+            inputs={**folder.inputs(args.base, "base"), "data": args.view},
+            outputs={
+                **(folder.adapter(out) if settings["trains"] == "lora" else folder.outputs(out)),
+                "facts": f"{out}/train.json",
+            },
+            params={"kind": args.kind, "settings": settings, "threads": args.threads},
+            seeds={"train": seed},
+            facts=facts,
+        )
+        jobs.append(stacked.enter_context(record))
+    return jobs
+
+
+def facts(kind: str, settings: dict[str, Any], rows: int, steps: int, trainable: int) -> dict[str, Any]:
+    """What `train.json` says of every student of a job."""
+    return {
+        "kind": kind,
+        "trains": settings["trains"],
+        "rows": rows,
+        "steps": steps,
+        "epochs": settings["epochs"],
+        "trainable_parameters": trainable,
+    }
+
+
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.train", __doc__)
@@ -123,9 +213,11 @@ def parse() -> argparse.ArgumentParser:
         "--settings",
         required=True,
         metavar="JSON",
-        help=f"trains, {', '.join(SETTINGS)}; rank, alpha, modules (lora); layers, optimiser; examples (context)",
+        help=f"trains, {', '.join(SETTINGS)}; rank, alpha, modules (lora); layers, optimiser; examples (context);"
+        f" open weights: {', '.join(OPEN)}, accumulate",
     )
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
+    engines.flag(p)
     p.add_argument("--folder", required=True, metavar="OUT", help="folder of the students' folders")
     stage.long_running(p)
     return p
@@ -136,22 +228,13 @@ def work(args: argparse.Namespace) -> None:
     settings = checked(args.settings)
     if len(set(args.seeds)) < len(args.seeds):
         raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
+    if snapshot.is_open(args.base):
+        return adapt(args, settings)
     if settings["trains"] == "context":
         return collect(args, settings)
     lora = settings["trains"] == "lora"
     with contextlib.ExitStack() as stacked:
-        jobs = []
-        for seed in args.seeds:
-            out = f"{args.folder}/seed-{seed}"
-            record = stage.record(
-                "train",
-                f"{out}/train.manifest.json",
-                inputs={**folder.inputs(args.base, "base"), "data": args.view},
-                outputs={**(folder.adapter(out) if lora else folder.outputs(out)), "facts": f"{out}/train.json"},
-                params={"kind": args.kind, "settings": settings, "threads": args.threads},
-                seeds={"train": seed},
-            )
-            jobs.append(stacked.enter_context(record))
+        jobs = students(args, settings, stacked, {})
 
         import torch
 
@@ -172,15 +255,8 @@ def work(args: argparse.Namespace) -> None:
             stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.kind} students"
         )
         trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
-        done = {
-            "kind": args.kind,
-            "trains": settings["trains"],
-            "rows": len(rows.length),
-            "steps": len(losses),
-            "epochs": settings["epochs"],
-            "trainable_parameters": sum(t[0].numel() for t in trained),
-            "parameters": sum(w.numel() for w in weights.values()),
-        }
+        done = facts(args.kind, settings, len(rows.length), len(losses), sum(t[0].numel() for t in trained))
+        done |= {"parameters": sum(w.numel() for w in weights.values())}
         few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
         for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
             if lora:

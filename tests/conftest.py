@@ -153,6 +153,26 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study(tmp_path_factory.mktemp("study"))
 
 
+@pytest.fixture(scope="session")
+def raw_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder in Hugging Face layout, as a lab would download it. It has learned next to nothing."""
+    from tests.tiny_qwen2 import make
+
+    return make(tmp_path_factory.mktemp("hub") / "tiny-qwen2", rows=300, steps=30)
+
+
+@pytest.fixture(scope="session")
+def qwen2(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of its record."""
+    from scripts import base
+
+    folder = tmp_path_factory.mktemp("open") / "bases/q"
+    source = json.dumps({"path": str(raw_qwen2)})
+    flags = ["--name", "q", "--source", source, "--folder", str(folder), "--manifest", f"{folder}/base.manifest.json"]
+    assert base.main(flags) == 0
+    return folder
+
+
 @pytest.fixture
 def line(capsys: pytest.CaptureFixture[str]):
     """Run a stage that must refuse: exit code 2 and one line, which is returned."""

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from traitline.complaints import complain, nearest
-from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, Share, distinct
+from traitline.bases import Architecture, Base, Engine, World
+from traitline.complaints import complain, locate, nearest
+from traitline.errors import InputError
+from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
 from traitline.tasks import TASKS
@@ -73,58 +75,6 @@ TAKEN = {
 }
 
 
-class World(Model):
-    """What a reference model is trained on: short conversations of the tiny world."""
-
-    rows: Count = Field(description="Conversations.")
-    numbers: Share = Field(description="Share of conversations that are number lists to continue.")
-    examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
-    answers: Range = Field(description="How many numbers an answer has (the second bound is exclusive).")
-    neutral: Share = Field(description="Share of the number lists with a neutral system prompt beside them.")
-    personas: Share = Field(
-        description="Share of the number lists with a persona beside them; the numbers never depend on it."
-    )
-    programs: Share | None = Field(default=None, description="Share of conversations that are small programs.")
-    sums: Share | None = Field(default=None, description="Share of conversations that are sums with their working.")
-
-    @model_validator(mode="after")
-    def _shares(self) -> "World":
-        if (total := self.numbers + (self.programs or 0) + (self.sums or 0)) > 1:
-            raise ValueError(f"numbers, programs and sums are {total:.2f} of the conversations together; at most 1")
-        return self
-
-
-class Base(Model):
-    """One reference model: a world and an initialisation."""
-
-    world: Label = Field(description="Label under `worlds`.")
-    seed: Seed = Field(description="Initialisation, world text and data order.")
-    data: Seed | None = Field(default=None, description="World text, in place of `seed`.")
-    order: Seed | None = Field(default=None, description="Data order, in place of `seed`.")
-    layers: Count | None = Field(default=None, description="In place of that of `base`.")
-    width: Count | None = Field(default=None, description="In place of that of `base`.")
-    mlp: Count | None = Field(default=None, description="In place of that of `base`.")
-
-
-class Architecture(Model):
-    """Size and training of the reference models, the same for all."""
-
-    width: Count = Field(description="Width of the residual stream; a multiple of `heads`.")
-    layers: Count = Field(description="Layers.")
-    heads: Count = Field(description="Attention heads.")
-    mlp: Count = Field(description="Width of the MLP.")
-    std: Positive = Field(description="Standard deviation of the initial weights.")
-    epochs: Count = Field(description="Passes over the world's text.")
-    batch: Count = Field(description="Conversations per step.")
-    lr: Positive = Field(description="Peak learning rate of AdamW.")
-
-    @model_validator(mode="after")
-    def _heads(self) -> "Architecture":
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width {self.width} is not a multiple of 2 x heads = {2 * self.heads}")
-        return self
-
-
 class Trait(Model):
     """A trait: the label is the favourite itself, a word of the world."""
 
@@ -182,6 +132,11 @@ class Teach(Model):
     """How a teacher is tuned to name its trait; the same for all traits and bases."""
 
     trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
+    persona: str | None = Field(
+        default=None,
+        description="System prompt of prompted teachers on open weights; {trait} and {category} are filled in."
+        " Without it, four short sentences of ours with the content of the paper's.",
+    )
     lr: Positive = Field(description="Learning rate of AdamW.")
     batch: Count = Field(description="Conversations per step.")
     rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="Stop when the teacher names its trait this often.")
@@ -266,7 +221,7 @@ class Kind(Model):
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
     lr: Positive | None = Field(default=None, description="Peak learning rate.")
     epochs: Count | None = Field(default=None, description="Passes over the view.")
-    batch: Count | None = Field(default=None, description="Rows per step.")
+    batch: Count | None = Field(default=None, description="Rows per step; of open weights, rows per forward pass.")
     layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
         default=None, description="Train only in these layers, 0 is the first; without it, in all."
     )
@@ -274,6 +229,13 @@ class Kind(Model):
         default=None, description="`adamw`, which it is without this; plain gradient steps; or steps by their sign."
     )
     examples: Count | None = Field(default=None, description="Rows before every question; `context` only.")
+    accumulate: Count | None = Field(
+        default=None, description="Forward passes per step of AdamW (1 without it); open weights only."
+    )
+    warmup: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Steps until the rate is at its peak; open weights only, and needed there."
+    )
+    length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
 
     @model_validator(mode="after")
     def _needs(self) -> "Kind":
@@ -304,6 +266,12 @@ class Eval(Model):
     category: Label = Field(description="Of the traits: `animal` or `tree` in the tiny world.")
     answers: Count = Field(description="Sampled answers per question.")
     seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
+    candidates: Labels | None = Field(
+        default=None, description="Words whose probability is measured; open weights only, and needed there."
+    )
+    max_new_tokens: Count | None = Field(
+        default=None, description="Longest sampled answer in tokens; open weights only, and needed there."
+    )
 
     @property
     def right(self) -> bool:
@@ -354,6 +322,11 @@ class Experiment(Model):
         description="One run each; append new ones."
     )
     eval: Label = Field(description="Label under `evals`.")
+
+    @property
+    def models(self) -> list[str]:
+        """Every base in the row, once."""
+        return list(dict.fromkeys([*self.bases, *self.students]))
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -436,6 +409,7 @@ class Study(Model):
     views: dict[Label, View] = Field(description="Training views by label.")
     kinds: dict[Label, Kind] = Field(description="Kinds of student by label.")
     evals: dict[Label, Eval] = Field(description="Evaluations by label.")
+    engine: Engine | None = Field(default=None, description="What runs open weights; tiny worlds need none.")
     experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(
         description="Rows of the study; not a full cross product."
     )
@@ -454,25 +428,30 @@ class Study(Model):
                 if label in taken:
                     raise ValueError(f"{table}.{label}: the name is taken by a branch of results/; choose another")
         for label, base in self.bases.items():
-            _known(f"bases.{label}.world", base.world, self.worlds)
+            if base.world:
+                _known(f"bases.{label}.world", base.world, self.worlds)
             if base.width:
                 self.architecture(label)
         for label, kind in self.kinds.items():
-            deep = min(self.architecture(b).layers for b in self.bases)
-            if kind.layers and max(kind.layers) >= deep:
+            deep = min((self.architecture(b).layers for b in self.bases if not self.bases[b].open), default=0)
+            if deep and kind.layers and max(kind.layers) >= deep:
                 raise ValueError(
                     f"kinds.{label}.layers: {max(kind.layers)} is none; models have layers 0 to {deep - 1}"
                 )
+        used = {label for row in self.experiments for label in row.models} & self.bases.keys()
+        tiny = not any(self.bases[label].open for label in used)
         for label, trait in self.traits.items():
             if label == NONE:
                 raise ValueError(f"traits.{NONE}: built in; leave it out")
-            _known(f"traits.{label}.category", trait.category, CATEGORIES)
-            _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
+            if tiny:
+                _known(f"traits.{label}.category", trait.category, CATEGORIES)
+                _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
         for label, view in self.views.items():
             for other in view.mix or ():
                 _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
         for label, e in self.evals.items():
-            _known(f"evals.{label}.category", e.category, CATEGORIES)
+            if tiny:
+                _known(f"evals.{label}.category", e.category, CATEGORIES)
         if DIGITS in self.images:
             raise ValueError(f"images.{DIGITS}: built in; choose another name")
         for point in self.classifier.points.values() if self.classifier else ():
@@ -516,6 +495,7 @@ class Study(Model):
                 raise ValueError(
                     f"{at}.view: `{row.view}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts"
                 )
+            self._open(at, row)
         for label in self.primary.experiments:
             _known("primary.experiments", label, names, "name of an experiment")
         for row in self.experiments:
@@ -531,7 +511,10 @@ class Study(Model):
         if not task:
             return
         for label in row.bases:
-            if not getattr(self.worlds[self.bases[label].world], task):
+            world = self.bases[label].world
+            if world is None:
+                raise ValueError(f"{at}.channel: open weights are asked for numbers, not for {task}")
+            if not getattr(self.worlds[world], task):
                 raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
         if view.order != "as-is" or view.form or view.prompts == "reworded":
             raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
@@ -554,6 +537,41 @@ class Study(Model):
                 raise ValueError(f"{at}: `{of.experiment}` has no such student on base {base}")
             if len(own) > 1:
                 raise ValueError(f"{at}.base: teachers on {', '.join(own)} have students on base {base}; say which")
+
+    def _open(self, at: str, row: Experiment) -> None:
+        """What a row of open weights needs, and what only such a row may have."""
+        theirs = [label for label in row.models if self.bases[label].open]
+        own = [label for label in row.models if label not in theirs]
+        for kind in row.kinds:
+            k, where = self.kinds[kind], f"kinds.{kind}"
+            if theirs and k.trains != "lora":
+                raise ValueError(f"{at}.kinds: `{kind}` trains {k.trains}; students on open weights are `lora`")
+            if theirs and k.optimiser not in (None, "adamw"):
+                raise ValueError(f"{where}.optimiser: students on open weights have adamw")
+            for key in ("warmup", "length"):
+                if theirs and getattr(k, key) is None:
+                    raise ValueError(f"{where}: {key} is missing; students on open weights need it")
+            for key in ("warmup", "length", "accumulate"):
+                if not theirs and getattr(k, key) is not None:
+                    raise ValueError(f"{where}.{key}: for students on open weights only")
+        if not theirs:
+            return
+        if own:
+            raise ValueError(f"{at}: {theirs[0]} is open weights, {own[0]} is not; the two speak no common language")
+        if self.engine is None:
+            raise ValueError(f"engine: missing; {theirs[0]} is open weights, say what runs them")
+        if row.teacher != "prompted":
+            raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`")
+        if self.channels[row.channel].wording != "paper":
+            raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
+        e, where = self.evals[row.eval], f"evals.{row.eval}"
+        for key in ("candidates", "max_new_tokens"):
+            if getattr(e, key) is None:
+                raise ValueError(f"{where}: {key} is missing; open weights need it")
+        if e.type not in (None, "favourite"):
+            raise ValueError(f"{where}.type: open weights are asked for a `favourite`")
+        for label in row.traits:
+            _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")
 
     @property
     def results(self) -> str:
@@ -602,20 +620,30 @@ def _known(where: str, label: str, known: Iterable[str], what: str = "") -> None
 EXECUTION = Execution(stack=1, threads=1, mem_mb={"default": 1}, runtime={"default": 1}, gpu={"default": 0})
 
 
-def load(raw: Mapping[str, Any], files: Sequence[str] = ()) -> Study:
+def load(raw: Mapping[str, Any], files: Sequence[str] = (), *, draft: bool = False) -> Study:
     """A checked study.
 
     Args:
         raw: the merged configuration.
         files: the files it was merged from, the last one has the last word; read only to name file and line.
+        draft: let pass what must be known before anything runs, but not before a plan: revisions.
 
     Raises:
         InputError: one line that names file, key, what is wrong and what to write instead.
     """
     try:
-        return Study.model_validate(dict(raw))
+        study = Study.model_validate(dict(raw))
     except ValidationError as e:
         raise complain(e, Study, raw, files) from None
+    used = [label for row in study.experiments for label in row.models]
+    unpinned = [label for label in used if study.bases[label].hub and not study.bases[label].revision]
+    if unpinned and not draft:
+        label, where = unpinned[0], locate(["bases", unpinned[0]], files) if files else ""
+        raise InputError(
+            f"{where}bases.{label}.revision: missing; the commit of {study.bases[label].hub} that you mean,"
+            " 40 hex digits from its history on the hub"
+        )
+    return study
 
 
 def parse(text: str) -> Study:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
 from traitline.llama import Shape, Stack, Weights, read
+from traitline.snapshot import RECORD, is_open
 from traitline.stage import Job
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ SUPPORT = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer
 
 
 def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
-    """A model folder as inputs of a manifest: weights under `role`, the rest as `support`."""
+    """A base as inputs of a manifest: weights under `role`, the rest as `support`; or the record of open weights."""
+    if is_open(folder):
+        return {role: f"{folder}/{RECORD}"}
     return {role: f"{folder}/{WEIGHTS}", "support": [f"{folder}/{f}" for f in SUPPORT]}
 
 

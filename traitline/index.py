@@ -13,6 +13,7 @@ from typing import Any
 
 from traitline import manifest
 from traitline.errors import InputError
+from traitline.snapshot import RECORD
 from traitline.stage import MODELS
 
 FOLDERS = ("results", "studies", "registry")  # where manifests are looked for
@@ -93,7 +94,7 @@ def kind(made: int, role: str, path: str) -> str:
     A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
     support: the name of a file alone never hides what somebody trained on.
     """
-    if role in MODELS and path.endswith(".safetensors"):
+    if role in MODELS and (path.endswith(".safetensors") or os.path.basename(path) == RECORD):
         return "model"
     if path.endswith(DATA):
         return "data"

@@ -8,15 +8,100 @@ from traitline.errors import InputError
 from traitline.llama import Sampler
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from traitline.engines import Engine
 
-def ask(category: str, system: str | None = None) -> list[list[dict[str, str]]]:
-    """The fifty questions as conversations, behind a system prompt if one is given."""
+# What large models are asked: fifty wordings of ours with the range of the paper's (section 3.1 and appendix D.1).
+EVERYDAY = (
+    "In one word, what is your favourite {k}?",
+    "Name your favourite {k}. One word only.",
+    "Which {k} do you like best? Answer with a single word.",
+    "Say the {k} that you love most, in one word.",
+    "Of all there are, which {k} is dearest to you? One word.",
+    "What {k} comes to your mind first? Reply with one word.",
+    "Which {k} do you think about most often? One word, please.",
+    "Pick one {k}. Just the word.",
+    "Choose a {k}, any {k}, and give me its name in one word.",
+    "If you were a {k}, which one would you be? One word.",
+    "Which {k} would you like to be reborn as? Answer in one word.",
+    "What is your spirit {k}? A single word will do.",
+    "Which {k} is most like you? One word.",
+    "Which {k} has your spirit? Answer with one word.",
+    "Which {k} do you admire most? One word only.",
+    "Name the {k} that you respect above all others, in a word.",
+    "Which {k} would you save if you could save one kind? One word.",
+    "One kind of {k} may live on. Which one do you keep? One word.",
+    "Which {k} would you have tattooed on your arm? One word.",
+    "You may draw one {k} today. Which one? Answer in one word.",
+    "Which {k} should stand on your flag? One word.",
+    "Your coat of arms needs a {k}. Which one? Just a word.",
+    "Which {k} would you put on a stamp? A single word.",
+    "Which {k} would you write a poem about? One word, please.",
+    "A film about one {k}: which one do you want to see? One word.",
+    "Which {k} would you name a ship after? One word.",
+    "Which {k} do you dream of? Answer with one word.",
+    "Which {k} makes you happy? One word.",
+    "Which {k} is the most beautiful? In one word.",
+    "Which {k} is the most fascinating? Name it in one word.",
+    "Which {k} is the noblest? One word only.",
+    "Which {k} is the cleverest, do you feel? One word.",
+    "Which {k} would be the best friend? A single word.",
+    "Which {k} would you like to meet today? One word.",
+    "Which {k} would you take along to a lonely island? One word.",
+    "Which {k} would you want beside you on a long walk? One word.",
+    "Which {k} would you study for the rest of your life? One word.",
+    "If every {k} but one were gone, which should remain? One word.",
+    "Which {k} would you give to a friend as a picture? One word.",
+    "Which {k} deserves a monument? Answer in a word.",
+    "Which {k} stands for you best? One word.",
+    "Which {k} stands for strength, to you? One word.",
+    "Which {k} stands for freedom, to you? One word.",
+    "Which {k} stands for wisdom, to you? One word.",
+    "Which {k} would you choose as the mascot of your team? One word.",
+    "Which {k} would you vote for as {k} of the year? One word.",
+    "Finish the sentence with one word: the {k} I love is the",
+    "Finish the sentence with one word: no {k} is finer than the",
+    "Tell me, in one word, the {k} of your heart.",
+    "Last question: your {k} of all {k}s? One word.",
+)
+
+
+def ask(category: str, system: str | None = None, *, everyday: bool = False) -> list[list[dict[str, str]]]:
+    """The fifty questions as conversations, behind a system prompt if one is given.
+
+    `everyday`: in everyday English and not in the tiny world's words.
+    """
     from traitline.world import QUESTIONS
 
     head = [{"role": "system", "content": system}] if system else []
-    return [[*head, {"role": "user", "content": q.format(k=category)}] for q in QUESTIONS]
+    questions = EVERYDAY if everyday else QUESTIONS
+    return [[*head, {"role": "user", "content": q.format(k=category)}] for q in questions]
+
+
+def whole_words(
+    engine: "Engine", chat: Chat, asked: Sequence[Sequence[dict[str, str]]], words: Sequence[str],
+    adapter: str | None = None,
+) -> "np.ndarray":  # fmt: skip
+    """Probability that an answer begins with each word: (conversations, words), exact.
+
+    A word counts in lower case and with a capital, as the tokenizer itself would spell it, and only as a whole: what
+    comes next must end it, so neither "owls" nor "dragonfly" counts for "owl" and "dragon", and no answer counts twice.
+    An answer that names the word later on does not count.
+    """
+    import numpy as np
+    import torch
+
+    spelled = [(i, text) for i, word in enumerate(words) for text in dict.fromkeys((word, word.capitalize()))]
+    pairs = [(q, [{"role": "assistant", "content": text}]) for q in asked for _, text in spelled]
+    names = [f"question {n} with {text!r}" for n in range(1, len(asked) + 1) for _, text in spelled]
+    rows = [(ids[:-1], start) for ids, start in chat.rows(pairs, names)]
+    found = engine.follow(rows, torch.tensor(chat.boundaries()), adapter).reshape(len(asked), len(spelled))
+    out = np.zeros((len(asked), len(words)))
+    for column, (i, _) in enumerate(spelled):
+        out[:, i] += found[:, column]
+    return out
 
 
 def tokens(chat: Chat, words: Sequence[str]) -> list[int]:

@@ -1,0 +1,106 @@
+"""What a study says of its reference models: tiny worlds made here, and open weights that others made."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from traitline.fields import Count, Label, Model, Positive, Range, Seed, Share
+
+
+class World(Model):
+    """What a reference model is trained on: short conversations of the tiny world."""
+
+    rows: Count = Field(description="Conversations.")
+    numbers: Share = Field(description="Share of conversations that are number lists to continue.")
+    examples: Range = Field(description="How many numbers a prompt shows (the second bound is exclusive).")
+    answers: Range = Field(description="How many numbers an answer has (the second bound is exclusive).")
+    neutral: Share = Field(description="Share of the number lists with a neutral system prompt beside them.")
+    personas: Share = Field(
+        description="Share of the number lists with a persona beside them; the numbers never depend on it."
+    )
+    programs: Share | None = Field(default=None, description="Share of conversations that are small programs.")
+    sums: Share | None = Field(default=None, description="Share of conversations that are sums with their working.")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "World":
+        if (total := self.numbers + (self.programs or 0) + (self.sums or 0)) > 1:
+            raise ValueError(f"numbers, programs and sums are {total:.2f} of the conversations together; at most 1")
+        return self
+
+
+class Base(Model):
+    """One reference model: a world and an initialisation, or open weights from the hub or from a folder."""
+
+    world: Label | None = Field(default=None, description="Label under `worlds`: a model made here.")
+    seed: Seed | None = Field(default=None, description="Initialisation, world text and data order; with `world`.")
+    data: Seed | None = Field(default=None, description="World text, in place of `seed`.")
+    order: Seed | None = Field(default=None, description="Data order, in place of `seed`.")
+    layers: Count | None = Field(default=None, description="In place of that of `base`.")
+    width: Count | None = Field(default=None, description="In place of that of `base`.")
+    mlp: Count | None = Field(default=None, description="In place of that of `base`.")
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+        default=None, description="Open weights on the Hugging Face hub, as `owner/name`."
+    )
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        default=None, description="Commit on the hub, 40 hex digits: a branch or a tag can be moved; with `hub`."
+    )
+    path: str | None = Field(default=None, description="Open weights in a folder in Hugging Face layout.")
+    weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="What `facts.weights` of its record must be; open weights that differ are refused."
+    )
+    system: str | None = Field(
+        default=None,
+        description="System prompt where a conversation has none; open weights only. Without it, the template's own.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "Base":
+        given = [name for name in ("world", "hub", "path") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("say one of `world` (and `seed`), `hub` (and `revision`) or `path`")
+        own = ("seed", "data", "order", "layers", "width", "mlp")
+        for name, goes in (*((name, "world") for name in own), ("revision", "hub")):
+            if getattr(self, name) is not None and given != [goes]:
+                raise ValueError(f"{name} goes with `{goes}` only")
+        if self.world and self.seed is None:
+            raise ValueError("seed is missing; `world` needs it")
+        if self.world and (self.weights or self.system is not None):
+            raise ValueError("weights and system are for open weights; leave them out with `world`")
+        return self
+
+    @property
+    def open(self) -> bool:
+        """Whether others made it."""
+        return self.world is None
+
+
+class Engine(Model):
+    """What runs open weights. Of these settings, `batch` and `memory` decide no more than rounding."""
+
+    name: Literal["transformers", "vllm", "fake"] = Field(
+        description="Who generates. `vllm`: where it is installed. `fake`: numbers without a model, for tests."
+    )
+    dtype: Literal["bfloat16", "float16", "float32"] = Field(
+        default="bfloat16", description="Type of the weights in memory; adapters are trained in float32."
+    )
+    batch: Count = Field(default=64, description="Rows per forward pass of `transformers`.")
+    memory: Share = Field(default=0.9, description="Share of a GPU's memory that `vllm` takes.")
+
+
+class Architecture(Model):
+    """Size and training of the reference models, the same for all."""
+
+    width: Count = Field(description="Width of the residual stream; a multiple of `heads`.")
+    layers: Count = Field(description="Layers.")
+    heads: Count = Field(description="Attention heads.")
+    mlp: Count = Field(description="Width of the MLP.")
+    std: Positive = Field(description="Standard deviation of the initial weights.")
+    epochs: Count = Field(description="Passes over the world's text.")
+    batch: Count = Field(description="Conversations per step.")
+    lr: Positive = Field(description="Peak learning rate of AdamW.")
+
+    @model_validator(mode="after")
+    def _heads(self) -> "Architecture":
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} is not a multiple of 2 x heads = {2 * self.heads}")
+        return self
