@@ -48,7 +48,7 @@ class Clone:
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(Path(__file__).parent / "study.yaml", root)
         profile = root / "slurm/config.yaml"  # a cluster of our own may be asked often
-        profile.write_text(profile.read_text(encoding="utf-8").replace("status-checks: 40", "status-checks: 2"))
+        profile.write_text(profile.read_text(encoding="utf-8").replace("status-checks: 20", "status-checks: 2"))
         path = os.pathsep.join([str(cluster.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = {**os.environ, "PATH": path, "PYTHONPATH": str(root)}
         self.log = root / "launcher.log"
