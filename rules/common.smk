@@ -56,6 +56,8 @@ if STUDY.theorem:
     BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
 TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
+for base, channel in STUDY.detected:
+    BRANCHES += [f"<results>/detect/{base}/{channel}/{table}.csv" for table in ("detectors", "numbers", "entangled")]
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 

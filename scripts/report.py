@@ -43,6 +43,7 @@ MANY = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
 RATES = ("accuracy", "low", "high")
+DETECTED = ("detectors", "numbers", "entangled")
 PRODUCTS = {
     "base": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
     "diverge": "marked tokens", "arrange": "training view", "train": "student",
@@ -117,6 +118,18 @@ def example(run: "Run") -> dict[str, Any]:
 def read_json(results: str, name: str) -> dict[str, Any]:
     """An object that another stage wrote; its bytes are checked when the job starts."""
     return dict(json.loads(Path(results, name).read_text(encoding="utf-8")))
+
+
+def detected(study: "Study", results: str) -> list[dict[str, Any]]:
+    """What detectors, counts of numbers and entangled tokens say, by base and channel; rows of text."""
+    found = []
+    for base, channel in study.detected:
+        rows = {}
+        for table in DETECTED:
+            with open(Path(results, "detect", base, channel, f"{table}.csv"), encoding="utf-8", newline="") as handle:
+                rows[table] = list(csv.DictReader(handle))
+        found.append({"base": base, "channel": channel, **rows})
+    return found
 
 
 def declarations(results: str) -> list[dict[str, Any]]:
@@ -455,6 +468,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
             c: meanings.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
         "declared": declarations(results),
+        "detected": detected(study, results),
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],
         "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
@@ -535,6 +549,8 @@ def work(args: argparse.Namespace) -> None:
     if study.classifier:
         names = ("mlp", "sweeps") if study.classifier.sweeps else ("mlp",)
         figures |= {f"classifier-{name}": f"{results}/mlp/{name}.svg" for name in names}
+    for base, channel in study.detected:
+        branches += [f"{results}/detect/{base}/{channel}/{table}.csv" for table in DETECTED]
     branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",

@@ -51,6 +51,8 @@ def main(argv):
         make(Path(f["raw"]).parent, ["filtered.jsonl", "rejected.jsonl", "filtered.json"], {"raw": f["raw"]})
     elif STAGE == "diverge":
         make(Path(f["marks"]).parent, ["divergence.jsonl"], {"filtered": f["filtered"], **model(f["teacher"])})
+    elif STAGE == "detect":
+        make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv"], {})
     elif STAGE == "arrange":
         make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "train":

@@ -53,6 +53,11 @@ def put(path, value):
         (("experiments", 0, "teacher"), "steered", "experiments[0].teacher: steered, but there is no `steer`"),
         (("views", "plain", "form"), "sorted", "views.plain.form: "),
         (("views", "plain", "mix"), ["z"], "views.plain.mix: 'z' is no label under `bases`; known: a, b"),
+        (
+            ("detect",),
+            {"bases": ["b"], "channels": ["numbers"], "held_out": 0.3, "seed": 1},
+            "detect: no row has teachers on base 'b' with channel 'numbers'",
+        ),
         (("evals", "favourite", "type"), "favorite", "evals.favourite.type: "),
         (("evals", "favourite", "type"), "truth", "primary.experiments: `main` measures a capability"),
         (("channels", "numbers", "top_p"), 0.0, "channels.numbers.top_p: "),

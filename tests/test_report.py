@@ -331,3 +331,22 @@ def test_primary_outcomes_that_changed_after_results_are_flagged():
 def test_beside_a_null_stands_what_would_have_been_seen():
     page = words(build(made_up.study(), made_up.Rates(same={"lora": 0.062, "biases": 0.74, "full": 0.062})))
     assert page.count("seen from +") >= 2
+
+
+def test_what_detectors_saw_stands_in_the_page():
+    study = made_up.study(detect={"bases": ["a"], "channels": ["numbers"], "held_out": 0.3, "seed": 1})
+    folder = Path("results/detect/a/numbers")
+    folder.mkdir(parents=True)
+    (folder / "detectors.csv").write_text(
+        "one,other,detector,trained,tested,accuracy,low,high\nowl/tuned,none/untrained,linear,700,300,0.53,0.48,0.58\n"
+    )
+    (folder / "numbers.csv").write_text(
+        "teacher,place,number,count,share,control_share\nowl/tuned,first,123,9,0.09,0.01\n"
+    )
+    (folder / "entangled.csv").write_text("teacher,one,other,rho,p,numbers\nowl/tuned,logits,frequency,0.1,0.3,900\n")
+    Path("results/targets.csv").write_text(
+        "id,experiment,quantity,target,low,high,ours,ours_low,ours_high,runs,verdict\n"
+    )
+    page = words(build(study))
+    assert "owl/tuned or none/untrained linear 53 % 48 to 58" in page and "123 9.00 % 1.00 %" in page
+    assert "logits, frequency 0.10" in page

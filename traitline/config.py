@@ -30,6 +30,7 @@ STAGES = (
     "sample",
     "filter",
     "diverge",
+    "detect",
     "arrange",
     "train",
     "respond",
@@ -53,6 +54,7 @@ TAKEN = {
         "figures",
         "mlp",
         "theorem",
+        "detect",
         "report.html",
         "report.manifest.json",
         "declared.json",
@@ -295,6 +297,15 @@ class Of(Model):
         return asked == (run.experiment, run.kind, run.seed, run.student, run.trait, run.base)
 
 
+class Detect(Model):
+    """What is looked for in the answers themselves: detectors, commonest numbers, entangled tokens."""
+
+    bases: Labels = Field(description="Whose teachers are told apart.")
+    channels: Labels = Field(description="By their answers in these channels.")
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(description="Share of the prompts on which they are tested.")
+    seed: Seed = Field(description="Which prompts these are.")
+
+
 class Experiment(Model):
     """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
 
@@ -413,6 +424,7 @@ class Study(Model):
     experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(
         description="Rows of the study; not a full cross product."
     )
+    detect: Detect | None = Field(default=None, description="Detectors on the answers; without it, none.")
     primary: Primary = Field(description="What the correction for multiple testing covers.")
     images: dict[Label, Files] = Field(default={}, description="Images on your disk, by label; `digits` is built in.")
     classifier: Classifier | None = Field(default=None, description="The classifier experiment; without it, not run.")
@@ -496,6 +508,9 @@ class Study(Model):
                     f"{at}.view: `{row.view}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts"
                 )
             self._open(at, row)
+        for base, channel in self.detected:
+            if not any(base in row.bases and channel == row.channel for row in self.experiments):
+                raise ValueError(f"detect: no row has teachers on base {base!r} with channel {channel!r}")
         for label in self.primary.experiments:
             _known("primary.experiments", label, names, "name of an experiment")
         for row in self.experiments:
@@ -588,6 +603,11 @@ class Study(Model):
         return posixpath.normpath(posixpath.join(self.folder, name))
 
     @property
+    def detected(self) -> list[tuple[str, str]]:
+        """(base, channel) of the answers in which something is looked for."""
+        return [(b, c) for b in self.detect.bases for c in self.detect.channels] if self.detect else []
+
+    @property
     def declared(self) -> str:
         """Compact JSON of the rows with primary outcomes: all that decides what is compared with what."""
         rows = [row for row in self.experiments if row.name in self.primary.experiments]
@@ -598,8 +618,9 @@ class Study(Model):
 
     @property
     def branches(self) -> list[str]:
-        """Folders of the classifier experiment and of the check of the theorem."""
-        return list(folders(self.results, self.classifier, self.theorem))
+        """Folders of the classifier experiment, of the check of the theorem, and of detectors."""
+        detected = [f"{self.results}/detect/{base}/{channel}" for base, channel in self.detected]
+        return [*folders(self.results, self.classifier, self.theorem), *detected]
 
     @property
     def text(self) -> str:

@@ -116,6 +116,11 @@ def program(study, small, tmp_path):
         return ["--primary", "[]", "--results", str(out), "--declared", f"{out}/declared.json",
                 "--manifest", f"{out}/declare.manifest.json"]  # fmt: skip
 
+    def detect():
+        study.view(study.none)
+        return ["--base", str(study.base), "--teachers", str(study.owl), str(study.none), "--channel", "numbers",
+                "--held-out", "0.3", "--seed", "1", "--folder", str(out)]  # fmt: skip
+
     def diverge():
         return ["--base", str(study.base), "--teacher", str(study.owl), "--others", str(study.none),
                 "--filtered", f"{small}/filtered.jsonl", "--marks", f"{out}/divergence.jsonl",
@@ -172,7 +177,7 @@ def program(study, small, tmp_path):
         "filter": lambda: filter_flags(small, out), "arrange": lambda: arrange_flags(small, out), "score": score,
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
         "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
-        "compare": compare, "diverge": diverge, "declare": declare,
+        "compare": compare, "diverge": diverge, "declare": declare, "detect": detect,
     }  # fmt: skip
     before = os.getcwd()
 

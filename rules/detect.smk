@@ -1,0 +1,49 @@
+"""detect: can a teacher be told from its answers, without any student? For the bases and channels under `detect`.
+
+in   bases/{base}/, teacher.json and {channel}/filtered.jsonl of every teacher on that base
+out  detect/{base}/{channel}/detectors.csv, numbers.csv, entangled.csv, detect.manifest.json
+"""
+
+
+def examined(w):
+    """The teachers that answered this channel on this base, the control last."""
+    runs = [run for run in STUDY.runs if (run.base, run.channel) == (w.base, w.channel)]
+    return distinct(run.teacher_folder for run in sorted(runs, key=lambda run: run.trait == NONE))
+
+
+rule detect:
+    input:
+        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        teachers=lambda w: [f"{folder}/teacher.json" for folder in examined(w)],
+        filtered=lambda w: [f"{folder}/{w.channel}/filtered.jsonl" for folder in examined(w)],
+    output:
+        tables=expand("<results>/detect/{{base}}/{{channel}}/{table}.csv", table=["detectors", "numbers", "entangled"]),
+        manifest="<results>/detect/{base}/{channel}/detect.manifest.json",
+    log:
+        "<logs>/detect/{base}/{channel}.log",
+    benchmark:
+        "<benchmarks>/detect/{base}/{channel}.tsv"
+    localrule: "detect" in STUDY.execution.local
+    conda:
+        environment("detect")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("detect"),
+    params:
+        base=lambda w, input: dirname(input.base[0]),
+        teachers=lambda w: examined(w),
+        held_out=lambda w: STUDY.detect.held_out,
+        seed=lambda w: STUDY.detect.seed,
+        folder=subpath(output.manifest, parent=True),
+        threads=STUDY.execution.threads,
+        code=digest("detect"),
+    shell:
+        "python -m scripts.detect"
+        " --base {params.base:q}"
+        " --teachers {params.teachers:q}"
+        " --channel {wildcards.channel:q}"
+        " --held-out {params.held_out:q}"
+        " --seed {params.seed:q}"
+        " --folder {params.folder:q}"
+        " --threads {params.threads:q}"
+        " > {log:q} 2>&1"
