@@ -1,13 +1,13 @@
 """declare: the primary outcomes, written down before anything else runs; what was written before stays in the file.
 
 in   the study's `primary` and its rows
-out  declared.json, declare.manifest.json
+out  declared.json, declare.manifest.json; declared.jsonl, which is no output, so that nothing deletes it
 """
 
 
 rule declare:
     output:
-        declared=update("<results>/declared.json"),
+        declared="<results>/declared.json",
         manifest="<results>/declare.manifest.json",
     log:
         "<logs>/declare/declared.log",

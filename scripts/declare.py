@@ -1,7 +1,8 @@
 """Write down what a study declares as its primary outcomes, before anything runs; a later change is written down too.
 
-out  declared.json    "declarations": what was declared (`primary`), when (`at`), at which commit, and how many students
-                      had been scored by then (`scored`); the first one is the oldest. A file that is there is continued
+out  declared.json    "declarations": what was declared (`primary`), at which commit, and how many students had been
+                      scored by then (`scored`); the first one is the oldest
+     declared.jsonl   the same, a line each, beside it: nothing that fails, and no rerun, takes a line away
 
 python -m scripts.declare --primary '[{"experiment":"main",...}]' --results results --declared results/declared.json \\
     --manifest results/declare.manifest.json
@@ -11,7 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
-from traitline import folder, manifest, stage
+from traitline import jsonl, manifest, stage, whole
 from traitline.errors import InputError
 
 
@@ -31,19 +32,18 @@ def work(args: argparse.Namespace) -> None:
         primary = json.loads(args.primary)
     except ValueError as e:
         raise InputError(f"--primary: not JSON ({e}); write it as [] or a list of objects") from None
-    before = []
-    if Path(args.declared).exists():
-        before = folder.facts(args.declared, ["declarations"])["declarations"]
+    history = Path(args.declared).with_suffix(".jsonl")
+    made = list(jsonl.read(history, ("primary", "commit", "scored"))) if history.exists() else []
     # Scores of students lie in the folder of an evaluation below that of a seed; those of bases do not count.
     scored = sum(1 for _ in Path(args.results).glob("**/seed-*/*/scores.json"))
+    if not made or made[-1]["primary"] != primary:
+        made.append({"primary": primary, "commit": manifest.code("")["git_commit"], "scored": scored})
+        whole.put(history, "".join(f"{jsonl.dumps(row)}\n" for row in made))
     with stage.record(
         "declare", args.manifest, inputs={}, outputs={"declared": args.declared}, params={"primary": primary}
     ) as job:
-        if not before or before[-1]["primary"] != primary:
-            commit = manifest.code("").get("git_commit")
-            before = [*before, {"primary": primary, "at": manifest.now(), "commit": commit, "scored": scored}]
-        job.write_json("declared", {"declarations": before})
-    stage.log.info("%d declarations: %s", len(before), args.declared)
+        job.write_json("declared", {"declarations": made})
+    stage.log.info("%d declarations: %s", len(made), args.declared)
 
 
 def main(argv: list[str] | None = None) -> int:

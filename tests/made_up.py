@@ -95,7 +95,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     """Write the whole tree below the working folder. `nasty` answers try to break out of the page."""
     rates, tree, results = rates or Rates(), Tree(), study.results
     draw = random.Random(7)
-    declared = {"primary": json.loads(study.declared), "at": stamp(0), "commit": "5f" * 20, "scored": 0}
+    declared = {"primary": json.loads(study.declared), "commit": "5f" * 20, "scored": 0}
     tree.put("declare", results, {"declared.json": {"declarations": [declared]}}, {})
     for base, recipe in study.bases.items():  # one recipe, one base, whatever its names
         files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}}

@@ -22,7 +22,7 @@ def test_help_is_light(light):
 
 def test_it_says_what_when_and_that_nothing_was_scored(tmp_path):
     (made,) = run(tmp_path, ROW)
-    assert made["primary"] == [ROW] and made["scored"] == 0 and made["at"][:2] == "20"
+    assert made["primary"] == [ROW] and made["scored"] == 0 and "commit" in made
     assert manifest.load(tmp_path / "declare.manifest.json")["params"] == {"primary": [ROW]}
 
 
@@ -55,8 +55,14 @@ def test_nonsense_is_one_line(tmp_path, line, text):
     assert "--primary: not JSON" in line(declare.main, argv)
 
 
-def test_a_damaged_file_is_not_overwritten(tmp_path, line):
-    (tmp_path / "declared.json").write_text("[]")
+def test_a_damaged_history_is_not_overwritten(tmp_path, line):
+    (tmp_path / "declared.jsonl").write_text("{")
     argv = ["--primary", "[]", "--results", str(tmp_path), "--declared", f"{tmp_path}/declared.json"]
-    assert "declared.json: damaged" in line(declare.main, [*argv, "--manifest", f"{tmp_path}/m"])
-    assert (tmp_path / "declared.json").read_text() == "[]"
+    assert "declared.jsonl:1: damaged line" in line(declare.main, [*argv, "--manifest", f"{tmp_path}/m"])
+    assert (tmp_path / "declared.jsonl").read_text() == "{"
+
+
+def test_deleting_what_was_made_deletes_no_declaration(tmp_path):
+    first = run(tmp_path, ROW)
+    (tmp_path / "declared.json").unlink()
+    assert run(tmp_path, ROW | {"seeds": [1, 2]})[0] == first[0]

@@ -316,7 +316,7 @@ def test_primary_outcomes_that_changed_after_results_are_flagged():
     """What changed and how many students had been scored by then; an untouched declaration says that it came first."""
     study = made_up.study()
     plain = words(build(study))
-    assert "before any student was scored" in plain and "Changed on" not in plain
+    assert "before any student was scored" in plain and "Changed at" not in plain
     path = Path("results/declared.json")
     (first,) = json.loads(path.read_text())["declarations"]
     (row,) = first["primary"]

@@ -58,6 +58,7 @@ TAKEN = {
         "report.html",
         "report.manifest.json",
         "declared.json",
+        "declared.jsonl",
         "declare.manifest.json",
     },
     "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},

@@ -117,7 +117,7 @@ def program(study, small, tmp_path):
                 "--manifest", f"{out}/declare.manifest.json"]  # fmt: skip
 
     def detect():
-        study.view(study.none)
+        study.view(study.owl), study.view(study.none)
         return ["--base", str(study.base), "--teachers", str(study.owl), str(study.none), "--channel", "numbers",
                 "--held-out", "0.3", "--seed", "1", "--folder", str(out)]  # fmt: skip
 
