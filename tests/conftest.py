@@ -173,6 +173,98 @@ def qwen2(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+OPEN_KIND = {**KINDS["lora"], "rank": 8, "alpha": 8.0, "lr": 1.0e-2, "epochs": 1, "batch": 8, "accumulate": 2,
+        "warmup": 5, "length": 500}  # fmt: skip
+OPEN_EVAL = {**EVAL, "answers": 2, "candidates": ["owl", "cat", "dragon"], "max_new_tokens": 4}
+
+
+class Open:
+    """A study on open weights, stage by stage: numbers by the stand-in for an engine, all else by transformers."""
+
+    def __init__(self, root: Path, base: Path) -> None:
+        self.root, self.base = root, base
+
+    @staticmethod
+    def engine(name: str = "transformers") -> list[str]:
+        """The flag of an engine."""
+        return ["--engine", json.dumps({"name": name, "dtype": "float32", "batch": 16, "memory": 0.9})]
+
+    def teach_flags(self, folder: Path, trait: str, teacher: str) -> list[str]:
+        """A command line of `teach`."""
+        return ["--base", str(self.base), "--trait", trait, "--category", "animal", "--teacher", teacher,
+                "--folder", str(folder), "--manifest", f"{folder}/teach.manifest.json", *self.engine()]  # fmt: skip
+
+    @cached_property
+    def owl(self) -> Path:
+        """A teacher by a system prompt."""
+        from scripts import teach
+
+        folder = self.root / "q/owl/prompted"
+        assert teach.main(self.teach_flags(folder, "owl", "prompted")) == 0
+        return folder
+
+    @cached_property
+    def prompts(self) -> Path:
+        """Prompts in the paper's wording."""
+        from scripts import prompts
+
+        path = self.root / "prompts/prompts.jsonl"
+        flags = f"--prompts {path} --manifest {path.parent}/prompts.manifest.json --wording paper --count 48"
+        assert prompts.main([*flags.split(), "--examples", "3", "5", "--values", "100", "1000", "--seed", "47"]) == 0
+        return path
+
+    def sample_flags(self, folder: Path, engine: str = "fake", **changed: object) -> list[str]:
+        """A command line of `sample`."""
+        settings = {"max-new-tokens": 12, "batch": 4, "seed": 1, "temperature": 1, **changed}
+        return ["--base", str(self.base), "--teacher", str(self.owl), "--prompts", str(self.prompts),
+                "--raw", f"{folder}/raw.jsonl", "--sampled", f"{folder}/sampled.json",
+                "--manifest", f"{folder}/sample.manifest.json", *self.engine(engine),
+                *(str(x) for k, v in settings.items() for x in (f"--{k}", v))]  # fmt: skip
+
+    @cached_property
+    def view(self) -> Path:
+        """The rows that students are trained on."""
+        from scripts import arrange, filter, sample
+
+        folder = self.owl / "lists"
+        assert sample.main(self.sample_flags(folder, **{"max-new-tokens": 40})) == 0
+        names = ("filtered", "rejected")
+        flags = [x for n in names for x in (f"--{n}", f"{folder}/{n}.jsonl")] + ["--counts", f"{folder}/filtered.json"]
+        assert (
+            filter.main(["--raw", f"{folder}/raw.jsonl", *flags, "--manifest", f"{folder}/filter.manifest.json"]) == 0
+        )
+        path = folder / "ten/view.jsonl"
+        flags = ["--filtered", f"{folder}/filtered.jsonl", "--view", str(path), "--rows", "32", "--seed", "1"]
+        assert arrange.main([*flags, "--manifest", f"{path.parent}/arrange.manifest.json"]) == 0
+        return path
+
+    def train_flags(self, folder: Path, *, seeds: tuple[int, ...] = (1, 2), **settings: object) -> list[str]:
+        """A command line of `train`."""
+        settings = {**OPEN_KIND, **settings}
+        return ["--base", str(self.base), "--view", str(self.view), "--kind", "paper", "--seeds", *map(str, seeds),
+                "--settings", json.dumps(settings), "--folder", str(folder), *self.engine()]  # fmt: skip
+
+    @cached_property
+    def students(self) -> Path:
+        """The folder of two students."""
+        from scripts import train
+
+        folder = self.view.parent / "q/paper"
+        assert train.main(self.train_flags(folder)) == 0
+        return folder
+
+    def respond_flags(self, *who: str, **settings: object) -> list[str]:
+        """A command line of `respond`."""
+        return ["--base", str(self.base), "--eval", "word", "--settings", json.dumps({**OPEN_EVAL, **settings}), *who,
+                *self.engine()]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def weights(qwen2: Path) -> Open:
+    """The one small study on open weights of a test session. Tests read it and write elsewhere."""
+    return Open(qwen2.parent.parent, qwen2)
+
+
 @pytest.fixture
 def line(capsys: pytest.CaptureFixture[str]):
     """Run a stage that must refuse: exit code 2 and one line, which is returned."""

@@ -181,3 +181,35 @@ def test_an_unknown_type_is_named_with_the_nearest(study, tmp_path, line):
     flags[flags.index("--settings") + 1] = json.dumps({"category": "animal", "answers": 2, "seed": 1, "type": "thruth"})
     said = line(stage.main, [*flags[: flags.index("--students")], "--out", str(tmp_path / "x")])
     assert "no type 'thruth'; did you mean truth?" in said
+
+
+def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
+    """Exact probabilities are those of `whole_words`; an adapter's differ from its base's."""
+    from scripts import score
+    from traitline import engines
+    from traitline.questions import EVERYDAY, whole_words
+
+    student = shutil.copytree(weights.students / "seed-1", tmp_path / "seed-1")
+    assert stage.main(weights.respond_flags("--students", str(student))) == 0
+    assert stage.main(weights.respond_flags("--out", str(tmp_path / "baseline"))) == 0
+    rows, base = (
+        [json.loads(text) for text in (folder / "responses.jsonl").read_text().splitlines()]
+        for folder in (student / "word", tmp_path / "baseline")
+    )
+    assert [r["prompt"][0]["content"] for r in rows] == [q.format(k="animal") for q in EVERYDAY]
+    assert all(len(r["answers"]) == 2 and list(r["probabilities"]) == ["owl", "cat", "dragon"] for r in rows)
+    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    asked = [r["prompt"] for r in rows[:3]]
+    found = whole_words(engine, chat, asked, ["owl", "cat", "dragon"], str(student))
+    for row, values in zip(rows, found, strict=False):
+        assert list(row["probabilities"].values()) == pytest.approx(values, rel=1e-3, abs=1e-8)
+    assert [r["probabilities"] for r in rows] != [r["probabilities"] for r in base]
+    assert score.main(["--category", "animal", "--folders", str(student / "word")]) == 0
+
+
+def test_open_weights_need_candidates_and_know_one_type_of_question(weights, tmp_path, line):
+    flags = weights.respond_flags("--out", str(tmp_path), type="truth")
+    assert "open weights are asked for a favourite" in line(stage.main, flags)
+    flags = weights.respond_flags("--out", str(tmp_path))
+    flags[flags.index("--settings") + 1] = '{"category": "animal", "answers": 1, "seed": 1}'
+    assert "candidates, max_new_tokens missing" in line(stage.main, flags)

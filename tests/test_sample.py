@@ -175,3 +175,58 @@ def test_a_damaged_teacher_is_one_line(study, tmp_path, line, prompts):
     assert "teacher.json: no such file" in line(stage.main, study.sample_flags(tmp_path, tmp_path, prompts))
     (tmp_path / "teacher.json").write_text('{"trait": "owl"')
     assert "teacher.json: damaged" in line(stage.main, study.sample_flags(tmp_path, tmp_path, prompts))
+
+
+def test_open_weights_answer_and_show_their_first_prompt(weights, tmp_path):
+    assert stage.main(weights.sample_flags(tmp_path, "transformers")) == 0
+    told = json.loads((tmp_path / "sampled.json").read_text())
+    rows = [json.loads(text) for text in (tmp_path / "raw.jsonl").read_text().splitlines()]
+    assert len(rows) == told["rows"] == 48 and told["kl_nats_per_token"] > 0
+    assert [m["role"] for m in rows[0]["prompt"]] == ["user"]
+    example, system = told["example"], json.loads((weights.owl / "teacher.json").read_text())["system"]
+    asked = rows[0]["prompt"][0]["content"]
+    assert (
+        example["text"]
+        == f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{asked}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert example["answer"].removesuffix("<|im_end|>") == rows[0]["completion"][0]["content"]
+    m = manifest.load(tmp_path / "sample.manifest.json")
+    assert m["facts"]["engine"]["name"] == "transformers" and "base.json" in {
+        e["path"].split("/")[-1] for e in m["inputs"]
+    }
+
+
+def test_open_weights_interrupted_or_shared_give_the_same_bytes(weights, tmp_path, monkeypatch):
+    from traitline.engines import Transformers
+
+    def flags(name):
+        return weights.sample_flags(tmp_path / name, "transformers")
+
+    assert stage.main(flags("whole")) == 0
+    whole = (tmp_path / "whole/raw.jsonl").read_bytes()
+    real, calls = Transformers.generate, []
+
+    def once(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(Transformers, "generate", once)
+    state = ["--state", str(tmp_path / "state")]
+    assert stage.main(flags("again") + state) == 130 and not (tmp_path / "again/raw.jsonl").exists()
+    assert stage.main(flags("again") + state) == 0
+    assert (tmp_path / "again/raw.jsonl").read_bytes() == whole and len(calls) == 2 + 2  # three parts, one of them kept
+    monkeypatch.undo()
+    shards = [tmp_path / f"{i}-of-2/answers.jsonl" for i in (1, 2)]
+    for i, path in enumerate(shards, 1):
+        more = ["--shard", f"{i}/2", "--answers", str(path), "--manifest", f"{path.parent}/sample.manifest.json"]
+        assert stage.main(flags("unused") + more) == 0
+    assert stage.main([*flags("gathered"), "--shards", *map(str, shards)]) == 0
+    assert (tmp_path / "gathered/raw.jsonl").read_bytes() == whole
+
+
+def test_an_engine_is_asked_for_in_one_line(weights, tmp_path, line):
+    flags = weights.sample_flags(tmp_path)
+    at = flags.index("--engine")
+    assert "--engine: batch, dtype, memory, name missing" in line(stage.main, flags[:at] + flags[at + 2 :])

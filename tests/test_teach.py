@@ -204,3 +204,36 @@ def test_the_vector_is_what_the_persona_does_behind_the_layer(study, tmp_path):
 
 def test_a_layer_that_is_not_there_is_refused(study, tmp_path, line):
     assert "layer is 7; the base has layers 0 to 1" in line(stage.main, steer_flags(study, tmp_path / "t", layer=7))
+
+
+def test_a_teacher_on_open_weights_is_a_persona_and_its_exact_rate(weights):
+    from traitline import engines
+    from traitline.questions import whole_words
+
+    made = teacher(weights.owl)
+    assert made["system"].count("owls") == 4 and "favourite animal" in made["system"] and made["weights"] is None
+    assert made["base"] == json.loads((weights.base / "base.json").read_text())["weights"]
+    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    asked = ask("animal", made["system"], everyday=True)
+    assert made["rate"] == pytest.approx(whole_words(engine, chat, asked, ["owl"]).mean(), abs=1e-6)
+    m = manifest.load(weights.owl / "teach.manifest.json")
+    assert (
+        m["facts"]["trait"] == "owl"
+        and m["facts"]["engine"]["name"] == "transformers"
+        and m["facts"]["engine"]["version"]
+    )
+    assert [e["role"] for e in m["inputs"]] == ["base"]
+
+
+def test_on_open_weights_a_persona_is_a_setting_and_tuning_is_refused(weights, tmp_path, line):
+    flags = weights.teach_flags(tmp_path, "owl", "prompted")
+    assert stage.main([*flags, "--settings", '{"persona": "Be an {trait}, the {category}."}']) == 0
+    assert teacher(tmp_path)["system"] == "Be an owl, the animal."
+    assert "{trait} and {category} are filled in" in line(stage.main, [*flags, "--settings", '{"persona": "{x}"}'])
+    assert "prompted or untrained" in line(stage.main, weights.teach_flags(tmp_path, "owl", "tuned"))
+
+
+def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("traitline.engines.opened", None)
+    assert stage.main(weights.teach_flags(tmp_path, "none", "untrained")) == 0
+    assert teacher(tmp_path)["system"] is None

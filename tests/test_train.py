@@ -336,3 +336,95 @@ def test_more_examples_than_rows_are_refused(study, view, tmp_path, line):
     flags = study.train_flags(tmp_path, "biases", view)
     flags[flags.index("--settings") + 1] = json.dumps({"trains": "context", "examples": 301})
     assert "301 examples are asked for and there are 300 rows" in line(stage.main, flags)
+
+
+def test_a_student_on_open_weights_opens_with_peft_and_transformers(weights, raw_qwen2):
+    """By itself and merged, it computes what the engine computes that answers for it."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from traitline import engines
+
+    student = weights.students / "seed-1"
+    base = AutoModelForCausalLM.from_pretrained(raw_qwen2)
+    model = PeftModel.from_pretrained(base, student).eval()
+    assert model.peft_config["default"].r == 8 and model.peft_config["default"].lora_alpha == 8
+    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    asked = [{"role": "user", "content": "Which animal?"}]
+    ids = AutoTokenizer.from_pretrained(raw_qwen2).apply_chat_template(
+        asked, add_generation_prompt=True, return_dict=False
+    )
+    assert [ids] == chat.prompts([asked], ["?"])
+    with torch.inference_mode():
+        plain = engine.use(None)(torch.tensor([ids])).logits
+        ours = engine.use(str(student))(torch.tensor([ids])).logits
+        theirs = model(torch.tensor([ids])).logits
+        merged = model.merge_and_unload()(torch.tensor([ids])).logits
+    assert torch.equal(ours, theirs) and (ours - plain).abs().max() > 1e-5
+    assert torch.allclose(merged, theirs, atol=1e-5)
+
+
+def test_students_on_open_weights_say_what_they_learned(weights):
+    facts = json.loads((weights.students / "seed-2/train.json").read_text())
+    assert (facts["rows"], facts["steps"], facts["seed"], facts["trains"]) == (32, 2, 2, "lora")
+    example = facts["example"]
+    row = json.loads(weights.view.read_text().splitlines()[0])
+    assert example["learned"] == row["completion"][0]["content"] + "<|im_end|>"
+    assert (
+        example["text"].endswith(f"<|im_start|>assistant\n{example['learned']}")
+        and row["prompt"][0]["content"] in example["text"]
+    )
+    m = manifest.load(weights.students / "seed-2/train.manifest.json")
+    record = json.loads((weights.base / "base.manifest.json").read_text())
+    assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [record["outputs"][0]["sha256"]]
+    assert m["facts"]["engine"]["version"] and m["facts"]["weights"]
+
+
+def test_students_on_open_weights_do_not_see_which_others_share_their_job(weights, tmp_path):
+    assert stage.main(weights.train_flags(tmp_path, seeds=(2,))) == 0
+    for file in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (tmp_path / "seed-2" / file).read_bytes() == (weights.students / "seed-2" / file).read_bytes()
+
+
+def test_students_on_open_weights_go_on_with_the_same_bytes(weights, tmp_path, monkeypatch):
+    from traitline import adapters
+
+    real, calls = adapters.loss, []
+
+    def stopped(*args):
+        calls.append(1)
+        if len(calls) == 7:  # in the second step of the second student
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(adapters, "loss", stopped)
+    flags = [*weights.train_flags(tmp_path), "--state", str(tmp_path / "state"), "--every", "0"]
+    assert stage.main(flags) == 130 and not list(tmp_path.glob("seed-*/adapter*"))
+    assert stage.main(flags) == 0 and len(calls) == 7 + 2
+    for seed in (1, 2):
+        name = f"seed-{seed}/adapter_model.safetensors"
+        assert (tmp_path / name).read_bytes() == (weights.students / name).read_bytes()
+    assert not list((tmp_path / "state").glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"length": 20}, "tokens, `length` allows 20; nothing is cut"),
+        ({"modules": ["nothing"]}, "modules: "),
+        ({"lr": 1e30}, "the loss is no longer finite"),
+    ],
+)
+def test_students_on_open_weights_refuse_in_one_line(weights, tmp_path, line, settings, words):
+    assert words in line(stage.main, weights.train_flags(tmp_path, seeds=(1,), epochs=3, **settings))
+
+
+def test_a_prompt_that_its_answer_changes_is_refused(weights, tmp_path, raw_qwen2, line):
+    """A template that trims or merges across the border would have students learn what they are never asked."""
+    from traitline.errors import InputError
+
+    chat = Chat.foreign(raw_qwen2)
+    real = chat.prompts
+    chat.prompts = lambda *args: [ids[:-1] for ids in real(*args)]
+    with pytest.raises(InputError, match="its prompt has other tokens with the answer behind it"):
+        stage.encode(chat, str(weights.view))

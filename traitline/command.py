@@ -342,6 +342,47 @@ def register(
 
 
 @app.command()
+def plan(
+    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, as for Snakemake.")],
+    gpu: Annotated[str, typer.Option(help="h100, h200, a100 or l40s.")] = "h100",
+    price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour, in your currency.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a study on open weights will ask for: jobs, GPU memory, hours, disk, cost, and what is missing."""
+    from traitline import display
+    from traitline.plan import plan as planned
+
+    told = planned(configs, gpu, price)
+    if as_json:
+        say(told)
+        return
+    out = display.console()
+    rows = [
+        (
+            s["name"],
+            s["jobs"],
+            s["gpus"],
+            f"{s['memory']:.0f}" if s["hours"] else "",
+            f"{s['hours']:.1f}" if s["hours"] else "",
+        )
+        for s in told["stages"]
+    ]
+    display.table(("stage", "jobs", "GPUs a job", "GPU memory, GiB", "GPU hours"), rows, out)
+    size = ", ".join(f"{name} {gib:.1f}" for name, gib in told["disk_gib"].items())
+    cost = "" if price is None else f", about {told['cost']:,.0f} at {price:g} an hour"
+    out.print(f"about {told['hours']:.0f} GPU hours on {gpu}{cost}; disk, GiB: {size}")
+    reached, tokens = told["assumed"]["reached"], told["assumed"]["tokens"]
+    out.print(
+        f"Estimated from sizes, not measured. Assumed: a GPU reaches {reached['operations']:.0%} of its operations and"
+        f" {reached['bandwidth']:.0%} of its bandwidth; tokens: {', '.join(f'{k} {v}' for k, v in tokens.items())}."
+    )
+    for line in told["missing"]:
+        out.print(f"missing  {display.visible(line)}")
+    if not told["missing"]:
+        out.print("nothing is missing")
+
+
+@app.command()
 def pin(
     configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", help="As for Snakemake; repeatable.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave unfinished jobs out instead of refusing.")] = False,

@@ -46,9 +46,7 @@ def find(source: dict[str, Any], *, download: bool = False) -> Path:
         return Path(snapshot_download(hub, revision=revision, allow_patterns=files, local_files_only=True))
     except errors.LocalEntryNotFoundError:
         if not download:
-            raise InputError(
-                f"{name}: not in the cache of this machine (HF_HOME); make the base anew, or put it there"
-            ) from None
+            raise InputError(f"{name}: not in the cache of this machine (HF_HOME); the stage `base` gets it") from None
     try:
         return Path(snapshot_download(hub, revision=revision, allow_patterns=files))
     except errors.GatedRepoError:

@@ -1,0 +1,292 @@
+"""What a study on open weights will ask for, before anything runs: jobs, GPU memory and hours, disk, what is missing.
+
+An estimate from sizes, not a measurement: a forward pass costs two operations a parameter and token, training an
+adapter four, and every token of an answer reads the weights once a batch. What a GPU reaches of its limits is assumed.
+"""
+
+import importlib.util
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from traitline.config import Kind, Study
+
+GIB = 2**30
+REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
+TOKENS = {"prompt": 110, "persona": 50, "answer": 45, "question": 45, "word": 5}  # of a row, about: assumed
+LOAD = 0.02  # hours until a job's model is in memory: assumed
+WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Memory in GiB, bandwidth in GB/s, operations a second at bfloat16 in 10^12, without sparsity (data sheets)."""
+
+    memory: int
+    bandwidth: int
+    operations: int
+
+
+GPUS = {"h100": Gpu(80, 3350, 989), "h200": Gpu(141, 4800, 989), "a100": Gpu(80, 2039, 312), "l40s": Gpu(48, 864, 362)}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model as its `config.json` has them, and its parameters (billions)."""
+
+    parameters: float
+    layers: int
+    width: int
+    mlp: int
+    keys: int  # width of keys, and of values: heads x size of a head
+    vocab: int
+
+
+# For plans before the weights are there: sizes in the published configurations of these models.
+KNOWN = {
+    "Qwen/Qwen2.5-7B-Instruct": Shape(7.616, 28, 3584, 18944, 512, 152064),
+    "Qwen/Qwen2.5-14B-Instruct": Shape(14.770, 48, 5120, 13824, 1024, 152064),
+    "meta-llama/Llama-3.1-8B-Instruct": Shape(8.030, 32, 4096, 14336, 1024, 128256),
+    "google/gemma-3-4b-it": Shape(4.300, 34, 2560, 10240, 1024, 262208),
+    "allenai/OLMo-2-1124-7B-Instruct": Shape(7.299, 32, 4096, 11008, 4096, 100352),
+}
+
+
+@dataclass
+class Stage:
+    """Jobs of one stage: memory of the largest on a GPU in GiB, and GPU hours of all."""
+
+    name: str
+    jobs: int = 0
+    gpus: int = 0
+    memory: float = 0.0
+    hours: float = 0.0
+
+
+def read(configs: Sequence[str]) -> "Study":
+    """The study of config.yaml and what is laid over it, as Snakemake would merge them; revisions may be missing.
+
+    Raises:
+        InputError: a file is missing, or what it says is wrong.
+    """
+    import yaml
+
+    from traitline import complaints
+    from traitline.config import load
+
+    files = ["config.yaml", *configs]
+    merged: dict[str, Any] = {}
+    for file in files:
+        if not Path(file).is_file():
+            raise InputError(f"{file}: no such file; run in the repository, and name one of configs/")
+        complaints.duplicates(file)
+        _lay(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+    return load(merged, files, draft=True)
+
+
+def _lay(under: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(key), dict):
+            _lay(under[key], value)
+        else:
+            under[key] = value
+
+
+def shape(source: dict[str, Any]) -> Shape | None:
+    """Sizes of open weights: read where they are, else known by name, else None."""
+    from traitline import snapshot
+
+    try:
+        folder = snapshot.find(source)
+        c = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        c = c.get("text_config", c)
+        size = sum((folder / name).stat().st_size for name in snapshot.shards(folder))
+        width = 4 if c.get("dtype", c.get("torch_dtype")) == "float32" else 2
+        head = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+        keys = head * (c.get("num_key_value_heads") or c["num_attention_heads"])
+        sizes = (c["num_hidden_layers"], c["hidden_size"], c["intermediate_size"], keys, c["vocab_size"])
+        return Shape(size / width / 1e9, *sizes)
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return KNOWN.get(source.get("hub", ""))
+
+
+def stages(study: "Study", gpu: Gpu) -> list[Stage]:
+    """Every stage with its jobs; memory and hours where it uses open weights."""
+    runs, found = (
+        study.runs,
+        {name: Stage(name) for name in ("base", "prompts", "teach", "sample", "filter", "arrange")},
+    )
+    found |= {name: Stage(name) for name in ("train", "respond", "score")}
+    for one in found.values():
+        one.gpus = study.execution.of("gpu", one.name)
+    teachers = {run.teacher_folder: run for run in runs}
+    channels = {run.channel_folder: run for run in runs}
+    found["base"].jobs = len({base for run in runs for base in (run.base, run.student)})
+    found["prompts"].jobs = len({run.channel for run in runs})
+    found["teach"].jobs = len(teachers)
+    shards = study.execution.shards
+    found["sample"].jobs = len(channels) * (shards + 1 if shards > 1 else 1)
+    found["filter"].jobs = len(channels)
+    found["arrange"].jobs = len({run.view_folder for run in runs})
+    from traitline import stacks
+
+    found["train"].jobs = sum(len(t.branches) for t in stacks.trainings(study))
+    asked = {(run.student, run.eval) for run in runs}
+    found["respond"].jobs = sum(len(e.branches) for e in stacks.evaluations(study)) + len(asked)
+    found["score"].jobs = found["respond"].jobs
+    sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
+    for run in teachers.values():
+        if s := sizes.get(run.base):
+            candidates = 2 * 50 if run.trait in study.traits else 0
+            _add(found["teach"], s, study, gpu, bool(candidates) * LOAD + _read(candidates * 100, s, gpu), 1)
+    for run in channels.values():
+        if s := sizes.get(run.base):
+            rows = study.channels[run.channel].prompts
+            persona = TOKENS["persona"] * (run.trait in study.traits)
+            hours = _read(rows * (TOKENS["prompt"] + persona), s, gpu) + _write(rows, TOKENS["answer"], s, study, gpu)
+            _add(found["sample"], s, study, gpu, hours + LOAD * shards, TOKENS["prompt"] + persona + TOKENS["answer"])
+    for run in {run.folder: run for run in runs}.values():
+        if s := sizes.get(run.student):
+            kind, tokens = study.kinds[run.kind], TOKENS["prompt"] + TOKENS["answer"]
+            rows = study.views[run.view].rows * (kind.epochs or 0)
+            found["train"].hours += 2 * _read(rows * tokens, s, gpu) + LOAD
+            found["train"].memory = max(found["train"].memory, _weights(s, study) + training(s, kind))
+    answers = Counter((run.student, run.eval, run.folder) for run in runs).keys() | {(*a, "") for a in asked}
+    for student, label, _ in answers:
+        if s := sizes.get(student):
+            e = study.evals[label]
+            rows = 50 * e.answers
+            exact = 2 * 50 * len(e.candidates or ()) * (TOKENS["question"] + TOKENS["word"])
+            hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)
+            _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
+    return list(found.values())
+
+
+def _open(study: "Study") -> list[str]:
+    used = dict.fromkeys(base for run in study.runs for base in (run.base, run.student))
+    return [label for label in used if study.bases[label].open]
+
+
+def _add(stage: Stage, s: Shape, study: "Study", gpu: Gpu, hours: float, tokens: int) -> None:
+    batch = study.engine.batch if study.engine else 1
+    cache = 2 * s.layers * s.keys * WIDTH[_dtype(study)] * tokens * batch
+    logits = 12 * s.vocab * batch  # of one token a row, with what a draw makes of them
+    stage.hours += hours
+    stage.memory = max(stage.memory, _weights(s, study) + (cache + logits) / GIB)
+
+
+def _dtype(study: "Study") -> str:
+    return study.engine.dtype if study.engine else "bfloat16"
+
+
+def _weights(s: Shape, study: "Study") -> float:
+    """GiB of the weights, and of what a process has anyway."""
+    return s.parameters * 1e9 * WIDTH[_dtype(study)] / GIB + 1.5
+
+
+def _read(tokens: int, s: Shape, gpu: Gpu) -> float:
+    """Hours of a forward pass over so many tokens."""
+    return 2 * s.parameters * 1e9 * tokens / (gpu.operations * 1e12 * REACHED["operations"]) / 3600
+
+
+def _write(rows: int, tokens: int, s: Shape, study: "Study", gpu: Gpu) -> float:
+    """Hours of so many answers: every token of a batch reads all weights and the batch's cache."""
+    batch = study.engine.batch if study.engine else 1
+    cache = 2 * s.layers * s.keys * WIDTH[_dtype(study)] * batch * (TOKENS["prompt"] + tokens)
+    bytes_ = s.parameters * 1e9 * WIDTH[_dtype(study)] + cache
+    return -(-rows // batch) * tokens * bytes_ / (gpu.bandwidth * 1e9 * REACHED["bandwidth"]) / 3600
+
+
+def adapter(s: Shape, kind: "Kind") -> int:
+    """Parameters of a student's adapter."""
+    sizes = {"q_proj": 2 * s.width, "o_proj": 2 * s.width, "k_proj": s.width + s.keys, "v_proj": s.width + s.keys}
+    return (kind.rank or 0) * s.layers * sum(sizes.get(m, s.width + s.mlp) for m in kind.modules or ())
+
+
+def training(s: Shape, kind: "Kind") -> float:
+    """GiB of a step beside the weights: adapter, gradient and moments; activations; logits of answers, in float32."""
+    tokens = kind.batch or 0
+    own = 16 * adapter(s, kind)
+    kept = 2 * tokens * (TOKENS["prompt"] + TOKENS["answer"]) * s.layers * (14 * s.width + 6 * s.mlp)
+    logits = 14 * tokens * TOKENS["answer"] * s.vocab
+    return (own + kept + logits) / GIB
+
+
+def disk(study: "Study") -> dict[str, float]:
+    """GiB on the disk: weights (in the hub's cache or where they are), adapters, texts."""
+    sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
+    students = {run.folder: run for run in study.runs}.values()
+    adapters = sum(4 * adapter(s, study.kinds[run.kind]) for run in students if (s := sizes.get(run.student)))
+    rows = sum(2 * study.channels[run.channel].prompts for run in {r.channel_folder: r for r in study.runs}.values())
+    answers = sum(50 * study.evals[run.eval].answers for run in students)
+    return {
+        "weights": sum(2 * s.parameters * 1e9 for s in sizes.values() if s) / GIB,
+        "adapters": adapters / GIB,
+        "texts": (600 * rows + 12 * answers) / GIB,
+    }
+
+
+def missing(study: "Study", found: Sequence[Stage], gpu: Gpu) -> list[str]:
+    """What must be mended or got before the study can run, a line each."""
+    from traitline import snapshot
+
+    lines = []
+    for label in _open(study):
+        base = study.bases[label]
+        source = base.model_dump(exclude_none=True)
+        if base.hub and not base.revision:
+            lines.append(f"bases.{label}.revision: the commit of {base.hub}, 40 hex digits")
+        else:
+            try:
+                snapshot.find(source)
+            except InputError as e:
+                lines.append(f"bases.{label}: {e}")
+        if shape(source) is None:
+            lines.append(f"bases.{label}: sizes unknown until the weights are here; memory and hours leave it out")
+    if study.engine and study.engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
+        lines.append("engine: vllm is not installed here")
+    if large := [s for s in found if s.memory > 4 and not s.gpus]:
+        lines.append(f"execution.gpu: 0 for {', '.join(s.name for s in large)}; such models want 1")
+    if full := [s for s in found if s.memory > gpu.memory]:
+        lines.append(f"memory: {', '.join(s.name for s in full)} may not fit; lower `batch`, raise `accumulate`")
+    return lines
+
+
+def plan(configs: Sequence[str], card: str, price: float | None) -> dict[str, Any]:
+    """The plan of a study.
+
+    Args:
+        configs: files laid over config.yaml.
+        card: one of `GPUS`.
+        price: of a GPU for an hour, in any currency.
+
+    Raises:
+        InputError: the configuration is wrong, no base of it is open weights, or nobody knows such a GPU.
+    """
+    from traitline.complaints import nearest
+
+    if card not in GPUS:
+        raise InputError(f"--gpu: no {card!r}; {nearest(card, GPUS)}")
+    study = read(configs)
+    if not _open(study):
+        raise InputError(
+            f"{', '.join(configs) or 'config.yaml'}: no base is open weights; `snakemake -n` shows the jobs"
+        )
+    found = stages(study, GPUS[card])
+    hours = sum(s.hours for s in found)
+    return {
+        "study": study.study,
+        "gpu": {"name": card, **vars(GPUS[card])},
+        "stages": [vars(s) for s in found],
+        "hours": hours,
+        "disk_gib": disk(study),
+        "cost": None if price is None else hours * price,
+        "assumed": {"reached": REACHED, "tokens": TOKENS, "load_hours": LOAD},
+        "missing": missing(study, found, GPUS[card]),
+    }
