@@ -4,13 +4,22 @@ Each figure stands beside what was asked of it. `pin` and `dvc commit -f` run on
 other; `verify` and `sha256sum` read the same file. The large graph is made up: bases, teachers, their data, students,
 scores, in the shape of a study. Seconds are wall-clock: run it on a quiet machine. (Processor seconds stand behind.)
 
-python -m bench.lineage
+Recording is done again for every manifest of a finished study: inputs checked and hashed, outputs hashed and put into
+place, the manifest written, as many to a process as a job of that stage has. What the jobs took is in Snakemake's
+benchmark files (their processor time is sampled, and misses most of a job that is over in a second).
+
+python -m bench.lineage                                         # indexing, audit, trace, verify
+python -m bench.lineage --only recording --study .              # of the embedded study in this repository
+python -m bench.lineage --only pin --study FOLDER               # of a finished study under git and DVC
 """
 
 import argparse
+import csv
 import hashlib
 import json
+import multiprocessing
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline import audit, index
+from traitline import audit, index, stage
 from traitline.graph import Graph
 from traitline.verify import verify
 
@@ -36,8 +45,9 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--manifests", type=int, default=20_000, metavar="N", help="files to index (default 20,000)")
     p.add_argument("--megabytes", type=int, default=2000, metavar="N", help="of the file to verify (default 2000)")
     p.add_argument(
-        "--study", metavar="FOLDER", help="a finished study under git and DVC, to time pin on (default: none)"
+        "--only", choices=("index", "graph", "verify", "recording", "pin"), help="(default: the first three)"
     )
+    p.add_argument("--study", metavar="FOLDER", help="a finished study, for recording and pin: where its results/ is")
     return p
 
 
@@ -75,9 +85,9 @@ def rows(artifacts: int) -> Iterator[index.Row]:
         handed = [made("model", "model", teacher), read("base", "model", base)]
         yield at, "teach", f"trait{t % 50}", None, None, handed
         names = [teacher, f"{at}/raw.jsonl", f"{at}/filtered.jsonl", f"{at}/view.jsonl"]
-        for stage, above, name in zip(("sample", "filter", "arrange"), names, names[1:], strict=False):
-            role, kind = ("model", "model") if stage == "sample" else ("data", "data")
-            yield name, stage, None, None, None, [made("data", "data", name), read(role, kind, above)]
+        for step, above, name in zip(("sample", "filter", "arrange"), names, names[1:], strict=False):
+            role, kind = ("model", "model") if step == "sample" else ("data", "data")
+            yield name, step, None, None, None, [made("data", "data", name), read(role, kind, above)]
         for s in range(100):
             own = bases[(t + s % 2) % 20]
             student, facts, scores = (
@@ -127,57 +137,124 @@ def pinning(study: Path) -> None:
     tell("dvc commit -f, the same", theirs, busy, f"{theirs / ours:.1f} times ours; at least 4 wanted")
 
 
-def main() -> int:
-    """Print the figures."""
-    args = parse().parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        manifests(folder / "results", args.manifests)
-        db, seconds, busy = timed(lambda: index.build([folder / "results"], folder / "some.db"))
-        db.close()
-        rate = args.manifests / seconds
-        tell(f"index {args.manifests:,} manifests", seconds, busy, f"{rate:,.0f} a second; at least 20,000 wanted")
+def indexing(folder: Path, n: int) -> None:
+    """Manifests to a database on disk."""
+    manifests(folder / "results", n)
+    db, seconds, busy = timed(lambda: index.build([folder / "results"], folder / "some.db"))
+    db.close()
+    tell(f"index {n:,} manifests", seconds, busy, f"{n / seconds:,.0f} a second; at least 20,000 wanted")
 
-        large = folder / "large.db"
-        db = sqlite3.connect(large)
-        db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
-        _, seconds, busy = timed(lambda: index.fill(db, rows(args.artifacts)))
-        db.close()
-        graph = Graph(index.connect(large))
-        n = graph.db.execute("SELECT COUNT(*) FROM artifact").fetchone()[0]
-        tell(f"fill an index of {n:,} artifacts", seconds, busy, "")
-        result, seconds, busy = timed(lambda: audit.audit(graph))
-        tell(f"audit of {len(result.models):,} models in it", seconds, busy, "at most 10 s")
-        program = [sys.executable, "-m", "traitline.command", "trace", "t7/5/adapter_model.safetensors", "--index"]
-        shown = subprocess.DEVNULL
-        code, seconds, busy = timed(
-            lambda: subprocess.run([*program, str(large)], stdout=shown, stderr=shown).returncode
-        )
-        assert code == 1, "the manifests of a made-up graph are not there to be shown"
-        one = graph.find("t7/5/adapter_model.safetensors")
-        found, seconds, busy = timed(lambda: len(list(graph.back(one.kin))))
-        tell(f"trace back to {found} ancestors", seconds, busy, "at most 0.3 s")
 
-        big = folder / "big.jsonl"
-        with open(big, "wb") as handle:
-            block = os.urandom(1 << 20)
-            for _ in range(args.megabytes):
-                handle.write(block)
-        subprocess.run(["sha256sum", str(big)], stdout=subprocess.DEVNULL, check=True)
-        line, theirs, busy = timed(lambda: subprocess.check_output(["sha256sum", str(big)], text=True))
-        tell(f"sha256sum of {args.megabytes} MiB", theirs, busy, "")
-        place = folder / "one"
+def large(folder: Path, artifacts: int) -> None:
+    """Audit and trace of a graph of many artifacts."""
+    file = folder / "large.db"
+    db = sqlite3.connect(file)
+    db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+    _, seconds, busy = timed(lambda: index.fill(db, rows(artifacts)))
+    db.close()
+    graph = Graph(index.connect(file))
+    n = graph.db.execute("SELECT COUNT(*) FROM artifact").fetchone()[0]
+    tell(f"fill an index of {n:,} artifacts", seconds, busy, "")
+    result, seconds, busy = timed(lambda: audit.audit(graph))
+    tell(f"audit of {len(result.models):,} models in it", seconds, busy, "at most 10 s")
+    one = graph.find("t7/5/adapter_model.safetensors")
+    found, seconds, busy = timed(lambda: len(list(graph.back(one.kin))))
+    tell(f"trace back to {found} ancestors", seconds, busy, "at most 0.3 s")
+
+
+def hashing(folder: Path, megabytes: int) -> None:
+    """`verify` against `sha256sum`: of one file, and of many by all processors."""
+    for n in (1, 50):
+        place = folder / str(n)
         place.mkdir()
-        big.rename(place / "big.jsonl")
-        entry = {"role": "raw", "path": "big.jsonl", "sha256": line.split()[0], "bytes": args.megabytes << 20}
-        m = {"schema": "traitline-manifest/1", "stage": "sample", "inputs": [], "outputs": [entry], "params": {},
+        for i in range(n):
+            with open(place / f"{i}.jsonl", "wb") as handle:
+                for _ in range(megabytes // n):
+                    handle.write(os.urandom(1 << 20))
+        command = ["sha256sum", *sorted(map(str, place.iterdir()))]
+        subprocess.check_output(command)  # from here on all are in memory
+        lines, theirs, busy = timed(lambda command=command: subprocess.check_output(command, text=True))
+        tell(f"sha256sum of {n} files of {megabytes // n} MiB", theirs, busy, "")
+        entries = [
+            {"role": "raw", "path": Path(path).name, "sha256": sha, "bytes": os.path.getsize(path)}
+            for sha, path in (line.split(maxsplit=1) for line in lines.splitlines())
+        ]
+        m = {"schema": "traitline-manifest/1", "stage": "sample", "inputs": [], "outputs": entries, "params": {},
              "seeds": {}, "facts": {}, "code": {}, "env": {}}  # fmt: skip
         (place / "sample.manifest.json").write_text(json.dumps(m))
-        found, ours, busy = timed(lambda: verify([place], root=folder))
-        assert found.good
-        tell("verify of the same", ours, busy, f"{theirs / ours:.0%} of sha256sum's speed; at least 70 % wanted")
-    if args.study:
-        pinning(Path(args.study).resolve())
+        found, ours, busy = timed(lambda place=place: verify([place], root=folder))
+        assert found.good and found.files == n
+        wanted = "at least 70 %" if n == 1 else f"{len(os.sched_getaffinity(0))} processors, {busy / ours:.1f} busy"
+        tell("verify of the same", ours, busy, f"{theirs / ours:.0%} of sha256sum's speed; {wanted}")
+
+
+def again(files: list[str], scratch: Path) -> tuple[float, float]:
+    """(seconds, processor seconds) of recording what some manifests tell, without the work itself."""
+    spent = [0.0, 0.0]
+    for i, file in enumerate(files):
+        m = json.loads(Path(file).read_text())
+        inputs: dict[str, list[str | Path]] = {}
+        for e in m["inputs"]:
+            inputs.setdefault(e["role"], []).append(e["path"])
+        places = {e["role"]: (e["path"], str(scratch / str(i) / Path(e["path"]).name)) for e in m["outputs"]}
+
+        def work(job: stage.Job, places: dict[str, tuple[str, str]] = places) -> None:
+            for role, (path, _) in places.items():
+                shutil.copyfile(path, job.path(role))
+
+        def record(m: Any = m, file: str = file, inputs: Any = inputs, places: Any = places, i: int = i) -> Any:
+            with stage.record(
+                m["stage"], scratch / str(i) / Path(file).name, inputs=inputs, params=m["params"], seeds=m["seeds"],
+                outputs={role: place for role, (_, place) in places.items()}, facts=m["facts"], may_be_empty=places,
+            ) as job:  # fmt: skip
+                return timed(lambda: work(job))[1:]
+
+        (copied, busily), seconds, busy = timed(record)
+        spent = [spent[0] + seconds - copied, spent[1] + busy - busily]
+    return spent[0], spent[1]
+
+
+def recording(study: Path) -> None:
+    """Hashing and manifests, against what the stages took."""
+    took: dict[str, list[float]] = {}
+    for path in (study / "benchmarks").glob("**/*.tsv"):
+        for row in csv.DictReader(path.read_text().splitlines(), delimiter="\t"):
+            now = took.setdefault(path.relative_to(study / "benchmarks").parts[0], [0, 0.0, 0.0])
+            now[:] = [now[0] + 1, now[1] + float(row["s"]), now[2] + float(row["cpu_time"])]
+    files: dict[str, list[str]] = {}
+    for file in index.manifests([os.path.relpath(study / "results")]):
+        files.setdefault(Path(file).name.split(".")[0], []).append(file)
+    context, whole = multiprocessing.get_context("fork"), [0.0, 0.0]
+    for name, each in files.items():
+        jobs, clock, busily = int(took[name][0]), took[name][1], took[name][2]
+        size, spent = -(-len(each) // jobs), [0.0, 0.0]
+        for i in range(0, len(each), size):
+            with tempfile.TemporaryDirectory() as scratch, context.Pool(1) as fresh:
+                seconds, busy = fresh.apply(again, (each[i : i + size], Path(scratch)))
+            spent = [spent[0] + seconds, spent[1] + busy]
+        about = f"of {clock:.0f} s ({busily:.0f} busy)"
+        tell(f"recording: {len(each)} manifests of {jobs} jobs, {name}", spent[0], spent[1], about)
+        whole = [whole[0] + spent[0], whole[1] + spent[1]]
+    total = sum(busy for *_, busy in took.values())
+    tell("recording, the whole study", *whole, f"{whole[1] / total:.1%} of {total:.0f} s busy; at most 3 % wanted")
+
+
+def main() -> int:
+    """Print the figures."""
+    p = parse()
+    args = p.parse_args()
+    if args.only in ("recording", "pin"):
+        if not args.study:
+            p.error(f"--only {args.only} needs --study")
+        (recording if args.only == "recording" else pinning)(Path(args.study).resolve())
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        if args.only in (None, "index"):
+            indexing(Path(scratch), args.manifests)
+        if args.only in (None, "graph"):
+            large(Path(scratch), args.artifacts)
+        if args.only in (None, "verify"):
+            hashing(Path(scratch), args.megabytes)
     return 0
 
 

@@ -18,6 +18,12 @@ def main():
 '''
 
 
+def forget():
+    """What another process would not know."""
+    for memory in (digest._known, digest._tree, digest.digest):
+        memory.cache_clear()
+
+
 @pytest.fixture
 def code(tmp_path, monkeypatch):
     """Write files of a project with one stage; returns the stage's digest."""
@@ -37,13 +43,11 @@ def code(tmp_path, monkeypatch):
             path = tmp_path / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        digest._tree.cache_clear()
-        digest.digest.cache_clear()
+        forget()
         return digest.digest("filter")
 
     yield write
-    digest._tree.cache_clear()
-    digest.digest.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize(
@@ -78,3 +82,29 @@ def test_what_is_a_change(code, changed):
 def test_a_digest_is_short_and_the_same_each_time(code):
     first = code()
     assert len(first) == 12 and int(first, 16) >= 0 and code() == first
+
+
+def test_files_that_were_read_once_are_not_parsed_again(code, monkeypatch):
+    first = code()
+    monkeypatch.setattr(digest.ast, "parse", None)
+    assert code() == first
+    with pytest.raises(TypeError):
+        code(traitline__deep="def two(x):\n    return -x\n")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"1 3.0": {}}', "{DIALECT: 1}", "{DIALECT: {KEY: 1}}"])
+def test_a_damaged_memory_changes_nothing(code, tmp_path, content):
+    first = code()
+    kept = tmp_path / digest.KEPT
+    for word, text in (("DIALECT", digest.DIALECT), ("KEY", "0" * 64)):
+        content = content.replace(word, f'"{text}"')
+    kept.write_text(content)
+    assert code() == first and "filter" not in kept.read_text()
+
+
+def test_where_nothing_may_be_written_it_works_all_the_same(code, tmp_path):
+    first = code()
+    kept = tmp_path / digest.KEPT
+    kept.unlink()
+    kept.mkdir()
+    assert code() == first

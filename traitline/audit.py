@@ -14,7 +14,9 @@ Source: Cloud et al., arXiv 2507.14805, section 6 and theorem 1 (same initialisa
 """
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -118,6 +120,19 @@ class Jobs:
         return done + late, set(late)
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Garbage collection put off: it would look at millions of small lists again and again, and none is in a circle."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@uncollected()
 def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: Sequence[Iterable[int]] = ()) -> Audit:
     """Mark every model and every data set.
 
