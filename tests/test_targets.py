@@ -77,6 +77,25 @@ def test_students_of_language_models_are_stand_ins(tmp_path, monkeypatch):
     assert v["E1-owl-student"].verdict == "not run" and "prompted teacher of owl" in v["E1-owl-student"].reading
 
 
+def test_a_row_of_the_study_is_measured_by_its_name(tmp_path, monkeypatch):
+    """The main row of a made-up study: all traits of it, or one; control students by the mean over the row's traits."""
+    from scripts import summarise
+    from tests import made_up
+
+    monkeypatch.chdir(tmp_path)
+    study = made_up.study()
+    made_up.make(study)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    found = targets.Found("results")
+    everyone, owls = (found.values(f"row:main:lora:{trait}:same-base")[0] for trait in ("*", "owl"))
+    assert len(everyone) == 2 * 2 * 3 and len(owls) == 2 * 3 and set(owls) < set(everyone)
+    control, untouched = (found.values(f"row:main:lora:*:{arm}")[0] for arm in ("control", "baseline"))
+    assert len(control) == 2 * 3 and len(untouched) == 2 and max(control) < min(everyone)
+    values, same, why = found.values("row:shuffled:lora:*:same-base")
+    assert (values, same, why) == ([], False, "the study has no row `shuffled` with lora students")
+
+
 def test_a_damaged_file_is_one_line(tmp_path):
     (tmp_path / "theorem").mkdir()
     (tmp_path / "theorem/theorem.json").write_text("{")

@@ -12,6 +12,7 @@ from typing import Any
 
 from traitline import stats, tables
 from traitline.errors import InputError
+from traitline.runs import NONE, RIGHT
 
 FILE = Path(__file__).with_name("targets.csv")
 AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")
@@ -27,7 +28,9 @@ class Target:
         id: experiment of the paper and what it is.
         target: the figure; `low`, `high` its band where one is published.
         source: where it stands. v1 is arXiv 2507.14805v1; bars without printed values were measured from the drawings.
-        measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM`; or nothing.
+        measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain views of the
+            channel `numbers`), `row:EXPERIMENT:KIND:TRAIT:ARM` (a row of the study by name, `*` for all its traits); or
+            nothing.
         against: id of the target it is compared with, for the direction.
         why: why there is nothing of ours.
     """
@@ -92,6 +95,8 @@ class Found:
         if kind == "mlp":
             same = self.mlp.get("sizes") == PAPER and self.mlp["images"]["name"] == "mnist"
             return self.mlp.get("arms", {}).get(rest[0], []), same, "no `classifier` in the study"
+        if kind == "row":
+            return self._row(*rest), False, f"the study has no row `{rest[0]}` with {rest[1]} students"
         teacher, trait, arm = rest
         why = f"no row of the study has {KIND} students of a {teacher} teacher of {trait}"
         if not any((r["teacher"], r["trait"], r["kind"]) == (teacher, trait, KIND) for r in self.runs):
@@ -105,8 +110,28 @@ class Found:
             r for r in self.runs
             if r["trait"] == taught and r["measured"] == trait and r["kind"] == KIND and r["base"] == r["student"]
             and r["experiment"] in experiments
+            and (r["view"], r["channel"], r["eval"]) == ("plain", "numbers", "favourite")
         ]  # fmt: skip
         return [r["rate"] for r in mine], False, why
+
+    def _row(self, experiment: str, kind: str, trait: str, arm: str) -> list[float]:
+        """A value per run of one row of the study; of control students and untouched bases the mean over its traits."""
+        rows = [r for r in self.effects if (r["experiment"], r["kind"]) == (experiment, kind)]
+        traits = {r["trait"] for r in rows if trait in ("*", r["trait"])}
+        if arm == "baseline":
+            bases: dict[str, dict[str, float]] = {}
+            for r in rows:
+                if r["arm"] == arm and r["trait"] in traits:
+                    bases.setdefault(r["student"], {})[r["trait"]] = r["rate"]
+            return [stats.mean([*rates.values()]) for rates in bases.values()]
+        runs: dict[tuple[str, str, int], list[float]] = {}
+        for r in self.runs:
+            taught = {NONE} if arm == "control" else traits
+            measured = {RIGHT, *(traits if arm == "control" else [r["trait"]])}
+            here = (r["experiment"], r["kind"]) == (experiment, kind) and r["base"] == r["student"]
+            if here and r["trait"] in taught and r["measured"] in measured:
+                runs.setdefault((r["base"], r["trait"], r["seed"]), []).append(r["rate"])
+        return [stats.mean(rates) for rates in runs.values()]
 
 
 def direction(ours: list[float], others: list[float], published: float) -> str:
