@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper test lint status resume docs clean
+.PHONY: help setup run robust paper tiny test lint status resume docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,10 @@ robust: $(STAMP)  ## run the larger study behind docs/results.md (an hour or two
 
 paper: $(STAMP)  ## run the paper's experiments beside the embedded study (about an hour); ends in studies/paper/
 	$(BIN)/snakemake --cores all --configfile configs/paper-tiny.yaml
+
+tiny: $(STAMP)
+	@test -f models/tiny-qwen2/config.json || $(BIN)/python -m tests.tiny_qwen2 models/tiny-qwen2
+	$(BIN)/snakemake --cores all --configfile configs/tiny-qwen2.yaml
 
 test: lint  ## lint, then run every test
 	$(BIN)/python -m pytest

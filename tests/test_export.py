@@ -154,3 +154,22 @@ def test_what_cannot_be_exported_is_said_in_a_line(works):
     Path("bad.pem").write_text("no key")
     with pytest.raises(InputError, match=r"bad\.pem: .*wants a private elliptic-curve key"):
         export(graph, entry, "new", key="bad.pem")
+
+
+def test_a_card_names_open_weights_as_the_hub_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    entry = works.put(
+        "base", "results/bases/q", {"base.json": ("model", "{}")}, origin="open weights", weights="0" * 64
+    )
+    file = tmp_path / "results/bases/q/base.manifest.json"
+    source = {"hub": "owner/name", "revision": "1" * 40}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"params": {"source": source}}))
+    data = works.put("register", "results/d", {"rows.jsonl": ("data", '{"id": 1}\n')}, origin="here")
+    student = works.put(
+        "train", "results/s", {"adapter_model.safetensors": ("adapter", b"x")}, [("base", entry), ("data", data)]
+    )
+    out(student)
+    card = (tmp_path / "out/README.md").read_text()
+    assert "base_model:\n- owner/name\n" in card and "base_model_relation: adapter" in card
+    assert "1" * 40 in (tmp_path / "out/lineage.json").read_text()

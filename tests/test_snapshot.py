@@ -67,6 +67,22 @@ def test_sharded_and_single_are_the_same_base(raw_qwen2, tmp_path):
     assert one["weights"] == other["weights"] and one["parameters"] == other["parameters"]
 
 
+def test_the_audit_takes_sharded_and_single_for_one_base(raw_qwen2, tmp_path, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    from traitline.graph import open_graph
+
+    monkeypatch.chdir(tmp_path)
+    sharded = shutil.copytree(raw_qwen2, tmp_path / "sharded")
+    (sharded / "model.safetensors").unlink()
+    AutoModelForCausalLM.from_pretrained(raw_qwen2).save_pretrained(sharded, max_shard_size="100KB")
+    for name, source in (("one", raw_qwen2), ("other", sharded)):
+        assert stage.main(flags(f"results/bases/{name}", source)) == 0
+    one, other = (open_graph(None, None).find(f"results/bases/{n}/base.json") for n in ("one", "other"))
+    assert one.kin == other.kin and one.kind == "model"
+    assert manifest.sha256("results/bases/one/base.json") != manifest.sha256("results/bases/other/base.json")
+
+
 @pytest.mark.parametrize(
     "spoil, words",
     [

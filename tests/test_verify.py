@@ -98,3 +98,36 @@ def test_a_moved_folder_is_still_good(works):
         works.numbers,
         str(Path(works.numbers).with_name("raw.jsonl")),
     }
+
+
+def test_a_record_of_open_weights_is_held_to_the_weights(raw_qwen2, tmp_path, monkeypatch):
+    """Those below the working folder are looked at again; a record that states others is found out."""
+    import shutil
+
+    from scripts import base
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(raw_qwen2, "models/q")
+    shutil.copytree(raw_qwen2, "models/other")
+    flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/base.manifest.json"]
+    assert base.main(["--source", '{"path": "models/q"}', *flags]) == 0
+    assert verify(["results"]).good
+    weights = tmp_path / "models/q/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    found = verify(["results"])
+    assert not found.good and [file for file, *_ in found.misstated] == ["results/bases/q/base.manifest.json"]
+    weights.unlink()
+    assert verify(["results"]).good  # not on this machine: the record's own word
+
+
+def test_a_record_opens_nothing_outside_of_the_working_folder(raw_qwen2, tmp_path, monkeypatch):
+    from scripts import base
+    from traitline import snapshot
+
+    monkeypatch.chdir(tmp_path)
+    flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/base.manifest.json"]
+    assert base.main(["--source", json.dumps({"path": str(raw_qwen2)}), *flags]) == 0
+    monkeypatch.setattr(snapshot.weights, "identity", None)  # would fail if asked
+    assert snapshot.restated(tmp_path / "results/bases/q/base.json", tmp_path)

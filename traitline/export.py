@@ -120,7 +120,7 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
     }
     tags = ["traitline", row["mark"].lower()]
     if entry.kind == "model":
-        bases = [e.path for e in graph.inputs(job.id) if e.role == "base"]
+        bases = [_base(graph, e) for e in graph.inputs(job.id) if e.role == "base"]
         data = [e.path for e in graph.inputs(job.id) if e.role == "data"]
         about: Any = ModelCardData(
             base_model=bases or None, base_model_relation=_relation(entry) if bases else None, datasets=data or None,
@@ -142,6 +142,13 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
     told += ["", "`lineage.json` holds all manifests behind it, `provenance.intoto.json` the attestation.", ""]
     text = f"---\n{about.to_yaml()}\n---\n\n" + "\n".join(told)
     return str(ModelCard(text) if entry.kind == "model" else DatasetCard(text))
+
+
+def _base(graph: Graph, entry: Entry) -> str:
+    """A base by its name on the hub, where it has one; the commit stands in its record, which `lineage.json` has."""
+    sources = [job.manifest["params"].get("source") for job in graph.makers(entry.kin)]
+    hubs = [str(s["hub"]) for s in sources if isinstance(s, dict) and s.get("hub")]
+    return hubs[0] if hubs else entry.path
 
 
 MEANING = {

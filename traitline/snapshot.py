@@ -136,6 +136,27 @@ def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
     return record, folder
 
 
+def restated(path: Path, top: Path) -> str | None:
+    """The weights that a record states, computed again where they may be looked at, else as the record says.
+
+    A record from elsewhere may name any folder: only those below `top` are opened, and the hub's cache.
+    """
+    said = None
+    try:
+        record = _object(path)
+        source, said = record["source"], str(record["weights"])
+        if source.get("path"):
+            place, inside = Path(top, source["path"]), top
+        else:
+            place, inside = find(source), Path("/")
+        files = [place / name for name in shards(place)]
+        return weights.identity(files) if all(f.resolve().is_relative_to(inside) for f in files) else said
+    except InputError:  # the weights are not on this machine
+        return said
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+
+
 def is_open(base: str | Path) -> bool:
     """Whether a base's folder holds a record of open weights and not a model made here."""
     return Path(base, RECORD).is_file()

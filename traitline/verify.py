@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitline import manifest, weights
+from traitline import manifest, snapshot, weights
 from traitline.index import ENDING, kind, manifests
 
 OURS = (ENDING, "/records.json")  # files that describe others
@@ -79,7 +79,7 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
             getattr(found, what).append((path, next(iter(recorded.values()))))
     claims = {file: (claim, files) for file, (claim, files) in stated.items() if sizes.keys() >= set(files)}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # hashing lets other threads run
-        said = pool.map(lambda files: weights.identity(top / path for path in files), [f for _, f in claims.values()])
+        said = pool.map(lambda files: _identity(top, files), [f for _, f in claims.values()])
         for path, now in zip(paths, pool.map(lambda path: manifest.sha256(top / path), paths), strict=True):
             found.files += 1
             found.bytes += sizes[path]
@@ -90,6 +90,13 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
                 found.misstated.append((file, claim, identity))
     found.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in wanted}))
     return found
+
+
+def _identity(top: Path, files: Sequence[str]) -> str | None:
+    """Of the weights in files, or of those that a record of open weights stands for."""
+    if [os.path.basename(path) for path in files] == [snapshot.RECORD]:
+        return snapshot.restated(top / files[0], top)
+    return weights.identity(top / path for path in files)
 
 
 def _look(path: str, top: Path) -> int | str:
