@@ -53,7 +53,7 @@ def pinned(finished, tmp_path_factory):
     here = Repository(root)
     here.sh("git init -q && git config user.email a@b.c && git config user.name t && dvc init -q")
     here.sh("dvc remote add -q -d store ../store")
-    assert here.traitline("pin") == "pinned 34 jobs\n"
+    assert here.traitline("pin") == "pinned 35 jobs\n"
     here.sh("git add -A && git commit -qm pinned && dvc push -q")
     return here
 
@@ -169,7 +169,7 @@ def test_a_tampered_file_is_refused_even_where_snakemake_is_content(repository):
 def test_stale_jobs_are_refused_or_left_out(repository):
     repository.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
     assert "Snakemake would run it again" in repository.traitline("pin", 2)
-    assert repository.traitline("pin --partial").startswith("pinned 19 jobs; left out: plot, report, ")
+    assert repository.traitline("pin --partial").startswith("pinned 20 jobs; left out: plot, report, ")
 
 
 def test_a_job_without_a_record_is_refused(repository):
@@ -205,7 +205,7 @@ def test_dvc_does_not_file_old_results_under_new_settings(repository):
 
 def test_success_pins_where_dvc_is_and_nowhere_else(repository):
     target = "results/prompts/numbers/prompts.jsonl"
-    assert "pinned 34 jobs" in repository.run("-f", target)
+    assert "pinned 35 jobs" in repository.run("-f", target)
     shutil.rmtree(repository.path(".dvc"))
     assert "pinned" not in repository.run("-f", target)
 

@@ -9,6 +9,7 @@
 
 import json
 import posixpath
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,57 @@ from typing import Any
 from traitline import dag, manifest
 
 RECORDS = "records"  # the stage of Snakemake's records, and their file's name
+# What YAML takes for text as it stands: something but digits is in it, and no word that means a value.
+PLAIN = re.compile(r"(?!0[box])(?=.*[a-df-z/])[a-z0-9_/.][a-z0-9_/.-]{,99}", re.I)
+WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", ".inf", ".nan"}
+WIDTH = 80  # of a line, beyond which a value gets a line of its own
+BLOCK = "traitline.block."
+
+
+def dump(whole: dict[str, Any]) -> str:
+    """A ledger as DVC writes it, byte for byte.
+
+    Nearly all of it are lists of files, for which DVC's writer takes seconds: they are spelled here, and put where that
+    writer has left room for them. Lists with names that want quotes or folding are left to it.
+    """
+    from dvc.utils.serialize import dumps_yaml
+
+    blocks: list[str] = []
+
+    def shortened(stage: dict[str, Any]) -> dict[str, Any]:
+        found = dict(stage)
+        for key in ("deps", "outs"):
+            lines = [_spelled(item) for item in stage.get(key, ())]
+            if lines and None not in lines:
+                found[key] = f"{BLOCK}{len(blocks)}"
+                blocks.append("".join(map(str, lines)))
+        return found
+
+    text = dumps_yaml({**whole, "stages": {name: shortened(stage) for name, stage in whole["stages"].items()}})
+    return re.sub(
+        rf"^    (deps|outs): {re.escape(BLOCK)}(\d+)\n", lambda m: f"    {m[1]}:\n{blocks[int(m[2])]}", text, flags=re.M
+    )
+
+
+def _spelled(item: Any) -> str | None:
+    """An element of such a list: a path, a path with flags, or an entry of the lock; None where it is not as simple."""
+    if isinstance(item, str):
+        return f"    - {item}\n" if _plain(item) else None
+    (key, value), *_ = item.items()
+    if value == {"persist": True} and len(item) == 1:
+        return f"    - {key}:\n        persist: true\n" if _plain(key) else None
+    if all(type(v) is int or (isinstance(v, str) and _plain(v)) for v in item.values()):
+        return "".join(_pair("      " if i else "    - ", k, str(v)) for i, (k, v) in enumerate(item.items()))
+    return None
+
+
+def _pair(start: str, key: str, value: str) -> str:
+    room = "" if len(f"{start}{key}: {value}") <= WIDTH else "\n        "
+    return f"{start}{key}: {room}{value}\n"
+
+
+def _plain(text: str) -> bool:
+    return bool(PLAIN.fullmatch(text)) and text.lower() not in WORDS
 
 
 class Ledger:
@@ -61,13 +113,11 @@ class Ledger:
 
     def yaml(self) -> str:
         """dvc.yaml."""
-        from dvc.utils.serialize import dumps_yaml
-
         stages = {job.name: self.stage(job) for job in self.plan.jobs} | {RECORDS: self.recording()}
         tables = posixpath.join(posixpath.relpath(self.plan.results, self.plan.folder), "tables")
         effects = {f"{tables}/effects.csv": {"x": "trait", "y": "rate", "template": "bar_horizontal"}}
         whole = {"stages": stages, "params": [posixpath.join(self.up, "config.yaml")], "plots": [effects]}
-        return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{dumps_yaml(whole)}"
+        return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{dump(whole)}"
 
     def params(self) -> str:
         """pins.json."""

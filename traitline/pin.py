@@ -13,7 +13,7 @@ from typing import Any
 
 from traitline import dag, manifest
 from traitline.errors import InputError
-from traitline.ledger import RECORDS, Ledger
+from traitline.ledger import RECORDS, Ledger, dump
 from traitline.whole import put
 
 STALE = "Snakemake would run it again"
@@ -107,7 +107,6 @@ def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int,
 def lock(ledger: Ledger, good: Sequence[dag.Job]) -> None:
     """Hash with DVC's code, cache what was made, and write dvc.yaml and dvc.lock."""
     from dvc.repo import Repo
-    from dvc.utils.serialize import dumps_yaml
 
     with Repo() as repo, repo.lock:
         store, stages = Store(repo), dict[str, Any]()
@@ -129,7 +128,7 @@ def lock(ledger: Ledger, good: Sequence[dag.Job]) -> None:
         }
         store.save()
         put(ledger.path("dvc.yaml"), ledger.yaml())
-        put(ledger.path("dvc.lock"), dumps_yaml({"schema": "2.0", "stages": json.loads(json.dumps(stages))}))
+        put(ledger.path("dvc.lock"), dump({"schema": "2.0", "stages": json.loads(json.dumps(stages))}))
 
 
 class Store:
