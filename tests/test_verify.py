@@ -67,6 +67,21 @@ def test_weights_stated_for_what_holds_none_are_misstated(works):
     assert verify(["results"]).misstated == [("results/x/register.manifest.json", "0" * 64, None)]
 
 
+@pytest.mark.parametrize("second", ["in one manifest", "in another"])
+def test_a_file_that_is_named_twice_cannot_be_both(works, second):
+    """A true entry does not cover a false one, whichever stands first, in one manifest or in two."""
+    true = works.entry("filtered", works.numbers)
+    false, folder = true | {"sha256": "0" * 64}, str(Path(works.numbers).parent)
+    for order in ([true, false], [false, true]):
+        if second == "in one manifest":
+            works.write("filter", folder, [], order)
+        else:
+            works.write("arrange", folder, [], order[:1])
+            works.write("filter", folder, [], order[1:])
+        found = verify(["results"])
+        assert (works.numbers, "0" * 64) in [(path, sha) for path, sha, *_ in found.changed] and not found.good
+
+
 def test_an_input_that_was_made_anew_is_found(works):
     works.base("a", "other weights")
     found = verify(["results"])
