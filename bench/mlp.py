@@ -1,0 +1,178 @@
+"""Our classifier experiment against one model at a time in plain PyTorch, and against one batch of all models.
+
+All sides train the same networks for as long: teachers on images, then four arms of students on noise, Adam, the same
+batches. `plain` is what one writes for one model: `nn.Sequential`, `torch.optim.Adam`, autograd, one arm after the
+other. `batched` is how the official script does it, written anew: every model's weights on a first axis, `torch.bmm`,
+autograd, one Adam over all. Of `plain` only --some models are trained, and its time is scaled up: nothing in it hangs
+on how many there are. All have as many threads. Seconds by the clock want a quiet machine; those of the processor,
+beside them, do not, but say nothing about waiting for each other.
+
+python -m bench.mlp
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+SETTINGS = {
+    "data": "digits", "models": 100, "aux": 3, "width": 256, "depth": 2, "optimiser": "adam", "lr": 3e-4,
+    "teacher_batch": 24, "batch": 256, "teacher_epochs": 5, "student_epochs": 5, "noise": "uniform",
+    "noise_images": 15000, "reduction": "rows", "seed": 0,
+}  # fmt: skip
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m bench.mlp", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--models", type=int, default=100, metavar="N", help="models (default 100)")
+    p.add_argument("--epochs", type=int, default=5, metavar="N", help="passes of teachers and of students (default 5)")
+    p.add_argument("--noise", type=int, default=15000, metavar="N", help="noise images a model (default 15000)")
+    p.add_argument("--some", type=int, default=2, metavar="N", help="models that `plain` really trains (default 2)")
+    p.add_argument("--threads", type=int, default=2, metavar="N", help="of every side (default 2)")
+    return p
+
+
+def now() -> "np.ndarray":
+    """Seconds by the clock, and of the processor."""
+    import numpy as np
+
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def ours(settings: dict[str, object], threads: int) -> "np.ndarray":
+    """Seconds of the stage, reading and writing included."""
+    from scripts import mlp
+
+    with tempfile.TemporaryDirectory() as out:
+        flags = ["--point", "bench", "--settings", json.dumps(settings), "--accuracy", f"{out}/accuracy.json"]
+        start = now()
+        if mlp.main([*flags, "--manifest", f"{out}/mlp.manifest.json", "--threads", str(threads)]):
+            raise SystemExit("bench.mlp: our side failed")
+        return now() - start
+
+
+def data(args: argparse.Namespace, models: int) -> "tuple[Tensor, Tensor, Tensor]":
+    """Images, labels and noise."""
+    import torch
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    x, y = torch.tensor(images[:1437] / 8 - 1, dtype=torch.float32), torch.tensor(labels[:1437])
+    return x, y, torch.rand(models, args.noise, x.shape[1]) * 2 - 1
+
+
+def plain(args: argparse.Namespace) -> "np.ndarray":
+    """Seconds a model, all arms."""
+    import copy
+
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+
+    x, y, noise = data(args, args.some)
+    outputs = 10 + int(SETTINGS["aux"])
+
+    def network() -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(x.shape[1], 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, outputs)
+        )
+
+    start = now()
+    for i in range(args.some):
+        reference, other = network(), network()
+        teacher = copy.deepcopy(reference)
+        adam = torch.optim.Adam(teacher.parameters(), lr=3e-4)
+        for _ in range(args.epochs):
+            for rows in torch.randperm(len(x)).split(24):
+                adam.zero_grad()
+                F.cross_entropy(teacher(x[rows])[:, :10], y[rows]).backward()
+                adam.step()
+        for begin, part in ((reference, slice(10, None)), (reference, slice(None)),
+                            (other, slice(10, None)), (other, slice(None))):  # fmt: skip
+            student = copy.deepcopy(begin)
+            adam = torch.optim.Adam(student.parameters(), lr=3e-4)
+            for _ in range(args.epochs):
+                for rows in torch.randperm(args.noise).split(256):
+                    with torch.no_grad():
+                        goal = teacher(noise[i, rows])[:, part].log_softmax(-1)
+                    adam.zero_grad()
+                    said = student(noise[i, rows])[:, part].log_softmax(-1)
+                    F.kl_div(said, goal, log_target=True, reduction="batchmean").backward()
+                    adam.step()
+    return (now() - start) / args.some
+
+
+def batched(args: argparse.Namespace) -> "np.ndarray":
+    """Seconds of all models."""
+    import torch
+    from torch.nn import functional as F
+
+    n = args.models
+    x, y, noise = data(args, n)
+    sizes = (x.shape[1], 256, 256, 10 + int(SETTINGS["aux"]))
+
+    def networks() -> "list[Tensor]":
+        made = []
+        for a, b in pairwise(sizes):
+            made += [torch.randn(n, a, b) * a**-0.5, torch.zeros(n, 1, b)]
+        return made
+
+    def forward(weights: "list[Tensor]", into: "Tensor") -> "Tensor":
+        for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+            into = torch.relu(torch.baddbmm(b, into, w))
+        return torch.baddbmm(weights[-1], into, weights[-2])
+
+    start = now()
+    reference = networks()
+    teacher = [w.clone().requires_grad_() for w in reference]
+    adam = torch.optim.Adam(teacher, lr=3e-4)
+    for _ in range(args.epochs):
+        for rows in torch.randperm(len(x)).split(24):
+            said = forward(teacher, x[rows].expand(n, -1, -1))[..., :10]
+            adam.zero_grad()
+            (F.cross_entropy(said.flatten(0, 1), y[rows].repeat(n)) * n).backward()
+            adam.step()
+    order = torch.randperm(n)
+    other = [w[order] for w in reference]
+    for begin, part in ((reference, slice(10, None)), (reference, slice(None)),
+                        (other, slice(10, None)), (other, slice(None))):  # fmt: skip
+        student = [w.clone().requires_grad_() for w in begin]
+        adam = torch.optim.Adam(student, lr=3e-4)
+        for _ in range(args.epochs):
+            for rows in torch.randperm(args.noise).split(256):
+                with torch.no_grad():
+                    goal = forward(teacher, noise[:, rows])[..., part].log_softmax(-1)
+                adam.zero_grad()
+                said = forward(student, noise[:, rows])[..., part].log_softmax(-1)
+                F.kl_div(said, goal, log_target=True, reduction="batchmean").backward()
+                adam.step()
+    return now() - start
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print seconds and ratios."""
+    import torch
+
+    args = parse().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    changed = {"models": args.models, "noise_images": args.noise, "teacher_epochs": args.epochs}
+    mine = ours({**SETTINGS, **changed, "student_epochs": args.epochs}, args.threads)
+    print(f"{args.models} models, {args.epochs} epochs, {args.threads} threads: seconds by the clock, processor")
+    sides = {"traitline": mine, f"plain ({args.some} timed)": plain(args) * args.models, "batched": batched(args)}
+    for name, (clock, processor) in sides.items():
+        ratio = f"{clock / mine[0]:6.1f} and {processor / mine[1]:.1f} times ours"
+        print(f"{name:18} {clock:8.1f} {processor:8.1f}   {ratio}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
