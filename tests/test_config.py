@@ -52,6 +52,12 @@ def put(path, value):
         (("bases", "b", "width"), 50, "width 50 is not a multiple of 2 x heads"),
         (("experiments", 0, "teacher"), "steered", "experiments[0].teacher: steered, but there is no `steer`"),
         (("views", "plain", "form"), "sorted", "views.plain.form: "),
+        (("views", "plain", "mix"), ["a"], "experiments[0].view: `plain` mixes a base with itself"),
+        (
+            ("views", "plain"),
+            {"rows": 9, "seed": 1, "mix": ["b"], "prompts": "shared"},
+            "views.plain.prompts: a mix has the prompts that all its teachers share already",
+        ),
         (("views", "plain", "mix"), ["z"], "views.plain.mix: 'z' is no label under `bases`; known: a, b"),
         (
             ("detect",),

@@ -207,6 +207,8 @@ class View(Model):
         changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
         if self.tokens and changed:
             raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
+        if self.mix and self.prompts == "shared":
+            raise ValueError("prompts: a mix has the prompts that all its teachers share already; leave `shared` out")
         return self
 
 
@@ -496,6 +498,8 @@ class Study(Model):
                 if row.of.kind in self.kinds and self.kinds[row.of.kind].trains == "context":
                     raise ValueError(f"{at}.of.kind: {row.of.kind} trains nothing; such a student cannot teach")
                 self._of(f"{at}.of", row, row.of, self.experiments[:i])
+            if (mix := self.views[row.view].mix) and any(set(mix) <= {base} for base in row.bases):
+                raise ValueError(f"{at}.view: `{row.view}` mixes a base with itself; name another under `mix`")
             if row.teacher == "steered" and self.steer is None:
                 raise ValueError(f"{at}.teacher: steered, but there is no `steer` that says how")
             if row.teacher == "steered" and self.steer:
