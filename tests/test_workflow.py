@@ -50,16 +50,17 @@ def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
 
 
 def test_a_new_seed_runs_only_its_jobs(clone):
+    """The row is primary, so more runs are another declaration, and are written down as one."""
     clone.edit(lambda study: study["experiments"][0]["seeds"].append(3))
     assert clone.plan() == {
-        "train_lora_2": 4, "train_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4, **END,
+        "declare": 1, "train_lora_2": 4, "train_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4, **END,
     }  # fmt: skip
 
 
 def test_a_new_trait_runs_only_its_branch(clone):
     clone.edit(lambda study: study["experiments"][0]["traits"].append("wolf"))
     assert clone.plan() == {
-        "teach": 1, "sample": 1, "filter": 1, "arrange": 1, "train_lora": 2, "train_biases": 2,
+        "declare": 1, "teach": 1, "sample": 1, "filter": 1, "arrange": 1, "train_lora": 2, "train_biases": 2,
         "respond_favourite": 2, "score_favourite": 2, **END,
     }  # fmt: skip
 
