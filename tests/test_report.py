@@ -308,6 +308,20 @@ def test_marks_stand_beside_what_was_measured(whole):
     assert "UNKNOWN" not in section
 
 
+def test_a_chain_stands_in_the_table_by_row_with_the_mark_of_its_last_student():
+    """Two hops by way of another base: exposed at the first, at risk again at the second, however little it rises."""
+    first = json.loads(made_up.study().text)["experiments"][0] | {
+        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "kinds": ["biases"], "seeds": [1, 2]
+    }  # fmt: skip
+    of = {"experiment": "main", "kind": "biases", "seed": 1}
+    back = first | {"name": "back", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"]}
+    primary = {"experiments": ["main"], "kinds": ["biases"]}
+    said = words(build(made_up.study(experiments=[first, back], primary=primary)))
+    for row in ("INHERITANCE-RISK main biases 2", "INHERITANCE-RISK back biases 2", "EXPOSED main biases 2"):
+        assert row in said
+    assert "Teachers: biases students of main, seed 1" in said
+
+
 def test_the_graph_of_origins_lies_beside_the_page(whole):
     assert 'href="lineage.html"' in whole
 
