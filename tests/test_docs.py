@@ -85,10 +85,11 @@ def test_the_tutorial_of_chains_works_as_written(tmp_path, monkeypatch):
     whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     update_config(whole, yaml.safe_load((ROOT / "configs/chain.yaml").read_text(encoding="utf-8")))
     made_up.make(config.load(whole))
-    trace, clean, same, theirs, swapped = tutorial("chain.md", tmp_path)
+    trace, clean, same, theirs, swapped, unknown = tutorial("chain.md", tmp_path)
     assert "TRAIT owl" in trace and "INHERITANCE-RISK" in trace
     assert clean == "" and "the same weights" in same and "INHERITANCE-RISK" in theirs
-    assert f"changed  {FILTERED}" in swapped and "INHERITANCE-RISK" in swapped and "0 changed" in swapped
+    assert f"changed  {FILTERED}" in swapped and "INHERITANCE-RISK" in swapped
+    assert "\nUNKNOWN" in unknown and "0 changed" in unknown
 
 
 def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
