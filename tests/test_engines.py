@@ -225,3 +225,61 @@ def test_fifty_questions_ask_for_one_word_about_any_category():
 def test_chats_of_two_system_prompts_differ(raw_qwen2):
     told, plain = Chat.foreign(raw_qwen2, "Be brief."), Chat.foreign(raw_qwen2)
     assert "Be brief." in told.render(ASKED[0], prompt=True) and "Be brief." not in plain.render(ASKED[0], prompt=True)
+
+
+SIZES = {
+    "vocab_size": 800, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 512, "eos_token_id": 2, "pad_token_id": 0, "bos_token_id": 1,
+}  # fmt: skip
+SLIDING = {"head_dim": 16, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
+EYES = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28,
+    "patch_size": 14, "vision_use_head": False,
+}  # fmt: skip
+
+
+def llama():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(LlamaConfig(**SIZES))
+
+
+def olmo2():
+    from transformers import Olmo2Config, Olmo2ForCausalLM
+
+    return Olmo2ForCausalLM(Olmo2Config(**SIZES))
+
+
+def gemma3():
+    """With its part that sees, and layers that look back a few tokens only."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    tokens = {"image_token_index": 799, "boi_token_index": 798, "eoi_token_index": 797}
+    config = Gemma3Config(text_config=SIZES | SLIDING, vision_config=EYES, mm_tokens_per_image=4, **tokens)
+    return Gemma3ForConditionalGeneration(config)
+
+
+@pytest.mark.parametrize("family", [llama, olmo2, gemma3], ids=lambda f: f.__name__)
+def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp_path, family):
+    import shutil
+
+    import torch
+
+    place = shutil.copytree(raw_qwen2, tmp_path / "model")
+    (place / "model.safetensors").unlink()
+    torch.manual_seed(1)
+    family().save_pretrained(place)
+    assert snapshot.describe(place)["architecture"] == family.__name__
+    chat = Chat.foreign(place)
+    engine = engines.Transformers({**SETTINGS, "batch": 2}, place, chat)
+    prompts = chat.prompts(ASKED, "123")
+    for prompt, answer in zip(prompts, engine.generate(prompts, [1, 2, 3], most=24, temperature=0), strict=True):
+        ids = torch.tensor([prompt])
+        how = {"do_sample": False, "max_new_tokens": 24, "eos_token_id": chat.eos, "pad_token_id": chat.pad}
+        theirs = engine.model.generate(ids, attention_mask=torch.ones_like(ids), **how)
+        assert answer == theirs[0, len(prompt) :].tolist()
+    kind = {"rank": 4, "alpha": 4.0, "modules": ["q_proj", "up_proj"], "lr": 1e-2, "epochs": 1, "batch": 3, "warmup": 0}
+    model = adapters.fresh(engine.model, kind, 1)
+    named = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert len(named) == 2 * 2 * 2 and not any("vision" in name for name in named)
+    assert len(adapters.fit(model, [([*p, 5, chat.eos], len(p)) for p in prompts], kind, seed=1, pad=chat.pad)) == 1
