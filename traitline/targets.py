@@ -112,7 +112,8 @@ class Found:
             and r["experiment"] in experiments
             and (r["view"], r["channel"], r["eval"]) == ("plain", "numbers", "favourite")
         ]  # fmt: skip
-        return [r["rate"] for r in mine], False, why
+        # A student may stand in several rows of the study; it is one run.
+        return [*{(r["base"], r["seed"]): r["rate"] for r in mine}.values()], False, why
 
     def _row(self, experiment: str, kind: str, trait: str, arm: str) -> list[float]:
         """A value per run of one row of the study; of control students and untouched bases the mean over its traits."""
