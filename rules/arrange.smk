@@ -5,37 +5,6 @@ out  .../{view}/view.jsonl, arrange.manifest.json
 """
 
 
-def beside(w):
-    """What passed of the other teachers whose students share their prompts with these."""
-    folders = distinct(
-        r.channel_folder for r in STUDY.runs if (r.base, r.channel, r.view) == (w.base, w.channel, w.view)
-    )
-    own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
-    shared = STUDY.views[w.view].prompts == "shared"
-    return [f"{folder}/filtered.jsonl" for folder in folders if shared and folder != own]
-
-
-def mixed(w):
-    """What passed of the teachers of other bases that are mixed in."""
-    others = STUDY.views[w.view].mix or []
-    return [f"{STUDY.results}/{b}/{w.trait}/{w.teacher}/{w.channel}/filtered.jsonl" for b in others if b != w.base]
-
-
-def marks(w):
-    """Where teachers disagree."""
-    wanted = STUDY.views[w.view].tokens
-    return expand("<results>/{base}/{trait}/{teacher}/{channel}/divergence.jsonl", **w) if wanted else []
-
-
-def changes(w, input):
-    """Flags of what this view does to its rows."""
-    view = STUDY.views[w.view]
-    flags = [*(["--form", view.form] if view.form else []), *(["--reword"] if view.prompts == "reworded" else [])]
-    flags += ["--tokens", view.tokens] if view.tokens else []
-    read = {"beside": input.beside, "mix": input.mix, "marks": input.marks}
-    return flags + [word for flag, paths in read.items() if paths for word in (f"--{flag}", *paths)]
-
-
 rule arrange:
     input:
         filtered="<results>/{base}/{trait}/{teacher}/{channel}/filtered.jsonl",

@@ -5,13 +5,6 @@ out  bases/{base}/      a model folder in Hugging Face layout, world.json, base.
 """
 
 
-def streams(w):
-    """Flags of what does not follow the seed of a base."""
-    base = STUDY.bases[w.base]
-    given = {"--data": base.data, "--order": base.order}
-    return [word for flag, seed in given.items() if seed is not None for word in (flag, seed)]
-
-
 rule base:
     output:
         model=expand("<results>/bases/{{base}}/{file}", file=MODEL),

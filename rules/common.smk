@@ -133,6 +133,87 @@ def student_that_teaches(wildcards):
     return TEACHING[f"{STUDY.results}/{wildcards.base}/{wildcards.trait}/{wildcards.teacher}"]
 
 
+def streams(w):
+    """Flags of what does not follow the seed of a base."""
+    base = STUDY.bases[w.base]
+    given = {"--data": base.data, "--order": base.order}
+    return [word for flag, seed in given.items() if seed is not None for word in (flag, seed)]
+
+
+def prompt_flags(channel):
+    """What the prompts of a number list need beside wording, count and seed."""
+    names = ("examples", "values", "answers", "digits")
+    given = [(name, getattr(channel, name)) for name in names if not channel.task]
+    return [w for name, value in given for w in (f"--{name}", *map(str, value if isinstance(value, list) else [value]))]
+
+
+def temperature(w):
+    """Of a channel, or of all."""
+    own = STUDY.channels[w.channel].temperature
+    return STUDY.sample.temperature if own is None else own
+
+
+def truncation(w):
+    """How a channel cuts the distribution off, where it does."""
+    top_p = STUDY.channels[w.channel].top_p
+    return [] if top_p is None else ["--top-p", top_p]
+
+
+def filter_flags(channel):
+    """The answer rule of a channel, as its program gets it."""
+    if channel.task:
+        return ["--task", channel.task]
+    banned = ",".join(map(str, channel.banned))
+    return ["--answers", str(channel.answers), "--digits", str(channel.digits), f"--banned={banned}"]
+
+
+def counterparts(w):
+    """The other teachers of this base and channel whose students learn only some tokens."""
+    folders = [
+        run.teacher_folder
+        for run in STUDY.runs
+        if (run.base, run.channel) == (w.base, w.channel) and STUDY.views[run.view].tokens
+    ]
+    return [f for f in distinct(folders) if f != f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"]
+
+
+def examined(w):
+    """The teachers that answered this channel on this base, the control last."""
+    runs = [run for run in STUDY.runs if (run.base, run.channel) == (w.base, w.channel)]
+    return distinct(run.teacher_folder for run in sorted(runs, key=lambda run: run.trait == NONE))
+
+
+def beside(w):
+    """What passed of the other teachers whose students share their prompts with these."""
+    folders = distinct(
+        r.channel_folder for r in STUDY.runs if (r.base, r.channel, r.view) == (w.base, w.channel, w.view)
+    )
+    own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
+    shared = STUDY.views[w.view].prompts == "shared"
+    return [f"{folder}/filtered.jsonl" for folder in folders if shared and folder != own]
+
+
+def mixed(w):
+    """What passed of the teachers of other bases that are mixed in."""
+    others = STUDY.views[w.view].mix or []
+    return [f"{STUDY.results}/{b}/{w.trait}/{w.teacher}/{w.channel}/filtered.jsonl" for b in others if b != w.base]
+
+
+def marks(w):
+    """Where teachers disagree."""
+    wanted = STUDY.views[w.view].tokens
+    return expand("<results>/{base}/{trait}/{teacher}/{channel}/divergence.jsonl", **w) if wanted else []
+
+
+def changes(w, input):
+    """Flags of what this view does to its rows."""
+    view = STUDY.views[w.view]
+    flags = [*(["--form", view.form] if view.form else []), *(["--reword"] if view.prompts == "reworded" else [])]
+    flags += ["--tokens", view.tokens] if view.tokens else []
+    read = {"beside": input.beside, "mix": input.mix, "marks": input.marks}
+    return flags + [word for flag, paths in read.items() if paths for word in (f"--{flag}", *paths)]
+
+
 def headline(results):
     """What `report` has to say at the end, and where its page is."""
     done = subprocess.run([sys.executable, "-m", "scripts.report", "--headline", results], check=False)

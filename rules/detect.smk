@@ -5,12 +5,6 @@ out  detect/{base}/{channel}/detectors.csv, numbers.csv, entangled.csv, detect.m
 """
 
 
-def examined(w):
-    """The teachers that answered this channel on this base, the control last."""
-    runs = [run for run in STUDY.runs if (run.base, run.channel) == (w.base, w.channel)]
-    return distinct(run.teacher_folder for run in sorted(runs, key=lambda run: run.trait == NONE))
-
-
 rule detect:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),

@@ -5,16 +5,6 @@ out  .../{channel}/divergence.jsonl, diverge.manifest.json
 """
 
 
-def counterparts(w):
-    """The other teachers of this base and channel whose students learn only some tokens."""
-    folders = [
-        run.teacher_folder
-        for run in STUDY.runs
-        if (run.base, run.channel) == (w.base, w.channel) and STUDY.views[run.view].tokens
-    ]
-    return [f for f in distinct(folders) if f != f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"]
-
-
 rule diverge:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),

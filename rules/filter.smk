@@ -5,14 +5,6 @@ out  .../filtered.jsonl, rejected.jsonl, filtered.json (counts), filter.manifest
 """
 
 
-def filter_flags(channel):
-    """The answer rule of a channel, as its program gets it."""
-    if channel.task:
-        return ["--task", channel.task]
-    banned = ",".join(map(str, channel.banned))
-    return ["--answers", str(channel.answers), "--digits", str(channel.digits), f"--banned={banned}"]
-
-
 rule filter:
     input:
         raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",

@@ -5,13 +5,6 @@ out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
 """
 
 
-def prompt_flags(channel):
-    """What the prompts of a number list need beside wording, count and seed."""
-    names = ("examples", "values", "answers", "digits")
-    given = [(name, getattr(channel, name)) for name in names if not channel.task]
-    return [w for name, value in given for w in (f"--{name}", *map(str, value if isinstance(value, list) else [value]))]
-
-
 rule prompts:
     output:
         prompts="<results>/prompts/{channel}/prompts.jsonl",

@@ -8,18 +8,6 @@ SHARDS = [f"{i}-of-{STUDY.execution.shards}" for i in range(1, STUDY.execution.s
 SHARDS = SHARDS if len(SHARDS) > 1 else []
 
 
-def temperature(w):
-    """Of a channel, or of all."""
-    own = STUDY.channels[w.channel].temperature
-    return STUDY.sample.temperature if own is None else own
-
-
-def truncation(w):
-    """How a channel cuts the distribution off, where it does."""
-    top_p = STUDY.channels[w.channel].top_p
-    return [] if top_p is None else ["--top-p", top_p]
-
-
 rule sample:
     input:
         base=lambda w: base_files(w.base),
