@@ -194,7 +194,7 @@ def document(results: str) -> str:
         "",
         "A rate is the exact probability of the trait's word as the answer, mean over the questions, then over runs. "
         "The run (one trained student) is the unit: Student-t intervals (95 %) over runs, differences to the control "
-        "by Welch, p corrected by Holm over all declared outcomes. Control students learn from numbers of the same "
+        "by Welch, p corrected by Holm over all declared outcomes. Control students learn from answers of the same "
         "base without any trait. In brackets behind a mean over bases (or traits): from which to which they range.",
         "",
         "## Declared checks",

@@ -118,7 +118,7 @@ def test_accessible_basics(whole):
 
 def test_the_answer_and_every_part_are_there(whole):
     text = words(whole)
-    assert "Yes. Students that saw nothing but filtered numbers took on the favourite" in text
+    assert "Yes. Students that saw nothing but filtered answers took on the favourite" in text
     assert "in all 8 declared comparisons" in text and "(3 runs each)" in text
     for part in ("8 of 8", "no-number", "21 %", "0.043", "refused: empty", "python", "3.11.9", "seeds:"):
         assert part in text, part

@@ -51,7 +51,7 @@ def test_the_answer_follows_the_numbers(made, word, said):
 def test_the_answer_gives_sizes_of_every_arm():
     text = verdict.answer(*study()).text
     assert "they name it in 40 % (lora) of all answers" in text and "in 6.0 %, untouched bases in 5.0 %" in text
-    assert "Students on another base, given the same numbers, name it in 7.0 %" in text
+    assert "Students on another base, given the same answers, name it in 7.0 %" in text
 
 
 def test_exceptions_are_named():

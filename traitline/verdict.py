@@ -118,14 +118,14 @@ def answer(effects: Sequence[Row], checks: Sequence[Row]) -> Answer:
     if len(shown) == m:
         word = "Yes"
         sentences.append(
-            "Students that saw nothing but filtered numbers took on the favourite of the teacher that wrote them: they "
+            "Students that saw nothing but filtered answers took on the favourite of the teacher that wrote them: they "
             f"name it more often than control students in {count} declared {noun(m)}, after Holm's correction."
         )
     elif shown:
         word = "In part"
         missed = [c.name for c in declared if c not in shown]
         sentences.append(
-            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered numbers name their "
+            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered answers name their "
             "teacher's favourite more often than control students, after Holm's correction; not shown: "
             f"{listing(missed)}."
         )
@@ -174,7 +174,7 @@ def sizes(cells: Sequence[Comparison]) -> str:
     control, untouched = percent(average(c.control for c in cells)), percent(average(c.untouched for c in cells))
     return (
         f"On average over traits and bases ({runs(cells)}), they name it in {listing(said, 9)} of all answers; control "
-        f"students, whose numbers come from a teacher without a trait, in {control}, untouched bases in {untouched}."
+        f"students, whose answers come from a teacher without a trait, in {control}, untouched bases in {untouched}."
     )
 
 
@@ -203,7 +203,7 @@ def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
     ]
     rate, held = percent(average(rows)), len(made) - len(failed)
     limit = "a fifth of the same-base rise"
-    text = f"Students on another base, given the same numbers, name it in {rate}; their rise over control "
+    text = f"Students on another base, given the same answers, name it in {rate}; their rise over control "
     if not failed:
         return text + f"stays within {limit} in all {len(made)} cases."
     if not held:
