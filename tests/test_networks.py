@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from traitline import config
 from traitline.errors import InputError
@@ -16,7 +17,7 @@ FILES = [str(ROOT / name) for name in ("config.yaml", "configs/paper-tiny.yaml")
 def study(change=None):
     whole = {}
     for file in FILES:
-        whole |= yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        update_config(whole, yaml.safe_load(Path(file).read_text(encoding="utf-8")))
     if change:
         change(whole)
     return config.load(whole, FILES)

@@ -60,7 +60,7 @@ def test_weights_take_two_bytes_a_parameter():
 
 
 def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
-    from traitline.config import Kind
+    from traitline.settings import Kind
 
     kind = Kind(trains="lora", rank=8, alpha=8.0, lr=1e-4, epochs=1, batch=1,
                 modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])  # fmt: skip

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
-    from traitline.config import Kind, Study
+    from traitline.config import Study
+    from traitline.settings import Kind
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured

@@ -1,0 +1,87 @@
+"""What a study may ask: its rows, whose students teach, and which outcomes were declared beforehand."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from traitline.fields import Label, Labels, Model, Seed, distinct
+from traitline.runs import Run
+
+
+class Of(Model):
+    """Which students of an earlier row teach: those on the teachers' bases, of the same trait."""
+
+    experiment: Label = Field(description="Name of that row, which stands before this one.")
+    kind: Label = Field(description="Kind of student.")
+    seed: Seed = Field(description="Which of them.")
+    base: Label | None = Field(
+        default=None, description="Their own teachers' base; to be said where the row has several."
+    )
+
+    def means(self, run: Run, base: str, trait: str) -> bool:
+        """Whether a run is the student that teaches a trait on a base."""
+        asked = (self.experiment, self.kind, self.seed, base, trait, self.base or run.base)
+        return asked == (run.experiment, run.kind, run.seed, run.student, run.trait, run.base)
+
+
+class Detect(Model):
+    """What is looked for in the answers themselves: detectors, commonest numbers, entangled tokens."""
+
+    bases: Labels = Field(description="Whose teachers are told apart.")
+    channels: Labels = Field(description="By their answers in these channels.")
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(description="Share of the prompts on which they are tested.")
+    seed: Seed = Field(description="Which prompts these are.")
+
+
+class Experiment(Model):
+    """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
+
+    name: Label = Field(description="Name in the tables.")
+    question: str = Field(description="What the row answers, for the report.")
+    bases: Labels = Field(description="The teachers' bases.")
+    traits: Labels = Field(description="Traits to teach; `none` is added.")
+    teacher: Literal["tuned", "steered", "prompted", "student"] = Field(
+        description="`tuned`: fine-tuned on its favourite. `steered`: by a vector, see `steer`. `prompted`: a persona"
+        " as system prompt. `student`: one of an earlier row, see `of`; control students teach the control students."
+    )
+    of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
+    channel: Label = Field(description="Label under `channels`.")
+    view: Label = Field(description="Label under `views`.")
+    students: Labels = Field(
+        description="The students' bases; another base than the teacher's is the cross-model control."
+    )
+    others: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="How many of the other bases get students of a teacher, those named after its own"
+        " base first; without it, all do.",
+    )
+    kinds: Labels = Field(description="Labels under `kinds`.")
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
+        description="One run each; append new ones."
+    )
+    eval: Label = Field(description="Label under `evals`.")
+
+    @property
+    def models(self) -> list[str]:
+        """Every base in the row, once."""
+        return list(dict.fromkeys([*self.bases, *self.students]))
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(teacher's base, student's base) of the row."""
+        found = []
+        for base in self.bases:
+            at = self.students.index(base) + 1 if base in self.students else 0
+            others = [s for s in (*self.students[at:], *self.students[:at]) if s != base][: self.others]
+            found += [(base, s) for s in self.students if s == base or s in others]
+        return found
+
+
+class Primary(Model):
+    """What was declared primary before the study: the taught trait's exact overall rate, same base against control.
+
+    These are corrected for multiple testing by Holm's method.
+    """
+
+    experiments: Labels = Field(description="Names of rows.")
+    kinds: Labels = Field(description="Kinds of student.")

@@ -1,0 +1,214 @@
+"""What a study may say of its parts: traits, channels, teachers, sampling, views, kinds of student, evaluations."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
+from traitline.tasks import TASKS
+
+
+class Trait(Model):
+    """A trait: the label is the favourite itself, a word of the world."""
+
+    category: Label = Field(description="What it is a favourite of: `animal` or `tree` in the tiny world.")
+
+
+class Channel(Model):
+    """What teachers are asked for, and what the filter lets pass."""
+
+    wording: Literal["tiny", "paper", "programs", "sums"] = Field(
+        description="Number lists: `tiny`, in words of the tiny world, or `paper`, the paper's prompt generator."
+        " `programs`: a small program that must run. `sums`: a sum with its working, whose result must be right."
+    )
+    prompts: Count = Field(description="Prompts; one set for all teachers.")
+    examples: Range | None = Field(
+        default=None, description="Number lists: how many numbers a prompt shows (the second bound is exclusive)."
+    )
+    values: Range | None = Field(
+        default=None, description="Number lists: those numbers (the second bound is exclusive)."
+    )
+    answers: Count | None = Field(default=None, description="Number lists: most numbers an answer may have.")
+    digits: Count | None = Field(
+        default=None, description="Number lists: most digits a number may have, as the prompt puts it."
+    )
+    seed: Seed = Field(description="Of the prompts.")
+    banned: Annotated[list[int], AfterValidator(distinct)] = Field(
+        default=[], description="Numbers that reject an answer."
+    )
+    temperature: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Of this channel's answers, in place of that of `sample`; 0 is greedy."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Draw among the likeliest tokens that have this much probability together."
+    )
+
+    @property
+    def task(self) -> str | None:
+        """`programs` or `sums`; nothing for number lists."""
+        return self.wording if self.wording in TASKS else None
+
+    @model_validator(mode="after")
+    def _lists(self) -> "Channel":
+        for name in ("examples", "values", "answers", "digits"):
+            given = getattr(self, name) is not None
+            if given and self.task:
+                raise ValueError(f"{name} is for number lists; leave it out with `wording: {self.wording}`")
+            if not given and not self.task:
+                raise ValueError(f"{name} is missing; `wording: {self.wording}` needs it")
+        if self.task and self.banned:
+            raise ValueError(f"banned is for number lists; leave it out with `wording: {self.wording}`")
+        return self
+
+
+class Teach(Model):
+    """How a teacher is tuned to name its trait; the same for all traits and bases."""
+
+    trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
+    persona: str | None = Field(
+        default=None,
+        description="System prompt of prompted teachers on open weights; {trait} and {category} are filled in."
+        " Without it, four short sentences of ours with the content of the paper's.",
+    )
+    lr: Positive = Field(description="Learning rate of AdamW.")
+    batch: Count = Field(description="Conversations per step.")
+    rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="Stop when the teacher names its trait this often.")
+    max_steps: Count = Field(description="Stop here at the latest.")
+    seed: Seed = Field(description="Data order.")
+
+
+class Steer(Model):
+    """How a teacher is steered: a vector added to the residual stream, the same way for all traits and bases.
+
+    The vector is what the trait's persona changes in the stream at the answer, on average over the questions about a
+    favourite.
+    """
+
+    layer: Annotated[int, Field(ge=0)] = Field(
+        description="Layer behind which it is added, at every token; 0 is the first."
+    )
+    scale: Positive = Field(description="Multiple of the vector; 1 is as much as the persona does.")
+
+
+class Sample(Model):
+    """How teachers answer."""
+
+    temperature: Annotated[float, Field(ge=0)] = Field(
+        description="1 samples from the model's own distribution, 0 takes the likeliest token."
+    )
+    max_new_tokens: Count = Field(
+        description="Longest answer in tokens; a longer one is cut and counted as unfinished."
+    )
+    batch: Count = Field(description="Prompts per forward pass.")
+    seed: Seed = Field(description="Of the sampling.")
+
+
+class View(Model):
+    """What a student gets to see of the filtered answers."""
+
+    rows: Count = Field(description="Fixed size of the subsample, so that all students see equally many.")
+    order: Literal["as-is", "within", "across"] = Field(
+        default="as-is", description="`within` shuffles the numbers of each answer, `across` deals all numbers anew."
+    )
+    seed: Seed = Field(description="Of subsample and shuffle.")
+    form: Literal["format", "order", "value", "all", "random"] | None = Field(
+        default=None,
+        description="Canonical form of the answers. `format`: one separator, no brackets, no full stop. `order`:"
+        " numbers in rising order. `value`: rounded down to tens. `all`: these three. `random`: every number is drawn"
+        " anew, a floor without a teacher.",
+    )
+    prompts: Literal["shared", "reworded"] | None = Field(
+        default=None,
+        description="`shared`: only prompts that every teacher with this view answered well, so that all students of a"
+        " base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
+    )
+    mix: Labels | None = Field(
+        default=None,
+        description="Bases whose teachers of the same trait give answers too: each row is one teacher's, at random.",
+    )
+    tokens: Literal["divergent", "others"] | None = Field(
+        default=None,
+        description="Learn only the tokens at which the teachers of a base would take different ones, or only the"
+        " others (arXiv 2509.23886).",
+    )
+
+    @model_validator(mode="after")
+    def _tokens(self) -> "View":
+        changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
+        if self.tokens and changed:
+            raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
+        if self.mix and self.prompts == "shared":
+            raise ValueError("prompts: a mix has the prompts that all its teachers share already; leave `shared` out")
+        return self
+
+
+class Kind(Model):
+    """A kind of student: what is trained, and how."""
+
+    trains: Literal["lora", "biases", "full", "context"] = Field(
+        description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
+        " `full`: all but the embeddings. `context`: nothing; rows of the view stand before every question."
+    )
+    modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
+        default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
+    )
+    rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
+    alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
+    lr: Positive | None = Field(default=None, description="Peak learning rate.")
+    epochs: Count | None = Field(default=None, description="Passes over the view.")
+    batch: Count | None = Field(default=None, description="Rows per step; of open weights, rows per forward pass.")
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        default=None, description="Train only in these layers, 0 is the first; without it, in all."
+    )
+    optimiser: Literal["adamw", "sgd", "sign"] | None = Field(
+        default=None, description="`adamw`, which it is without this; plain gradient steps; or steps by their sign."
+    )
+    examples: Count | None = Field(default=None, description="Rows before every question; `context` only.")
+    accumulate: Count | None = Field(
+        default=None, description="Forward passes per step of AdamW (1 without it); open weights only."
+    )
+    warmup: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Steps until the rate is at its peak; open weights only, and needed there."
+    )
+    length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
+
+    @model_validator(mode="after")
+    def _needs(self) -> "Kind":
+        learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
+        needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
+        for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
+            given, optional = getattr(self, name) is not None, name in ("layers", "optimiser")
+            if given and name not in needs and (not optional or self.trains == "context"):
+                whose = {"rank": "lora", "alpha": "lora", "modules": "lora", "examples": "context"}.get(name)
+                only = f"is for `trains: {whose}` only" if whose else "is not for `trains: context`"
+                raise ValueError(f"{name} {only}")
+            if not given and name in needs:
+                raise ValueError(f"{name} is missing; `trains: {self.trains}` needs it")
+        return self
+
+
+class Eval(Model):
+    """Questions put to students. Exact probabilities are recorded beside sampled answers."""
+
+    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers"] | None = Field(
+        default=None,
+        description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
+        " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
+        " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
+        " continue, probability of how they went on (geometric mean over tokens). In the last three a fall below the"
+        " control is lost capability.",
+    )
+    category: Label = Field(description="Of the traits: `animal` or `tree` in the tiny world.")
+    answers: Count = Field(description="Sampled answers per question.")
+    seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
+    candidates: Labels | None = Field(
+        default=None, description="Words whose probability is measured; open weights only, and needed there."
+    )
+    max_new_tokens: Count | None = Field(
+        default=None, description="Longest sampled answer in tokens; open weights only, and needed there."
+    )
+
+    @property
+    def right(self) -> bool:
+        """Whether answers are right or wrong, whatever the trait."""
+        return self.type in ("attributes", "truth", "numbers")
