@@ -45,8 +45,9 @@ status: $(STAMP)  ## what runs, waits and failed on Slurm; `make resume` goes on
 resume: $(STAMP)
 	@$(BIN)/python -m traitline.launch resume $(RESUME)
 
-docs: $(STAMP)  ## write docs/reference/ anew from the code
+docs: $(STAMP)  ## write docs/reference/ and dvc.yaml anew from the code
 	$(BIN)/python -m traitline.reference docs/reference
+	$(BIN)/traitline pin --stages
 
 clean:  ## remove what runs of the embedded study made; .venv/ stays
 	rm -rf results logs benchmarks work .snakemake .traitline

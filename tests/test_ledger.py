@@ -1,9 +1,15 @@
 """The ledger's own spelling of long lists: always what DVC's writer would have written."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from traitline import ledger
+
+ROOT = Path(__file__).resolve().parent.parent
 
 VALUES = [
     "1e5",
@@ -52,3 +58,12 @@ def test_it_is_what_dvc_would_write(found):
 
     whole = {"schema": "2.0", "stages": found}
     assert ledger.dump(whole) == dumps_yaml(whole)
+
+
+def test_the_committed_stages_are_those_of_the_embedded_study():
+    """`make docs` writes dvc.yaml anew."""
+    code = "from traitline import dag, ledger; print(ledger.Ledger(dag.read()).yaml(), end='')"
+    derived = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+    assert derived == (ROOT / "dvc.yaml").read_text(encoding="utf-8")

@@ -387,9 +387,16 @@ def pin(
     configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", help="As for Snakemake; repeatable.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave unfinished jobs out instead of refusing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Only look whether it is up to date; no data needed.")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="Only write dvc.yaml; no data, no DVC needed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the DVC ledger of a study: dvc.yaml and dvc.lock from Snakemake's plan, artifacts into DVC's cache."""
+    if stages:
+        from traitline.ledger import stages as written
+
+        file = written(configfile or [])
+        say({"file": file}) if as_json else print(file)
+        return
     if check:
         from traitline.ledger import check as looked
 

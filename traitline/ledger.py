@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from traitline import dag, manifest
+from traitline.whole import put
 
 RECORDS = "records"  # the stage of Snakemake's records, and their file's name
 # What YAML takes for text as it stands: something but digits is in it, and no word that means a value.
@@ -122,6 +123,14 @@ class Ledger:
     def params(self) -> str:
         """pins.json."""
         return json.dumps({j.name: j.params for j in self.plan.jobs if j.params}, indent=1, sort_keys=True) + "\n"
+
+
+def stages(configfiles: Sequence[str] = ()) -> str:
+    """Write dvc.yaml alone, stages without hashes; needs no data. Returns its path."""
+    ledger = Ledger(dag.read(configfiles), configfiles)
+    file = ledger.path("dvc.yaml")
+    put(file, ledger.yaml())
+    return str(file)
 
 
 def check(configfiles: Sequence[str] = ()) -> list[str]:
