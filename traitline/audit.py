@@ -14,14 +14,13 @@ Source: Cloud et al., arXiv 2507.14805, section 6 and theorem 1 (same initialisa
 """
 
 import collections
-import contextlib
-import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from traitline.graph import Graph
+from traitline.index import uncollected
 
 MARKS = ("CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLEAN")  # worst first
 NOTHING: frozenset[int] = frozenset()
@@ -118,18 +117,6 @@ class Jobs:
             return done, set()
         late = [job for job in self.all if waiting[job]]
         return done + late, set(late)
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Garbage collection put off: it would look at millions of small lists again and again, and none is in a circle."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 @uncollected()

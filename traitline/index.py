@@ -4,6 +4,8 @@ Manifests stay the truth. Commands make their index in memory, anew each time; o
 for a tree too large for that, as of the day it was made.
 """
 
+import contextlib
+import gc
 import marshal
 import os
 import sqlite3
@@ -48,6 +50,18 @@ CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
 
 # (file, stage, trait, origin, weights, [(made, role, kind, path, sha256)])
 Row = tuple[str, str, str | None, str | None, str | None, list[tuple[int, str, str, str, str]]]
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Garbage collection put off: it would look at millions of small lists again and again, and none is in a circle."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def manifests(folders: Iterable[str | Path]) -> list[str]:
@@ -181,6 +195,7 @@ def _root(kin: dict[int, int], i: int) -> int:
     return i
 
 
+@uncollected()
 def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqlite3.Connection:
     """The index of all manifests below these folders: in memory, or as a file that appears when it is whole.
 
