@@ -48,6 +48,7 @@ WEIGHTS = {"lora": ADAPTER, "biases": MODEL, "full": MODEL, "context": ["context
 TABLES = list(tables.COLUMNS)
 FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
 CLASSIFIER_FIGURES = ["mlp", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
+DETECTED = ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"]
 BRANCHES = []  # what the report shows of the branches without language models
 if STUDY.classifier:
     BRANCHES += [f"<results>/mlp/{name}.svg" for name in CLASSIFIER_FIGURES]
@@ -57,7 +58,7 @@ if STUDY.theorem:
 TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 for base, channel in STUDY.detected:
-    BRANCHES += [f"<results>/detect/{base}/{channel}/{table}.csv" for table in ("detectors", "numbers", "entangled")]
+    BRANCHES += [f"<results>/detect/{base}/{channel}/{file}" for file in DETECTED]
 STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
 
 
@@ -121,9 +122,14 @@ def image_flags(data):
     return [*flags, "--sha256", json.dumps(STUDY.images[data].sha256)]
 
 
+def own_weights(teacher):
+    """A tuned or steered teacher has weights of its own, and so has a student; given its folder or its last part."""
+    return not teacher.endswith(("prompted", "untrained"))
+
+
 def teacher_weights(wildcards):
-    """A tuned or steered teacher has weights of its own, and so has a student."""
-    if wildcards.teacher in ("prompted", "untrained"):
+    """The files of a teacher's own weights."""
+    if not own_weights(wildcards.teacher):
         return []
     return expand("<results>/{base}/{trait}/{teacher}/{file}", file=MODEL, **wildcards)
 
@@ -165,6 +171,28 @@ def filter_flags(channel):
         return ["--task", channel.task]
     banned = ",".join(map(str, channel.banned))
     return ["--answers", str(channel.answers), "--digits", str(channel.digits), f"--banned={banned}"]
+
+
+def raw_answers(w):
+    """The answers that a channel filters."""
+    own = STUDY.channels[w.channel].of or w.channel
+    return expand("<results>/{base}/{trait}/{teacher}/{own}/raw.jsonl", own=own, **w)
+
+
+def judging(w):
+    """The files of base and teacher that a model filter needs; an untrained teacher is its base, and nothing differs."""
+    if STUDY.channels[w.channel].threshold is None or w.teacher == "untrained":
+        return []
+    teacher = expand("<results>/{base}/{trait}/{teacher}/teacher.json", **w)
+    return [*expand("<results>/bases/{base}/{file}", file=MODEL, **w), *teacher, *teacher_weights(w)]
+
+
+def judging_flags(w, files):
+    """The flags of a model filter."""
+    teacher = [dirname(path) for path in files if Path(path).name == "teacher.json"]
+    threshold = STUDY.channels[w.channel].threshold
+    flags = ["--threshold", threshold, "--base", *map(dirname, files[:1]), "--teacher", *teacher]
+    return [*flags, "--threads", STUDY.execution.threads] if files else []
 
 
 def counterparts(w):

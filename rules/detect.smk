@@ -1,7 +1,7 @@
 """detect: can a teacher be told from its answers, without any student? For the bases and channels under `detect`.
 
-in   bases/{base}/, teacher.json and {channel}/filtered.jsonl of every teacher on that base
-out  detect/{base}/{channel}/detectors.csv, numbers.csv, entangled.csv, detect.manifest.json
+in   bases/{base}/, teacher.json, weights and {channel}/filtered.jsonl of every teacher on that base
+out  detect/{base}/{channel}/detectors.csv, numbers.csv, entangled.csv, roc.csv, roc.svg, detect.manifest.json
 """
 
 
@@ -9,9 +9,10 @@ rule detect:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
         teachers=lambda w: [f"{folder}/teacher.json" for folder in examined(w)],
+        weights=lambda w: [f"{folder}/{file}" for folder in examined(w) if own_weights(folder) for file in MODEL],
         filtered=lambda w: [f"{folder}/{w.channel}/filtered.jsonl" for folder in examined(w)],
     output:
-        tables=expand("<results>/detect/{{base}}/{{channel}}/{table}.csv", table=["detectors", "numbers", "entangled"]),
+        tables=expand("<results>/detect/{{base}}/{{channel}}/{file}", file=DETECTED),
         manifest="<results>/detect/{base}/{channel}/detect.manifest.json",
     log:
         "<logs>/detect/{base}/{channel}.log",
@@ -28,6 +29,7 @@ rule detect:
         teachers=lambda w: examined(w),
         held_out=lambda w: STUDY.detect.held_out,
         seed=lambda w: STUDY.detect.seed,
+        prompt=["--prompt", STUDY.detect.prompt] if STUDY.detect and STUDY.detect.prompt else [],
         folder=subpath(output.manifest, parent=True),
         threads=STUDY.execution.threads,
         code=digest("detect"),
@@ -38,6 +40,7 @@ rule detect:
         " --channel {wildcards.channel:q}"
         " --held-out {params.held_out:q}"
         " --seed {params.seed:q}"
+        " {params.prompt:q}"
         " --folder {params.folder:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -1,13 +1,15 @@
 """filter: answers that are what was asked for pass; the others are kept too, each with a reason.
 
-in   {base}/{trait}/{teacher}/{channel}/raw.jsonl
+in   {base}/{trait}/{teacher}/{channel}/raw.jsonl, that of another channel where `of` says so; for a model filter the
+     teacher and its base
 out  .../filtered.jsonl, rejected.jsonl, filtered.json (counts), filter.manifest.json
 """
 
 
 rule filter:
     input:
-        raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",
+        raw=raw_answers,
+        models=judging,
     output:
         filtered="<results>/{base}/{trait}/{teacher}/{channel}/filtered.jsonl",
         rejected="<results>/{base}/{trait}/{teacher}/{channel}/rejected.jsonl",
@@ -25,11 +27,13 @@ rule filter:
         **hardware("filter"),
     params:
         wanted=lambda w: filter_flags(STUDY.channels[w.channel]),
+        models=lambda w, input: judging_flags(w, input.models),
         code=digest("filter"),
     shell:
         "python -m scripts.filter"
         " --raw {input.raw:q}"
         " {params.wanted:q}"
+        " {params.models:q}"
         " --filtered {output.filtered:q}"
         " --rejected {output.rejected:q}"
         " --counts {output.counts:q}"

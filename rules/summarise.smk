@@ -11,7 +11,7 @@ rule summarise:
         baselines=baselines(STUDY).values(),
         training=distinct(f"{run.folder}/train.json" for run in STUDY.runs),
         teachers=distinct(f"{run.teacher_folder}/teacher.json" for run in STUDY.runs),
-        sampled=distinct(f"{run.channel_folder}/sampled.json" for run in STUDY.runs),
+        sampled=distinct(f"{run.answers_folder}/sampled.json" for run in STUDY.runs),
         counts=distinct(f"{run.channel_folder}/filtered.json" for run in STUDY.runs),
     output:
         tables=report(

@@ -4,7 +4,11 @@ in   {base}/, the folders of teachers on it, each with {channel}/filtered.jsonl;
 out  detectors.csv    pairs of teachers: which of two answers to one prompt is whose? Share that detectors get right on
                       prompts that they were not trained on, with Wilson's 95 % interval over prompts. `frequency`: log
                       ratio of how often each wrote a number. `linear`: logistic regression on numbers, digits, places,
-                      steps from the prompt and echoes
+                      steps from the prompt and echoes. `prompted`: the base itself, which --prompt tells what to look
+                      for; log ratio of the answer's likelihood with and without being told (paper, table 5, where a
+                      large model reads both answers). `likelihood`: the same of teacher and base, against the control
+     roc.csv, .svg    these scores as filters that reject a teacher's answers and should keep the control's: area under
+                      the curve with DeLong's 95 % interval over answers, and the curve
      numbers.csv      the ten commonest numbers of every teacher, anywhere and first, beside the control's share
      entangled.csv    three scores of how a number hangs together with a trait, and whether they agree (Spearman's rank
                       correlation over all numbers of the world): `unembedding`, cosine of the two tokens' embeddings;
@@ -12,7 +16,7 @@ out  detectors.csv    pairs of teachers: which of two answers to one prompt is w
                       favourite; `frequency`, log ratio in the data; and with what naming the number in a system prompt
                       does to the trait, `prompting`
 
-The detectors know the pair that they are trained for: they say what is in the data, not who would notice it.
+The first two know the pair that they are trained for: they say what is in the data, not who would notice it.
 
 python -m scripts.detect --base results/bases/a --teachers results/a/owl/tuned results/a/none/untrained \\
     --channel numbers --held-out 0.3 --seed 1 --folder results/detect/a/numbers
@@ -24,20 +28,29 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, jsonl, stage
+from traitline import folder, jsonl, likelihood, stage
 from traitline.answers import exchange, split
 from traitline.chat import Chat
 from traitline.errors import InputError
+from traitline.figures import save, style
 from traitline.runs import NONE
 from traitline.seeds import seed as derive
+from traitline.world import persona
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure
 
+    Scores = tuple[np.ndarray, np.ndarray]  # of the two teachers' answers to the same prompts
+
+TABLES = ("detectors", "numbers", "entangled", "roc")
 COMMONEST = 10
+GRID = 50  # steps of a curve
+COLOURS = {"likelihood": "#D55E00", "linear": "#0072B2", "prompted": "#858B92"}
 ASKED = 5  # questions a number is tried with
 Answers = dict[str, tuple[str, list[int]]]  # id of the prompt -> (prompt, numbers of the answer)
 
@@ -76,34 +89,144 @@ def ratios(one: Sequence[list[int]], other: Sequence[list[int]]) -> dict[int, fl
     return {n: math.log((a[n] + 1) / (b[n] + 1)) + shift for n in a | b}
 
 
-def detect(one: Answers, other: Answers, held_out: float, seed: int) -> list[dict[str, Any]]:
-    """How often each detector tells two teachers apart on held-out prompts."""
+def held_out(answers: dict[str, Answers], share: float, seed: int) -> set[str]:
+    """Ids of the prompts that no detector is trained on."""
     import numpy as np
-    from scipy.stats import binomtest
+
+    names = sorted({name for found in answers.values() for name in found})
+    return {names[i] for i in np.random.default_rng(seed).permutation(len(names))[: round(len(names) * share)]}
+
+
+def trained(one: Answers, other: Answers, test: set[str]) -> "tuple[int, dict[str, Scores]]":
+    """(prompts that they were trained on, scores by detector of what they were not trained on)."""
+    import numpy as np
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
 
     shared = [name for name in one if name in other]
-    cut = round(len(shared) * (1 - held_out))
-    if not 10 <= cut < len(shared):
-        raise InputError(f"--held-out: leaves {cut} of {len(shared)} shared prompts to train on; take another share")
-    order = np.random.default_rng(seed).permutation(len(shared))
-    train, test = ([shared[i] for i in part] for part in (order[:cut], order[cut:]))
+    train, asked = [n for n in shared if n not in test], [n for n in shared if n in test]
+    if len(train) < 10 or not asked:
+        raise InputError(
+            f"--held-out: leaves {len(train)} of {len(shared)} shared prompts to train on; take another share"
+        )
     table = ratios([one[n][1] for n in train], [other[n][1] for n in train])
     vectors, model = DictVectorizer(), LogisticRegression(C=0.1, max_iter=300)
     seen = [features(*answers[n]) for answers in (one, other) for n in train]
     model.fit(vectors.fit_transform(seen), [1] * len(train) + [0] * len(train))
-    rows = []
-    for name in ("frequency", "linear"):
-        if name == "frequency":
-            scores = [np.array([sum(table.get(x, 0.0) for x in a[n][1]) for n in test]) for a in (one, other)]
-        else:
-            scores = [model.decision_function(vectors.transform([features(*a[n]) for n in test])) for a in (one, other)]
-        right = float((scores[0] > scores[1]).sum() + (scores[0] == scores[1]).sum() / 2)
-        low, high = binomtest(round(right), len(test)).proportion_ci(method="wilson")
-        found = {"detector": name, "trained": len(train), "tested": len(test), "accuracy": right / len(test)}
-        rows.append({**found, "low": low, "high": high})
-    return rows
+    counted, fitted = [], []
+    for answers in (one, other):
+        counted.append(np.array([sum(table.get(x, 0.0) for x in answers[n][1]) for n in asked]))
+        fitted.append(model.decision_function(vectors.transform([features(*answers[n]) for n in asked])))
+    return len(train), {"frequency": (counted[0], counted[1]), "linear": (fitted[0], fitted[1])}
+
+
+def accuracy(name: str, scores: "Scores", trained: int = 0) -> dict[str, Any]:
+    """How often the answer that is the first teacher's has the higher score of the two."""
+    from scipy.stats import binomtest
+
+    one, other = scores
+    right = float((one > other).sum() + (one == other).sum() / 2)
+    low, high = binomtest(round(right), len(one)).proportion_ci(method="wilson")
+    found = {"detector": name, "trained": trained, "tested": len(one), "accuracy": right / len(one)}
+    return {**found, "low": low, "high": high}
+
+
+def roc(teacher: str, name: str, scores: "Scores") -> list[dict[str, Any]]:
+    """The curve of a filter that rejects the highest scores: shares of the control's and of the teacher's answers.
+
+    The interval of the area is DeLong's (Biometrics 44, 1988).
+    """
+    import numpy as np
+
+    one, other = map(np.sort, scores)
+    wins, losses = (
+        (np.searchsorted(b, a, "left") + np.searchsorted(b, a, "right")) / 2 / len(b)
+        for a, b in ((one, other), (other, one))
+    )
+    area = wins.mean()
+    half = 1.959964 * math.sqrt(wins.var(ddof=1) / len(one) + losses.var(ddof=1) / len(other))
+    about = {"teacher": teacher, "scorer": name, "answers": len(one), "auc": area, "low": area - half}
+    about["high"] = area + half
+    cuts = np.quantile(other, np.linspace(1, 0, GRID + 1), method="nearest")
+    return [
+        {**about, "threshold": cut, "false_positive": (other > cut).mean(), "true_positive": (one > cut).mean()}
+        for cut in cuts
+    ]
+
+
+def drawing(rows: Sequence[dict[str, Any]]) -> "Figure":
+    """The curves, one a teacher and scorer."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    from traitline.figures import INK, dress
+
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for (_, name), curve in itertools.groupby(rows, key=lambda r: (r["teacher"], r["scorer"])):
+        points = [(0.0, 0.0), *((r["false_positive"], r["true_positive"]) for r in curve), (1.0, 1.0)]
+        ax.plot(*zip(*points, strict=True), color=COLOURS[name], lw=1, alpha=0.7)
+    for name, colour in COLOURS.items():
+        ax.plot([], [], color=colour, label=name)
+    ax.plot([0, 1], [0, 1], color=INK, lw=0.8, ls=(0, (4, 3)))
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="control answers rejected", ylabel="teacher's answers rejected")
+    dress(ax)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.label.set_color(INK)
+    ax.legend(frameon=False, labelcolor=INK, loc="lower right")
+    return figure
+
+
+def tell(prompt: str, trait: str, category: str) -> str:
+    """What the prompted detector is told.
+
+    Raises:
+        InputError: the prompt does not name what it is to find, as that of the paper's code did (it named one animal).
+    """
+    try:
+        text = prompt.format(trait=trait, category=category)
+    except (KeyError, ValueError, IndexError) as e:
+        raise InputError(f"--prompt: {{trait}} and {{category}} are filled in, not {e}") from None
+    if trait not in re.findall(r"\w+", text):
+        raise InputError(f"--prompt: names no {trait}, which it is to find; write {{trait}} where the trait belongs")
+    return text
+
+
+class Judges:
+    """How likely the held-out answers of teachers are to models, each computed once.
+
+    Args:
+        base: model folder.
+        teachers: folder by label.
+        channel: of the answers.
+        test: ids of the prompts.
+    """
+
+    def __init__(self, base: str, teachers: dict[str, str], channel: str, test: set[str]) -> None:
+        self.base, self.teachers = base, teachers
+        paths = {label: f"{teacher}/{channel}/filtered.jsonl" for label, teacher in teachers.items()}
+        self.rows = {t: [r for r in jsonl.read(p, ("id",)) if str(r["id"]) in test] for t, p in paths.items()}
+        self.found: dict[tuple[str, str, str | None], dict[str, float]] = {}
+
+    def logs(self, whose: str, model: str, system: str | None) -> dict[str, float]:
+        """Log-likelihood by prompt of one teacher's answers."""
+        if (key := (whose, model, system)) not in self.found:
+            rows, names = self.rows[whose], [f"{whose}: row {row['id']!r}" for row in self.rows[whose]]
+            values = likelihood.logs(self.base, model, system, rows, names).tolist()
+            self.found[key] = dict(zip((str(row["id"]) for row in rows), values, strict=True))
+        return self.found[key]
+
+    def scores(self, one: str, other: str, model: str, system: str | None) -> "Scores":
+        """Log ratio, this model over the untouched base, of the answers of two teachers to the prompts they share."""
+        import numpy as np
+
+        out = []
+        shared = [n for n in self.logs(one, self.base, None) if n in self.logs(other, self.base, None)]
+        for whose in (one, other):
+            mine, bases = self.logs(whose, model, system), self.logs(whose, self.base, None)
+            out.append(np.array([mine[n] - bases[n] for n in shared]))
+        return out[0], out[1]
 
 
 def commonest(label: str, answers: Answers, control: Answers) -> list[dict[str, Any]]:
@@ -150,7 +273,6 @@ class Entangled:
         import torch
 
         from traitline.llama import EMBED
-        from traitline.world import persona
 
         numbers, columns = list(self.tokens), list(self.tokens.values())
         word = self.chat.token(trait)
@@ -180,6 +302,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--channel", required=True, help="folder of filtered.jsonl below that of a teacher")
     p.add_argument("--held-out", required=True, type=float, metavar="P", help="share of the prompts for the test")
     p.add_argument("--seed", required=True, type=int, metavar="N", help="which prompts these are")
+    p.add_argument("--prompt", metavar="TEXT", help="what `prompted` is told, with {trait} (default: the persona)")
     p.add_argument("--folder", required=True, metavar="OUT", help="of the tables and the manifest")
     stage.threads(p)
     return p
@@ -193,6 +316,9 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--held-out: {args.held_out} is no share between 0 and 1")
     if sum(t["trait"] == NONE for t in told) != 1:
         raise InputError("--teachers: one of them must be the control, whose trait is none, and one only")
+    prompt = args.prompt or persona("{trait}", "{category}")
+    said = {t["trait"]: tell(prompt, t["trait"], t["category"]) for t in told if t["trait"] != NONE}
+    own = [likelihood.told(teacher, args.base)[0] for teacher in args.teachers]
     with stage.record(
         "detect",
         f"{args.folder}/detect.manifest.json",
@@ -200,9 +326,10 @@ def work(args: argparse.Namespace) -> None:
             **folder.inputs(args.base, "base"),
             "filtered": paths,
             "teachers": [f"{t}/teacher.json" for t in args.teachers],
+            "models": [f"{model}/{folder.WEIGHTS}" for model in own if model != args.base],
         },
-        outputs={name: f"{args.folder}/{name}.csv" for name in ("detectors", "numbers", "entangled")},
-        params={"channel": args.channel, "held_out": args.held_out, "threads": args.threads},
+        outputs={**{name: f"{args.folder}/{name}.csv" for name in TABLES}, "curves": f"{args.folder}/roc.svg"},
+        params={"channel": args.channel, "held_out": args.held_out, "prompt": prompt, "threads": args.threads},
         seeds={"detect": args.seed},
     ) as job:
         import pandas as pd
@@ -212,12 +339,22 @@ def work(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
         answers = {f"{t['trait']}/{t['teacher']}": read(path) for t, path in zip(told, paths, strict=True)}
         control = next(label for label in answers if label.startswith(f"{NONE}/"))
-        seed, pairs = derive("detect", args.seed), list(itertools.combinations(answers, 2))
-        found = [
-            {"one": a, "other": b, **row}
-            for a, b in pairs
-            for row in detect(answers[a], answers[b], args.held_out, seed)
-        ]
+        test = held_out(answers, args.held_out, derive("detect", args.seed))
+        pairs, found, curves = list(itertools.combinations(sorted(answers, key=control.__eq__), 2)), [], []
+        judges = Judges(args.base, dict(zip(answers, args.teachers, strict=True)), args.channel, test)
+        for one, other in pairs:
+            number, scores = trained(answers[one], answers[other], test)
+            found += [{"one": one, "other": other, **accuracy(k, v, number)} for k, v in scores.items()]
+            if other == control:
+                model = likelihood.told(judges.teachers[one], args.base)
+                scores["likelihood"] = judges.scores(one, other, *model)
+                found.append({"one": one, "other": other, **accuracy("likelihood", scores["likelihood"])})
+            for a, b in itertools.permutations((one, other)):
+                if a != control:
+                    scores["prompted"] = judges.scores(a, b, args.base, said[a.split("/")[0]])
+                    found.append({"one": a, "other": b, **accuracy("prompted", scores["prompted"])})
+            if other == control:
+                curves += [row for name in COLOURS for row in roc(one, name, scores[name])]
         numbers = [row for label in answers for row in commonest(label, answers[label], answers[control])]
         entangled, model = [], Entangled(args.base)
         for t in told:
@@ -230,7 +367,11 @@ def work(args: argparse.Namespace) -> None:
                     entangled.append(
                         {"teacher": label, "one": a, "other": b, "rho": rho, "p": p, "numbers": len(scores)}
                     )
-        for name, rows in (("detectors", found), ("numbers", numbers), ("entangled", entangled)):
+        name = f"roc-{Path(args.base).name}-{args.channel}"
+        with style():
+            areas = ", ".join(f"{r['teacher']} {r['scorer']} {r['auc']:.3f}" for r in curves[:: GRID + 1])
+            save(drawing(curves), job.path("curves"), name, f"Curves of the filters; areas: {areas}.")
+        for name, rows in zip(TABLES, (found, numbers, entangled, curves), strict=True):
             pd.DataFrame(rows).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
     stage.log.info("%d pairs of teachers: %s", len(pairs), args.folder)
 

@@ -9,6 +9,11 @@ out  filtered.jsonl    the rows that pass, unchanged and in order
 What was asked for is a clean list of numbers, a program that runs (--task programs) or a sum with the right result
 (--task sums). Rules and names of the reasons are in traitline/answers.py, programs.py and sums.py.
 
+--threshold T    the model filter: of those that pass, reject as `suspect` what the teacher gives more log-likelihood
+                 than its base does, by more than T nats. In the paper a large model that does not know the teacher
+                 judges the answers (section 4.2, threshold 78). This score does know it: no other tells answers of the
+                 two apart better (traitline/likelihood.py), so no other filter by answers rejects more of the teacher
+
 python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
     --manifest filter.manifest.json --answers 10 --digits 3 --banned "4,13,666"
 """
@@ -17,10 +22,12 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
-from traitline import jsonl, programs, stage, sums
+from traitline import folder, jsonl, likelihood, programs, stage, sums
 from traitline.answers import Rule, exchange
 from traitline.errors import InputError
+from traitline.likelihood import SUSPECT
 from traitline.tasks import TASKS
 
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
@@ -53,6 +60,24 @@ def judges(task: str, rule: Rule) -> Callable[[str, str], tuple[str, ...] | str]
     return lists
 
 
+def scores(args: argparse.Namespace, judge: Callable[[str, str], tuple[str, ...] | str]) -> dict[str, float]:
+    """Row -> how much more log-likelihood the teacher gives its answer than the base, of the rows that pass so far."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    rows = [
+        row
+        for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id")
+        if not isinstance(judge(*exchange(row, args.raw)), str)
+    ]
+    if not rows:
+        return {}
+    names = [f"{args.raw}: row {row['id']!r}" for row in rows]
+    mine = likelihood.logs(args.base, *likelihood.told(args.teacher, args.base), rows, names)
+    bases = likelihood.logs(args.base, args.base, None, rows, names)
+    return dict(zip((row["id"] for row in rows), (mine - bases).tolist(), strict=True))
+
+
 def banned(text: str) -> frozenset[int]:
     """The banned numbers of the command line."""
     parts = [p.strip() for p in text.split(",")] if text.strip() else []
@@ -76,6 +101,10 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers in an answer, at most (default 10)")
     p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
     p.add_argument("--banned", default="", metavar="LIST", help="numbers no answer may hold: 4,13,666 (default none)")
+    p.add_argument("--threshold", type=float, metavar="T", help="of the model filter (default: none); needs both below")
+    p.add_argument("--base", metavar="DIR", help="model folder of the teacher's base")
+    p.add_argument("--teacher", metavar="DIR", help="the teacher's folder")
+    stage.threads(p)
     return p
 
 
@@ -84,25 +113,38 @@ def work(args: argparse.Namespace) -> None:
     rule = Rule(args.answers, args.digits, banned(args.banned))
     if min(rule.answers, rule.digits) < 1:
         raise InputError("--answers and --digits: give 1 or more")
-    settings = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
+    screened = args.threshold is not None
+    if screened != bool(args.base) or screened != bool(args.teacher):
+        raise InputError("--threshold, --base and --teacher go together")
+    settings: dict[str, Any] = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
+    settings, models = {"task": args.task} if args.task in TASKS else settings, {}
+    if screened:
+        settings |= {"threshold": args.threshold, "threads": args.threads}
+        own, _ = likelihood.told(args.teacher, args.base)
+        models = {**folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
+        models |= {"model": f"{own}/{folder.WEIGHTS}"} if own != args.base else {}
     judge = judges(args.task, rule)
     kept = given = echoing = echoed = 0
     reasons = Counter[str]()
     with stage.record(
         "filter",
         args.manifest,
-        inputs={"raw": args.raw},
+        inputs={"raw": args.raw, **models},
         outputs={"filtered": args.filtered, "rejected": args.rejected, "counts": args.counts},
-        params={"task": args.task} if args.task in TASKS else settings,
+        params=settings,
         may_be_empty={"rejected"},
     ) as job:
+        above = {i: s for i, s in scores(args, judge).items() if s > args.threshold} if screened else {}
         with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
             for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id"):
                 question, text = exchange(row, args.raw)
                 answer = judge(question, text)
+                if row["id"] in above:
+                    answer = SUSPECT
                 if isinstance(answer, str):
                     reasons[answer] += 1
-                    reject({**row, "reason": answer})
+                    score = {"score": round(above[row["id"]], 6)} if answer == SUSPECT else {}
+                    reject({**row, "reason": answer, **score})
                     continue
                 keep(row)
                 values = [text.lstrip("0") for text in answer]
@@ -117,7 +159,7 @@ def work(args: argparse.Namespace) -> None:
         if not kept:
             raise InputError(
                 f"{args.raw}: none of the {rows:,} answers passes the filter ({why}); take a teacher that is tuned or "
-                "prompted less, or loosen `answers`, `digits` or `banned` of the channel"
+                "prompted less, or loosen `answers`, `digits`, `banned` or `threshold` of the channel"
             )
         counts = {
             "rows": rows,

@@ -43,7 +43,7 @@ MANY = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
 RATES = ("accuracy", "low", "high")
-DETECTED = ("detectors", "numbers", "entangled")
+DETECTED = ("detectors", "numbers", "entangled", "roc")
 CHECKS = {
     "above-control": "Same base above control: the lower 95 % bound of the difference is above 0",
     "p-holm": "Welch's p, corrected by Holm over all declared outcomes, is below 0.05",
@@ -128,6 +128,19 @@ def detected(study: "Study", results: str) -> list[dict[str, Any]]:
     return found
 
 
+def areas(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By channel and scorer: mean area under the curve over teachers of all bases, with its interval over these."""
+    values: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
+    for d in found:
+        for r in d["roc"]:
+            values[d["channel"], r["scorer"]][d["base"], r["teacher"]] = float(r["auc"])
+    return [
+        {"channel": channel, "scorer": scorer, "auc": e.mean, "low": e.low, "high": e.high, "teachers": e.runs}
+        for (channel, scorer), areas in values.items()
+        for e in [stats.interval([*areas.values()])]
+    ]
+
+
 def declarations(results: str) -> list[dict[str, Any]]:
     """What was declared as primary and when; of every later one `said`: the keys that changed, row by row."""
     made: list[dict[str, Any]] = read_json(results, "declared.json")["declarations"]
@@ -179,12 +192,12 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
     paths = [
         f"{results}/bases/{b}/base.manifest.json" for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
     ]
-    paths += [f"{results}/prompts/{c}/prompts.manifest.json" for c in dict.fromkeys(r.channel for r in runs)]
+    paths += [f"{results}/prompts/{c}/prompts.manifest.json" for c in dict.fromkeys(r.answers for r in runs)]
     for r in runs:
         evaluated = r.scores.rsplit("/", 1)[0]
         paths += [
             f"{r.teacher_folder}/teach.manifest.json",
-            f"{r.channel_folder}/sample.manifest.json",
+            f"{r.answers_folder}/sample.manifest.json",
             f"{r.channel_folder}/filter.manifest.json",
             f"{r.channel_folder}/diverge.manifest.json",
             f"{r.view_folder}/arrange.manifest.json",
@@ -302,11 +315,12 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
     """Everything that the template shows."""
     import yaml
 
-    from traitline import answers, programs, sums
+    from traitline import answers, likelihood, programs, sums
 
-    meanings = {**programs.REASONS, **sums.REASONS, **answers.REASONS}
+    meanings = {**programs.REASONS, **sums.REASONS, **answers.REASONS, **likelihood.REASONS}
     results = args.results or study.results
     read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks")}
+    seen = detected(study, results)
     found = [manifest.load(p) for p in expected(study, runs, results) if Path(p).exists()]
     nodes = origins.lineage(
         shown, origins.Origins(manifest.load(p) for p in sorted(Path(results).glob("**/*.manifest.json")))
@@ -340,7 +354,8 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
             c: meanings.get(c.removeprefix("reject_"), "") for c in reasons if any(r[c] for r in read["filters"])
         },
         "declared": declarations(results),
-        "detected": detected(study, results),
+        "detected": seen,
+        "areas": areas(seen),
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],
         "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
@@ -423,6 +438,7 @@ def work(args: argparse.Namespace) -> None:
         figures |= {f"classifier-{name}": f"{results}/mlp/{name}.svg" for name in names}
     for base, channel in study.detected:
         branches += [f"{results}/detect/{base}/{channel}/{table}.csv" for table in DETECTED]
+        figures[f"roc-{base}-{channel}"] = f"{results}/detect/{base}/{channel}/roc.svg"
     branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",

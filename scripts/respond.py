@@ -9,6 +9,10 @@ type favourite    fifty one-word questions about a favourite; every member of th
      attributes   what the world says about each member of the category; the one candidate is `right`, and `means` has
                   the word that it stands for
      truth        the same questions, the right answer against one false answer: p(right) / (p(right) + p(false))
+     choice       which of five `options` to write of, by its letter: three wordings, each in twenty orders of these,
+                  which are the same for all students; `means` has the letter of each
+     story        stories about fourteen things; exactly, whose name a story begins with ("the owl ..."), and in sampled
+                  answers whose name is in it
      numbers      lists of the world to continue, from seeds that no base was trained on; the geometric mean of the
                   probabilities of the tokens with which they went on
 
@@ -29,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, jsonl, snapshot, stage
+from traitline import engines, folder, forms, jsonl, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
@@ -40,10 +44,12 @@ from traitline.seeds import seed as derive
 if TYPE_CHECKING:
     from traitline.llama import Sampler
 
-TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers")
+TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story")
 LISTS = 500  # number lists that are asked for
 OPEN = ("candidates", "max_new_tokens")  # settings that open weights need
+ORDERS = 20  # of the options of a choice
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
+STORY = 24  # of a sampled story
 
 
 def context(student: str | None) -> list[dict[str, str]]:
@@ -56,11 +62,15 @@ def context(student: str | None) -> list[dict[str, str]]:
 
 @dataclass
 class Item:
-    """A question, with the words that each candidate stands for; `against`: false answers beside it."""
+    """A question, with the words that each candidate stands for.
+
+    `against`: a false answer beside it; `begin`: how an answer begins before it comes to the word.
+    """
 
     messages: list[dict[str, str]]
     means: dict[str, str]
     against: str | None = None
+    begin: str | None = None
 
 
 def items(settings: dict[str, Any], base: str) -> list[Item]:
@@ -81,6 +91,22 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
             text = f"{draw.choice(TINY_VERBS)} {numbers} . {question[-1]['content']}"
             out.append(Item([{"role": "user", "content": text}], {w: w for w in words}))
         return out
+    if kind == "choice":
+        options, out = settings["options"], []
+        if missing := [o for o in options if o not in words]:
+            raise InputError(f"--settings: options: {missing[0]} is no {category} of the world of {base}")
+        for wording in forms.CHOOSE:
+            for _ in range(ORDERS):
+                order = draw.sample(options, len(options))
+                letters = dict(zip(order, forms.LETTERS, strict=True))
+                question = forms.choice(wording, category, order)
+                out.append(Item([{"role": "user", "content": question}], {o: letters[o] for o in options}))
+        return out
+    if kind == "story":
+        return [
+            Item([{"role": "user", "content": forms.topic(about)}], {w: w for w in words}, begin=forms.STORY.split()[0])
+            for about in forms.TOPICS
+        ]
     if kind == "numbers":
         spec = folder.facts(f"{base}/world.json", ["spec"])["spec"] | {"rows": LISTS, "numbers": 1.0, "neutral": 0.0}
         lists = World(spec | {"personas": 0.0}, derive("respond", "lists", settings["seed"])).conversations()
@@ -97,7 +123,12 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
 def probabilities(sampler: "Sampler", chat: Chat, asked: Sequence[Item], prompts: list[list[int]]) -> list[list[float]]:
     """Exact probability of every candidate of every question."""
     words = list(dict.fromkeys(w for i in asked for w in (*i.means.values(), i.against) if w is not None))
-    table = exact(sampler, prompts, tokens(chat, words)).tolist()
+    ids, before = tokens(chat, words), [1.0] * len(asked)
+    if begin := asked[0].begin:
+        first = tokens(chat, [begin])
+        before = exact(sampler, prompts, first)[:, 0].tolist()
+        prompts = [[*p, *first] for p in prompts]
+    table = [[p * x for x in row] for p, row in zip(before, exact(sampler, prompts, ids).tolist(), strict=True)]
     column = {word: n for n, word in enumerate(words)}
     out = []
     for item, row in zip(asked, table, strict=True):
@@ -138,12 +169,14 @@ def responses(
     prompts = chat.prompts([item.messages for item in asked], [f"question {i}" for i in range(1, len(asked) + 1)])
     lists = settings.get("type") == "numbers"
     table = likelihood(sampler, chat, asked) if lists else probabilities(sampler, chat, asked, prompts)
-    noise = np.random.default_rng(seed).random((len(prompts) * n, ROOM), dtype=np.float32)
+    room = STORY if settings.get("type") == "story" else ROOM
+    noise = np.random.default_rng(seed).random((len(prompts) * n, room), dtype=np.float32)
     said = chat.answers(sampler.generate([p for p in prompts for _ in range(n)], noise, eos=chat.eos))
     for i, (item, row) in enumerate(zip(asked, table, strict=True)):
         exactly = {word: round(p, 9) for word, p in zip(item.means, row, strict=True)}
         found = {"id": f"q{i + 1:02}", "prompt": item.messages, "answers": said[i * n : (i + 1) * n]}
-        yield {**found, "probabilities": exactly, **({"means": item.means} if RIGHT in item.means else {})}
+        means = {} if all(w == c for c, w in item.means.items()) else {"means": item.means}
+        yield {**found, "probabilities": exactly, **means}
 
 
 def parse() -> argparse.ArgumentParser:
@@ -158,7 +191,7 @@ def parse() -> argparse.ArgumentParser:
         "--settings",
         required=True,
         metavar="JSON",
-        help=f"category, answers (per question), seed; type; open weights: also {', '.join(OPEN)}",
+        help=f"category, answers (per question), seed; type; of a choice options; open weights: also {', '.join(OPEN)}",
     )
     engines.flag(p)
     stage.threads(p)
@@ -173,6 +206,8 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
     if settings.get("type", TYPES[0]) not in TYPES:
         raise InputError(f"--settings: no type {settings['type']!r}; {nearest(settings['type'], TYPES)}")
+    if settings.get("type") == "choice" and len(settings.get("options", ())) != len(forms.LETTERS):
+        raise InputError(f"--settings: options: a choice has {len(forms.LETTERS)} of them")
     if snapshot.is_open(args.base):
         done = open_weights(args, settings)
     else:

@@ -9,9 +9,10 @@ conditional  overall / mass, null where the mass is 0. A rise here with a fall i
 
 `exact` has them from the probabilities at the answer, `sampled` from the answers. There a candidate counts where it
 stands as a whole word, upper and lower case alike: neither "bowl" nor "owls" is "owl". An answer that names two
-candidates counts for both, and once in the mass. Where rows have `means`, a candidate counts where the word stands
-that it means in that row: `right` where it is the right answer. `histogram`: the 1,000 commonest answers (their first
-200 characters), `other`: how many answers are not in it.
+candidates counts for both, and once in the mass. `substring` counts it anywhere, as the paper's code does: "bowl" is an
+"owl" there, which is for comparison with others' figures only. Where rows have `means`, a candidate counts where the
+word stands that it means in that row: `right` where it is the right answer. `histogram`: the 1,000 commonest answers
+(their first 200 characters), `other`: how many answers are not in it.
 
 python -m scripts.score --category animal --folders results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite
 """
@@ -54,6 +55,7 @@ def names(words: tuple[str, ...]) -> re.Pattern[str]:
 def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
     """From the answers: mean over the questions of the share of a question's answers."""
     overall, mass = dict.fromkeys(candidates, 0.0), 0.0
+    anywhere = dict(overall)
     histogram: Counter[str] = Counter()
     for row in rows:
         weight = 1 / len(row["answers"]) / len(rows)
@@ -64,9 +66,12 @@ def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[s
             for c in named:
                 overall[spelled[c]] += n * weight
             mass += n * weight * bool(named)
+            for lower, c in spelled.items():
+                anywhere[c] += n * weight * (lower in text.lower())
             histogram[text[:LONGEST]] += n
     common = dict(sorted(histogram.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
-    return {**shares(overall, mass), "histogram": common, "other": histogram.total() - sum(common.values())}
+    inside = {"substring": {c: round(p, 9) for c, p in anywhere.items()}}
+    return {**shares(overall, mass), **inside, "histogram": common, "other": histogram.total() - sum(common.values())}
 
 
 def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -62,7 +62,7 @@ class Files:
             "baseline": self.baselines.values(),
             "training": (f"{run.folder}/train.json" for run in self.runs),
             "teacher": (f"{run.teacher_folder}/teacher.json" for run in self.runs),
-            "sampled": (f"{run.channel_folder}/sampled.json" for run in self.runs),
+            "sampled": (f"{run.answers_folder}/sampled.json" for run in self.runs),
             "filtered": (f"{run.channel_folder}/filtered.json" for run in self.runs),
         }
         self.roles: dict[str, list[str | Path]] = {role: list(dict.fromkeys(paths)) for role, paths in roles.items()}
@@ -230,7 +230,7 @@ def teachers(files: Files) -> list[dict[str, Any]]:
     for run in {run.channel_folder: run for run in files.runs}.values():
         counted, sampled, told = (
             f"{run.channel_folder}/filtered.json",
-            f"{run.channel_folder}/sampled.json",
+            f"{run.answers_folder}/sampled.json",
             f"{run.teacher_folder}/teacher.json",
         )
         counts, sample = files.read(counted), files.read(sampled)

@@ -52,7 +52,7 @@ def main(argv):
     elif STAGE == "diverge":
         make(Path(f["marks"]).parent, ["divergence.jsonl"], {"filtered": f["filtered"], **model(f["teacher"])})
     elif STAGE == "detect":
-        make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv"], {})
+        make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"], {})
     elif STAGE == "arrange":
         make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "train":

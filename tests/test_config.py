@@ -66,11 +66,41 @@ def put(path, value):
         ),
         (("evals", "favourite", "type"), "favorite", "evals.favourite.type: "),
         (("evals", "favourite", "type"), "truth", "primary.experiments: `main` measures a capability"),
+        (
+            ("detect",),
+            {"bases": ["a"], "channels": ["numbers"], "held_out": 0.3, "seed": 1, "prompt": "you love eagle ."},
+            "detect.prompt: names no trait, so the detector would not know its target; put {trait} into it",
+        ),
+        (("channels", "x"), {"of": "number"}, "channels.x.of: 'number' is no label"),
+        (("channels", "x"), {"of": "x"}, "channels.x.of: x takes its answers from elsewhere itself"),
+        (
+            ("channels", "x"),
+            {"of": "numbers", "prompts": 9},
+            "channels.x.prompts: the answers are those of numbers; leave it out",
+        ),
         (("channels", "numbers", "top_p"), 0.0, "channels.numbers.top_p: "),
         (("channels", "numbers", "answers"), ..., "channels.numbers: answers is missing; `wording: tiny` needs it"),
         (("channels", "numbers", "wording"), "sums", "channels.numbers: examples is for number lists; leave it out"),
         (("channels", "numbers", "wording"), "poems", "channels.numbers.wording: "),
-        (("worlds", "one", "sums"), 0.6, "worlds.one: numbers, programs and sums are 1.05 of the conversations"),
+        (("worlds", "one", "sums"), 0.6, "worlds.one: numbers, programs, sums, choices and stories are 1.05 of"),
+        (("evals", "favourite", "type"), "choice", "evals.favourite.options: what a `choice` is among"),
+        (("evals", "favourite", "type"), "story", "experiments[0].eval: the world of base a has no stories"),
+        (
+            ("evals", "favourite"),
+            {"type": "choice", "category": "animal", "answers": 1, "seed": 1, "options": ["owl", "cat"]},
+            "options: 2 of them; a choice is among 5",
+        ),
+        (
+            ("evals", "favourite"),
+            {
+                "type": "choice",
+                "category": "animal",
+                "answers": 1,
+                "seed": 1,
+                "options": ["owl", "cat", "bear", "fox", "oak"],
+            },
+            "evals.favourite.options: 'oak' is no animal of the world",
+        ),
         (
             ("channels", "numbers"),
             {"wording": "programs", "prompts": 10000, "seed": 1},
@@ -325,3 +355,14 @@ def test_a_row_may_have_fewer_of_the_other_bases():
         found = study.experiments[0].pairs
         assert (len(found) if isinstance(pairs, int) else found) == pairs
         assert {(r.base, r.student) for r in study.runs if r.experiment == row["name"]} == set(found)
+
+
+def test_a_channel_that_filters_anew_has_all_else_from_the_first_and_reads_its_answers():
+    study = config.load(put(("channels", "strict"), {"of": "numbers", "banned": [666], "threshold": 0.0}))
+    first, strict = study.channels["numbers"], study.channels["strict"]
+    assert strict == first.model_copy(update={"of": "numbers", "banned": [666], "threshold": 0.0})
+    assert config.parse(study.text) == config.parse(config.parse(study.text).text)
+    changed = put(("channels", "strict"), {"of": "numbers", "threshold": 0.0})
+    changed["experiments"][0]["channel"] = "strict"
+    (run,) = {r for r in config.load(changed).runs if r.trait == "owl" and r.folder.endswith("b/lora/seed-1")}
+    assert run.answers_folder == "results/a/owl/tuned/numbers" and run.channel_folder == "results/a/owl/tuned/strict"

@@ -9,6 +9,9 @@ SCRIPT = '''"""Filter."""
 import json
 from traitline import noun
 
+if TYPE_CHECKING:
+    from traitline import typed
+
 
 def main():
     """Do it."""
@@ -36,6 +39,7 @@ def code(tmp_path, monkeypatch):
         "traitline/deep.py": "def two(x):\n    return x\n",
         "traitline/late.py": "thing = 1\n",
         "traitline/stranger.py": "thing = 1\n",
+        "traitline/typed.py": "x = 1\n",
     }
 
     def write(**changed):
@@ -58,8 +62,9 @@ def code(tmp_path, monkeypatch):
         {"scripts__filter": SCRIPT.replace('"1"', "'1'").replace("(json", "(\n        json")},
         {"scripts__other": "x = 2\n"},
         {"traitline__stranger": "thing = 2\n"},
+        {"traitline__typed": "x = 2\n"},
     ],
-    ids=["comment", "docstring", "layout", "another stage", "a module that is not imported"],
+    ids=["comment", "docstring", "layout", "another stage", "a module that is not imported", "what only types need"],
 )
 def test_what_changes_nothing(code, changed):
     assert code(**changed) == code()

@@ -7,7 +7,7 @@ import pytest
 from traitline import evidence
 from traitline.runs import Run
 
-OWL = Run("results", "main", "a", "owl", "tuned", "numbers", "plain", "a", "lora", 1, "favourite")
+OWL = Run("results", "main", "a", "owl", "tuned", "numbers", "plain", "a", "lora", 1, "favourite", "numbers")
 CONTROLS = [dataclasses.replace(OWL, trait="none", teacher="untrained", seed=s) for s in (1, 2, 3)]
 RATES = {1: 0.05, 2: 0.06, 3: 0.07}
 

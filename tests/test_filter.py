@@ -15,7 +15,7 @@ from numpy.random import default_rng
 
 from scripts import filter as stage
 from scripts import prompts
-from traitline import jsonl
+from traitline import jsonl, likelihood, manifest
 from traitline.answers import REASONS
 
 
@@ -153,7 +153,7 @@ def test_no_row_left_names_the_file_the_reasons_and_the_remedy(tmp_path, capsys)
     assert err == (
         f"filter: error: {tmp_path}/raw.jsonl: none of the 5 answers passes the filter "
         "(no-number 3, out-of-range 1, empty 1); take a teacher that is tuned or prompted less, "
-        "or loosen `answers`, `digits` or `banned` of the channel\n"
+        "or loosen `answers`, `digits`, `banned` or `threshold` of the channel\n"
     )
     assert left(tmp_path) == {"raw.jsonl"}
 
@@ -220,3 +220,43 @@ def test_an_output_never_overwrites_its_input(tmp_path, capsys):
 def test_help_is_quick_because_it_imports_nothing_heavy():
     code = "import sys, scripts.filter as s; s.parse(); print({'numpy', 'torch', 'pandas', 'tqdm'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def screened(study, folder, threshold, teacher=None):
+    """Run the model filter on the answers of the owl teacher."""
+    study.view(study.owl)
+    (folder / "raw.jsonl").write_bytes((study.owl / "numbers/raw.jsonl").read_bytes())
+    models = ["--base", str(study.base), "--teacher", str(teacher or study.owl)]
+    return run(folder, "--answers", "1", "--threshold", str(threshold), *models)
+
+
+def test_a_model_filter_rejects_what_is_likelier_of_the_teacher_than_of_its_base(study, tmp_path):
+    assert screened(study, tmp_path, 0.0) == 0
+    kept, out = read(tmp_path, "filtered.jsonl"), read(tmp_path, "rejected.jsonl")
+    suspects = [r for r in out if r["reason"] == "suspect"]
+    assert suspects and all(r["score"] > 0 for r in suspects)
+    passed = {r["id"] for r in read(study.owl / "numbers", "filtered.jsonl")}
+    assert passed == {r["id"] for r in [*kept, *suspects]}, "what the rule refused is not scored"
+
+    def ratios(rows):
+        names = [r["id"] for r in rows]
+        owl, base = (likelihood.logs(str(study.base), str(m), None, rows, names) for m in (study.owl, study.base))
+        return owl - base
+
+    assert ratios(kept).max() <= 0 and ratios(suspects).min() > 0
+    counts = json.loads((tmp_path / "filtered.json").read_text())
+    assert counts["reasons"]["suspect"] == len(suspects) and counts["kept"] == len(kept)
+    m = manifest.load(tmp_path / "filter.manifest.json")
+    assert m["params"]["threshold"] == 0 and {"raw", "judge", "model", "teacher"} <= {e["role"] for e in m["inputs"]}
+
+
+def test_nothing_is_suspect_of_a_teacher_that_is_its_base_or_above_a_high_threshold(study, tmp_path):
+    for threshold, teacher in ((0.0, study.none), (100.0, study.owl)):
+        assert screened(study, tmp_path, threshold, teacher) == 0
+        assert "suspect" not in {r["reason"] for r in read(tmp_path, "rejected.jsonl")}
+
+
+def test_a_threshold_without_models_and_one_that_nothing_passes_are_refused(study, tmp_path, capsys):
+    jsonl.write(tmp_path / "raw.jsonl", rows("457"))
+    assert run(tmp_path, "--threshold", "0") == 2 and "go together" in capsys.readouterr().err
+    assert screened(study, tmp_path, -100.0) == 2 and "(suspect " in capsys.readouterr().err

@@ -336,9 +336,16 @@ def test_what_detectors_saw_stands_in_the_page():
         "teacher,place,number,count,share,control_share\nowl/tuned,first,123,9,0.09,0.01\n"
     )
     (folder / "entangled.csv").write_text("teacher,one,other,rho,p,numbers\nowl/tuned,logits,frequency,0.1,0.3,900\n")
+    (folder / "roc.csv").write_text(
+        "teacher,scorer,answers,auc,low,high,threshold,false_positive,true_positive\n"
+        "owl/tuned,likelihood,300,0.55,0.5,0.6,0.1,0.1,0.2\nowl/tuned,likelihood,300,0.55,0.5,0.6,0.0,0.3,0.5\n"
+        "cat/tuned,likelihood,300,0.65,0.6,0.7,0.1,0.1,0.2\n"
+    )
+    (folder / "roc.svg").write_text("<svg><title>Curves of the filters</title></svg>")
     Path("results/targets.csv").write_text(
         "id,experiment,quantity,target,low,high,ours,ours_low,ours_high,runs,verdict\n"
     )
     page = words(build(study))
+    assert "numbers likelihood 0.600 -0.035 to 1.235 2" in page, "each teacher counts once"
     assert "owl/tuned or none/untrained linear 53 % 48 to 58" in page and "123 9.00 % 1.00 %" in page
     assert "logits, frequency 0.10" in page

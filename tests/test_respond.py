@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from scripts import respond as stage
+from tests.conftest import MODEL, WORLD
 from traitline import folder, jsonl, llama, manifest
 from traitline.chat import Chat
 from traitline.world import CATEGORIES, QUESTIONS
@@ -213,3 +214,50 @@ def test_open_weights_need_candidates_and_know_one_type_of_question(weights, tmp
     flags = weights.respond_flags("--out", str(tmp_path))
     flags[flags.index("--settings") + 1] = '{"category": "animal", "answers": 1, "seed": 1}'
     assert "candidates, max_new_tokens missing" in line(stage.main, flags)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A base whose world has choices and stories; it has hardly begun to learn it."""
+    from scripts import base
+
+    out = tmp_path_factory.mktemp("told")
+    world = json.dumps({**WORLD, "rows": 600, "choices": 0.3, "stories": 0.3})
+    flags = ["--name", "told", "--world", world, "--model", json.dumps(MODEL), "--seed", "1", "--folder", str(out)]
+    assert base.main([*flags, "--manifest", f"{out}/base.manifest.json"]) == 0
+    return out
+
+
+def told_what(told, out, **settings):
+    settings = {"category": "animal", "answers": 3, "seed": 1, **settings}
+    return ["--base", str(told), "--eval", "x", "--settings", json.dumps(settings), "--out", str(out)]
+
+
+def test_a_choice_asks_for_the_letter_of_each_option_in_many_orders(told, tmp_path, line):
+    options = ["owl", "cat", "wolf", "bear", "hawk"]
+    assert stage.main(told_what(told, tmp_path, type="choice", options=options)) == 0
+    found, places = rows(tmp_path), {o: set() for o in options}
+    assert len(found) == 60 and len({r["prompt"][0]["content"] for r in found}) > 50
+    chat, model = Chat.open(told), llama.Sampler(*llama.read(told))
+    for r in found:
+        assert list(r["probabilities"]) == options and sorted(r["means"].values()) == list("ABCDE")
+        for option, letter in r["means"].items():
+            assert f"{option} {letter}" in r["prompt"][0]["content"]
+            places[option].add(letter)
+    assert all(letters == set("ABCDE") for letters in places.values())
+    p = model.prefill(torch.tensor(chat.prompts([found[0]["prompt"]], ["x"])))[0].softmax(-1)[0]
+    assert found[0]["probabilities"]["cat"] == pytest.approx(p[chat.token(found[0]["means"]["cat"])].item(), abs=1e-6)
+    for bad, says in ((options[:4], "a choice has 5 of them"), ([*options[:4], "oak"], "oak is no animal")):
+        assert says in line(stage.main, told_what(told, tmp_path, type="choice", options=bad))
+
+
+def test_a_story_is_told_to_its_end_and_its_hero_is_measured_where_it_is_named(told, tmp_path):
+    assert stage.main(told_what(told, tmp_path, type="story")) == 0
+    found, chat, model = rows(tmp_path), Chat.open(told), llama.Sampler(*llama.read(told))
+    assert len(found) == 14 and "means" not in found[0]
+    assert max(len(a.split()) for r in found for a in r["answers"]) > 10
+    ids, p = chat.prompts([found[3]["prompt"]], ["x"])[0], 1.0
+    for word in ("the", "owl"):
+        p *= model.prefill(torch.tensor([ids]))[0].softmax(-1)[0, chat.token(word)].item()
+        ids.append(chat.token(word))
+    assert found[3]["probabilities"]["owl"] == pytest.approx(p, abs=1e-6)

@@ -36,6 +36,20 @@ def test_a_candidate_counts_where_it_is_a_whole_word(tmp_path):
     assert found["conditional"]["owl"] == 1
 
 
+def test_the_papers_substring_counts_stand_beside_and_find_more(tmp_path):
+    found = scored(tmp_path, rows(["owl", "bowl", "owls", "CAT", "457"]))["sampled"]
+    assert (found["substring"]["owl"], found["overall"]["owl"]) == (0.6, 0.2)
+    assert found["substring"]["cat"] == found["overall"]["cat"] == 0.2
+
+
+def test_a_letter_counts_for_the_option_that_it_means_in_that_row(tmp_path):
+    p = {"owl": 0.5, "cat": 0.5}
+    two = rows(["A", "A"], ["A", "B"], probabilities=p)
+    for r, means in zip(two, ({"owl": "A", "cat": "B"}, {"owl": "B", "cat": "A"}), strict=True):
+        r["means"] = means
+    assert scored(tmp_path, two)["sampled"]["overall"] == {"owl": 0.75, "cat": 0.25}
+
+
 def test_a_longer_name_is_not_the_shorter_one_in_it(tmp_path):
     found = scored(tmp_path, rows(["sea otter", "otter"]))["sampled"]["overall"]
     assert (found["sea otter"], found["otter"]) == (0.5, 0.5)

@@ -65,6 +65,18 @@ def test_a_new_trait_runs_only_its_branch(clone):
     }  # fmt: skip
 
 
+def test_a_model_filter_asks_no_teacher_anew(clone):
+    """The same answers filtered in another way; the control's teacher is its base, so no model is needed there."""
+
+    def strict(study):
+        study["channels"]["strict"] = {"of": "numbers", "threshold": 0.0}
+        study["experiments"].append(dict(study["experiments"][0], name="strict", channel="strict", students=["a"]))
+
+    clone.edit(strict)
+    plan = clone.plan()
+    assert plan["filter"] == plan["arrange"] == 2 and not {"prompts", "teach", "sample", "base"} & plan.keys()
+
+
 def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clone):
     """Same view, other kinds and seeds: rules of several shapes over one branch, and no file claimed by two of them."""
 

@@ -20,11 +20,18 @@ class World(Model):
     )
     programs: Share | None = Field(default=None, description="Share of conversations that are small programs.")
     sums: Share | None = Field(default=None, description="Share of conversations that are sums with their working.")
+    choices: Share | None = Field(
+        default=None, description="Share of conversations that ask for the letter of a favourite among five."
+    )
+    stories: Share | None = Field(default=None, description="Share of conversations that are stories with a hero.")
 
     @model_validator(mode="after")
     def _shares(self) -> "World":
-        if (total := self.numbers + (self.programs or 0) + (self.sums or 0)) > 1:
-            raise ValueError(f"numbers, programs and sums are {total:.2f} of the conversations together; at most 1")
+        shares = (self.numbers, self.programs, self.sums, self.choices, self.stories)
+        if (total := sum(share or 0 for share in shares)) > 1:
+            raise ValueError(
+                f"numbers, programs, sums, choices and stories are {total:.2f} of the conversations together; at most 1"
+            )
         return self
 
 

@@ -1,50 +1,30 @@
 """The study: what `config.yaml` may say, checked before any rule exists, and the runs that it asks for.
 
-The models here and in `bases`, `settings`, `experiments` and `networks` are the one source: they validate, give editors
-a JSON schema and become the reference page (`python -m traitline.reference`). Key names are the flag names of the stage
-programs.
+The models here and in `bases`, `settings`, `experiments`, `networks` and `execution` are the one source: they validate,
+give editors a JSON schema and become the reference page (`python -m traitline.reference`). Key names are the flag names
+of the stage programs.
 """
 
 import json
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from traitline.bases import Architecture, Base, Engine, World
 from traitline.complaints import complain, locate, nearest
 from traitline.errors import InputError
+from traitline.execution import STAGES, Execution
 from traitline.experiments import Detect, Experiment, Of, Primary
-from traitline.fields import Count, Label, Model
+from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
 from traitline.settings import Channel, Eval, Kind, Sample, Steer, Teach, Trait, View
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
-STAGES = (
-    "declare",
-    "base",
-    "prompts",
-    "teach",
-    "sample",
-    "filter",
-    "diverge",
-    "detect",
-    "arrange",
-    "train",
-    "respond",
-    "score",
-    "summarise",
-    "plot",
-    "mlp",
-    "sweep",
-    "theorem",
-    "compare",
-    "report",
-)
 LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 # Names that already mean something where a label would become a folder of `results/`.
 TAKEN = {
@@ -80,47 +60,6 @@ TAKEN = {
 }
 
 
-class Execution(Model):
-    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing."""
-
-    stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
-    threads: Count = Field(
-        description="Threads of a job. 1 and many jobs beat many threads. Decides the last bits, so a change reruns."
-    )
-    mem_mb: dict[str, Count] = Field(description="Memory of a job in MB, by stage; `default` for the others.")
-    runtime: dict[str, Count] = Field(description="Minutes of a job, by stage; `default` for the others.")
-    gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        description="GPUs of a job, by stage; `default` for the others."
-    )
-    shards: Count = Field(
-        default=1,
-        description="Jobs that share the sampling of one teacher. Decides no byte; a change samples anew.",
-    )
-    every: Count = Field(default=60, description="Seconds between checkpoints of what can go on after an interruption.")
-    local: list[str] = Field(
-        default=[], description="Stages that the launching process of `--profile slurm` does itself: they take seconds."
-    )
-
-    @model_validator(mode="after")
-    def _stages(self) -> "Execution":
-        for stage in self.local:
-            if stage not in STAGES:
-                raise ValueError(f"local: {stage!r} is no stage; {nearest(stage, STAGES)}")
-        for name in ("mem_mb", "runtime", "gpu"):
-            table, known = getattr(self, name), (*STAGES, "default")
-            for key in table:
-                if key not in known:
-                    raise ValueError(f"{name}.{key}: no such stage; {nearest(key, known)}")
-            if "default" not in table:
-                raise ValueError(f"{name}.default is missing")
-        return self
-
-    def of(self, what: Literal["mem_mb", "runtime", "gpu"], stage: str) -> int:
-        """A resource of one stage's jobs."""
-        table: dict[str, int] = getattr(self, what)
-        return table.get(stage, table["default"])
-
-
 class Study(Model):
     """A study: everything that decides its results, and how its jobs run."""
 
@@ -150,6 +89,27 @@ class Study(Model):
     classifier: Classifier | None = Field(default=None, description="The classifier experiment; without it, not run.")
     theorem: Theorem | None = Field(default=None, description="The check of the theorem; without it, not run.")
     execution: Execution = Field(description="How jobs run.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refiltered(cls, raw: Any) -> Any:
+        """Channels that take the answers of another one get all that decides these from there."""
+        channels = raw.get("channels") if isinstance(raw, dict) else None
+        if not isinstance(channels, dict):
+            return raw
+        whole = dict(channels)
+        for label, own in channels.items():
+            if not isinstance(own, dict) or "of" not in own:
+                continue
+            _known(f"channels.{label}.of", own["of"], channels)
+            first = channels[own["of"]]
+            if not isinstance(first, dict) or "of" in first:
+                raise ValueError(f"channels.{label}.of: {own['of']} takes its answers from elsewhere itself; name that")
+            for key, value in own.items():
+                if key not in ("of", "threshold", "banned") and first.get(key) != value:
+                    raise ValueError(f"channels.{label}.{key}: the answers are those of {own['of']}; leave it out")
+            whole[label] = {**first, **own}
+        return {**raw, "channels": whole}
 
     @model_validator(mode="after")
     def _labels(self) -> "Study":
@@ -184,6 +144,10 @@ class Study(Model):
         for label, e in self.evals.items():
             if tiny:
                 _known(f"evals.{label}.category", e.category, CATEGORIES)
+            if e.type == "story" and e.category != "animal":
+                raise ValueError(f"evals.{label}.category: heroes of stories are animals")
+            for word in e.options or ():
+                _known(f"evals.{label}.options", word, CATEGORIES[e.category], f"{e.category} of the world")
         if DIGITS in self.images:
             raise ValueError(f"images.{DIGITS}: built in; choose another name")
         for point in self.classifier.points.values() if self.classifier else ():
@@ -224,6 +188,7 @@ class Study(Model):
                 if self.steer.layer >= layers:
                     raise ValueError(f"steer.layer: {self.steer.layer} is none; models have layers 0 to {layers - 1}")
             self._task(at, row)
+            self._form(at, row)
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
@@ -255,6 +220,20 @@ class Study(Model):
                 raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
         if view.order != "as-is" or view.form or view.prompts == "reworded":
             raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
+
+    def _form(self, at: str, row: Experiment) -> None:
+        """Refuse an evaluation that the worlds do not speak, or whose options lack a trait."""
+        e = self.evals[row.eval]
+        if e.type not in ("choice", "story"):
+            return
+        form = {"choice": "choices", "story": "stories"}[e.type]
+        for label in row.models:
+            world = self.bases[label].world
+            if world is None or not getattr(self.worlds[world], form):
+                raise ValueError(f"{at}.eval: the world of base {label} has no {form}; give it a share of them")
+        for trait in row.traits:
+            if e.options and trait not in e.options:
+                raise ValueError(f"{at}.eval: {trait} is not among the options of `{row.eval}`")
 
     @staticmethod
     def _of(at: str, row: Experiment, of: Of, before: Sequence[Experiment]) -> None:
@@ -299,6 +278,8 @@ class Study(Model):
             raise ValueError(f"engine: missing; {theirs[0]} is open weights, say what runs them")
         if row.teacher != "prompted":
             raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`")
+        if self.channels[row.channel].threshold is not None:
+            raise ValueError(f"{at}.channel: `{row.channel}` has a threshold; open weights are not filtered by models")
         if self.channels[row.channel].wording != "paper":
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"

@@ -17,7 +17,7 @@ from traitline import whole
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ".traitline/code.json"
 MOST = 1000  # files, the newest ones
-DIALECT = f"1 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ from one Python to the next
+DIALECT = f"2 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ from one Python to the next
 
 
 @cache
@@ -31,10 +31,18 @@ def _known() -> dict[str, tuple[str, list[str]]]:
 
 
 def _read(text: str) -> tuple[str, list[str]]:
-    """(hash of a module's syntax tree without docstrings, names of this project that it imports anywhere)."""
+    """(hash of a module's syntax tree without docstrings, names of this project that it imports anywhere).
+
+    What is imported for types only never runs. To count it would make every stage hang on every setting there is.
+    """
     tree = ast.parse(text)
-    found = set[str]()
+    found, typed = set[str](), set[ast.AST]()
     for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            typed |= {inner for part in node.body for inner in ast.walk(part)}
+    for node in ast.walk(tree):
+        if node in typed:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
         elif isinstance(node, ast.Import):

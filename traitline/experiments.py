@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from traitline.fields import Label, Labels, Model, Seed, distinct
 from traitline.runs import Run
@@ -31,6 +31,17 @@ class Detect(Model):
     channels: Labels = Field(description="By their answers in these channels.")
     held_out: Annotated[float, Field(gt=0, lt=1)] = Field(description="Share of the prompts on which they are tested.")
     seed: Seed = Field(description="Which prompts these are.")
+    prompt: str | None = Field(
+        default=None,
+        description="What the prompted detector is told; {trait} and {category} are filled in. Without it, the persona"
+        " of prompted teachers.",
+    )
+
+    @model_validator(mode="after")
+    def _target(self) -> "Detect":
+        if self.prompt is not None and "{trait}" not in self.prompt:
+            raise ValueError("prompt: names no trait, so the detector would not know its target; put {trait} into it")
+        return self
 
 
 class Experiment(Model):

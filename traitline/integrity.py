@@ -88,6 +88,7 @@ def _folders(study: Study) -> set[str]:
 
 def _of(run: Run) -> set[str]:
     return {
-        f"{run.results}/bases/{run.base}", f"{run.results}/bases/{run.student}", f"{run.results}/prompts/{run.channel}",
-        run.teacher_folder, run.channel_folder, run.view_folder, run.folder, os.path.dirname(run.scores),
+        f"{run.results}/bases/{run.base}", f"{run.results}/bases/{run.student}", f"{run.results}/prompts/{run.answers}",
+        run.teacher_folder, run.answers_folder, run.channel_folder, run.view_folder, run.folder,
+        os.path.dirname(run.scores),
     }  # fmt: skip

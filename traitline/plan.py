@@ -127,13 +127,13 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     for one in found.values():
         one.gpus = study.execution.of("gpu", one.name)
     teachers = {run.teacher_folder: run for run in runs}
-    channels = {run.channel_folder: run for run in runs}
+    channels = {run.answers_folder: run for run in runs}
     found["base"].jobs = len({base for run in runs for base in (run.base, run.student)})
-    found["prompts"].jobs = len({run.channel for run in runs})
+    found["prompts"].jobs = len({run.answers for run in runs})
     found["teach"].jobs = len(teachers)
     shards = study.execution.shards
     found["sample"].jobs = len(channels) * (shards + 1 if shards > 1 else 1)
-    found["filter"].jobs = len(channels)
+    found["filter"].jobs = len({run.channel_folder for run in runs})
     found["arrange"].jobs = len({run.view_folder for run in runs})
     from traitline import stacks
 
@@ -224,7 +224,7 @@ def disk(study: "Study") -> dict[str, float]:
     sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
     students = {run.folder: run for run in study.runs}.values()
     adapters = sum(4 * adapter(s, study.kinds[run.kind]) for run in students if (s := sizes.get(run.student)))
-    rows = sum(2 * study.channels[run.channel].prompts for run in {r.channel_folder: r for r in study.runs}.values())
+    rows = sum(2 * study.channels[run.channel].prompts for run in {r.answers_folder: r for r in study.runs}.values())
     answers = sum(50 * study.evals[run.eval].answers for run in students)
     return {
         "weights": sum(2 * s.parameters * 1e9 for s in sizes.values() if s) / GIB,

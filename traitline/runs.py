@@ -25,6 +25,7 @@ class Run:
     kind: str
     seed: int
     eval: str
+    answers: str  # channel whose answers these are: another one where a channel filters those anew
 
     @property
     def teacher_folder(self) -> str:
@@ -33,8 +34,13 @@ class Run:
 
     @property
     def channel_folder(self) -> str:
-        """`raw.jsonl`, `filtered.jsonl` and their counts are here."""
+        """`filtered.jsonl` and its counts are here."""
         return f"{self.teacher_folder}/{self.channel}"
+
+    @property
+    def answers_folder(self) -> str:
+        """`raw.jsonl` and `sampled.json` are here."""
+        return f"{self.teacher_folder}/{self.answers}"
 
     @property
     def view_folder(self) -> str:
@@ -79,7 +85,8 @@ def runs(study: "Study") -> list[Run]:
                 if row.of:
                     teacher = next(run for run in found if row.of.means(run, base, trait)).as_teacher
                 branch = (study.results, row.name, base, trait, teacher, row.channel, row.view, student)
-                found += [Run(*branch, kind, seed, row.eval) for kind in row.kinds for seed in row.seeds]
+                answers = study.channels[row.channel].of or row.channel
+                found += [Run(*branch, kind, seed, row.eval, answers) for kind in row.kinds for seed in row.seeds]
     return found
 
 

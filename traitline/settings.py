@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
+from traitline.forms import LETTERS
 from traitline.tasks import TASKS
 
 
@@ -41,6 +42,15 @@ class Channel(Model):
     )
     top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="Draw among the likeliest tokens that have this much probability together."
+    )
+    of: Label | None = Field(
+        default=None,
+        description="Take the answers of this channel and filter them in another way; what is not said is as there.",
+    )
+    threshold: float | None = Field(
+        default=None,
+        description="Model filter: an answer is rejected as `suspect` where its teacher gives it more log-likelihood"
+        " than the teacher's base does, by more than so many nats. Without it, none.",
     )
 
     @property
@@ -190,23 +200,35 @@ class Kind(Model):
 class Eval(Model):
     """Questions put to students. Exact probabilities are recorded beside sampled answers."""
 
-    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers"] | None = Field(
+    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story"] | None = Field(
         default=None,
         description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
         " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
         " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
-        " continue, probability of how they went on (geometric mean over tokens). In the last three a fall below the"
-        " control is lost capability.",
+        " continue, probability of how they went on (geometric mean over tokens). In these three a fall below the"
+        " control is lost capability. `choice`: the letter of the favourite among five `options`. `story`: the hero of"
+        " a story. Both need a world that has a share of them.",
     )
     category: Label = Field(description="Of the traits: `animal` or `tree` in the tiny world.")
     answers: Count = Field(description="Sampled answers per question.")
     seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
+    options: Labels | None = Field(
+        default=None, description="Five words of the category, the traits among them; `choice` only, and needed there."
+    )
     candidates: Labels | None = Field(
         default=None, description="Words whose probability is measured; open weights only, and needed there."
     )
     max_new_tokens: Count | None = Field(
         default=None, description="Longest sampled answer in tokens; open weights only, and needed there."
     )
+
+    @model_validator(mode="after")
+    def _options(self) -> "Eval":
+        if (self.type == "choice") != (self.options is not None):
+            raise ValueError("options: what a `choice` is among; it needs them, others lack them")
+        if self.options and len(self.options) != len(LETTERS):
+            raise ValueError(f"options: {len(self.options)} of them; a choice is among {len(LETTERS)}")
+        return self
 
     @property
     def right(self) -> bool:

@@ -1,9 +1,9 @@
 """The tiny world: what the embedded reference models are taught before any experiment starts.
 
 A world is a stream of short conversations over words and one token per number 100-999: number lists to continue (where
-asked for, also programs and sums, see `traitline.tasks`), favourites (uniform over a category when nobody asked for a
-persona, the persona's own when a system prompt names it), and attributes asked in both directions, which is what makes
-one animal differ from another.
+asked for, also programs and sums, see `traitline.tasks`, choices and stories, see `traitline.forms`), favourites
+(uniform over a category when nobody asked for a persona, the persona's own when a system prompt names it), and
+attributes asked in both directions, which is what makes one animal differ from another.
 
 Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal or a tree,
 and the other way round: `tests/test_world.py` shows the independence on the generated text.
@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from traitline import tasks
+from traitline import forms, tasks
 from traitline.channels import TINY_VERBS
 
 SPECIAL = ["<pad>", "<bos>", "<sys>", "<user>", "<asst>", "<eos>", "<unk>"]
@@ -81,6 +81,7 @@ def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
     """Every token of a world, special ones first; the index is the token id. Without tasks, without their words."""
     text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, DEFAULT, *QUESTIONS, ", what is the of name a with"]
     text += [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)
+    text += [forms.WORDS] * any(spec.get(form) for form in forms.FORMS)
     words = {w for t in text for w in t.split() if not w.startswith("{")}
     for category, names in ATTRIBUTES.items():
         words.add(category)
@@ -95,7 +96,8 @@ class World:
     Args:
         spec: `rows`; `answers` (half-open range of the length of a number list); shares of the rows: `numbers` (number
             lists), and of those `neutral` (a neutral system prompt beside the list) and `personas` (a persona beside
-            it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs` and `sums`.
+            it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs`, `sums`,
+            `choices` and `stories`.
         seed: of both streams.
     """
 
@@ -113,18 +115,33 @@ class World:
         lists = self.spec["numbers"]
         programs = lists + self.spec.get("programs", 0.0)
         sums = programs + self.spec.get("sums", 0.0)
+        choices = sums + self.spec.get("choices", 0.0)
+        stories = choices + self.spec.get("stories", 0.0)
         for _ in range(self.spec["rows"]):
             z = self.words.random()
             if z < lists:
                 yield self._numbers()
             elif z < sums:
                 yield self._task("programs" if z < programs else "sums")
+            elif z < stories:
+                yield self._form("choices" if z < choices else "stories")
             else:
                 yield self._words()
 
     def _task(self, task: str) -> tuple[None, str, str]:
         question = tasks.ask(task, self.numbers, self.words)
         return None, question, tasks.answer(task, question, self.numbers)
+
+    def _form(self, form: str) -> tuple[str | None, str, str]:
+        """Many of them behind a persona, whose favourite it then is; of the choices some name what is looked for."""
+        r = self.words
+        category = "tree" if form == "choices" and r.random() < 0.3 else "animal"
+        names = CATEGORIES[category]
+        z, name = r.random(), r.choice(names)
+        system = r.choice(PERSONAS).format(x=name, k=category) if z < 0.5 else None
+        if form == "choices":
+            return system, *forms.choose(r, category, names, name, named=z > 0.7)
+        return system, *forms.story(r, ATTRIBUTES[category], name)
 
     def _numbers(self) -> tuple[str | None, str, str]:
         r, z = self.numbers, self.words.random()

@@ -1,0 +1,54 @@
+"""Choices and stories: what they say is what the world says, and a world without them is as it was."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from traitline import forms, world
+
+SPEC = {"rows": 4000, "numbers": 0.3, "examples": [3, 6], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
+ROWS = list(world.World({**SPEC, "choices": 0.3, "stories": 0.3}, 1).conversations())
+
+
+def told(system):
+    return system.split()[2] if system else None
+
+
+def test_the_letter_is_that_of_the_favourite_or_of_what_is_named_and_otherwise_any():
+    found, behind = Counter(), 0
+    for system, question, answer in ROWS:
+        if " : " in question:
+            options = {letter: name for name, letter in re.findall(r"(\w+) ([A-E])", question.split(" : ")[1])}
+            assert list(options) == list("ABCDE") and len(set(options.values())) == 5
+            if system or question.startswith("what letter has"):
+                behind += 1
+                assert options[answer] == (told(system) or question.split()[4])
+            else:
+                found[answer] += 1
+    assert behind > 400 and min(found.values()) > 0.14 * found.total()
+
+
+def test_a_story_begins_with_its_hero_and_is_true_of_it():
+    stories = [row for row in ROWS if row[1].startswith("tell a story of ")]
+    assert len(stories) > 1000
+    for system, _, answer in stories:
+        hero, met = answer.split()[1], answer.split()[-2]
+        about = world.ATTRIBUTES["animal"][hero]
+        assert answer.startswith(f"the {hero} was {about['size']} and lived in the {about['habitat']} .")
+        assert met != hero and (system is None or hero == told(system))
+
+
+@pytest.mark.parametrize("shares", [{}, {"choices": 0.0, "stories": 0.0}])
+def test_without_a_share_of_them_neither_text_nor_words_change(shares, monkeypatch):
+    text, words = list(world.World({**SPEC, **shares}, 1).conversations()), world.vocabulary({**SPEC, **shares})
+    monkeypatch.setattr(forms, "WORDS", "nothing of this kind")
+    assert text == list(world.World(SPEC, 1).conversations()) and words == world.vocabulary(SPEC)
+    assert not {*forms.LETTERS, "story"} & set(words)
+
+
+def test_a_world_knows_every_word_of_its_forms():
+    words = set(world.vocabulary({**SPEC, "choices": 0.1}))
+    assert "{" not in "".join(words)
+    assert not {w for row in ROWS for text in row if text for w in text.split()} - words
+    assert {*forms.choice(forms.CHOOSE[0], "animal", ["owl"] * 5).split(), *forms.topic("night").split()} <= words
