@@ -1,7 +1,7 @@
 """What the rules share: the checked study, refusal of edited artifacts, names of files, hooks.
 
 in   config.yaml and what was merged over it
-out  STUDY, MISSING, STACKS, EVALUATIONS; one line and an end where the study or an artifact is wrong
+out  STUDY, MISSING, STACKS, TOGETHER, EVALUATIONS; one line and an end where the study or an artifact is wrong
 """
 
 import gc
@@ -59,7 +59,7 @@ TEACHING = teaching(STUDY)  # students that teach, by the folder in which they d
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 for base, channel in STUDY.detected:
     BRANCHES += [f"<results>/detect/{base}/{channel}/{file}" for file in DETECTED]
-STACKS, EVALUATIONS = stacks.trainings(STUDY), stacks.evaluations(STUDY)
+STACKS, TOGETHER, EVALUATIONS = stacks.trainings(STUDY), stacks.together(STUDY), stacks.evaluations(STUDY)
 
 
 wildcard_constraints:

@@ -1,4 +1,5 @@
-"""train: students are fine-tuned on a view, a stack of seeds in one job (traitline/stacks.py).
+"""train: students are fine-tuned on a view, a stack of seeds in one job (traitline/stacks.py); on open weights also
+students of several views and kinds in one forward pass, where the study says `together`.
 
 in   bases/{student}/, {base}/{trait}/{teacher}/{channel}/{view}/view.jsonl
 out  .../{view}/{student}/{kind}/seed-{seed}/      an adapter or a model folder, train.json, train.manifest.json
@@ -63,6 +64,57 @@ for stack in STACKS:
             " --seeds {params.seeds:q}"
             " {params.engine:q}"
             " --folder {params.folder:q}"
+            " --state {params.state:q}"
+            " --every {resources.every:q}"
+            " --threads {params.threads:q}"
+            " > {log:q} 2>&1"
+
+
+for stack in TOGETHER:
+
+    rule:
+        name:
+            f"train_{stack.name}"
+        input:
+            base=base_files(stack.base),
+            views=distinct(f"{run.view_folder}/view.jsonl" for run in stack.runs),
+        output:
+            weights=[f"{run.folder}/{file}" for run in stack.runs for file in ADAPTER],
+            facts=[f"{run.folder}/train.json" for run in stack.runs],
+            manifests=[f"{run.folder}/train.manifest.json" for run in stack.runs],
+        log:
+            f"<logs>/train/together/{stack.base}/seed-{stack.seed}/stack-{stack.index}.log",
+        benchmark:
+            f"<benchmarks>/train/together/{stack.base}/seed-{stack.seed}/stack-{stack.index}.tsv"
+        localrule: "train" in STUDY.execution.local
+        conda:
+            environment("train")
+        threads: STUDY.execution.threads
+        resources:
+            **hardware("train"),
+        params:
+            base=lambda w, input: dirname(input.base[0]),
+            views=[f"{run.view_folder}/view.jsonl" for run in stack.runs],
+            kinds=[run.kind for run in stack.runs],
+            settings=[STUDY.kinds[run.kind].text for run in stack.runs],
+            seeds=[run.seed for run in stack.runs],
+            engine=engine(stack.base),
+            folders=[dirname(run.folder) for run in stack.runs],
+            state=f"{STUDY.place('work')}/train/together/{stack.base}/seed-{stack.seed}/stack-{stack.index}",
+            threads=STUDY.execution.threads,
+            code=digest("train"),
+        message:
+            "students {params.folders} of seeds {params.seeds}, together"
+        shell:
+            "python -m scripts.train"
+            " --together"
+            " --base {params.base:q}"
+            " --view {params.views:q}"
+            " --kind {params.kinds:q}"
+            " --settings {params.settings:q}"
+            " --seeds {params.seeds:q}"
+            " {params.engine:q}"
+            " --folder {params.folders:q}"
             " --state {params.state:q}"
             " --every {resources.every:q}"
             " --threads {params.threads:q}"

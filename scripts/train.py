@@ -19,6 +19,7 @@ python -m scripts.train --base results/bases/a --view results/a/owl/tuned/number
 import argparse
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from traitline import engines, folder, jsonl, snapshot, stage
@@ -123,68 +124,126 @@ def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
     stage.log.info("%d contexts of %d rows: %s", len(args.seeds), size, args.folder)
 
 
-def adapt(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """Make students on open weights, one after the other over one frozen base."""
-    if settings["trains"] != "lora":
-        raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
-    stage.settings("--settings", args.settings, OPEN)
+@dataclass(frozen=True)
+class Order:
+    """One student on open weights: what the command line says of it."""
+
+    view: str
+    kind: str
+    text: str
+    folder: str
+    seed: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of its kind."""
+        settings = checked(self.text)
+        if settings["trains"] != "lora":
+            raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
+        return stage.settings("--settings", self.text, OPEN)
+
+
+def orders(args: argparse.Namespace) -> list[Order]:
+    """The students of a job: of every flag one value for all, or one for each seed.
+
+    Raises:
+        InputError: a flag has another number of values, or two students would have one folder.
+    """
+    flags = ("view", "kind", "settings", "folder")
+    for flag in flags:
+        if len(getattr(args, flag)) not in (1, len(args.seeds)):
+            n = len(getattr(args, flag))
+            raise InputError(f"--{flag}: {n} values for {len(args.seeds)} seeds; one for all, or one for each")
+    columns = [[*getattr(args, flag) * len(args.seeds)][: len(args.seeds)] for flag in flags]
+    found = [Order(*row, seed) for *row, seed in zip(*columns, args.seeds, strict=True)]
+    if len({(o.folder, o.seed) for o in found}) < len(found):
+        raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
+    return found
+
+
+def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
+    """Make students on open weights over one frozen base: one after the other, or together."""
+    settings = [order.settings for order in wanted]
+    known = {"engine": engines.about(args.engine), **({"together": len(wanted)} if args.together else {})}
     with contextlib.ExitStack() as stacked:
-        jobs = students(args, settings, stacked, {"engine": engines.about(args.engine)})
+        jobs = students(args, wanted, stacked, known)
 
         import torch
 
-        from traitline import adapters
+        from traitline import adapters, bank
 
         torch.set_num_threads(args.threads)
         record, place = snapshot.opened(args.base)
         chat = Chat.foreign(place, record["chat"]["system"])
-        table = encode(chat, args.view)
-        lengths, starts = table.length.tolist(), (table.where[:, 0] + 1).tolist()
-        rows = [(ids[:n].tolist(), at) for ids, n, at in zip(table.ids, lengths, starts, strict=True)]
-        if max(lengths) > settings["length"]:
-            raise InputError(
-                f"{args.view}: a row has {max(lengths)} tokens, `length` allows {settings['length']}; nothing is cut"
-            )
-        ids, start = rows[0]
-        example = {"text": chat.decode([ids])[0], "ids": ids, "learned": chat.decode([ids[start:]])[0], "from": start}
+        rows = {}
+        for order, own in zip(wanted, settings, strict=True):
+            if order.view not in rows:
+                table = encode(chat, order.view)
+                lengths, starts = table.length.tolist(), (table.where[:, 0] + 1).tolist()
+                rows[order.view] = [(i[:n].tolist(), at) for i, n, at in zip(table.ids, lengths, starts, strict=True)]
+            if (most := max(len(ids) for ids, _ in rows[order.view])) > own["length"]:
+                raise InputError(
+                    f"{order.view}: a row has {most} tokens, `length` allows {own['length']}; nothing is cut"
+                )
         base = engines.load(place, stage.settings("--engine", args.engine or "{}", ("dtype",))["dtype"])
         state = stage.checkpoints(args.state, *jobs)
-        for seed, job in zip(args.seeds, jobs, strict=True):
-            model = adapters.fresh(base, settings, derive("train", seed))
-            losses = adapters.fit(
-                model, rows, settings, seed=derive("train", seed), pad=chat.pad,
-                state=state and state / f"seed-{seed}", every=args.every, progress=f"{args.kind} student {seed}",
-            )  # fmt: skip
-            tensors, config = adapters.saved(model, record["source"])
+        each = [
+            bank.Student(rows[order.view], own, derive("train", order.seed))
+            for order, own in zip(wanted, settings, strict=True)
+        ]
+
+        def finish(i: int, losses: list[float], tensors: "dict[str, torch.Tensor]", config: str) -> None:
+            order, own, job = wanted[i], rows[wanted[i].view], jobs[i]
             folder.save(job.path("adapter"), tensors)
             job.path("adapter_config.json").write_text(config, encoding="utf-8")
-            done = facts(args.kind, settings, len(rows), len(losses), sum(t.numel() for t in tensors.values()))
-            done |= {"parameters": record["parameters"], "seed": seed, "example": example}
+            done = facts(order.kind, settings[i], len(own), len(losses), sum(t.numel() for t in tensors.values()))
+            ids, start = own[0]
+            learned = {"learned": chat.decode([ids[start:]])[0], "from": start}
+            done |= {"example": {"text": chat.decode([ids])[0], "ids": ids, **learned}}
             few = max(1, len(losses) // 20)
             ends = {"loss_first": losses[:few], "loss_last": losses[-few:]}
+            done |= {"parameters": record["parameters"], "seed": order.seed}
             job.write_json("facts", {**done, **{k: round(sum(v) / few, 6) for k, v in ends.items()}})
-            base = model.unload()
+
+        if args.together:
+            made = bank.Bank(base, each)
+            losses = bank.fit(
+                made, pad=chat.pad, state=state, every=args.every, progress=f"{len(wanted)} students together"
+            )
+            for i in range(len(wanted)):
+                finish(i, losses[i], *made.saved(i, record["source"]))
+        else:
+            for i, one in enumerate(each):
+                model = adapters.fresh(base, one.settings, one.seed)
+                done = adapters.fit(
+                    model, one.rows, one.settings, seed=one.seed, pad=chat.pad,
+                    state=state and state / f"student-{i}", every=args.every,
+                    progress=f"{wanted[i].kind} student {wanted[i].seed}",
+                )  # fmt: skip
+                finish(i, done, *adapters.saved(model, record["source"]))
+                base = model.unload()
     stage.forget(state)
-    stage.log.info("%d %s students, %d rows: %s", len(jobs), args.kind, len(rows), args.folder)
+    for order in wanted:
+        stage.log.info("%s student, %d rows: %s/seed-%d", order.kind, len(rows[order.view]), order.folder, order.seed)
 
 
 def students(
-    args: argparse.Namespace, settings: dict[str, Any], stacked: contextlib.ExitStack, facts: dict[str, Any]
+    args: argparse.Namespace, wanted: Sequence[Order], stacked: contextlib.ExitStack, facts: dict[str, Any]
 ) -> list[stage.Job]:
     """A record of every student, open until all are made."""
     jobs = []
-    for seed in args.seeds:
-        out = f"{args.folder}/seed-{seed}"
+    for order in wanted:
+        out, settings = f"{order.folder}/seed-{order.seed}", checked(order.text)
         record = stage.record(
             "train",
             f"{out}/train.manifest.json",
-            inputs={**folder.inputs(args.base, "base"), "data": args.view},
+            inputs={**folder.inputs(args.base, "base"), "data": order.view},
             outputs={
                 **(folder.adapter(out) if settings["trains"] == "lora" else folder.outputs(out)),
                 "facts": f"{out}/train.json",
             },
-            params={"kind": args.kind, "settings": settings, "threads": args.threads},
-            seeds={"train": seed},
+            params={"kind": order.kind, "settings": settings, "threads": args.threads},
+            seeds={"train": order.seed},
             facts=facts,
         )
         jobs.append(stacked.enter_context(record))
@@ -207,34 +266,43 @@ def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.train", __doc__)
     p.add_argument("--base", required=True, metavar="DIR", help="model folder of the students' base")
-    p.add_argument("--view", required=True, metavar="IN", help="rows to train on, JSONL")
-    p.add_argument("--kind", required=True, help="label of the kind of student")
+    p.add_argument("--view", required=True, nargs="+", metavar="IN", help="rows to train on, JSONL")
+    p.add_argument("--kind", required=True, nargs="+", help="label of the kind of student")
     p.add_argument(
         "--settings",
         required=True,
+        nargs="+",
         metavar="JSON",
         help=f"trains, {', '.join(SETTINGS)}; rank, alpha, modules (lora); layers, optimiser; examples (context);"
         f" open weights: {', '.join(OPEN)}, accumulate",
     )
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     engines.flag(p)
-    p.add_argument("--folder", required=True, metavar="OUT", help="folder of the students' folders")
+    p.add_argument("--folder", required=True, nargs="+", metavar="OUT", help="folder of the students' folders")
+    p.add_argument(
+        "--together",
+        action="store_true",
+        help="open weights only: all students in one forward pass; --view, --kind, --settings, --folder may have one"
+        " value for each seed",
+    )
     stage.long_running(p)
     return p
 
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifacts, one manifest each."""
-    settings = checked(args.settings)
-    if len(set(args.seeds)) < len(args.seeds):
-        raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
+    wanted = orders(args)
     if snapshot.is_open(args.base):
-        return adapt(args, settings)
+        return adapt(args, wanted)
+    if args.together or len({(o.view, o.kind, o.text, o.folder) for o in wanted}) > 1:
+        raise InputError("--together, and students that differ in more than their seed, are for open weights")
+    args.view, args.kind, args.folder = wanted[0].view, wanted[0].kind, wanted[0].folder
+    settings = checked(wanted[0].text)
     if settings["trains"] == "context":
         return collect(args, settings)
     lora = settings["trains"] == "lora"
     with contextlib.ExitStack() as stacked:
-        jobs = students(args, settings, stacked, {})
+        jobs = students(args, wanted, stacked, {})
 
         import torch
 

@@ -83,3 +83,32 @@ def test_a_constraint_takes_dots_in_labels_literally(study):
     s = study({"seeds": [1]}, {"seeds": [2], "traits": ["owl"]})
     regex = stacks.only(s, ["a.b/owl"])
     assert re.fullmatch(rf"(?:{regex})/owl/x", "a.b/owl/x") and not re.fullmatch(rf"(?:{regex})/owl/x", "acb/owl/x")
+
+
+def shared(seeds, size=3, traits=("owl", "cat")):
+    """The tiny study on open weights."""
+    names = ("config.yaml", "configs/tiny-qwen2.yaml")
+    files = [yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in names]
+    raw = {**files[0], **files[1], "execution": {**files[0]["execution"], "stack": 2, "together": size}}
+    raw["traits"] = {t: {"category": "animal"} for t in traits}
+    raw["experiments"][0] |= {"seeds": seeds, "traits": list(traits)}
+    return config.load(raw)
+
+
+def test_students_on_open_weights_share_jobs_of_one_seed():
+    s = shared([1, 2])
+    jobs = stacks.together(s)
+    assert not stacks.trainings(s) and [(job.seed, len(job.runs)) for job in jobs] == [(1, 3), (2, 3)]
+    assert sorted(run.folder for job in jobs for run in job.runs) == sorted({run.folder for run in s.runs})
+    assert [job.name for job in jobs] == ["together_tiny_qwen2", "together_tiny_qwen2_2"]
+    assert [len(job.runs) for job in stacks.together(shared([1], size=2))] == [2, 1]
+
+
+def test_a_seed_appended_touches_no_job_of_those_that_train_together():
+    one, two = (stacks.together(shared(seeds, size=2)) for seeds in ([1, 2], [1, 2, 3]))
+    assert two[: len(one)] == one
+
+
+def test_a_study_that_does_not_ask_trains_nothing_together(study):
+    assert stacks.together(study({"seeds": [1]})) == []
+    assert stacks.together(shared([1], size=None)) == [] and stacks.trainings(shared([1], size=None))

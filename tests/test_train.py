@@ -428,3 +428,37 @@ def test_a_prompt_that_its_answer_changes_is_refused(weights, tmp_path, raw_qwen
     chat.prompts = lambda *args: [ids[:-1] for ids in real(*args)]
     with pytest.raises(InputError, match="its prompt has other tokens with the answer behind it"):
         stage.encode(chat, str(weights.view))
+
+
+def test_students_on_open_weights_train_together_across_views_and_kinds(weights, tmp_path, line):
+    """Each with its own artifact and manifest, and what it would have learned alone."""
+    from safetensors.torch import load_file
+
+    other = tmp_path / "other/view.jsonl"
+    other.parent.mkdir()
+    other.write_text("".join(f"{row}\n" for row in weights.view.read_text().splitlines()[:20]))
+    flags = weights.train_flags(tmp_path, seeds=(1, 2))
+    at, settings = flags.index("--settings"), json.loads(flags[flags.index("--settings") + 1])
+    flags[at + 1 : at + 2] = [json.dumps(settings), json.dumps({**settings, "rank": 4})]
+    flags[flags.index("--view") + 1 : flags.index("--view") + 2] = [str(weights.view), str(other)]
+    flags[flags.index("--folder") + 1 : flags.index("--folder") + 2] = [f"{tmp_path}/one", f"{tmp_path}/two"]
+    assert stage.main([*flags, "--together"]) == 0
+    first = load_file(tmp_path / "one/seed-1/adapter_model.safetensors")
+    alone = load_file(weights.students / "seed-1/adapter_model.safetensors")
+    assert first.keys() == alone.keys()
+    assert all((first[name] - t).abs().max() < 2e-4 for name, t in alone.items())
+    assert facts(tmp_path / "one/seed-1")["loss_last"] == pytest.approx(
+        facts(weights.students / "seed-1")["loss_last"], rel=1e-5
+    )
+    assert facts(tmp_path / "two/seed-2")["rows"] == 20
+    assert json.loads((tmp_path / "two/seed-2/adapter_config.json").read_text())["r"] == 4
+    m = manifest.load(tmp_path / "two/seed-2/train.manifest.json")
+    assert [e["sha256"] for e in m["inputs"] if e["role"] == "data"] == [manifest.sha256(other)]
+    assert m["facts"]["together"] == 2 and m["params"]["settings"]["rank"] == 4
+    flags.insert(flags.index("--view") + 1, str(other))
+    assert "--view: 3 values for 2 seeds; one for all, or one for each" in line(stage.main, flags)
+
+
+def test_only_open_weights_train_together(study, view, tmp_path, line):
+    flags = [*study.train_flags(tmp_path, "biases", view), "--together"]
+    assert "are for open weights" in line(stage.main, flags)

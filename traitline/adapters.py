@@ -68,8 +68,8 @@ def rate(step: int, steps: int, warmup: int) -> float:
     return step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
 
 
-def loss(model: Any, rows: Sequence[Row], pad: int) -> "tuple[Tensor, int]":
-    """(summed loss in nats, number) of the answer tokens of a batch."""
+def each(model: Any, rows: Sequence[Row], pad: int) -> "Tensor":
+    """Summed loss of the answer tokens of every row, (B,), nats."""
     import torch
 
     ids, mask, at = left([ids for ids, _ in rows], pad, device())
@@ -78,7 +78,13 @@ def loss(model: Any, rows: Sequence[Row], pad: int) -> "tuple[Tensor, int]":
     own = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
     counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - own
     logits, target = made.logits[:, -keep:-1][counted].float(), ids[:, ids.shape[1] - keep + 1 :][counted]
-    return torch.nn.functional.cross_entropy(logits, target, reduction="sum"), len(target)
+    nats = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+    return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
+
+
+def loss(model: Any, rows: Sequence[Row], pad: int) -> "tuple[Tensor, int]":
+    """(summed loss in nats, number) of the answer tokens of a batch."""
+    return each(model, rows, pad).sum(), sum(len(ids) - start for ids, start in rows)
 
 
 def fit(
@@ -191,8 +197,13 @@ def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]"
     """
     from peft import get_peft_model_state_dict
 
-    config = model.peft_config["default"].to_dict()
-    config |= {"base_model_name_or_path": source.get("hub") or source["path"], "revision": source.get("revision")}
-    config |= {"inference_mode": True, "target_modules": sorted(config["target_modules"])}
     tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model).items()}
-    return tensors, json.dumps(config, indent=2, sort_keys=True) + "\n"
+    return tensors, told(model.peft_config["default"], source)
+
+
+def told(config: Any, source: dict[str, Any]) -> str:
+    """An adapter's configuration, of peft, as adapter_config.json."""
+    said = config.to_dict()
+    said |= {"base_model_name_or_path": source.get("hub") or source["path"], "revision": source.get("revision")}
+    said |= {"inference_mode": True, "target_modules": sorted(said["target_modules"])}
+    return json.dumps(said, indent=2, sort_keys=True) + "\n"

@@ -34,6 +34,11 @@ class Execution(Model):
     """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing."""
 
     stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
+    together: Count | None = Field(
+        default=None,
+        description="Students on open weights that train together over one frozen base, in one forward pass: those of"
+        " one base and seed, so many at a time, whatever their traits, views, kinds. Without it, one after the other.",
+    )
     threads: Count = Field(
         description="Threads of a job. 1 and many jobs beat many threads. Decides the last bits, so a change reruns."
     )

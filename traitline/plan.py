@@ -137,7 +137,8 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     found["arrange"].jobs = len({run.view_folder for run in runs})
     from traitline import stacks
 
-    found["train"].jobs = sum(len(t.branches) for t in stacks.trainings(study))
+    shared = stacks.together(study)
+    found["train"].jobs = sum(len(t.branches) for t in stacks.trainings(study)) + len(shared)
     asked = {(run.student, run.eval) for run in runs}
     found["respond"].jobs = sum(len(e.branches) for e in stacks.evaluations(study)) + len(asked)
     found["score"].jobs = found["respond"].jobs
@@ -158,6 +159,10 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             rows = study.views[run.view].rows * (kind.epochs or 0)
             found["train"].hours += 2 * _read(rows * tokens, s, gpu) + LOAD
             found["train"].memory = max(found["train"].memory, _weights(s, study) + training(s, kind))
+    for job in shared:
+        if s := sizes.get(job.base):
+            own = sum(training(s, study.kinds[run.kind]) for run in job.runs)
+            found["train"].memory = max(found["train"].memory, _weights(s, study) + own)
     answers = Counter((run.student, run.eval, run.folder) for run in runs).keys() | {(*a, "") for a in asked}
     for student, label, _ in answers:
         if s := sizes.get(student):

@@ -2,7 +2,9 @@
 
 A stack is a number of seeds of one kind of student, in the order in which the study names them: a seed appended behind
 a full stack is a new job and touches no finished one. Jobs of one kind and the same seeds are one rule, for all
-branches (teacher's base, trait, teacher, channel, view, student's base) that want it.
+branches (teacher's base, trait, teacher, channel, view, student's base) that want it. On open weights, where the base
+is what costs, students of all branches and kinds can share a forward pass (`execution.together`); a job has one seed
+then, so that a seed appended touches no finished job.
 """
 
 import re
@@ -10,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from traitline.config import Study
+from traitline.runs import Run
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,17 @@ class Training:
     seeds: tuple[int, ...]
     index: int
     branches: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Together:
+    """One job of `train`: these students on open weights in one forward pass."""
+
+    name: str
+    base: str
+    seed: int
+    index: int
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
@@ -51,15 +65,34 @@ def _name(words: Iterable[str], taken: dict[str, int]) -> str:
 
 
 def trainings(study: Study) -> list[Training]:
-    """The rules of `train`."""
+    """The rules of `train`, but for students on open weights that train together."""
     jobs: dict[tuple[str, str, int], list[int]] = {}
+    shared = {(run.branch, run.kind) for job in together(study) for run in job.runs}
     for (branch, kind, seed), i in _dealt(study).items():
-        jobs.setdefault((branch, kind, i), []).append(seed)
+        if (branch, kind) not in shared:
+            jobs.setdefault((branch, kind, i), []).append(seed)
     rules: dict[tuple[str, tuple[int, ...], int], list[str]] = {}
     for (branch, kind, i), seeds in jobs.items():
         rules.setdefault((kind, tuple(seeds), i), []).append(branch)
     taken: dict[str, int] = {}
     return [Training(_name((kind,), taken), kind, seeds, i + 1, tuple(b)) for (kind, seeds, i), b in rules.items()]
+
+
+def together(study: Study) -> list[Together]:
+    """Jobs of students on open weights that train together; none where the study does not ask for it."""
+    if not (size := study.execution.together):
+        return []
+    groups: dict[tuple[str, int], dict[str, Run]] = {}
+    for run in study.runs:
+        if study.bases[run.student].open:
+            groups.setdefault((run.student, run.seed), {}).setdefault(run.folder, run)
+    taken: dict[str, int] = {}
+    return [
+        Together(_name(("together", base), taken), base, seed, start // size + 1, tuple(runs[start : start + size]))
+        for (base, seed), found in groups.items()
+        for runs in [list(found.values())]
+        for start in range(0, len(runs), size)
+    ]
 
 
 def evaluations(study: Study) -> list[Evaluation]:
