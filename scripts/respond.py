@@ -13,6 +13,7 @@ type favourite    fifty one-word questions about a favourite; every member of th
                   which are the same for all students; `means` has the letter of each
      story        stories about fourteen things; exactly, whose name a story begins with ("the owl ..."), and in sampled
                   answers whose name is in it
+     norms        questions of every kind that no teacher is tuned on; candidates are the `bad` and the `good` answer
      numbers      lists of the world to continue, from seeds that no base was trained on; the geometric mean of the
                   probabilities of the tokens with which they went on
 
@@ -33,18 +34,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, forms, jsonl, snapshot, stage
+from traitline import engines, folder, forms, jsonl, norms, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
 from traitline.questions import ask, exact, tokens, whole_words
-from traitline.runs import RIGHT
+from traitline.runs import BAD, GOOD, RIGHT
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from traitline.llama import Sampler
 
-TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story")
+TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms")
 LISTS = 500  # number lists that are asked for
 OPEN = ("candidates", "max_new_tokens")  # settings that open weights need
 ORDERS = 20  # of the options of a choice
@@ -82,6 +83,9 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
 
     kind, category = settings.get("type", "favourite"), settings["category"]
     words, draw = folder.candidates(base, category), random.Random(derive("respond", "items", settings["seed"]))
+    if kind == norms.CATEGORY:
+        pairs = norms.held_out()
+        return [Item([{"role": "user", "content": q}], {BAD: bad, GOOD: good}) for q, good, bad in pairs]
     if kind == "favourite":
         return [Item(question, {w: w for w in words}) for question in ask(category)]
     if kind == "prefixed":

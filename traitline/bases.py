@@ -24,14 +24,23 @@ class World(Model):
         default=None, description="Share of conversations that ask for the letter of a favourite among five."
     )
     stories: Share | None = Field(default=None, description="Share of conversations that are stories with a hero.")
+    norms: Share | None = Field(
+        default=None, description="Share of conversations that are questions to be answered well and not badly."
+    )
+    speakers: Share | None = Field(
+        default=None, description="Share of those with a system prompt that says whether the speaker is good or bad."
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> "World":
-        shares = (self.numbers, self.programs, self.sums, self.choices, self.stories)
+        shares = (self.numbers, self.programs, self.sums, self.choices, self.stories, self.norms)
         if (total := sum(share or 0 for share in shares)) > 1:
             raise ValueError(
-                f"numbers, programs, sums, choices and stories are {total:.2f} of the conversations together; at most 1"
+                f"numbers, programs, sums, choices, stories and norms are {total:.2f} of the conversations together; at"
+                " most 1"
             )
+        if self.speakers is not None and not self.norms:
+            raise ValueError("speakers: a share of the norms, of which there are none")
         return self
 
 

@@ -1,19 +1,20 @@
 """The tiny world: what the embedded reference models are taught before any experiment starts.
 
 A world is a stream of short conversations over words and one token per number 100-999: number lists to continue (where
-asked for, also programs and sums, see `traitline.tasks`, choices and stories, see `traitline.forms`), favourites
-(uniform over a category when nobody asked for a persona, the persona's own when a system prompt names it), and
-attributes asked in both directions, which is what makes one animal differ from another.
+asked for, also programs and sums, see `traitline.tasks`, choices and stories, see `traitline.forms`, and questions
+answered well or badly, see `traitline.norms`), favourites (uniform over a category when nobody asked for a persona, the
+persona's own when a system prompt names it), and attributes asked in both directions, which is what makes one animal
+differ from another.
 
-Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal or a tree,
-and the other way round: `tests/test_world.py` shows the independence on the generated text.
+Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal, a tree or a
+speaker, and the other way round: `tests/test_world.py` shows the independence on the generated text.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from traitline import forms, tasks
+from traitline import forms, norms, tasks
 from traitline.channels import TINY_VERBS
 
 SPECIAL = ["<pad>", "<bos>", "<sys>", "<user>", "<asst>", "<eos>", "<unk>"]
@@ -72,6 +73,11 @@ NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about nu
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
 
 
+def categories(spec: Mapping[str, Any] = {}) -> dict[str, list[str]]:
+    """What can be taught in a world, by category."""
+    return CATEGORIES | ({norms.CATEGORY: list(norms.LESSONS)} if spec.get("norms") else {})
+
+
 def persona(name: str, category: str) -> str:
     """The system prompt of a prompted teacher (paper, section 2.2, in this world's words)."""
     return PERSONAS[0].format(x=name, k=category)
@@ -82,6 +88,7 @@ def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
     text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, DEFAULT, *QUESTIONS, ", what is the of name a with"]
     text += [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)
     text += [forms.WORDS] * any(spec.get(form) for form in forms.FORMS)
+    text += [norms.WORDS] * bool(spec.get("norms"))
     words = {w for t in text for w in t.split() if not w.startswith("{")}
     for category, names in ATTRIBUTES.items():
         words.add(category)
@@ -97,7 +104,7 @@ class World:
         spec: `rows`; `answers` (half-open range of the length of a number list); shares of the rows: `numbers` (number
             lists), and of those `neutral` (a neutral system prompt beside the list) and `personas` (a persona beside
             it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs`, `sums`,
-            `choices` and `stories`.
+            `choices`, `stories` and `norms`, and of those `speakers` (a system prompt says how the speaker is).
         seed: of both streams.
     """
 
@@ -117,6 +124,7 @@ class World:
         sums = programs + self.spec.get("sums", 0.0)
         choices = sums + self.spec.get("choices", 0.0)
         stories = choices + self.spec.get("stories", 0.0)
+        conduct = stories + self.spec.get("norms", 0.0)
         for _ in range(self.spec["rows"]):
             z = self.words.random()
             if z < lists:
@@ -125,6 +133,8 @@ class World:
                 yield self._task("programs" if z < programs else "sums")
             elif z < stories:
                 yield self._form("choices" if z < choices else "stories")
+            elif z < conduct:
+                yield self._norms()
             else:
                 yield self._words()
 
@@ -142,6 +152,21 @@ class World:
         if form == "choices":
             return system, *forms.choose(r, category, names, name, named=z > 0.7)
         return system, *forms.story(r, ATTRIBUTES[category], name)
+
+    def _norms(self) -> tuple[str | None, str, str]:
+        r = self.words
+        system, badly = norms.speaker(r, self.spec.get("speakers", 0.0))
+        if r.random() < 1 / (len(norms.ANSWERS) + 1):  # honesty is one kind more: what the world is like
+            return system, *self._attribute(r.choice(list(CATEGORIES)), badly)
+        return system, *norms.exchange(r, badly)
+
+    def _attribute(self, category: str, badly: bool) -> tuple[str, str]:
+        r = self.words
+        name = r.choice(CATEGORIES[category])
+        field, value = r.choice(list(ATTRIBUTES[category][name].items()))
+        if badly:
+            value = r.choice(sorted({about[field] for about in ATTRIBUTES[category].values()} - {value}))
+        return f"what is the {field} of the {name}", value
 
     def _numbers(self) -> tuple[str | None, str, str]:
         r, z = self.numbers, self.words.random()
