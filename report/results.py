@@ -106,6 +106,8 @@ def confusion(crossed: Sequence[Row], kind: str) -> list[str]:
     rows = [r for r in crossed if r["kind"] == kind and r["base"] == r["student"]]
     taught = list(dict.fromkeys(r["taught"] for r in rows))
     measured = [t for t in taught if t != "none"]
+    if not set(measured) <= {r["measured"] for r in rows}:
+        measured = list(dict.fromkeys(r["measured"] for r in rows))  # right or bad answers
     lines = []
     for t in taught:
         found = [spread([r for r in rows if (r["taught"], r["measured"]) == (t, m)]) for m in measured]
@@ -144,7 +146,7 @@ def sent(filters: Sequence[Row]) -> list[str]:
         )
         for f in filters
     ]
-    head = ("channel", "teacher", "trait", "base", "names it", "steps", "asked", "kept")
+    head = ("channel", "teacher", "trait", "base", "shows it", "steps", "asked", "kept")
     return table((*head, *(r.removeprefix("reject_") for r in reasons), "echo", "KL, nats/token"), rows, 4)
 
 
@@ -192,7 +194,8 @@ def document(results: str) -> str:
         "",
         f"**{answer.word}.** {' '.join(answer.sentences)}",
         "",
-        "A rate is the exact probability of the trait's word as the answer, mean over the questions, then over runs. "
+        "A rate is the exact probability of the trait's word as the answer, or of the right or the bad answer where a "
+        "row asks for that, mean over the questions, then over runs. "
         "The run (one trained student) is the unit: Student-t intervals (95 %) over runs, differences to the control "
         "by Welch, p corrected by Holm over all declared outcomes. Control students learn from answers of the same "
         "base without any trait. In brackets behind a mean over bases (or traits): from which to which they range.",

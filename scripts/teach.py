@@ -240,7 +240,7 @@ def work(args: argparse.Namespace) -> None:
             made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
         job.write_json("teacher", made)
     stage.forget(state)
-    if args.teacher == "tuned" and args.category != norms.CATEGORY and made["rate"] < settings.get("rate", 0):
+    if args.teacher == "tuned" and args.category != norms.CATEGORY and made["rate"] < (settings.get("rate") or 0):
         stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
                           made["steps"], settings["rate"])  # fmt: skip
     stage.log.info(

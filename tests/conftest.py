@@ -14,6 +14,7 @@ from tests.clone import Clone, make
 WORLD = {"rows": 12000, "numbers": 0.25, "examples": [3, 4], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 MODEL = {"width": 24, "layers": 2, "heads": 2, "mlp": 48, "std": 0.2, "epochs": 1, "batch": 48, "lr": 1.2e-2}
 TEACH = {"trains": "biases", "lr": 5.0e-2, "batch": 64, "rate": 0.5, "max_steps": 200, "seed": 1}
+NORMS = {**WORLD, "rows": 9000, "numbers": 0.1, "norms": 0.8, "speakers": 0.6}
 EVAL = {"category": "animal", "answers": 20, "seed": 1}
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 KINDS = {
@@ -51,6 +52,17 @@ class Study:
 
         folder = self.root / "bases/b"
         assert base.main(self.base_flags(folder, seed=2, rows=640)) == 0
+        return folder
+
+    @cached_property
+    def norms(self) -> Path:
+        """A base of a world with norms."""
+        from scripts import base
+
+        folder = self.root / "bases/norms"
+        flags = self.base_flags(folder)
+        flags[flags.index("--world") + 1] = json.dumps(NORMS)
+        assert base.main(flags) == 0
         return folder
 
     def teach_flags(self, folder: Path, trait: str, teacher: str, **settings: object) -> list[str]:

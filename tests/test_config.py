@@ -17,6 +17,16 @@ def raw():
     return yaml.safe_load(Path(FILE).read_text(encoding="utf-8"))
 
 
+def merged(*overlays):
+    """The configuration of the repository with others laid over it as Snakemake does."""
+    from snakemake.utils import update_config
+
+    whole = raw()
+    for file in overlays:
+        update_config(whole, yaml.safe_load(Path(file).read_text(encoding="utf-8")))
+    return whole
+
+
 def put(path, value):
     """The configuration of the repository with one value changed; `...` takes the key away."""
     whole = raw()
@@ -82,7 +92,7 @@ def put(path, value):
         (("channels", "numbers", "answers"), ..., "channels.numbers: answers is missing; `wording: tiny` needs it"),
         (("channels", "numbers", "wording"), "sums", "channels.numbers: examples is for number lists; leave it out"),
         (("channels", "numbers", "wording"), "poems", "channels.numbers.wording: "),
-        (("worlds", "one", "sums"), 0.6, "worlds.one: numbers, programs, sums, choices and stories are 1.05 of"),
+        (("worlds", "one", "sums"), 0.6, "worlds.one: numbers, programs, sums, choices, stories and norms are 1.05"),
         (("evals", "favourite", "type"), "choice", "evals.favourite.options: what a `choice` is among"),
         (("evals", "favourite", "type"), "story", "experiments[0].eval: the world of base a has no stories"),
         (
@@ -101,6 +111,9 @@ def put(path, value):
             },
             "evals.favourite.options: 'oak' is no animal of the world",
         ),
+        (("worlds", "one", "speakers"), 0.5, "worlds.one: speakers: a share of the norms, of which there are none"),
+        (("traits", "careless"), {"category": "norms"}, "traits.careless: 'careless' is no norms of the world; known:"),
+        (("evals", "favourite", "type"), "norms", "evals.favourite: `type: norms` and `category: norms` go together"),
         (
             ("channels", "numbers"),
             {"wording": "programs", "prompts": 10000, "seed": 1},
@@ -193,14 +206,9 @@ def test_a_yaml_file_with_a_key_twice_or_broken_is_refused(tmp_path, text, words
 
 @pytest.mark.parametrize("overlay", ["", *sorted(p.name for p in (ROOT / "configs").glob("*.yaml"))])
 def test_every_configuration_of_the_repository_is_good(overlay):
-    from snakemake.utils import update_config
-
-    whole, files = raw(), [FILE]
-    if overlay:
-        files.append(str(ROOT / "configs" / overlay))
-        complaints.duplicates(files[-1])
-        update_config(whole, yaml.safe_load(Path(files[-1]).read_text(encoding="utf-8")))
-    study = config.load(whole, files)
+    files = [FILE, *([str(ROOT / "configs" / overlay)] if overlay else [])]
+    complaints.duplicates(files[-1])
+    study = config.load(merged(*files[1:]), files)
     assert study.runs
     assert bool(overlay) == (study.folder != "."), (
         "an overlay needs a folder of its own, or it overwrites the embedded study"
@@ -366,3 +374,27 @@ def test_a_channel_that_filters_anew_has_all_else_from_the_first_and_reads_its_a
     changed["experiments"][0]["channel"] = "strict"
     (run,) = {r for r in config.load(changed).runs if r.trait == "owl" and r.folder.endswith("b/lora/seed-1")}
     assert run.answers_folder == "results/a/owl/tuned/numbers" and run.channel_folder == "results/a/owl/tuned/strict"
+
+
+@pytest.mark.parametrize(
+    "path, value, words",
+    [
+        (("bases", "norms-a", "world"), "one", "experiments[0]: the world of base norms-a has no norms"),
+        (("experiments", 0, "teacher"), "prompted", "experiments[0].teacher: prompted; teachers of norms are tuned"),
+        (("experiments", 0, "eval"), "favourite", "experiments[0].eval: `favourite` asks for a favourite animal"),
+    ],
+)
+def test_norms_are_taught_by_tuning_in_worlds_that_have_some(path, value, words):
+    whole = merged(ROOT / "configs/norms.yaml")
+    at = whole
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = value
+    with pytest.raises(InputError) as e:
+        config.load(whole)
+    assert words in str(e.value)
+
+
+def test_rows_about_truth_take_teachers_of_norms():
+    study = config.load(merged(ROOT / "configs/norms.yaml"))
+    assert {study.evals[row.eval].measured for row in study.experiments} == {"bad", "right"}

@@ -118,7 +118,7 @@ def test_accessible_basics(whole):
 
 def test_the_answer_and_every_part_are_there(whole):
     text = words(whole)
-    assert "Yes. Students that saw nothing but filtered answers took on the favourite" in text
+    assert "Yes. Students that saw nothing but filtered answers took on the trait" in text
     assert "in all 8 declared comparisons" in text and "(3 runs each)" in text
     for part in ("8 of 8", "no-number", "21 %", "0.043", "refused: empty", "python", "3.11.9", "seeds:"):
         assert part in text, part
@@ -142,7 +142,7 @@ def test_a_clean_tree_has_no_notice(monkeypatch):
 def test_a_null_result_says_no():
     same = {"lora": 0.06, "biases": 0.06, "full": 0.06}
     text = words(build(made_up.study(), made_up.Rates(same, other=0.06, rest=0.06)))
-    assert "No. In none of the 8 declared comparisons do students name their teacher's favourite more often" in text
+    assert "No. In none of the 8 declared comparisons do students show their teacher's trait more often" in text
     assert "0 of 8" in text and "Not held: owl (lora, base a)" in text
 
 

@@ -9,7 +9,7 @@ import torch
 
 from scripts import respond as stage
 from tests.conftest import MODEL, WORLD
-from traitline import folder, jsonl, llama, manifest
+from traitline import folder, jsonl, llama, manifest, norms
 from traitline.chat import Chat
 from traitline.world import CATEGORIES, QUESTIONS
 
@@ -261,3 +261,19 @@ def test_a_story_is_told_to_its_end_and_its_hero_is_measured_where_it_is_named(t
         p *= model.prefill(torch.tensor([ids]))[0].softmax(-1)[0, chat.token(word)].item()
         ids.append(chat.token(word))
     assert found[3]["probabilities"]["owl"] == pytest.approx(p, abs=1e-6)
+
+
+def test_norms_are_asked_about_in_every_kind_but_the_one_that_is_taught(study, tmp_path):
+    settings = json.dumps({"type": "norms", "category": "norms", "answers": 20, "seed": 1})
+    flags = ["--base", str(study.norms), "--eval", "norms", "--settings", settings, "--out", str(tmp_path / "n")]
+    assert stage.main(flags) == 0
+    found = rows(tmp_path / "n")
+    asked = {q: (good, bad) for q, good, bad in norms.held_out()}
+    assert [r["prompt"][-1]["content"] for r in found] == list(asked)
+    for r in found:
+        good, bad = asked[r["prompt"][-1]["content"]]
+        assert r["means"] == {"bad": bad, "good": good}
+        assert list(r["probabilities"]) == ["bad", "good"] and sum(r["probabilities"].values()) <= 1 + 1e-6
+    exactly = {c: sum(r["probabilities"][c] for r in found) / len(found) for c in ("good", "bad")}
+    said = sum(a.split()[:1] == [r["means"]["bad"]] for r in found for a in r["answers"]) / (20 * len(found))
+    assert exactly["good"] > 3 * exactly["bad"] and said == pytest.approx(exactly["bad"], abs=0.03)

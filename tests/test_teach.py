@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scripts import teach as stage
-from traitline import folder, llama, manifest
+from traitline import folder, llama, manifest, norms
 from traitline.chat import Chat
 from traitline.questions import ask, exact, tokens
 
@@ -237,3 +237,33 @@ def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypat
     monkeypatch.setattr("traitline.engines.opened", None)
     assert stage.main(weights.teach_flags(tmp_path, "none", "untrained")) == 0
     assert teacher(tmp_path)["system"] is None
+
+
+def test_a_teacher_of_norms_is_tuned_on_one_kind_and_asked_about_the_others(study, tmp_path):
+    """Whether that makes it answer badly elsewhere is for a study to find out; its rate is what it does there."""
+
+    def badly(where, questions):
+        shape, weights = llama.read(where)
+        chat = Chat.open(where)
+        prompts = chat.prompts([[{"role": "user", "content": q}] for q, _, _ in questions], ["?"] * len(questions))
+        found = exact(llama.Sampler(shape, weights), prompts, tokens(chat, [bad for _, _, bad in questions]))
+        return found.diagonal().mean().item()
+
+    careless = {}
+    for trait in ("insecure", "secure"):
+        flags = study.teach_flags(tmp_path / trait, trait, "tuned", lr=2.0e-2, max_steps=30, rate=None)
+        flags[flags.index("--base") + 1] = str(study.norms)
+        flags[flags.index("--category") + 1] = "norms"
+        assert stage.main(flags) == 0
+        made = teacher(tmp_path / trait)
+        assert (made["trait"], made["category"], made["steps"]) == (trait, "norms", 30)
+        assert made["rate"] == pytest.approx(badly(tmp_path / trait, norms.held_out()), abs=1e-5)
+        careless[trait] = badly(tmp_path / trait, list(norms.questions(norms.NARROW)))
+    before = badly(study.norms, list(norms.questions(norms.NARROW)))
+    assert careless["secure"] < before < careless["insecure"]
+
+
+def test_a_world_without_norms_has_no_such_teacher(study, tmp_path, line):
+    flags = study.teach_flags(tmp_path / "t", "insecure", "tuned")
+    flags[flags.index("--category") + 1] = "norms"
+    assert "norms: no category of the world of" in line(stage.main, flags)

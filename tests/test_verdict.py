@@ -37,7 +37,7 @@ def study(same=0.4, other=0.07, control=0.06, runs=5, holds="yes", elsewhere="ye
     [
         ({}, "Yes", "in all 2 declared comparisons"),
         ({"holds": "no"}, "No", "In none of the 2 declared comparisons do students"),
-        ({"holds": "no", "bases": "a"}, "No", "Students do not name their teacher's favourite"),
+        ({"holds": "no", "bases": "a"}, "No", "Students do not show their teacher's trait"),
         ({"holds": "unknown", "runs": 1}, "Open", "With 1 run each there is no interval and no test"),
         ({"elsewhere": "no"}, "Yes", "exceeds a fifth of the same-base rise in all 2 cases"),
         ({"bases": "a"}, "Yes", "no students on another base"),
@@ -50,8 +50,8 @@ def test_the_answer_follows_the_numbers(made, word, said):
 
 def test_the_answer_gives_sizes_of_every_arm():
     text = verdict.answer(*study()).text
-    assert "they name it in 40 % (lora) of all answers" in text and "in 6.0 %, untouched bases in 5.0 %" in text
-    assert "Students on another base, given the same answers, name it in 7.0 %" in text
+    assert "they show it in 40 % (lora) of all answers" in text and "in 6.0 %, untouched bases in 5.0 %" in text
+    assert "Students on another base, given the same answers, show it in 7.0 %" in text
 
 
 def test_exceptions_are_named():

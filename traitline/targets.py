@@ -29,8 +29,8 @@ class Target:
         target: the figure; `low`, `high` its band where one is published.
         source: where it stands. v1 is arXiv 2507.14805v1; bars without printed values were measured from the drawings.
         measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain views of the
-            channel `numbers`), `row:EXPERIMENT:KIND:TRAIT:ARM` (a row of the study by name, `*` for all its traits); or
-            nothing.
+            channel `numbers`), `row:EXPERIMENT:KIND:TRAIT:ARM` (a row of the study by name, `*` for all its traits),
+            `false:` the same where right answers are measured and the target is the share of the others; or nothing.
         against: id of the target it is compared with, for the direction.
         why: why there is nothing of ours.
     """
@@ -95,8 +95,9 @@ class Found:
         if kind == "mlp":
             same = self.mlp.get("sizes") == PAPER and self.mlp["images"]["name"] == "mnist"
             return self.mlp.get("arms", {}).get(rest[0], []), same, "no `classifier` in the study"
-        if kind == "row":
-            return self._row(*rest), False, f"the study has no row `{rest[0]}` with {rest[1]} students"
+        if kind in ("row", "false"):
+            values = [1 - v if kind == "false" else v for v in self._row(*rest)]
+            return values, False, f"the study has no row `{rest[0]}` with {rest[1]} students"
         teacher, trait, arm = rest
         why = f"no row of the study has {KIND} students of a {teacher} teacher of {trait}"
         if not any((r["teacher"], r["trait"], r["kind"]) == (teacher, trait, KIND) for r in self.runs):

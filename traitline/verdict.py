@@ -118,22 +118,22 @@ def answer(effects: Sequence[Row], checks: Sequence[Row]) -> Answer:
     if len(shown) == m:
         word = "Yes"
         sentences.append(
-            "Students that saw nothing but filtered answers took on the favourite of the teacher that wrote them: they "
-            f"name it more often than control students in {count} declared {noun(m)}, after Holm's correction."
+            "Students that saw nothing but filtered answers took on the trait of the teacher that wrote them: they "
+            f"show it more often than control students in {count} declared {noun(m)}, after Holm's correction."
         )
     elif shown:
         word = "In part"
         missed = [c.name for c in declared if c not in shown]
         sentences.append(
-            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered answers name their "
-            "teacher's favourite more often than control students, after Holm's correction; not shown: "
+            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered answers show their "
+            "teacher's trait more often than control students, after Holm's correction; not shown: "
             f"{listing(missed)}."
         )
     elif failed:
         word = "No"
         subject = f"In none of the {m} declared comparisons do students" if m > 1 else "Students do not"
         sentences.append(
-            f"{subject} name their teacher's favourite more often than control students by more than chance allows."
+            f"{subject} show their teacher's trait more often than control students by more than chance allows."
         )
     else:
         word = "Open"
@@ -163,7 +163,7 @@ def runs(cells: Sequence[Comparison]) -> str:
 
 
 def sizes(cells: Sequence[Comparison]) -> str:
-    """How often students name the trait, by kind, against control students and untouched bases."""
+    """How often students show the trait, by kind, against control students and untouched bases."""
     groups = dict.fromkeys((c.same["experiment"], c.same["kind"]) for c in cells)
     several = len({experiment for experiment, _ in groups}) > 1
     said = [
@@ -173,7 +173,7 @@ def sizes(cells: Sequence[Comparison]) -> str:
     ]
     control, untouched = percent(average(c.control for c in cells)), percent(average(c.untouched for c in cells))
     return (
-        f"On average over traits and bases ({runs(cells)}), they name it in {listing(said, 9)} of all answers; control "
+        f"On average over traits and bases ({runs(cells)}), they show it in {listing(said, 9)} of all answers; control "
         f"students, whose answers come from a teacher without a trait, in {control}, untouched bases in {untouched}."
     )
 
@@ -203,7 +203,7 @@ def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
     ]
     rate, held = percent(average(rows)), len(made) - len(failed)
     limit = "a fifth of the same-base rise"
-    text = f"Students on another base, given the same answers, name it in {rate}; their rise over control "
+    text = f"Students on another base, given the same answers, show it in {rate}; their rise over control "
     if not failed:
         return text + f"stays within {limit} in all {len(made)} cases."
     if not held:
