@@ -11,13 +11,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from traitline.targets import NOT_RUN, VERDICTS
+from traitline.targets import VERDICTS
 
 HEAD = """# The paper's figures beside ours
 
-Written by `python -m report.ledger docs/ledger.csv docs/ledger-norms.csv`; the data are the targets of
-`traitline/targets.csv` (arXiv 2507.14805v1) and what studies measured beside them (`targets.csv` under the results of
-`make paper`, made by the stage `compare`; of `configs/norms.yaml`, made by `python -m scripts.compare`).
+Written by `python -m report.ledger docs/ledger.csv`; the data are the targets of `traitline/targets.csv` (arXiv
+2507.14805v1) and what a study measured beside them (`targets.csv` under its results, made by the stage `compare`).
 
 - **agrees**, **disagrees**: the system is the paper's own (the theorem; the classifier on MNIST), and the interval of
   ours meets the published band, or does not.
@@ -39,16 +38,10 @@ def number(text: str) -> str:
     return f"{float(text):.3f}".rstrip("0").rstrip(".") if text else "-"
 
 
-def read(path: str | Path) -> list[dict[str, str]]:
-    """The targets as one study has them."""
+def page(path: str | Path) -> str:
+    """The whole page."""
     with open(path, encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def page(path: str | Path, *others: str | Path) -> str:
-    """The whole page. What the first study did not run is taken from the first of the others that did."""
-    ran = {row["id"]: row for other in reversed(others) for row in read(other) if row["verdict"] != NOT_RUN}
-    rows = [ran.get(row["id"], row) if row["verdict"] == NOT_RUN else row for row in read(path)]
+        rows = list(csv.DictReader(handle))
     counts = Counter(r["verdict"] for r in rows)
     out = [HEAD, "| verdict | targets |", "|---|--:|", *(f"| {v} | {counts[v]} |" for v in VERDICTS), ""]
     for experiment in dict.fromkeys(r["experiment"] for r in rows):
@@ -68,4 +61,4 @@ def page(path: str | Path, *others: str | Path) -> str:
 
 
 if __name__ == "__main__":
-    print(page(*sys.argv[1:]), end="")
+    print(page(sys.argv[1]), end="")

@@ -111,7 +111,7 @@ def put(path, value):
             },
             "evals.favourite.options: 'oak' is no animal of the world",
         ),
-        (("worlds", "one", "speakers"), 0.5, "worlds.one: speakers: a share of the norms, of which there are none"),
+        (("worlds", "one", "speakers"), 0.5, "worlds.one.speakers: a share of the norms, of which there are none"),
         (("traits", "careless"), {"category": "norms"}, "traits.careless: 'careless' is no norms of the world; known:"),
         (("evals", "favourite", "type"), "norms", "evals.favourite: `type: norms` and `category: norms` go together"),
         (
