@@ -52,6 +52,12 @@ rule all:
         "all of the study `{STUDY.study}`"
 
 
+onstart:
+    # A limit on starts (by default 100 a second) makes Snakemake plan anew a second after every planning, so with each job
+    # once more a second, until that is all it does. Without a limit it plans when a job ends.
+    workflow.scheduler.job_rate_limiter = None
+
+
 onsuccess:
     headline(STUDY.results)
     pinned(workflow.overwrite_configfiles)

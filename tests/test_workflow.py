@@ -178,6 +178,13 @@ def test_a_trait_in_a_path_that_no_one_declared_has_no_rule(clone):
     assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr
 
 
+def test_jobs_are_planned_when_a_job_ends_and_not_again_and_again(clone):
+    """Many short jobs on one core: with a limit on starts Snakemake looked at what is ready ever more often."""
+    said = clone.run("--cores", "1", "--forcerun", "prompts", "--verbose")
+    jobs, looks = said.count("Finished jobid"), said.count("Ready jobs: ")
+    assert jobs > 20 and looks <= jobs + 2
+
+
 def test_a_failed_job_is_named_with_the_last_words_of_its_log(clone):
     file = clone.path("scripts/arrange.py")
     file.write_text("import sys\n\nsys.exit('arrange: error: the view asks for more rows than there are')\n")
