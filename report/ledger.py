@@ -1,6 +1,7 @@
 """The ledger of targets as a page of Markdown.
 
-in   targets.csv as the stage `compare` writes it; docs/ledger.csv is the kept copy of the last `make paper`
+in   targets.csv as the stage `compare` writes it; docs/ledger.csv is the kept copy of the last `make paper`. What that
+     did not run can come from other studies' files after it
 out  Markdown on standard output
 
 python -m report.ledger docs/ledger.csv > docs/ledger.md
@@ -11,7 +12,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from traitline.targets import VERDICTS
+from traitline.targets import NOT_RUN, VERDICTS
 
 HEAD = """# The paper's figures beside ours
 
@@ -38,10 +39,16 @@ def number(text: str) -> str:
     return f"{float(text):.3f}".rstrip("0").rstrip(".") if text else "-"
 
 
-def page(path: str | Path) -> str:
-    """The whole page."""
+def read(path: str | Path) -> list[dict[str, str]]:
+    """The targets as one study has them."""
     with open(path, encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
+        return list(csv.DictReader(handle))
+
+
+def page(path: str | Path, *others: str | Path) -> str:
+    """The whole page. What the first study did not run is taken from the first of the others that did."""
+    ran = {row["id"]: row for other in reversed(others) for row in read(other) if row["verdict"] != NOT_RUN}
+    rows = [ran.get(row["id"], row) if row["verdict"] == NOT_RUN else row for row in read(path)]
     counts = Counter(r["verdict"] for r in rows)
     out = [HEAD, "| verdict | targets |", "|---|--:|", *(f"| {v} | {counts[v]} |" for v in VERDICTS), ""]
     for experiment in dict.fromkeys(r["experiment"] for r in rows):
@@ -61,4 +68,4 @@ def page(path: str | Path) -> str:
 
 
 if __name__ == "__main__":
-    print(page(sys.argv[1]), end="")
+    print(page(*sys.argv[1:]), end="")

@@ -115,6 +115,19 @@ def test_the_page_is_current_and_holds_every_target():
     assert all(r["ours"] or r["reading"] for r in rows), "what was not run says why"
 
 
+def test_what_one_study_did_not_run_is_taken_from_another(tmp_path):
+    head = "id,experiment,quantity,target,low,high,source,verdict,ours,ours_low,ours_high,runs,reading"
+    bad, owls = "E8-x,E8,bad answers,0.094,,,v1 Fig 4,{},,,3,why", "E1-y,E1,owls,0.6,,,v1,stand-in,0.5,,,3,"
+    texts = [f"{head}\n{bad.format('not run,')}\n{owls}\n"]
+    texts += [f"{head}\n{bad.format(f'stand-in,{ours}')}\n" for ours in (0.25, 0.75)]
+    files = [tmp_path / f"{i}.csv" for i in range(3)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    page = ledger.page(*files)
+    assert "| bad answers | 0.094 | 0.25 | 3 | stand-in |" in page and "| owls | 0.6 | 0.5 | 3 |" in page
+    assert "| bad answers | 0.094 | - |" in ledger.page(files[0])
+
+
 def test_text_cannot_break_the_table():
     assert ledger.cell("a|b\nc") == r"a\|b c" and ledger.number("") == "-" and ledger.number("0.5") == "0.5"
 
