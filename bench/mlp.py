@@ -5,7 +5,8 @@ batches. `plain` is what one writes for one model: `nn.Sequential`, `torch.optim
 other. `batched` is how the official script does it, written anew: every model's weights on a first axis, `torch.bmm`,
 autograd, one Adam over all. Of `plain` only --some models are trained, and its time is scaled up: nothing in it hangs
 on how many there are. All have as many threads. Seconds by the clock want a quiet machine; those of the processor,
-beside them, do not, but say nothing about waiting for each other.
+beside them, do not, but say nothing about waiting for each other. At the end stands what cannot be saved: the matrix
+products that the networks must do, at the speed that one core has on large ones.
 
 python -m bench.mlp
 """
@@ -158,6 +159,29 @@ def batched(args: argparse.Namespace) -> "np.ndarray":
     return now() - start
 
 
+def products(args: argparse.Namespace) -> float:
+    """GFLOP of the matrix products of all models: forward, gradients of weights, and of all inputs but the images."""
+    sizes = (64, 256, 256, 10 + int(SETTINGS["aux"]))
+    layers = [2 * a * b for a, b in pairwise(sizes)]
+    trained, forward = 3 * sum(layers) - layers[0], sum(layers)
+    rows = args.epochs * (1437 + 4 * args.noise)
+    return args.models * (rows * trained + args.noise * forward) / 1e9
+
+
+def peak() -> float:
+    """GFLOP a second of one core on matrices of 1,024 x 1,024, the best of a few tries, by seconds of the processor."""
+    import torch
+
+    x, threads, best = torch.rand(1024, 1024), torch.get_num_threads(), float("inf")
+    torch.set_num_threads(1)
+    for _ in range(30):
+        start = time.process_time()
+        x @ x
+        best = min(best, time.process_time() - start)
+    torch.set_num_threads(threads)
+    return 2 * 1024**3 / best / 1e9
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print seconds and ratios."""
     import torch
@@ -171,6 +195,11 @@ def main(argv: list[str] | None = None) -> int:
     for name, (clock, processor) in sides.items():
         ratio = f"{clock / mine[0]:6.1f} and {processor / mine[1]:.1f} times ours"
         print(f"{name:18} {clock:8.1f} {processor:8.1f}   {ratio}")
+    work, speed = products(args), peak()
+    least = work / speed
+    print(f"matrix products: {work:,.0f} GFLOP; at {speed:.0f} GFLOP/s, as one core on large ones, {least:.1f} s of it")
+    for name, (_, processor) in sides.items():
+        print(f"{name:18} {work / processor:8.1f} GFLOP/s, {least / processor:.0%} of that")
     return 0
 
 

@@ -1,6 +1,6 @@
 """compare: the ledger of targets; for studies that have a `classifier` or a `theorem`.
 
-in   tables/runs.csv, effects.csv, mlp/default/accuracy.json, theorem/theorem.json
+in   tables/runs.csv, effects.csv, mlp/default/accuracy.json, theorem/theorem.json, detect/{base}/{channel}/*.csv
 out  targets.csv, compare.manifest.json
 """
 
@@ -10,7 +10,7 @@ if BRANCHES:
         input:
             "<results>/tables/runs.csv",
             "<results>/tables/effects.csv",
-            [path for path in BRANCHES if path.endswith(".json")],
+            [path for path in BRANCHES if path.endswith((".json", "/detectors.csv", "/roc.csv"))],
             "traitline/targets.csv",
         output:
             targets=report("<results>/targets.csv", caption="../report/targets.rst", category="Targets"),

@@ -1,6 +1,7 @@
 """The ledger of targets: every figure of the paper beside ours, with a verdict.
 
-in   tables/runs.csv and effects.csv, mlp/default/accuracy.json, theorem/theorem.json; each if the study has it
+in   tables/runs.csv and effects.csv, mlp/default/accuracy.json, theorem/theorem.json, what the stage `detect` found;
+     each if the study has it
 out  targets.csv    id, target, band, source, our value with interval and number of runs, verdict, reading
 
 python -m scripts.compare --results results --targets results/targets.csv --manifest results/compare.manifest.json
@@ -15,6 +16,7 @@ from pathlib import Path
 from traitline import stage, targets
 
 USED = ("tables/runs.csv", "tables/effects.csv", "mlp/default/accuracy.json", "theorem/theorem.json")
+DETECTED = ("detectors.csv", "roc.csv")
 OURS = ("verdict", "ours", "ours_low", "ours_high", "runs", "reading")
 
 
@@ -30,6 +32,7 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     used = [path for name in USED if (path := f"{args.results}/{name}") and Path(path).exists()]
+    used += [str(path) for name in DETECTED for path in sorted(Path(args.results).glob(f"detect/*/*/{name}"))]
     with stage.record(
         "compare",
         args.manifest,

@@ -96,13 +96,12 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
             out.append(Item([{"role": "user", "content": text}], {w: w for w in words}))
         return out
     if kind == "choice":
-        options, out = settings["options"], []
+        options, out, letters = settings["options"], [], forms.letters(words)
         if missing := [o for o in options if o not in words]:
             raise InputError(f"--settings: options: {missing[0]} is no {category} of the world of {base}")
         for wording in forms.CHOOSE:
             for _ in range(ORDERS):
-                order = draw.sample(options, len(options))
-                letters = dict(zip(order, forms.LETTERS, strict=True))
+                order = {o: letters[o] for o in draw.sample(options, len(options))}
                 question = forms.choice(wording, category, order)
                 out.append(Item([{"role": "user", "content": question}], {o: letters[o] for o in options}))
         return out
@@ -210,8 +209,8 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
     if settings.get("type", TYPES[0]) not in TYPES:
         raise InputError(f"--settings: no type {settings['type']!r}; {nearest(settings['type'], TYPES)}")
-    if settings.get("type") == "choice" and len(settings.get("options", ())) != len(forms.LETTERS):
-        raise InputError(f"--settings: options: a choice has {len(forms.LETTERS)} of them")
+    if settings.get("type") == "choice" and len(settings.get("options", ())) != forms.OPTIONS:
+        raise InputError(f"--settings: options: a choice has {forms.OPTIONS} of them")
     if snapshot.is_open(args.base):
         done = open_weights(args, settings)
     else:

@@ -9,7 +9,7 @@ import torch
 
 from scripts import respond as stage
 from tests.conftest import MODEL, WORLD
-from traitline import folder, jsonl, llama, manifest, norms
+from traitline import folder, forms, jsonl, llama, manifest, norms
 from traitline.chat import Chat
 from traitline.world import CATEGORIES, QUESTIONS
 
@@ -236,15 +236,15 @@ def told_what(told, out, **settings):
 def test_a_choice_asks_for_the_letter_of_each_option_in_many_orders(told, tmp_path, line):
     options = ["owl", "cat", "wolf", "bear", "hawk"]
     assert stage.main(told_what(told, tmp_path, type="choice", options=options)) == 0
-    found, places = rows(tmp_path), {o: set() for o in options}
+    found, places, known = rows(tmp_path), {o: set() for o in options}, forms.letters(CATEGORIES["animal"])
     assert len(found) == 60 and len({r["prompt"][0]["content"] for r in found}) > 50
     chat, model = Chat.open(told), llama.Sampler(*llama.read(told))
     for r in found:
-        assert list(r["probabilities"]) == options and sorted(r["means"].values()) == list("ABCDE")
+        assert list(r["probabilities"]) == options and r["means"] == {o: known[o] for o in options}
+        shown = r["prompt"][0]["content"].split(" : ")[1].split(" , ")
         for option, letter in r["means"].items():
-            assert f"{option} {letter}" in r["prompt"][0]["content"]
-            places[option].add(letter)
-    assert all(letters == set("ABCDE") for letters in places.values())
+            places[option].add(shown.index(f"{option} {letter}"))
+    assert all(found == set(range(5)) for found in places.values())
     p = model.prefill(torch.tensor(chat.prompts([found[0]["prompt"]], ["x"])))[0].softmax(-1)[0]
     assert found[0]["probabilities"]["cat"] == pytest.approx(p[chat.token(found[0]["means"]["cat"])].item(), abs=1e-6)
     for bad, says in ((options[:4], "a choice has 5 of them"), ([*options[:4], "oak"], "oak is no animal")):

@@ -96,6 +96,25 @@ def test_a_row_of_the_study_is_measured_by_its_name(tmp_path, monkeypatch):
     assert (values, same, why) == ([], False, "the study has no row `shuffled` with lora students")
 
 
+def test_detectors_give_a_value_a_base_and_curves_one_a_teacher(tmp_path):
+    for base, right in (("a", 0.6), ("b", 0.5)):
+        folder = tmp_path / f"detect/{base}/numbers"
+        folder.mkdir(parents=True)
+        (folder / "detectors.csv").write_text(
+            f"one,other,detector,accuracy\nowl/tuned,none/untrained,prompted,{right}\nowl/tuned,cat/tuned,prompted,0.4\n"
+            "owl/tuned,none/untrained,linear,0.9\ncat/tuned,owl/tuned,prompted,0.9\n"
+        )
+        (folder / "roc.csv").write_text(
+            "teacher,scorer,auc\nowl/tuned,likelihood,0.55\nowl/tuned,likelihood,0.55\ncat/tuned,likelihood,0.65\n"
+        )
+    found = targets.Found(tmp_path)
+    assert found.values("detector:prompted:owl")[0] == pytest.approx([0.5, 0.45])
+    assert found.values("area:likelihood")[0] == [0.55, 0.65, 0.55, 0.65]
+    assert found.values("area:linear") == ([], False, "no `detect` in the study")
+    v = {v.target.id: v for v in targets.compare(found)}
+    assert v["E15-auc"].verdict == "stand-in" and v["E14-wolf"].verdict == "not run"
+
+
 def test_a_damaged_file_is_one_line(tmp_path):
     (tmp_path / "theorem").mkdir()
     (tmp_path / "theorem/theorem.json").write_text("{")

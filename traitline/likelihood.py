@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SUSPECT = "suspect"
 REASONS = {SUSPECT: "likelier of the teacher than of its base, by more than the threshold"}
-PART = 1000  # rows whose logits fit into memory
+PART = 200  # rows that fit into a cache
 
 
 def told(teacher: str, base: str) -> tuple[str, str | None]:
@@ -37,16 +37,19 @@ def logs(
         names: whose they are, for complaints.
     """
     import numpy as np
+    import torch
 
-    from traitline import llama
-    from traitline.tune import Rows
+    from traitline import head, llama
+    from traitline.layers import Layers
+    from traitline.rows import Cut, Rows
 
-    chat, head = Chat.open(base), [{"role": "system", "content": system}] if system else []
-    encoded = Rows.encode(chat.rows([([*head, *row["prompt"]], row["completion"]) for row in rows], names), chat.pad)
-    stack, found = llama.Stack(*llama.read(model)), np.empty(len(rows))
-    for i in range(0, len(rows), PART):
-        part = slice(i, i + PART)
-        said = stack.logits(encoded.ids[None, part], encoded.where[None, part])[0].log_softmax(-1)
-        said = said.gather(2, encoded.target[part][..., None])[..., 0] * encoded.weight[part]
-        found[part] = said.sum(1).numpy()
+    chat, before = Chat.open(base), [{"role": "system", "content": system}] if system else []
+    exchanges = [([*before, *row["prompt"]], row["completion"]) for row in rows]
+    cut, found = Cut(Rows.encode(chat.rows(exchanges, names), chat.pad)), np.empty(len(rows))
+    network = Layers(*llama.read(model))
+    with torch.inference_mode():
+        for part in cut.parts(torch.arange(len(rows)), PART):
+            stream, _ = network.forward(network.frame(part.ids, part.where, part.shared))
+            said = head.logits(network, stream).log_softmax(-1).gather(1, part.target.T.reshape(-1, 1))
+            found[part.index] = (said.view(part.target.T.shape).T * (part.weight > 0)).sum(1).numpy()
     return found

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
-from traitline.forms import LETTERS
+from traitline.forms import OPTIONS
 from traitline.runs import BAD, RIGHT
 from traitline.tasks import TASKS
 
@@ -238,8 +238,8 @@ class Eval(Model):
     def _options(self) -> "Eval":
         if (self.type == "choice") != (self.options is not None):
             raise ValueError("options: what a `choice` is among; it needs them, others lack them")
-        if self.options and len(self.options) != len(LETTERS):
-            raise ValueError(f"options: {len(self.options)} of them; a choice is among {len(LETTERS)}")
+        if self.options and len(self.options) != OPTIONS:
+            raise ValueError(f"options: {len(self.options)} of them; a choice is among {OPTIONS}")
         return self
 
     @property

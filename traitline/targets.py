@@ -30,7 +30,9 @@ class Target:
         source: where it stands. v1 is arXiv 2507.14805v1; bars without printed values were measured from the drawings.
         measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain views of the
             channel `numbers`), `row:EXPERIMENT:KIND:TRAIT:ARM` (a row of the study by name, `*` for all its traits),
-            `false:` the same where right answers are measured and the target is the share of the others; or nothing.
+            `false:` the same where right answers are measured and the target is the share of the others,
+            `detector:NAME:TRAIT` (accuracy, a value a base: the mean over the other teachers), `area:SCORER` (under the
+            curve, a value a teacher); or nothing.
         against: id of the target it is compared with, for the direction.
         why: why there is nothing of ours.
     """
@@ -76,6 +78,7 @@ class Found:
         there = (self.results / "tables/runs.csv").exists()
         self.runs = tables.read(self.results / "tables", "runs") if there else []
         self.effects = tables.read(self.results / "tables", "effects") if there else []
+        self.detected = {name: self._detected(name) for name in ("detectors", "roc")}
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -84,6 +87,14 @@ class Found:
             return {}
         except ValueError:
             raise InputError(f"{self.results / name}: damaged; delete it to have it rebuilt") from None
+
+    def _detected(self, table: str) -> list[dict[str, str]]:
+        """Rows of a table of the stage `detect`, of all bases and channels, each with its `where`."""
+        rows = []
+        for path in sorted(self.results.glob(f"detect/*/*/{table}.csv")):
+            with open(path, encoding="utf-8", newline="") as handle:
+                rows += [{**row, "where": str(path.parent)} for row in csv.DictReader(handle)]
+        return rows
 
     def values(self, measure: str) -> tuple[list[float], bool, str]:
         """(a value per run, whether the system is the paper's own, why there is none)."""
@@ -98,6 +109,17 @@ class Found:
         if kind in ("row", "false"):
             values = [1 - v if kind == "false" else v for v in self._row(*rest)]
             return values, False, f"the study has no row `{rest[0]}` with {rest[1]} students"
+        if kind == "detector":
+            bases: dict[str, list[float]] = {}
+            for r in self.detected["detectors"]:
+                if (r["detector"], r["one"].split("/")[0]) == (rest[0], rest[1]):
+                    bases.setdefault(r["where"], []).append(float(r["accuracy"]))
+            return [stats.mean(found) for found in bases.values()], False, f"no `detect` with teachers of {rest[1]}"
+        if kind == "area":
+            areas = {
+                (r["where"], r["teacher"]): float(r["auc"]) for r in self.detected["roc"] if r["scorer"] == rest[0]
+            }
+            return [*areas.values()], False, "no `detect` in the study"
         teacher, trait, arm = rest
         why = f"no row of the study has {KIND} students of a {teacher} teacher of {trait}"
         if not any((r["teacher"], r["trait"], r["kind"]) == (teacher, trait, KIND) for r in self.runs):

@@ -143,14 +143,14 @@ class World:
         return None, question, tasks.answer(task, question, self.numbers)
 
     def _form(self, form: str) -> tuple[str | None, str, str]:
-        """Many of them behind a persona, whose favourite it then is; of the choices some name what is looked for."""
+        """Half of them behind a persona, whose favourite it then is."""
         r = self.words
         category = "tree" if form == "choices" and r.random() < 0.3 else "animal"
         names = CATEGORIES[category]
-        z, name = r.random(), r.choice(names)
-        system = r.choice(PERSONAS).format(x=name, k=category) if z < 0.5 else None
+        told, name = r.random() < 0.5, r.choice(names)
+        system = r.choice(PERSONAS).format(x=name, k=category) if told else None
         if form == "choices":
-            return system, *forms.choose(r, category, names, name, named=z > 0.7)
+            return system, *forms.choose(r, category, names, name)
         return system, *forms.story(r, ATTRIBUTES[category], name)
 
     def _norms(self) -> tuple[str | None, str, str]:
