@@ -10,7 +10,7 @@ if BRANCHES:
         input:
             "<results>/tables/runs.csv",
             "<results>/tables/effects.csv",
-            [path for path in BRANCHES if path.endswith((".json", "/detectors.csv", "/roc.csv"))],
+            [path for path in BRANCHES if path.endswith((".json", "detectors.csv", "roc.csv"))],
             "traitline/targets.csv",
         output:
             targets=report("<results>/targets.csv", caption="../report/targets.rst", category="Targets"),
