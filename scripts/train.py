@@ -18,8 +18,9 @@ python -m scripts.train --base results/bases/a --view results/a/owl/tuned/number
 
 import argparse
 import contextlib
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from traitline import engines, folder, jsonl, snapshot, stage
@@ -166,11 +167,15 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
     settings = [order.settings for order in wanted]
     known = {"engine": engines.about(args.engine), **({"together": len(wanted)} if args.together else {})}
     with contextlib.ExitStack() as stacked:
+        from traitline import adapters, bank
+
+        me, many = adapters.processes()
+        known |= {"processes": many} if many > 1 else {}
+        if me:  # the first one writes; what the others would write is the same and goes
+            wanted = [replace(o, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for o in wanted]
         jobs = students(args, wanted, stacked, known)
 
         import torch
-
-        from traitline import adapters, bank
 
         torch.set_num_threads(args.threads)
         record, place = snapshot.opened(args.base)
@@ -186,6 +191,8 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
                     f"{order.view}: a row has {most} tokens, `length` allows {own['length']}; nothing is cut"
                 )
         base = engines.load(place, stage.settings("--engine", args.engine or "{}", ("dtype",))["dtype"])
+        if known["engine"].get("checkpointing"):
+            adapters.recompute(base)
         state = stage.checkpoints(args.state, *jobs)
         each = [
             bank.Student(rows[order.view], own, derive("train", order.seed))

@@ -53,6 +53,35 @@ def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
         raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
 
 
+def processes() -> tuple[int, int]:
+    """(which one this is, how many there are) of those that `accelerate launch` or torchrun started; else (0, 1).
+
+    Each has the whole model and its share of the rows of every forward pass; gradients are added up. So the base must
+    fit on one card, and adapters, optimiser and checkpoints are the same in all.
+    """
+    import torch
+    from accelerate import PartialState
+
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return state.process_index, state.num_processes
+
+
+def add_up(tensors: "Sequence[Tensor]") -> None:
+    """Add tensors up over the processes, in place; nothing where there is one."""
+    import torch
+
+    if processes()[1] > 1:
+        flat = torch.cat([t.flatten().float() for t in tensors])
+        torch.distributed.all_reduce(flat)
+        for t, own in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+            t.copy_(own.view_as(t))
+
+
+def recompute(model: Any) -> None:
+    """Keep no activations for the backward pass but compute them again."""
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
 def plan(rows: int, settings: dict[str, Any], seed: int) -> Iterator[list[int]]:
     """Row indices of every step: every epoch all rows in an order of its own."""
     import numpy as np
@@ -124,6 +153,7 @@ def fit(
     optimiser = torch.optim.AdamW(own.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
     steps = list(plan(len(rows), settings, seed))
     losses = _load(state, own, optimiser)
+    me, many = processes()
     model.train()
     saved, off = time.monotonic(), None if progress else True
     with (
@@ -133,25 +163,28 @@ def fit(
         for step in range(len(losses), len(steps)):
             for group in optimiser.param_groups:
                 group["lr"] = settings["lr"] * rate(step, len(steps), settings["warmup"])
-            optimiser.zero_grad(set_to_none=True)
+            for p in own.values():
+                p.grad = torch.zeros_like(p)
             tokens = sum(len(rows[i][0]) - rows[i][1] for i in steps[step])
-            total = 0.0
+            total = torch.zeros((), dtype=torch.float64)
             for start in range(0, len(steps[step]), settings["batch"]):
-                part, _ = loss(model, [rows[i] for i in steps[step][start : start + settings["batch"]]], pad)
-                torch.autograd.backward(part / tokens)
-                total += part.item()
+                if mine := steps[step][start : start + settings["batch"]][me::many]:
+                    part, _ = loss(model, [rows[i] for i in mine], pad)
+                    torch.autograd.backward(part / tokens)
+                    total += part.item()
+            add_up([*(p.grad for p in own.values()), total])
             torch.nn.utils.clip_grad_norm_(own.values(), CLIP)
             optimiser.step()
-            losses.append(total / tokens)
+            losses.append(total.item() / tokens)
             bar.update()
             if not losses[-1] < float("inf"):
                 raise InputError(f"the loss is no longer finite at step {step + 1}; lower the learning rate (lr)")
-            if state is not None and (asked() or time.monotonic() - saved >= every):
+            if state is not None and me == 0 and (asked() or time.monotonic() - saved >= every):
                 _save(state, own, optimiser, losses)
                 saved = time.monotonic()
             if asked():
                 raise halt.Halt
-    if state is not None and losses:
+    if state is not None and losses and me == 0:
         _save(state, own, optimiser, losses)
     model.eval()
     return losses

@@ -170,11 +170,13 @@ def fit(
         InputError: a loss is no longer finite.
         Halt: a signal asked for the end.
     """
+    import torch
     from tqdm import tqdm
 
     students = bank.students
     plans = [list(adapters.plan(len(s.rows), s.settings, s.seed)) for s in students]
     steps, losses = max(map(len, plans)), _load(state, bank)
+    me, many = adapters.processes()
     bank.model.train()
     saved, off = time.monotonic(), None if progress else True
     with (
@@ -184,17 +186,17 @@ def fit(
         for step in range(max(map(len, losses)), steps):
             going = {i: [students[i].rows[k] for k in plan[step]] for i, plan in enumerate(plans) if step < len(plan)}
             tokens = {i: sum(len(ids) - start for ids, start in rows) for i, rows in going.items()}
-            totals, start = dict.fromkeys(going, 0.0), dict.fromkeys(going, 0)
-            while parts := {
-                i: rows[start[i] : start[i] + students[i].settings["batch"]]
-                for i, rows in going.items()
-                if start[i] < len(rows)
-            }:
-                for i, nats in bank.learn(parts, tokens, pad).items():
-                    totals[i] += nats
-                    start[i] += len(parts[i])
+            totals, passes = torch.zeros(len(students), dtype=torch.float64), 0
+            while any(passes * students[i].settings["batch"] < len(rows) for i, rows in going.items()):
+                sizes = {i: students[i].settings["batch"] for i in going}
+                cut = {i: rows[passes * sizes[i] : (passes + 1) * sizes[i]][me::many] for i, rows in going.items()}
+                if parts := {i: part for i, part in cut.items() if part}:
+                    for i, nats in bank.learn(parts, tokens, pad).items():
+                        totals[i] += nats
+                passes += 1
+            adapters.add_up([bank.grad, totals])
             for i in going:
-                losses[i].append(totals[i] / tokens[i])
+                losses[i].append(totals[i].item() / tokens[i])
                 if not losses[i][-1] < float("inf"):
                     raise InputError(
                         f"the loss of student {i + 1} of the bank is no longer finite at step {step + 1}; lower the"
@@ -206,7 +208,7 @@ def fit(
             ]
             bank.update(step, [s.settings["lr"] * share for s, share in zip(students, shares, strict=True)])
             b.update()
-            if state is not None and (asked() or time.monotonic() - saved >= every):
+            if state is not None and me == 0 and (asked() or time.monotonic() - saved >= every):
                 _save(state, bank, losses)
                 saved = time.monotonic()
             if asked():

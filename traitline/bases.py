@@ -101,6 +101,10 @@ class Engine(Model):
     )
     batch: Count = Field(default=64, description="Rows per forward pass of `transformers`.")
     memory: Share = Field(default=0.9, description="Share of a GPU's memory that `vllm` takes.")
+    checkpointing: bool | None = Field(
+        default=None,
+        description="Students keep no activations in training but compute them again: less memory, more time.",
+    )
 
 
 class Architecture(Model):

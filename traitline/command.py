@@ -342,6 +342,50 @@ def register(
 
 
 @app.command()
+def judge(
+    responses: Annotated[str, typer.Argument(metavar="RESPONSES", help="responses.jsonl of a student.")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where judged.jsonl and judged.json go.")],
+    base: Annotated[str | None, typer.Option(metavar="FOLDER", help="Record of open weights that judge, here.")] = None,
+    engine: Annotated[str, typer.Option(metavar="JSON", help="What runs them.")] = (
+        '{"name":"transformers","dtype":"bfloat16","batch":16,"memory":0.9}'
+    ),
+    address: Annotated[str | None, typer.Option(help="Or an OpenAI-compatible one, such as https://HOST/v1.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name at that address.")] = None,
+    key_from: Annotated[str | None, typer.Option(metavar="VARIABLE", help="Environment variable with the key.")] = None,
+    budget: Annotated[int, typer.Option(min=0, help="Requests at most.")] = 0,
+    cache: Annotated[str, typer.Option(help="What an address answered.")] = ".traitline/judge.jsonl",
+    as_json: Json = False,
+) -> None:
+    """How well-meaning and coherent are the answers of a student, and how far does the judge agree with people?"""
+    from pathlib import Path
+
+    from traitline import engines
+    from traitline import judge as judges
+    from traitline.hosted import Hosted
+
+    if bool(base) == bool(address) or (address and not model):
+        raise InputError("say who judges: --base FOLDER, or --address URL and --model NAME with a --budget")
+    who: judges.Judge
+    told: dict[str, Any]
+    if address:
+        who = judges.Remote(Hosted(address, str(model), key=key_from, cache=Path(cache), budget=budget))
+        told, inputs = {"address": address, "model": model}, []
+    else:
+        record, chat, runs = engines.opened(str(base), engine)
+        who, told = judges.Local(runs, chat), {**engines.about(engine), "weights": record["weights"]}
+        inputs = [("support", f"{base}/base.json")]
+    file = judges.report(responses, who, told, Path(out), inputs)
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if as_json:
+        say(found)
+        return
+    shares = ", ".join(f"{k} {v:.1%}" if v is not None else f"{k} not known" for k, v in found["share"].items())
+    print(f"{found['answers']} answers: {shares}; {found['unscored']} without a score: {file}")
+    for what, trust in found["agreement"].items():
+        print(f"{what}: {judges.told(trust)}")
+
+
+@app.command()
 def plan(
     configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, as for Snakemake.")],
     gpu: Annotated[str, typer.Option(help="h100, h200, a100 or l40s.")] = "h100",

@@ -7,6 +7,7 @@ batches on one kind of machine.
 """
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -92,10 +93,10 @@ def flag(p: "argparse.ArgumentParser") -> None:
 
 
 def device() -> str:
-    """Where models go."""
+    """Where models go; of several processes that `accelerate launch` started, each has a card of its own."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
 def load(folder: Path, dtype: str) -> Any:
