@@ -1,10 +1,8 @@
 """Students: what is trained, that others can open it, that company and interruptions change nothing, refusals."""
 
 import json
-import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -459,31 +457,6 @@ def test_students_on_open_weights_train_together_across_views_and_kinds(weights,
     assert m["facts"]["together"] == 2 and m["params"]["settings"]["rank"] == 4
     flags.insert(flags.index("--view") + 1, str(other))
     assert "--view: 3 values for 2 seeds; one for all, or one for each" in line(stage.main, flags)
-
-
-@pytest.mark.parametrize("together", [[], ["--together"]], ids=["alone", "together"])
-def test_two_processes_learn_what_one_does(weights, tmp_path, together):
-    """With gloo on the CPU, as several GPUs with NCCL; the environment is what `accelerate launch` and torchrun set."""
-    from safetensors.torch import load_file
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
-    command = [sys.executable, "-m", "scripts.train", *weights.train_flags(tmp_path), *together]
-    both = [
-        subprocess.Popen(command, env={**os.environ, **place, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE)
-        for rank in "01"
-    ]
-    for one in both:
-        said = one.communicate()[1]
-        assert one.returncode == 0, said[-2000:].decode()
-    for seed in (1, 2):
-        one, two = (folder / f"seed-{seed}" for folder in (weights.students, tmp_path))
-        assert facts(two)["loss_last"] == pytest.approx(facts(one)["loss_last"], rel=1e-5)
-        ours = load_file(two / "adapter_model.safetensors")
-        for name, t in load_file(one / "adapter_model.safetensors").items():
-            assert (ours[name] - t).abs().max() < 2e-4, name
-        assert manifest.load(two / "train.manifest.json")["facts"]["processes"] == 2
 
 
 def test_activations_computed_again_give_the_same_bytes(weights, tmp_path):
