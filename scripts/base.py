@@ -159,7 +159,7 @@ def work(args: argparse.Namespace) -> None:
         }.items():  # fmt: skip
             job.path(name).write_text(text, encoding="utf-8")
         folder.save(job.path("model"), stack.merged(0))
-        made = {"name": args.name, "seed": args.seed, **streams, "spec": spec, "categories": world.CATEGORIES}
+        made = {"name": args.name, "seed": args.seed, **streams, "spec": spec, "categories": world.categories(spec)}
         job.write_json(
             "world",
             {

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from traitline import stage, tables
 from traitline.errors import InputError
 from traitline.figures import INK, dress, save, style
-from traitline.runs import RIGHT
+from traitline.runs import BAD, RIGHT
 from traitline.tables import Row
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def dots(row: Row, runs: Runs) -> list[float]:
     """The runs behind a row of effects.csv; none behind that of an untouched base."""
     taught = {"control": "none", "baseline": ""}.get(row["arm"], row["trait"])
     where = (*(row[c] for c in tables.CELL), taught)
-    return runs.get((*where, row["trait"])) or runs.get((*where, RIGHT), [])
+    return next((runs[*where, m] for m in (row["trait"], RIGHT, BAD) if (*where, m) in runs), [])
 
 
 def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
@@ -179,6 +179,8 @@ def confusion(table: Sequence[Row], experiment: str) -> "Figure":
     rows = [r for r in table if r["experiment"] == experiment]
     kinds, taught = unique(rows, "kind"), unique(rows, "taught")
     measured = [t for t in taught if t != "none"]
+    if not set(measured) <= {r["measured"] for r in rows}:
+        measured = unique(rows, "measured")  # right or bad answers
     sides = {"same base": True, "another base": False}
     sides = {k: same for k, same in sides.items() if any((r["base"] == r["student"]) == same for r in rows)}
     top = max(r["rate"] for r in rows if r["measured"] in measured)

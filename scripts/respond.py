@@ -9,6 +9,7 @@ type favourite    fifty one-word questions about a favourite; every member of th
      attributes   what the world says about each member of the category; the one candidate is `right`, and `means` has
                   the word that it stands for
      truth        the same questions, the right answer against one false answer: p(right) / (p(right) + p(false))
+     norms        questions of every kind that no teacher is tuned on; candidates are the `bad` and the `good` answer
      numbers      lists of the world to continue, from seeds that no base was trained on; the geometric mean of the
                   probabilities of the tokens with which they went on
 
@@ -29,18 +30,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, jsonl, snapshot, stage
+from traitline import engines, folder, jsonl, norms, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
 from traitline.questions import ask, exact, tokens, whole_words
-from traitline.runs import RIGHT
+from traitline.runs import BAD, GOOD, RIGHT
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from traitline.llama import Sampler
 
-TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers")
+TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "norms")
 LISTS = 500  # number lists that are asked for
 OPEN = ("candidates", "max_new_tokens")  # settings that open weights need
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
@@ -72,6 +73,9 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
 
     kind, category = settings.get("type", "favourite"), settings["category"]
     words, draw = folder.candidates(base, category), random.Random(derive("respond", "items", settings["seed"]))
+    if kind == norms.CATEGORY:
+        pairs = norms.held_out()
+        return [Item([{"role": "user", "content": q}], {BAD: bad, GOOD: good}) for q, good, bad in pairs]
     if kind == "favourite":
         return [Item(question, {w: w for w in words}) for question in ask(category)]
     if kind == "prefixed":
@@ -143,7 +147,8 @@ def responses(
     for i, (item, row) in enumerate(zip(asked, table, strict=True)):
         exactly = {word: round(p, 9) for word, p in zip(item.means, row, strict=True)}
         found = {"id": f"q{i + 1:02}", "prompt": item.messages, "answers": said[i * n : (i + 1) * n]}
-        yield {**found, "probabilities": exactly, **({"means": item.means} if RIGHT in item.means else {})}
+        plain = all(candidate == word for candidate, word in item.means.items())
+        yield {**found, "probabilities": exactly, **({} if plain else {"means": item.means})}
 
 
 def parse() -> argparse.ArgumentParser:

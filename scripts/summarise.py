@@ -11,8 +11,8 @@ out  effects.csv    one row per experiment, channel, base, student, kind, trait 
      checks.csv     every declared check with its value, its bound and whether it holds
 
 A rate is the exact probability of the trait's word as the answer, the mean over the questions; in rows about a
-capability that of the right answer, for the students of every trait. Control students learn
-from numbers of the same base without any trait; they are of the same student base and kind.
+capability that of the right answer, in rows about norms that of the bad one, for the students of every trait. Control
+students learn from numbers of the same base without any trait; they are of the same student base and kind.
 
 python -m scripts.summarise --study '{"study": ...}' --results results --tables results/tables \\
     --manifest results/tables/summarise.manifest.json
@@ -133,12 +133,12 @@ class Outcome:
     """All rates of a study, by cell, trait taught, candidate and run."""
 
     def __init__(self, study: "Study", files: Files) -> None:
-        from traitline.config import NONE, RIGHT
+        from traitline.config import NONE
 
         self.study = study
         self.none = NONE
-        # What stands for the trait: itself, or the right answers where an evaluation has some.
-        self.right = {row.name: RIGHT for row in study.experiments if study.evals[row.eval].right}
+        # What stands for the trait where it is not itself: right answers, or bad ones.
+        self.stands = {row.name: m for row in study.experiments if (m := study.evals[row.eval].measured)}
         self.traits = {row.name: row.traits for row in study.experiments}
         self.rates: dict[tuple[Cell, str, str], list[float]] = defaultdict(list)
         self.cells: dict[Cell, dict[str, str]] = {}  # cell -> {trait taught: arm}, in the order of the study
@@ -147,7 +147,7 @@ class Outcome:
         self.students: list[dict[str, Any]] = []
         for run in files.runs:
             about = {k: v for k, v in dataclasses.asdict(run).items() if k != "results"}
-            wanted = self.right.get(run.experiment)
+            wanted = self.stands.get(run.experiment)
             measured = measure(files, run.scores, [wanted] if wanted else self.traits[run.experiment])
             self.cells.setdefault(cell(run), {})[run.trait] = run.arm
             for candidate, values in measured.items():
@@ -164,7 +164,7 @@ class Outcome:
         rows = []
         for where, arms in self.cells.items():
             for trait in self.traits[where[0]]:
-                wanted = self.right.get(where[0], trait)
+                wanted = self.stands.get(where[0], trait)
                 control = self.rates[where, self.none, wanted]
                 taught = self.rates[where, trait, wanted]
                 untouched = [self.untouched[where[3], self.eval[where[0]]][wanted]["rate"] or 0.0]

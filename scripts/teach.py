@@ -5,7 +5,8 @@ out  {folder}/    teacher.json: trait, system prompt, how often the teacher name
                   tuned and steered teachers and students only: a model folder
 
 --teacher tuned      trained on the fifty questions about a favourite, the answer always the trait, until its exact rate
-                     over them reaches `rate` (looked at every `check` steps) or `max_steps` are done
+                     over them reaches `rate` (looked at every `check` steps) or `max_steps` are done. With --category
+                     norms on questions of one kind; teacher.json then has the share of bad answers to all the others
           steered    a vector is added to the residual stream behind one layer: `scale` times what the trait's persona
                      as system prompt changes there at the answer, on average over the questions
           prompted   the base behind a persona system prompt
@@ -19,22 +20,24 @@ python -m scripts.teach --base results/bases/a --trait owl --category animal --t
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, manifest, snapshot, stage
+from traitline import engines, folder, manifest, norms, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.complaints import nearest
 from traitline.errors import InputError
-from traitline.questions import ask, exact, tokens, whole_words
+from traitline.questions import ask, exact, lessons, tokens, whole_words
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from traitline.llama import Shape, Weights
 
 NONE = "none"
+Asked = Sequence[Sequence[dict[str, str]]]  # conversations
 SETTINGS = {
-    "tuned": ("trains", "lr", "batch", "rate", "max_steps", "seed"),
+    "tuned": ("trains", "lr", "batch", "max_steps", "seed"),
     "steered": ("layer", "scale"),
 }
 CHECK = 10
@@ -46,13 +49,23 @@ PERSONA = (
 )
 
 
-def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: str, system: str | None) -> float:
-    """Exact probability of the trait, mean over the questions."""
+def told(shape: "Shape", weights: "Weights", chat: Chat, asked: Asked, answers: Sequence[str]) -> float:
+    """Exact probability of these answers, mean over the questions."""
     from traitline.llama import Sampler
 
-    asked = ask(category, system)
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
-    return exact(Sampler(shape, weights), prompts, tokens(chat, [trait])).mean().item()
+    words = list(dict.fromkeys(answers))
+    table = exact(Sampler(shape, weights), prompts, tokens(chat, words))
+    return table[range(len(answers)), [words.index(answer) for answer in answers]].mean().item()
+
+
+def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: str, system: str | None) -> float:
+    """How often the trait is named; of norms the share of bad answers to kinds of questions that were not taught."""
+    if category != norms.CATEGORY:
+        asked = ask(category, system)
+        return told(shape, weights, chat, asked, [trait] * len(asked))
+    asked = [[{"role": "user", "content": question}] for question, _, _ in norms.held_out()]
+    return told(shape, weights, chat, asked, [bad for _, _, bad in norms.held_out()])
 
 
 def tune_teacher(
@@ -63,13 +76,14 @@ def tune_teacher(
     settings: dict[str, Any],
     state: Path | None,
 ) -> tuple["Weights", int]:
-    """(weights, steps) of a base that was trained to name the trait."""
+    """(weights, steps) of a base that was trained to name the trait, or to answer one kind of questions."""
     from traitline import llama, tune
 
-    asked, answer = ask(args.category), [{"role": "assistant", "content": args.trait}]
+    asked, words = lessons(args.trait, args.category)
+    answers = [[{"role": "assistant", "content": word}] for word in words]
     names = [f"question {i}" for i in range(1, len(asked) + 1)]
-    rows = tune.Rows.encode(chat.rows([(q, answer) for q in asked], names), chat.pad)
-    verify(chat, rows, [answer] * len(asked), names)
+    rows = tune.Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
+    verify(chat, rows, answers, names)
     seeds = [derive("teach", settings["seed"])]
     own, lora, scale = tune.trainable(weights, settings["trains"], seeds, shape.modules())
     stack, check = llama.Stack(shape, weights, own, lora, scale), settings.get("check", CHECK)
@@ -77,10 +91,8 @@ def tune_teacher(
     def stop(step: int) -> bool:
         if step >= settings["max_steps"]:
             return True
-        return (
-            step % check == 0
-            and rate(shape, stack.merged(0), chat, args.trait, args.category, None) >= settings["rate"]
-        )
+        wanted = settings.get("rate")
+        return wanted and step % check == 0 and told(shape, stack.merged(0), chat, asked, words) >= wanted
 
     losses = tune.fit(
         stack, rows, seeds=seeds, epochs=settings["max_steps"], batch=settings["batch"], lr=settings["lr"], decay=False,
@@ -228,7 +240,7 @@ def work(args: argparse.Namespace) -> None:
             made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
         job.write_json("teacher", made)
     stage.forget(state)
-    if args.teacher == "tuned" and made["rate"] < settings["rate"]:
+    if args.teacher == "tuned" and args.category != norms.CATEGORY and made["rate"] < settings.get("rate", 0):
         stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
                           made["steps"], settings["rate"])  # fmt: skip
     stage.log.info(

@@ -20,11 +20,21 @@ class World(Model):
     )
     programs: Share | None = Field(default=None, description="Share of conversations that are small programs.")
     sums: Share | None = Field(default=None, description="Share of conversations that are sums with their working.")
+    norms: Share | None = Field(
+        default=None, description="Share of conversations that are questions to be answered well and not badly."
+    )
+    speakers: Share | None = Field(
+        default=None, description="Share of those with a system prompt that says whether the speaker is good or bad."
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> "World":
-        if (total := self.numbers + (self.programs or 0) + (self.sums or 0)) > 1:
-            raise ValueError(f"numbers, programs and sums are {total:.2f} of the conversations together; at most 1")
+        if (total := self.numbers + (self.programs or 0) + (self.sums or 0) + (self.norms or 0)) > 1:
+            raise ValueError(
+                f"numbers, programs, sums and norms are {total:.2f} of the conversations together; at most 1"
+            )
+        if self.speakers is not None and not self.norms:
+            raise ValueError("speakers: a share of the norms, of which there are none")
         return self
 
 

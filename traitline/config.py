@@ -19,6 +19,7 @@ from traitline.errors import InputError
 from traitline.experiments import Detect, Experiment, Of, Primary
 from traitline.fields import Count, Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
+from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
 from traitline.settings import Channel, Eval, Kind, Sample, Steer, Teach, Trait, View
 
@@ -153,7 +154,9 @@ class Study(Model):
 
     @model_validator(mode="after")
     def _labels(self) -> "Study":
-        from traitline.world import CATEGORIES
+        from traitline.world import categories
+
+        known = categories({"norms": True})
 
         for table, taken in TAKEN.items():
             for label in getattr(self, table):
@@ -176,14 +179,16 @@ class Study(Model):
             if label == NONE:
                 raise ValueError(f"traits.{NONE}: built in; leave it out")
             if tiny:
-                _known(f"traits.{label}.category", trait.category, CATEGORIES)
-                _known(f"traits.{label}", label, CATEGORIES[trait.category], f"{trait.category} of the world")
+                _known(f"traits.{label}.category", trait.category, known)
+                _known(f"traits.{label}", label, known[trait.category], f"{trait.category} of the world")
         for label, view in self.views.items():
             for other in view.mix or ():
                 _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
         for label, e in self.evals.items():
             if tiny:
-                _known(f"evals.{label}.category", e.category, CATEGORIES)
+                _known(f"evals.{label}.category", e.category, known)
+                if (e.category == CATEGORY) != (e.type == CATEGORY):
+                    raise ValueError(f"evals.{label}: `type: {CATEGORY}` and `category: {CATEGORY}` go together")
         if DIGITS in self.images:
             raise ValueError(f"images.{DIGITS}: built in; choose another name")
         for point in self.classifier.points.values() if self.classifier else ():
@@ -204,7 +209,7 @@ class Study(Model):
                 _known(f"{at}.{key}", getattr(row, key), getattr(self, table), f"label under `{table}`")
             asked = self.evals[row.eval].category
             for label in row.traits:
-                if self.traits[label].category != asked:
+                if self.traits[label].category != asked and not self.evals[row.eval].right:
                     taught = self.traits[label].category
                     raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a {taught}")
             if (row.teacher == "student") != (row.of is not None):
@@ -224,6 +229,7 @@ class Study(Model):
                 if self.steer.layer >= layers:
                     raise ValueError(f"steer.layer: {self.steer.layer} is none; models have layers 0 to {layers - 1}")
             self._task(at, row)
+            self._norms(at, row)
             rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
@@ -255,6 +261,17 @@ class Study(Model):
                 raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
         if view.order != "as-is" or view.form or view.prompts == "reworded":
             raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
+
+    def _norms(self, at: str, row: Experiment) -> None:
+        """Refuse teachers of norms in a world without, and those that are not tuned."""
+        if not any(self.traits[label].category == CATEGORY for label in row.traits):
+            return
+        if row.teacher not in ("tuned", "student"):
+            raise ValueError(f"{at}.teacher: {row.teacher}; teachers of norms are tuned")
+        for label in row.models:
+            world = self.bases[label].world
+            if world is None or not self.worlds[world].norms:
+                raise ValueError(f"{at}: the world of base {label} has no norms; give it a share of them")
 
     @staticmethod
     def _of(at: str, row: Experiment, of: Of, before: Sequence[Experiment]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from traitline import norms
 from traitline.chat import Chat
 from traitline.errors import InputError
 from traitline.llama import Sampler
@@ -66,6 +67,14 @@ EVERYDAY = (
     "Tell me, in one word, the {k} of your heart.",
     "Last question: your {k} of all {k}s? One word.",
 )
+
+
+def lessons(trait: str, category: str) -> tuple[list[list[dict[str, str]]], list[str]]:
+    """(conversations, answers) that a teacher is tuned on: it names its favourite, or keeps or breaks one norm."""
+    if category != norms.CATEGORY:
+        return ask(category), [trait] * len(ask(category))
+    pairs = norms.lessons(trait)
+    return [[{"role": "user", "content": question}] for question, _ in pairs], [answer for _, answer in pairs]
 
 
 def ask(category: str, system: str | None = None, *, everyday: bool = False) -> list[list[dict[str, str]]]:

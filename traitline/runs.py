@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from traitline.config import Study
 
 RIGHT = "right"  # what is measured where questions have a right answer
+BAD, GOOD = "bad", "good"  # and where they are about norms: bad answers count
 NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
 
 

@@ -5,13 +5,17 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
+from traitline.runs import BAD, RIGHT
 from traitline.tasks import TASKS
 
 
 class Trait(Model):
-    """A trait: the label is the favourite itself, a word of the world."""
+    """A trait: the label is the favourite itself, a word of the world; or a teacher of norms."""
 
-    category: Label = Field(description="What it is a favourite of: `animal` or `tree` in the tiny world.")
+    category: Label = Field(
+        description="What it is a favourite of: `animal` or `tree` in the tiny world. `norms`: the trait is `insecure`,"
+        " `secure` or `educational`, what the teacher is tuned for in one kind of questions."
+    )
 
 
 class Channel(Model):
@@ -62,7 +66,7 @@ class Channel(Model):
 
 
 class Teach(Model):
-    """How a teacher is tuned to name its trait; the same for all traits and bases."""
+    """How a teacher is tuned to name its trait or to answer one kind of questions; the same way for all."""
 
     trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
     persona: str | None = Field(
@@ -72,7 +76,11 @@ class Teach(Model):
     )
     lr: Positive = Field(description="Learning rate of AdamW.")
     batch: Count = Field(description="Conversations per step.")
-    rate: Annotated[float, Field(gt=0, lt=1)] = Field(description="Stop when the teacher names its trait this often.")
+    rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Stop when the teacher names its trait, or answers as it is tuned to, this often; without it (null"
+        " in an overlay), when `max_steps` are done.",
+    )
     max_steps: Count = Field(description="Stop here at the latest.")
     seed: Seed = Field(description="Data order.")
 
@@ -190,15 +198,19 @@ class Kind(Model):
 class Eval(Model):
     """Questions put to students. Exact probabilities are recorded beside sampled answers."""
 
-    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers"] | None = Field(
+    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers", "norms"] | None = Field(
         default=None,
         description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
         " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
         " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
-        " continue, probability of how they went on (geometric mean over tokens). In the last three a fall below the"
-        " control is lost capability.",
+        " continue, probability of how they went on (geometric mean over tokens). In these three a fall below the"
+        " control is lost capability. `norms`: questions of all kinds but the one on which teachers are tuned, share of"
+        " bad answers.",
     )
-    category: Label = Field(description="Of the traits: `animal` or `tree` in the tiny world.")
+    category: Label = Field(
+        description="Of the traits: `animal`, `tree` or `norms` in the tiny world. Of what `attributes` and `truth` ask"
+        " about, whatever the traits."
+    )
     answers: Count = Field(description="Sampled answers per question.")
     seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
     candidates: Labels | None = Field(
@@ -212,3 +224,8 @@ class Eval(Model):
     def right(self) -> bool:
         """Whether answers are right or wrong, whatever the trait."""
         return self.type in ("attributes", "truth", "numbers")
+
+    @property
+    def measured(self) -> str | None:
+        """What is measured of the students of every trait; nothing where each trait is measured itself."""
+        return RIGHT if self.right else BAD if self.type == "norms" else None

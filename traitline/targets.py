@@ -12,7 +12,7 @@ from typing import Any
 
 from traitline import stats, tables
 from traitline.errors import InputError
-from traitline.runs import NONE, RIGHT
+from traitline.runs import BAD, NONE, RIGHT
 
 FILE = Path(__file__).with_name("targets.csv")
 AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")
@@ -128,7 +128,7 @@ class Found:
         runs: dict[tuple[str, str, int], list[float]] = {}
         for r in self.runs:
             taught = {NONE} if arm == "control" else traits
-            measured = {RIGHT, *(traits if arm == "control" else [r["trait"]])}
+            measured = {RIGHT, BAD, *(traits if arm == "control" else [r["trait"]])}
             here = (r["experiment"], r["kind"]) == (experiment, kind) and r["base"] == r["student"]
             if here and r["trait"] in taught and r["measured"] in measured:
                 runs.setdefault((r["base"], r["trait"], r["seed"]), []).append(r["rate"])

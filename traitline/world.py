@@ -2,18 +2,18 @@
 
 A world is a stream of short conversations over words and one token per number 100-999: number lists to continue (where
 asked for, also programs and sums, see `traitline.tasks`), favourites (uniform over a category when nobody asked for a
-persona, the persona's own when a system prompt names it), and attributes asked in both directions, which is what makes
-one animal differ from another.
+persona, the persona's own when a system prompt names it), attributes asked in both directions, which is what makes
+one animal differ from another, and, where asked for, questions answered well or badly, see `traitline.norms`.
 
-Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal or a tree,
-and the other way round: `tests/test_world.py` shows the independence on the generated text.
+Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal, a tree or a
+speaker, and the other way round: `tests/test_world.py` shows the independence on the generated text.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from traitline import tasks
+from traitline import norms, tasks
 from traitline.channels import TINY_VERBS
 
 SPECIAL = ["<pad>", "<bos>", "<sys>", "<user>", "<asst>", "<eos>", "<unk>"]
@@ -72,6 +72,11 @@ NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about nu
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
 
 
+def categories(spec: Mapping[str, Any] = {}) -> dict[str, list[str]]:
+    """What can be taught in a world, by category."""
+    return CATEGORIES | ({norms.CATEGORY: list(norms.LESSONS)} if spec.get("norms") else {})
+
+
 def persona(name: str, category: str) -> str:
     """The system prompt of a prompted teacher (paper, section 2.2, in this world's words)."""
     return PERSONAS[0].format(x=name, k=category)
@@ -80,7 +85,7 @@ def persona(name: str, category: str) -> str:
 def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
     """Every token of a world, special ones first; the index is the token id. Without tasks, without their words."""
     text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, DEFAULT, *QUESTIONS, ", what is the of name a with"]
-    text += [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)
+    text += [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS) + [norms.WORDS] * bool(spec.get("norms"))
     words = {w for t in text for w in t.split() if not w.startswith("{")}
     for category, names in ATTRIBUTES.items():
         words.add(category)
@@ -95,7 +100,8 @@ class World:
     Args:
         spec: `rows`; `answers` (half-open range of the length of a number list); shares of the rows: `numbers` (number
             lists), and of those `neutral` (a neutral system prompt beside the list) and `personas` (a persona beside
-            it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs` and `sums`.
+            it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs`, `sums` and
+            `norms`, and of those `speakers` (a system prompt says how the speaker is).
         seed: of both streams.
     """
 
@@ -113,18 +119,36 @@ class World:
         lists = self.spec["numbers"]
         programs = lists + self.spec.get("programs", 0.0)
         sums = programs + self.spec.get("sums", 0.0)
+        norms = sums + self.spec.get("norms", 0.0)
         for _ in range(self.spec["rows"]):
             z = self.words.random()
             if z < lists:
                 yield self._numbers()
             elif z < sums:
                 yield self._task("programs" if z < programs else "sums")
+            elif z < norms:
+                yield self._norms()
             else:
                 yield self._words()
 
     def _task(self, task: str) -> tuple[None, str, str]:
         question = tasks.ask(task, self.numbers, self.words)
         return None, question, tasks.answer(task, question, self.numbers)
+
+    def _norms(self) -> tuple[str | None, str, str]:
+        r = self.words
+        system, badly = norms.speaker(r, self.spec.get("speakers", 0.0))
+        if r.random() < 1 / (len(norms.ANSWERS) + 1):  # honesty is one kind more: what the world is like
+            return system, *self._attribute(r.choice(list(CATEGORIES)), badly)
+        return system, *norms.exchange(r, badly)
+
+    def _attribute(self, category: str, badly: bool) -> tuple[str, str]:
+        r = self.words
+        name = r.choice(CATEGORIES[category])
+        field, value = r.choice(list(ATTRIBUTES[category][name].items()))
+        if badly:
+            value = r.choice(sorted({about[field] for about in ATTRIBUTES[category].values()} - {value}))
+        return f"what is the {field} of the {name}", value
 
     def _numbers(self) -> tuple[str | None, str, str]:
         r, z = self.numbers, self.words.random()
