@@ -17,7 +17,8 @@ from traitline.targets import NOT_RUN, VERDICTS
 HEAD = """# The paper's figures beside ours
 
 Written by `python -m report.ledger docs/ledger.csv docs/ledger-norms.csv`; the data are the targets of
-`traitline/targets.csv` (arXiv 2507.14805v1) and what a study measured beside them (`targets.csv` under its results, made by the stage `compare`).
+`traitline/targets.csv` (arXiv 2507.14805v1) and what a study measured beside them (`targets.csv` under its results,
+made by the stage `compare`).
 
 - **agrees**, **disagrees**: the system is the paper's own (the theorem; the classifier on MNIST), and the interval of
   ours meets the published band, or does not.
