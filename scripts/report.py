@@ -380,7 +380,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
 
 
 def figure(path: str) -> str:
-    """An SVG of `plot`, fit to stand in the page.
+    """An SVG of `plot`, fit to stand in the page: as wide as that, with letters up to 1.6 times their size.
 
     Raises:
         InputError: it holds something that a drawing does not need.
@@ -388,7 +388,8 @@ def figure(path: str) -> str:
     svg = Path(path).read_text(encoding="utf-8")
     if not svg.startswith("<svg") or re.search(r"<script|<foreignObject|\son\w+\s*=|(?:href|src)=\"(?!#)", svg, re.I):
         raise InputError(f"{path}: more than a drawing; delete the file to have it rebuilt")
-    return svg
+    wide = re.search(r'viewBox="0 0 ([\d.]+)', svg)
+    return svg.replace("<svg", f'<svg style="max-width:{1.6 * float(wide[1]):.0f}px"', 1) if wide else svg
 
 
 def render(template: str, style: str, figures: dict[str, str], content: dict[str, Any]) -> str:
