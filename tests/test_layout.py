@@ -115,19 +115,12 @@ def test_help_of_a_program_is_instant(stage):
 
 
 def test_nothing_forbidden_is_in_the_code():
-    """No pickle, no remote code, no broad except, no network."""
-    words = (
-        "import pickle",
-        r"torch\.load\(",
-        "trust_remote_code",
-        "except:",
-        "except (Base)?Exception",
-        "requests",
-        "urllib",
-    )
-    forbidden = re.compile(rf"\b({'|'.join(words)})")
+    """No pickle, no remote code, no broad except; no network but in the hosted judge, which a user gives an address."""
+    words = ["import pickle", r"torch\.load\(", "trust_remote_code", "except:", "except (Base)?Exception"]
+    network = ["requests", "urllib", r"http\.(client|server)", "import socket"]
     for path in [*LIBRARY, *SCRIPTS, *(ROOT / "rules").glob("*.smk"), ROOT / "Snakefile"]:
-        found = forbidden.search(path.read_text(encoding="utf-8"))
+        forbidden = words if path.name == "hosted.py" else words + network
+        found = re.search(rf"\b({'|'.join(forbidden)})", path.read_text(encoding="utf-8"))
         assert not found, f"{path.name}: {found[0]}"
 
 
