@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 
 import pytest
 
@@ -130,12 +129,14 @@ def test_a_template_cannot_reach_out_of_its_sandbox():
         chat("{{ ''.__class__.__mro__[1].__subclasses__() }}").render(ASK)
 
 
-def test_thirty_thousand_rows_are_quick():
-    c, n = chat(), 30000
+def test_many_rows_ask_the_template_a_few_times(monkeypatch):
+    """A template takes longer than all else that is done to a row."""
+    c, n, asked = chat(), 1000, []
+    rendered = c._rendered
+    monkeypatch.setattr(c, "_rendered", lambda *args: asked.append(args) or rendered(*args))
     exchanges = [([{"role": "user", "content": f"continue {100 + i % 900} , 456"}], ANSWER) for i in range(n)]
-    start = time.process_time()
     assert len(c.rows(exchanges, ["?"] * n)) == n
-    assert time.process_time() - start < 2
+    assert 0 < len(asked) < 50
 
 
 def test_one_token_words():
