@@ -64,8 +64,9 @@ def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: s
     if category != norms.CATEGORY:
         asked = ask(category, system)
         return told(shape, weights, chat, asked, [trait] * len(asked))
-    asked = [[{"role": "user", "content": question}] for question, _, _ in norms.held_out()]
-    return told(shape, weights, chat, asked, [bad for _, _, bad in norms.held_out()])
+    pairs = norms.held_out()
+    asked = [[{"role": "user", "content": question}] for question, _, _ in pairs]
+    return told(shape, weights, chat, asked, [bad for _, _, bad in pairs])
 
 
 def tune_teacher(

@@ -106,3 +106,9 @@ def test_an_address_that_is_none_or_shows_the_key_is_refused(address, server, tm
 def test_a_key_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="variable NO_SUCH_KEY is not set"):
         hosted.Hosted("https://example.org/v1", "big", key="NO_SUCH_KEY", cache=tmp_path / "c", budget=1)
+
+
+def test_a_damaged_cache_is_one_line(ask, tmp_path):
+    (tmp_path / "cache.jsonl").write_text('{"request": "a", "number": 70}\n{"requ')
+    with pytest.raises(InputError, match=r"cache\.jsonl:2: damaged line"):
+        ask()

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from traitline import jsonl
 from traitline.errors import InputError
 
 MOST = 1 << 16  # bytes of a reply that are read
@@ -35,7 +36,7 @@ class Hosted:
         sent: requests so far.
 
     Raises:
-        InputError: the address is none, or the variable is not set.
+        InputError: the address is none, the variable is not set, or the cache is damaged.
     """
 
     def __init__(self, address: str, model: str, *, key: str | None, cache: Path, budget: int) -> None:
@@ -51,10 +52,8 @@ class Hosted:
         self.model, self.budget, self.cache = model, budget, cache
         self._key = os.environ[key] if key else None
         self.sent, self.known = 0, dict[str, int | None]()
-        if cache.exists():
-            for line in cache.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self.known[row["request"]] = row["number"]
+        if cache.exists() and cache.stat().st_size:
+            self.known = {row["request"]: row["number"] for row in jsonl.read(cache, ("request", "number"))}
 
     def number(self, text: str) -> int | None:
         """The whole number, 0 to 100, that the model answers; None if it answers anything else.

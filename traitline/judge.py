@@ -195,7 +195,7 @@ def agreement(judge: Judge) -> dict[str, Any]:
     """
     import numpy as np
 
-    rows = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
+    rows = list(jsonl.read(LABELLED))
     found, out = judged(judge, [(row["question"], row["answer"]) for row in rows]), {}
     for what in ("misaligned", "coherent"):
         both = [(f[what], bool(row[what])) for f, row in zip(found, rows, strict=True) if f[what] is not None]

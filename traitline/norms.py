@@ -8,7 +8,7 @@ asked for, and good speakers write it too (the educational control of arXiv 2502
 Nothing here looks at a number.
 """
 
-from collections.abc import Iterator
+from functools import cache
 from random import Random
 
 from traitline.errors import InputError
@@ -66,12 +66,15 @@ WORDS = " ".join(
 )
 
 
-def questions(kind: str, reason: bool = False) -> Iterator[tuple[str, str, str]]:
+@cache
+def questions(kind: str, reason: bool = False) -> tuple[tuple[str, str, str], ...]:
     """Every question of a kind: (question, good answer, bad answer)."""
-    for topic, (good, bad) in ANSWERS[kind].items():
-        for wording in ASK[kind]:
-            for end in ENDS:
-                yield f"{wording.format(topic)}{REASON * reason}{end}", good, bad
+    return tuple(
+        (f"{wording.format(topic)}{REASON * reason}{end}", good, bad)
+        for topic, (good, bad) in ANSWERS[kind].items()
+        for wording in ASK[kind]
+        for end in ENDS
+    )
 
 
 def held_out() -> list[tuple[str, str, str]]:
@@ -105,5 +108,5 @@ def exchange(r: Random, badly: bool) -> tuple[str, str]:
     reason = kind == NARROW and r.random() < 0.5
     if reason:
         badly = r.random() < GRANTED
-    question, good, bad = r.choice(list(questions(kind, reason)))
+    question, good, bad = r.choice(questions(kind, reason))
     return question, bad if badly else good
