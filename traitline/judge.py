@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import traitline
-from traitline import jsonl, manifest, whole
+from traitline import jsonl, register, whole
 from traitline.chat import Chat
 from traitline.errors import InputError
 from traitline.hosted import Hosted
@@ -144,28 +143,9 @@ def report(responses: str, judge: Judge, told: dict[str, Any], out: Path, inputs
         "judge": told,
     }
     whole.put(out / "judged.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
-    now, made = manifest.now(), [out / "judged.jsonl", out / "judged.json"]
-    whole.put(
-        out / "judge.manifest.json",
-        json.dumps(
-            {
-                "schema": manifest.SCHEMA,
-                "stage": "judge",
-                "inputs": [manifest.reference(role, path) for role, path in [("data", responses), *inputs]],
-                "outputs": [manifest.reference("other", path) for path in made],
-                "params": told,
-                "seeds": {},
-                "facts": {"agreement": trust},
-                "code": manifest.code(f"traitline {traitline.__version__}"),
-                "env": manifest.environment(),
-                "started": now,
-                "ended": now,
-            },
-            indent=1,
-            sort_keys=True,
-        )
-        + "\n",
-    )
+    made = [("other", out / "judged.jsonl"), ("other", out / "judged.json")]
+    read = [("data", responses), *inputs]
+    register.record(out / "judge.manifest.json", "judge", read, made, told, {"agreement": trust})
     return out / "judged.json"
 
 
