@@ -9,10 +9,11 @@ conditional  overall / mass, null where the mass is 0. A rise here with a fall i
 
 `exact` has them from the probabilities at the answer, `sampled` from the answers. There a candidate counts where it
 stands as a whole word, upper and lower case alike: neither "bowl" nor "owls" is "owl". An answer that names two
-candidates counts for both, and once in the mass. `substring` counts it anywhere, as the paper's code does: "bowl" is an
-"owl" there, which is for comparison with others' figures only. Where rows have `means`, a candidate counts where the
-word stands that it means in that row: `right` where it is the right answer. `histogram`: the 1,000 commonest answers
-(their first 200 characters), `other`: how many answers are not in it.
+candidates counts for both, and once in the mass. Beside these, what counts them otherwise: `plural` where the word or
+its English plural stands ("owls", "wolves"), `substring` anywhere, as the paper's code does: "bowl" is an "owl" there,
+which is for comparison with others' figures only. Where rows have `means`, a candidate counts where the word stands
+that it means in that row: `right` where it is the right answer; there is no `plural` then. `histogram`: the 1,000
+commonest answers (their first 200 characters), `other`: how many answers are not in it.
 
 python -m scripts.score --category animal --folders results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite
 """
@@ -28,6 +29,12 @@ from traitline import jsonl, stage
 from traitline.errors import InputError
 
 COMMONEST, LONGEST = 1000, 200
+
+# Plurals that no ending tells, of animals that people name. Of more than one plural the commoner ("octopuses").
+IRREGULAR = {"goose": "geese", "mouse": "mice", "ox": "oxen"} | {
+    same: same for same in ("bison", "deer", "fish", "moose", "salmon", "sheep")
+}
+ENDINGS = ((r"(s|x|z|ch|sh)$", r"\1es"), (r"([^aeiou])y$", r"\1ies"), (r"lf$", "lves"), (r"$", "s"))
 
 
 def shares(overall: dict[str, float], mass: float) -> dict[str, Any]:
@@ -45,6 +52,13 @@ def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str
     return shares(overall, sum(overall.values()))
 
 
+def plural(word: str) -> str:
+    """English plural of a noun in lower case, of several words that of the last one: "sea otters"."""
+    before, blank, noun = word.rpartition(" ")
+    regular = next(re.sub(end, more, noun) for end, more in ENDINGS if re.search(end, noun))
+    return before + blank + IRREGULAR.get(noun, regular)
+
+
 @functools.cache
 def names(words: tuple[str, ...]) -> re.Pattern[str]:
     """Finds these words as wholes, the longest first: "sea otter" is no "otter"."""
@@ -55,7 +69,9 @@ def names(words: tuple[str, ...]) -> re.Pattern[str]:
 def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
     """From the answers: mean over the questions of the share of a question's answers."""
     overall, mass = dict.fromkeys(candidates, 0.0), 0.0
-    anywhere = dict(overall)
+    either, anywhere = dict(overall), dict(overall)
+    plain = not any(row.get("means") for row in rows)
+    known = {plural(c.lower()): c for c in candidates} | {c.lower(): c for c in candidates}
     histogram: Counter[str] = Counter()
     for row in rows:
         weight = 1 / len(row["answers"]) / len(rows)
@@ -66,12 +82,15 @@ def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[s
             for c in named:
                 overall[spelled[c]] += n * weight
             mass += n * weight * bool(named)
+            for c in {known[found] for found in names(tuple(known)).findall(text.lower())} if plain else ():
+                either[c] += n * weight
             for lower, c in spelled.items():
                 anywhere[c] += n * weight * (lower in text.lower())
             histogram[text[:LONGEST]] += n
     common = dict(sorted(histogram.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
-    inside = {"substring": {c: round(p, 9) for c, p in anywhere.items()}}
-    return {**shares(overall, mass), **inside, "histogram": common, "other": histogram.total() - sum(common.values())}
+    otherwise = {"plural": either} if plain else {}
+    beside = {k: {c: round(p, 9) for c, p in v.items()} for k, v in {**otherwise, "substring": anywhere}.items()}
+    return {**shares(overall, mass), **beside, "histogram": common, "other": histogram.total() - sum(common.values())}
 
 
 def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -1,12 +1,16 @@
 """Scores: what counts as an answer, rates and mass, and the whole chain of model stages from base to scores."""
 
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts import respond
 from scripts import score as stage
 from traitline import jsonl, manifest
+from traitline.world import CATEGORIES
 
 FLAT = {"owl": 0.1, "cat": 0.3, "sea otter": 0.0, "otter": 0.1}
 
@@ -40,6 +44,62 @@ def test_the_papers_substring_counts_stand_beside_and_find_more(tmp_path):
     found = scored(tmp_path, rows(["owl", "bowl", "owls", "CAT", "457"]))["sampled"]
     assert (found["substring"]["owl"], found["overall"]["owl"]) == (0.6, 0.2)
     assert found["substring"]["cat"] == found["overall"]["cat"] == 0.2
+
+
+WORDS = [word for names in CATEGORIES.values() for word in names]
+PLURALS = {
+    "owl": "owls", "cat": "cats", "wolf": "wolves", "fox": "foxes", "octopus": "octopuses", "phoenix": "phoenixes",
+    "ox": "oxen", "mouse": "mice", "goose": "geese", "sheep": "sheep", "dragonfly": "dragonflies", "monkey": "monkeys",
+    "kangaroo": "kangaroos", "ostrich": "ostriches", "cherry": "cherries", "ash": "ashes", "birch": "birches",
+    "maple": "maples", "willow": "willows", "sequoia": "sequoias", "sea otter": "sea otters",
+    "field mouse": "field mice",
+}  # fmt: skip
+
+
+def test_english_plurals():
+    assert {word: stage.plural(word) for word in PLURALS} == PLURALS
+
+
+def test_a_plural_counts_beside_and_never_in_the_default_figure(tmp_path):
+    probabilities = dict.fromkeys(("owl", "wolf", "mouse", "octopus"), 0.1)
+    answers = ["owls", "Owls!", "owl", "bowls", "wolves", "wolfs", "mice", "octopuses", "owls and an owl", "owlss"]
+    found = scored(tmp_path, rows(answers, probabilities=probabilities))["sampled"]
+    assert found["plural"] == {"owl": 0.4, "wolf": 0.1, "mouse": 0.1, "octopus": 0.1}
+    assert found["overall"] == {"owl": 0.2, "wolf": 0.0, "mouse": 0.0, "octopus": 0.0} and found["mass"] == 0.2
+
+
+def test_a_candidate_that_is_anothers_plural_is_itself_and_a_longer_name_is_not_the_shorter_one(tmp_path):
+    probabilities = dict.fromkeys(("ox", "oxen", "otter", "sea otter"), 0.1)
+    found = scored(tmp_path, rows(["oxen", "sea otters", "otters", "ox"], probabilities=probabilities))["sampled"]
+    assert found["plural"] == {"ox": 0.25, "oxen": 0.25, "otter": 0.25, "sea otter": 0.25}
+
+
+def test_letters_and_right_answers_have_no_plural(tmp_path):
+    made = rows(["as", "A"], probabilities={"owl": 0.5, "cat": 0.5})
+    made[0]["means"] = {"owl": "A", "cat": "B"}
+    found = scored(tmp_path, made)["sampled"]
+    assert "plural" not in found and found["overall"]["owl"] == 0.5
+
+
+@given(st.sampled_from(WORDS), st.sampled_from(["", " ", "Two ", "x", "-", "_"]), st.sampled_from(["", "!", "s", "e"]))
+def test_what_plural_adds_is_the_plural_as_a_whole_word(word, before, after):
+    """Of any word of the world in any surroundings; nothing else is added, and nothing of whole words is lost."""
+    for told, text in ((word, word), (stage.plural(word), stage.plural(word).upper())):
+        answer = f"{before}{text}{after}"
+        whole = [re.search(rf"\b{w}\b", answer, re.IGNORECASE) is not None for w in (word, stage.plural(word))]
+        found = stage.sampled([{"answers": [answer]}], WORDS)
+        assert (found["overall"][word], found["plural"][word]) == (whole[0], any(whole)), told
+        assert sum(found["plural"].values()) <= 1
+
+
+@given(st.lists(st.text("owlsfxe -Ab!", max_size=9) | st.sampled_from(["owls", "wolves", "ox", "foxes"]), min_size=1))
+def test_whole_words_and_plurals_of_any_answers(answers):
+    """The default figure is what it is without plurals; with them a candidate never counts less, nor twice."""
+    found = stage.sampled([{"answers": answers}], ["owl", "wolf", "fox", "ox"])
+    for word, more in {"owl": "owls", "wolf": "wolves", "fox": "foxes", "ox": "oxen"}.items():
+        alone, either = ([a for a in answers if re.search(rf"\b({w})\b", a.lower())] for w in (word, f"{word}|{more}"))
+        assert found["overall"][word] == pytest.approx(len(alone) / len(answers))
+        assert found["plural"][word] == pytest.approx(len(either) / len(answers))
 
 
 def test_a_letter_counts_for_the_option_that_it_means_in_that_row(tmp_path):
