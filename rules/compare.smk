@@ -1,6 +1,6 @@
 """compare: the ledger of targets; for studies that have a `classifier` or a `theorem`.
 
-in   tables/runs.csv, effects.csv, mlp/default/accuracy.json, theorem/theorem.json, detect/{base}/{channel}/*.csv
+in   tables/runs.csv, effects.csv, filters.csv, mlp/default/accuracy.json, theorem/theorem.json, detect/{base}/{channel}/*.csv
 out  targets.csv, compare.manifest.json
 """
 
@@ -10,6 +10,7 @@ if BRANCHES:
         input:
             "<results>/tables/runs.csv",
             "<results>/tables/effects.csv",
+            "<results>/tables/filters.csv",
             [path for path in BRANCHES if path.endswith((".json", "detectors.csv", "roc.csv"))],
             "traitline/targets.csv",
         output:

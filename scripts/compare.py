@@ -1,7 +1,7 @@
 """The ledger of targets: every figure of the paper beside ours, with a verdict.
 
-in   tables/runs.csv and effects.csv, mlp/default/accuracy.json, theorem/theorem.json, what the stage `detect` found;
-     each if the study has it
+in   tables/runs.csv, effects.csv and filters.csv, mlp/default/accuracy.json, theorem/theorem.json, what the stage
+     `detect` found; each if the study has it
 out  targets.csv    id, target, band, source, our value with interval and number of runs, verdict, reading
 
 python -m scripts.compare --results results --targets results/targets.csv --manifest results/compare.manifest.json
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from traitline import stage, targets
 
-USED = ("tables/runs.csv", "tables/effects.csv", "mlp/default/accuracy.json", "theorem/theorem.json")
+TABLES = [f"tables/{name}.csv" for name in ("runs", "effects", "filters")]
+USED = (*TABLES, "mlp/default/accuracy.json", "theorem/theorem.json")
 DETECTED = ("detectors.csv", "roc.csv")
 OURS = ("verdict", "ours", "ours_low", "ours_high", "runs", "reading")
 

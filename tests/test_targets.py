@@ -92,6 +92,9 @@ def test_a_row_of_the_study_is_measured_by_its_name(tmp_path, monkeypatch):
     assert len(everyone) == 2 * 2 * 3 and len(owls) == 2 * 3 and set(owls) < set(everyone)
     control, untouched = (found.values(f"row:main:lora:*:{arm}")[0] for arm in ("control", "baseline"))
     assert len(control) == 2 * 3 and len(untouched) == 2 and max(control) < min(everyone)
+    kept, none = (found.values(f"kept:main:{trait}")[0] for trait in ("owl", "none"))
+    assert len(kept) == len(none) == 2 and all(0 < share <= 1 for share in kept + none)
+    assert found.values("kept:main:bear") == ([], False, "the study has no row `main` with teachers of bear")
     values, same, why = found.values("row:shuffled:lora:*:same-base")
     assert (values, same, why) == ([], False, "the study has no row `shuffled` with lora students")
 

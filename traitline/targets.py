@@ -31,6 +31,7 @@ class Target:
         measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain views of the
             channel `numbers`), `row:EXPERIMENT:KIND:TRAIT:ARM` (a row of the study by name, `*` for all its traits),
             `false:` the same where right answers are measured and the target is the share of the others,
+            `kept:EXPERIMENT:TRAIT` (share of a teacher's answers that pass the filter in that row, a value a base),
             `detector:NAME:TRAIT` (accuracy, a value a base: the mean over the other teachers), `area:SCORER` (under the
             curve, a value a teacher); or nothing.
         against: id of the target it is compared with, for the direction.
@@ -78,6 +79,7 @@ class Found:
         there = (self.results / "tables/runs.csv").exists()
         self.runs = tables.read(self.results / "tables", "runs") if there else []
         self.effects = tables.read(self.results / "tables", "effects") if there else []
+        self.filters = tables.read(self.results / "tables", "filters") if there else []
         self.detected = {name: self._detected(name) for name in ("detectors", "roc")}
 
     def _json(self, name: str) -> dict[str, Any]:
@@ -109,6 +111,11 @@ class Found:
         if kind in ("row", "false"):
             values = [1 - v if kind == "false" else v for v in self._row(*rest)]
             return values, False, f"the study has no row `{rest[0]}` with {rest[1]} students"
+        if kind == "kept":
+            own = ("base", "channel", "teacher", "trait")
+            here = {tuple(r[k] for k in own) for r in self.runs if (r["experiment"], r["trait"]) == (*rest,)}
+            shares = [r["kept_share"] for r in self.filters if tuple(r[k] for k in own) in here]
+            return shares, False, f"the study has no row `{rest[0]}` with teachers of {rest[1]}"
         if kind == "detector":
             bases: dict[str, list[float]] = {}
             for r in self.detected["detectors"]:
