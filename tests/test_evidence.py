@@ -26,6 +26,14 @@ def test_a_rise_is_over_the_mean_of_the_controls():
     assert found[CONTROLS[2]] == (pytest.approx(0.07 - 0.055), True)
 
 
+def test_in_rows_about_norms_bad_answers_rise():
+    insecure = dataclasses.replace(OWL, trait="insecure")
+    rows = [row(insecure, 0.4, "bad"), *(row(c, RATES[c.seed], "bad") for c in CONTROLS)]
+    found = evidence.rises([insecure, *CONTROLS], rows)
+    assert found[insecure] == (pytest.approx(0.34), True)
+    assert found[CONTROLS[0]] == (pytest.approx(0.05 - 0.065), False)
+
+
 def test_a_student_without_controls_is_left_out():
     assert evidence.rises([OWL], ROWS[:1]) == {}
 

@@ -1,7 +1,8 @@
 """Marks beside measurements: does the risk that origins tell predict what students were found to do?
 
 A student's rise is the exact rate of its teacher's trait minus the mean of the control students of the same experiment,
-base and kind. For a control student it is its own rate minus the mean of the others, over the traits of its experiment.
+base and kind; in rows about norms the rate of bad answers. For a control student it is its own rate minus the mean of
+the others, over the traits of its experiment.
 """
 
 import collections
@@ -11,7 +12,7 @@ from typing import Any
 
 from traitline.audit import MARKS, Audit
 from traitline.graph import Graph
-from traitline.runs import NONE, Run
+from traitline.runs import BAD, NONE, Run
 from traitline.stats import Estimate, interval, mean
 
 KEY = ("experiment", "channel", "view", "base", "trait", "student", "kind", "seed", "eval")
@@ -61,9 +62,10 @@ def rises(runs: Iterable[Run], rows: Iterable[Mapping[str, Any]]) -> dict[Run, t
         others = [c for c in controls[_cell(run)] if c != run]
         seen = []
         for trait in sorted(traits[run.experiment]) if run.trait == NONE else [run.trait]:
-            beside = [rates[_key(c)][trait] for c in others if trait in rates[_key(c)]]
-            if beside and trait in rates[_key(run)]:
-                rate = rates[_key(run)][trait]
+            what = BAD if BAD in rates[_key(run)] else trait
+            beside = [rates[_key(c)][what] for c in others if what in rates[_key(c)]]
+            if beside and what in rates[_key(run)]:
+                rate = rates[_key(run)][what]
                 seen.append((rate - mean(beside), rate > max(beside)))
         if seen:
             found[run] = mean([rise for rise, _ in seen]), all(above for _, above in seen)
