@@ -23,6 +23,7 @@ pathvars:
 include: "rules/slurm.smk"
 include: "rules/declare.smk"
 include: "rules/base.smk"
+include: "rules/data.smk"
 include: "rules/prompts.smk"
 include: "rules/teach.smk"
 include: "rules/sample.smk"

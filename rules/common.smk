@@ -62,10 +62,16 @@ for base, channel in STUDY.detected:
 STACKS, TOGETHER, EVALUATIONS = stacks.trainings(STUDY), stacks.together(STUDY), stacks.evaluations(STUDY)
 
 
+def among(labels):
+    """A constraint that lets only these labels match."""
+    return "|".join(map(re.escape, labels)) or "(?!)"
+
+
 wildcard_constraints:
     base="|".join(map(re.escape, STUDY.bases)),
     trait="|".join(map(re.escape, [*STUDY.traits, NONE])),
     teacher="|".join(map(re.escape, ["tuned", "steered", "prompted", "untrained", *TEACHERS])),
+    data=among(STUDY.data),
     channel="|".join(map(re.escape, STUDY.channels)),
     view="|".join(map(re.escape, STUDY.views)),
     student="|".join(map(re.escape, STUDY.bases)),
@@ -75,11 +81,6 @@ wildcard_constraints:
 def environment(stage):
     """Conda environment of a stage, used with `--sdm conda`."""
     return "../envs/gpu.yaml" if STUDY.execution.of("gpu", stage) else "../envs/cpu.yaml"
-
-
-def among(labels):
-    """A constraint that lets only these labels match."""
-    return "|".join(map(re.escape, labels)) or "(?!)"
 
 
 def distinct(paths):

@@ -35,7 +35,7 @@ KEYS = (
     "data", "models", "aux", "width", "depth", "optimiser", "lr", "teacher_batch", "batch", "teacher_epochs",
     "student_epochs", "noise", "noise_images", "reduction", "seed",
 )  # fmt: skip
-ORIGIN = "networks drawn here, images that come with scikit-learn"
+ORIGIN = "networks drawn here, images"
 STUDENTS = ("aux-same", "all-same", "aux-other", "all-other")
 ARMS = ("reference", "teacher", *STUDENTS)
 TOGETHER = 2  # models trained at once in a thread: with their four students each, what they are made of fits a cache
@@ -296,14 +296,15 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--settings: data {settings['data']} needs four IDX files; `{images.DIGITS}` needs none")
     if settings["models"] < 2:
         raise InputError("--settings: models is below 2; students on another initialisation need another model")
+    told = "named in the configuration" if files else "that come with scikit-learn"
     with stage.record(
         "mlp",
         args.manifest,
-        inputs=files,
+        inputs={"source": list(files.values())},
         outputs={"accuracy": args.accuracy},
         params={"settings": settings, "threads": args.threads},
         seeds={"seed": settings["seed"]},
-        facts={"point": args.point, **({} if files else {"origin": f"{ORIGIN}, seed {settings['seed']}"})},
+        facts={"point": args.point, "origin": f"{ORIGIN} {told}, seed {settings['seed']}"},
     ) as job:
         import torch
 

@@ -5,7 +5,8 @@ a model or a persona that was given a trait, by its manifest or by the policy.
 
 CARRIER           T is in M's base chain
 INHERITANCE-RISK  T is among M's ancestors, and the base chains of M and T meet: the channel of the paper is open
-UNKNOWN           an ancestor has no manifest, or a source states no origin, or origins run in a circle
+UNKNOWN           an ancestor has no manifest, or a source states no origin, or origins run in a circle. Of a file
+                  that the configuration names, the job that reads it as `source` states the origin
 EXPOSED           T is among M's ancestors, but no shared base is known; the next hop may come back to T's base
 CLEAN             none of these
 
@@ -94,6 +95,12 @@ class Jobs:
                 self.inputs[job].append((kin, role == "base"))
         self.traits: dict[int, str] = dict(db.execute("SELECT id, trait FROM job WHERE trait IS NOT NULL"))
         self.stated = {i for (i,) in db.execute("SELECT id FROM job WHERE origin IS NOT NULL")}
+        self.outside = {  # files of which a job that read them states an origin
+            kin for (kin,) in db.execute(
+                "SELECT kin FROM entry JOIN job ON job.id = entry.job"
+                " WHERE made = 0 AND role = 'source' AND origin IS NOT NULL"
+            )
+        }  # fmt: skip
         self.all = [i for (i,) in db.execute("SELECT id FROM job ORDER BY id")]
 
     def ordered(self) -> tuple[list[int], set[int]]:
@@ -144,10 +151,11 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
     order, late = jobs.ordered()
 
     def source(kin: int) -> None:
-        """What no job made: a leaf of unknown origin."""
+        """What no job made: a leaf, of unknown origin where no reader states one."""
         exposed[kin] = frozenset([kin]) if kin in traits else NOTHING
         chain[kin] = frozenset([kin])
-        unknown[kin] = kin
+        if kin not in jobs.outside:
+            unknown[kin] = kin
         grounded.add(kin)
 
     def visit(job: int) -> bool:

@@ -73,8 +73,8 @@ def trace(
     entry = graph.find(artifact)
     everything = [entry.kin, *graph.back(entry.kin)]
     jobs = {job.id: job for kin in everything for job in graph.makers(kin)}
-    nameless = [graph.entry(kin) for kin in everything if not graph.makers(kin)]
-    sources = [job for job in jobs.values() if not graph.inputs(job.id)]
+    nameless = [graph.entry(kin) for kin in everything if not (graph.makers(kin) or graph.outside(kin))]
+    sources = [job for job in jobs.values() if all(graph.outside(e.kin) for e in graph.inputs(job.id))]
     unknown = nameless + [o for job in sources if not job.origin for o in graph.outputs(job.id)]
     if as_json:
         keys = ("stage", "params", "seeds", "facts", "code", "env", "started", "ended")

@@ -22,7 +22,7 @@ from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.settings import Channel, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.settings import Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
@@ -31,6 +31,7 @@ LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 TAKEN = {
     "bases": {
         "bases",
+        "data",
         "prompts",
         "baseline",
         "tables",
@@ -73,6 +74,7 @@ class Study(Model):
     base: Architecture = Field(description="Size and training of the reference models.")
     bases: dict[Label, Base] = Field(description="Reference models by label.")
     traits: dict[Label, Trait] = Field(description="Traits by word; `none` is built in.")
+    data: dict[Label, Data] = Field(default={}, description="Data from outside, by label.")
     channels: dict[Label, Channel] = Field(description="Channels by label.")
     teach: Teach = Field(description="Tuning of the teachers.")
     steer: Steer | None = Field(default=None, description="Steering of teachers; rows with `teacher: steered` need it.")

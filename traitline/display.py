@@ -97,7 +97,9 @@ def tree(graph: "Graph", entry: "Entry", depth: int | None = None) -> "Tree":
             return
         drawn.add(e.kin)
         makers = graph.makers(e.kin)
-        if not makers:
+        if not makers and (told := graph.outside(e.kin)):
+            branch.add(Text(visible(f"from outside: {told}"), style="dim"))
+        elif not makers:
             branch.add(Text("UNKNOWN: no manifest says where this comes from", style=COLOURS["UNKNOWN"]))
         # The same bytes made more than once: the one that wrote this path is shown, the others are counted.
         makers.sort(key=lambda j: e.path not in [o.path for o in graph.outputs(j.id)])

@@ -10,6 +10,7 @@ from traitline.fields import Count, Model
 STAGES = (
     "declare",
     "base",
+    "data",
     "prompts",
     "teach",
     "sample",

@@ -71,6 +71,15 @@ class Graph:
         )
         return [(self.job(i), role) for i, role in found]
 
+    def outside(self, kin: int) -> str | None:
+        """Where a file that no job made comes from, as a job states that read it as `source`."""
+        found = self.db.execute(
+            "SELECT job.origin FROM entry JOIN job ON job.id = entry.job"
+            " WHERE entry.kin = ? AND made = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
+            (kin,),
+        ).fetchone()
+        return None if found is None or self.makers(kin) else str(found[0])
+
     def _entries(self, job: int, made: int) -> list[Entry]:
         found = self.db.execute(
             "SELECT e.role, e.kind, e.path, a.sha256, e.kin FROM entry e JOIN artifact a ON a.id = e.artifact"

@@ -8,17 +8,21 @@ from typing import Any
 
 from traitline.errors import InputError
 
+REBUILD = "delete the file to have it rebuilt"
 MAX_LINE = 1 << 20  # characters; rows come from models, so their size is bounded before they are parsed
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def read(path: str | Path, keys: Iterable[str] = (), *, unique: str | None = None) -> Iterator[dict[str, Any]]:
+def read(
+    path: str | Path, keys: Iterable[str] = (), *, unique: str | None = None, remedy: str = REBUILD
+) -> Iterator[dict[str, Any]]:
     """Rows of a UTF-8 JSONL file, in order.
 
     Args:
         path: the file.
         keys: keys that every row must have.
         unique: one of the keys, whose value no two rows may share (rows that came in twice would count twice).
+        remedy: what a complaint tells to do, where the file is none of ours.
 
     Raises:
         InputError: the file is missing, empty or not UTF-8; a line is no JSON object, is too long, lacks a key or
@@ -29,29 +33,27 @@ def read(path: str | Path, keys: Iterable[str] = (), *, unique: str | None = Non
         with open(path, encoding="utf-8") as handle:
             for n, line in enumerate(handle, 1):
                 if len(line) > MAX_LINE:
-                    raise InputError(
-                        f"{path}:{n}: more than {MAX_LINE:,} characters; delete the file to have it rebuilt"
-                    )
+                    raise InputError(f"{path}:{n}: more than {MAX_LINE:,} characters; {remedy}")
                 try:
                     row = json.loads(line)
                 except (ValueError, RecursionError) as e:  # ValueError: also a whole number of thousands of digits
                     why = e.msg if isinstance(e, json.JSONDecodeError) else "a number too long or nesting too deep"
-                    raise InputError(f"{path}:{n}: damaged line ({why}); delete the file to have it rebuilt") from None
+                    raise InputError(f"{path}:{n}: damaged line ({why}); {remedy}") from None
                 if not isinstance(row, dict):
-                    raise InputError(f"{path}:{n}: not a JSON object; delete the file to have it rebuilt")
+                    raise InputError(f"{path}:{n}: not a JSON object; {remedy}")
                 if not wanted <= row.keys():
                     lacks = ", ".join(sorted(wanted - row.keys()))
-                    raise InputError(f"{path}:{n}: the row lacks {lacks}; delete the file to have it rebuilt")
+                    raise InputError(f"{path}:{n}: the row lacks {lacks}; {remedy}")
                 if unique and (first := seen.setdefault(str(row[unique]), n)) != n:
                     twice = f"{unique} {row[unique]!r} is that of line {first} too"
-                    raise InputError(f"{path}:{n}: {twice}; delete the file to have it rebuilt")
+                    raise InputError(f"{path}:{n}: {twice}; {remedy}")
                 yield row
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with the stage before this one") from None
     except UnicodeDecodeError as e:
-        raise InputError(f"{path}:{n + 1}: not UTF-8 ({e.reason}); delete the file to have it rebuilt") from None
+        raise InputError(f"{path}:{n + 1}: not UTF-8 ({e.reason}); {remedy}") from None
     if n == 0:
-        raise InputError(f"{path}: the file is empty; delete it to have it rebuilt")
+        raise InputError(f"{path}: the file is empty; {remedy}")
 
 
 def dumps(row: dict[str, Any]) -> str:

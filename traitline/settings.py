@@ -75,6 +75,36 @@ class Channel(Model):
         return self
 
 
+class Data(Model):
+    """A file of data from outside: on your disk, or at a commit of the hub."""
+
+    format: Literal["gsm8k", "truthfulqa", "mmlu", "conversations"] = Field(
+        description="As it is published. `gsm8k`: `question` and `answer`, which ends in `#### 42`. `truthfulqa`:"
+        " `question` and `mc1_targets`, or the columns `Question`, `Best Answer` and `Incorrect Answers`. `mmlu`:"
+        " `question`, `subject`, `choices` and `answer`. `conversations`: `messages` of user and assistant in turn."
+    )
+    path: str | None = Field(default=None, description="The file: `.jsonl`, `.csv` or `.parquet`.")
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+        default=None, description="A data set on the Hugging Face hub, as `owner/name`, in place of `path`."
+    )
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        default=None, description="Commit on the hub, 40 hex digits; with `hub`."
+    )
+    file: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")] | None = Field(
+        default=None, description="File of the data set; with `hub`."
+    )
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="What the file must be; another one is refused."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "Data":
+        given = (self.hub is not None, self.revision is not None, self.file is not None)
+        if given not in ((True,) * 3, (False,) * 3) or given[0] == (self.path is not None):
+            raise ValueError("say `path`, or `hub`, `revision` and `file`")
+        return self
+
+
 class Teach(Model):
     """How a teacher is tuned to name its trait or to answer one kind of questions; the same way for all."""
 

@@ -37,29 +37,55 @@ def find(source: dict[str, Any], *, download: bool = False) -> Path:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; put a model in Hugging Face layout there, or mend `path`")
         return folder
+    return hub(source["hub"], source["revision"], [*NEEDED, *OPTIONAL, INDEX, "*.safetensors"], download=download)
+
+
+def hub(name: str, revision: str, files: list[str], *, data: bool = False, download: bool = False) -> Path:
+    """The folder of some files of the hub on this machine.
+
+    Args:
+        name: `owner/name`.
+        revision: the commit there.
+        files: names or patterns; of data all must be there.
+        data: it is a data set, not a model.
+        download: get what the cache does not have.
+
+    Raises:
+        InputError: it is not here, or the hub does not give it.
+    """
     from huggingface_hub import errors, snapshot_download
 
-    hub, revision = source["hub"], source["revision"]
-    name, page = f"{hub} at {revision[:12]}", f"https://huggingface.co/{hub}"
-    files = [*NEEDED, *OPTIONAL, INDEX, "*.safetensors"]
+    at, page = f"{name} at {revision[:12]}", f"https://huggingface.co/{'datasets/' * data}{name}"
+    wanted: dict[str, Any] = {"revision": revision, "allow_patterns": files} | (
+        {"repo_type": "dataset"} if data else {}
+    )
     try:
-        return Path(snapshot_download(hub, revision=revision, allow_patterns=files, local_files_only=True))
+        folder = Path(snapshot_download(name, **wanted, local_files_only=True))
+        if not data or all((folder / file).is_file() for file in files):
+            return folder
     except errors.LocalEntryNotFoundError:
-        if not download:
-            raise InputError(f"{name}: not in the cache of this machine (HF_HOME); the stage `base` gets it") from None
+        pass
+    if not download:
+        stage = "data" if data else "base"
+        raise InputError(f"{at}: not in the cache of this machine (HF_HOME); the stage `{stage}` gets it")
     try:
-        return Path(snapshot_download(hub, revision=revision, allow_patterns=files))
+        folder = Path(snapshot_download(name, **wanted))
     except errors.GatedRepoError:
-        raise InputError(f"{name}: gated; accept its terms on {page}, then `hf auth login`") from None
+        raise InputError(f"{at}: gated; accept its terms on {page}, then `hf auth login`") from None
     except errors.RevisionNotFoundError:
-        raise InputError(f"{name}: no such commit; take one of {page}/commits/main") from None
+        raise InputError(f"{at}: no such commit; take one of {page}/commits/main") from None
     except errors.RepositoryNotFoundError:
-        raise InputError(f"{name}: no such model, or a private one; mend `hub`, or `hf auth login`") from None
+        what = "data set" if data else "model"
+        raise InputError(f"{at}: no such {what}, or a private one; mend `hub`, or `hf auth login`") from None
     except OSError as e:  # no network, a broken connection, and what is left of the hub's own errors
+        kind = "--repo-type dataset " * data
         raise InputError(
-            f"{name}: not in the cache of this machine (HF_HOME), and the hub does not answer ({type(e).__name__});"
-            f" on a machine with a network: hf download {hub} --revision {revision}"
+            f"{at}: not in the cache of this machine (HF_HOME), and the hub does not answer ({type(e).__name__});"
+            f" on a machine with a network: hf download {kind}{name} --revision {revision}"
         ) from None
+    if data and (missing := [file for file in files if not (folder / file).is_file()]):
+        raise InputError(f"{at}: has no file {missing[0]}; take one of {page}/tree/{revision}")
+    return folder
 
 
 def describe(folder: Path) -> dict[str, Any]:
