@@ -27,6 +27,7 @@ paper: $(STAMP)  ## run the paper's experiments beside the embedded study (about
 
 tiny: $(STAMP)
 	@test -f models/tiny-qwen2/config.json || $(BIN)/python -m tests.tiny_qwen2 models/tiny-qwen2
+	@test -d models/outside || $(BIN)/python -m tests.outside models/outside
 	$(BIN)/snakemake --cores all --configfile configs/tiny-qwen2.yaml
 
 test: lint  ## lint, then run every test

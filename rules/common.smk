@@ -94,6 +94,11 @@ def base_files(base):
     return expand("<results>/bases/{base}/{file}", base=base, file=files)
 
 
+def outside(label):
+    """The rows of data from outside; none where no label says which."""
+    return [f"{STUDY.results}/data/{label}/rows.jsonl"] if label else []
+
+
 def engine(base):
     """The flag that says what runs open weights."""
     return ["--engine", STUDY.engine.text] if STUDY.bases[base].open else []

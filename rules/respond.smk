@@ -1,6 +1,6 @@
 """respond: students answer the questions of an evaluation, the students of one view and base in one job.
 
-in   bases/{student}/, .../{view}/{student}/{kind}/seed-{seed}/
+in   bases/{student}/, .../{view}/{student}/{kind}/seed-{seed}/; data/{data}/rows.jsonl where the questions are from outside
 out  .../seed-{seed}/{eval}/responses.jsonl, respond.manifest.json; for untouched bases baseline/{student}/{eval}/
 """
 
@@ -11,6 +11,7 @@ for asked in EVALUATIONS:
             f"respond_{asked.name}"
         input:
             base=lambda w: base_files(w.student),
+            questions=outside(STUDY.evals[asked.eval].data),
             students=[
                 f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{file}"
                 for student in asked.students
@@ -58,6 +59,7 @@ for asked in EVALUATIONS:
             " --students {params.students:q}"
             " --eval {params.eval:q}"
             " --settings {params.settings:q}"
+            " --questions {input.questions:q}"
             " {params.engine:q}"
             " --state {params.state:q}"
             " --threads {params.threads:q}"
@@ -67,6 +69,7 @@ for asked in EVALUATIONS:
 rule respond_baseline:
     input:
         base=lambda w: base_files(w.student),
+        questions=lambda w: outside(STUDY.evals[w.eval].data),
     output:
         responses="<results>/baseline/{student}/{eval}/responses.jsonl",
         manifest="<results>/baseline/{student}/{eval}/respond.manifest.json",
@@ -92,6 +95,7 @@ rule respond_baseline:
         " --base {params.base:q}"
         " --eval {wildcards.eval:q}"
         " --settings {params.settings:q}"
+        " --questions {input.questions:q}"
         " {params.engine:q}"
         " --out {params.folder:q}"
         " --threads {params.threads:q}"

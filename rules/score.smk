@@ -42,7 +42,7 @@ for asked in EVALUATIONS:
         params:
             number=len(asked.students),
             folders=lambda w, output: [dirname(path) for path in output.scores],
-            category=STUDY.evals[asked.eval].category,
+            category=STUDY.evals[asked.eval].about,
             code=digest("score"),
         message:
             "scores of {params.number} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
@@ -71,7 +71,7 @@ rule score_baseline:
         **hardware("score"),
     params:
         folders=subpath(output.scores, parent=True),
-        category=lambda w: STUDY.evals[w.eval].category,
+        category=lambda w: STUDY.evals[w.eval].about,
         code=digest("score"),
     shell:
         "python -m scripts.score" " --folders {params.folders:q}" " --category {params.category:q}" " > {log:q} 2>&1"

@@ -14,6 +14,10 @@ type favourite    fifty one-word questions about a favourite; every member of th
      story        stories about fourteen things; exactly, whose name a story begins with ("the owl ..."), and in sampled
                   answers whose name is in it
      norms        questions of every kind that no teacher is tuned on; candidates are the `bad` and the `good` answer
+     truthfulqa   open weights only: --questions are from outside, `data` of the configuration; the right option against
+                  the false ones by the log-probability of the whole text (`nats`): MC1 of arXiv 2109.07958
+     mmlu         likewise, by the letter of each option; of these two the one candidate `right` is 1 where the right
+                  option is likelier than every other one, else 0
      numbers      lists of the world to continue, from seeds that no base was trained on; the geometric mean of the
                   probabilities of the tokens with which they went on
 
@@ -28,6 +32,7 @@ python -m scripts.respond --base results/bases/a --eval favourite \\
 import argparse
 import contextlib
 import dataclasses
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,16 +43,17 @@ from traitline import engines, folder, forms, jsonl, norms, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
-from traitline.questions import ask, exact, tokens, whole_words
+from traitline.questions import ask, exact, tokens, weigh, whole_words
 from traitline.runs import BAD, GOOD, RIGHT
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from traitline.llama import Sampler
 
-TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms")
 LISTS = 500  # number lists that are asked for
-OPEN = ("candidates", "max_new_tokens")  # settings that open weights need
+OUTSIDE = ("truthfulqa", "mmlu")  # types whose questions come from outside
+TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", *OUTSIDE)
+OPEN = ("max_new_tokens",)  # settings that open weights need; for a favourite also `candidates`
 ORDERS = 20  # of the options of a choice
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
 STORY = 24  # of a sampled story
@@ -194,8 +200,10 @@ def parse() -> argparse.ArgumentParser:
         "--settings",
         required=True,
         metavar="JSON",
-        help=f"category, answers (per question), seed; type; of a choice options; open weights: also {', '.join(OPEN)}",
+        help="category, answers (per question), seed; type; of a choice options; open weights: also candidates,"
+        " max_new_tokens; mmlu: subjects",
     )
+    p.add_argument("--questions", nargs="*", default=[], metavar="IN", help="rows of truthfulqa or mmlu, JSONL")
     engines.flag(p)
     stage.threads(p)
     stage.state(p)
@@ -204,7 +212,11 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifacts, one manifest each."""
-    settings = stage.settings("--settings", args.settings, ("category", "answers", "seed"))
+    settings = stage.settings("--settings", args.settings, ("answers", "seed"))
+    if (settings.get("type") in OUTSIDE) != (len(args.questions) == 1):
+        raise InputError(f"--questions: one file of rows with {' or '.join(OUTSIDE)}, and only there")
+    if settings.get("type") not in OUTSIDE:
+        stage.settings("--settings", args.settings, ("category",))
     if settings["answers"] < 1:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
     if settings.get("type", TYPES[0]) not in TYPES:
@@ -220,11 +232,62 @@ def work(args: argparse.Namespace) -> None:
         stage.forget(state)
 
 
+def everyday(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The fifty questions about a favourite in everyday words."""
+    asked = ask(settings["category"], everyday=True)
+    return [{"id": f"q{i:02}", "prompt": question} for i, question in enumerate(asked, 1)]
+
+
+def outside(path: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Questions from outside with their options, and what the right one is called.
+
+    Raises:
+        InputError: a subject has no question.
+    """
+    found = list(jsonl.read(path, ("id", "question", "choices", "right"), unique="id"))
+    for subject in settings.get("subjects", ()):
+        if subject not in (known := {row.get("subject", "") for row in found}):
+            raise InputError(f"{path}: no question about {subject!r}; {nearest(subject, known)}")
+    out = []
+    for row in found:
+        if row.get("subject") not in settings.get("subjects", (row.get("subject"),)):
+            continue
+        text, options = row["question"], row["choices"]
+        if settings["type"] == "mmlu":
+            letters = [f"({chr(ord('A') + i)})" for i in range(len(options))]
+            listed = [f"{letter} {option}" for letter, option in zip(letters, options, strict=True)]
+            text, options = "\n".join([text, *listed, "Answer with its letter in brackets."]), letters
+        prompt = [{"role": "user", "content": text}]
+        right = options[row["right"]]
+        subject = {"subject": row["subject"]} if "subject" in row else {}
+        out.append({"id": row["id"], "prompt": prompt, "options": options, "means": {RIGHT: right}, **subject})
+    return out
+
+
+def measured(
+    engine: engines.Engine, chat: Chat, settings: dict[str, Any], asked: Sequence[dict[str, Any]], student: str | None
+) -> list[dict[str, Any]]:
+    """What is exact of each answer: `probabilities`, of questions from outside also the `nats` of their options."""
+    prompts = [row["prompt"] for row in asked]
+    if settings.get("type") not in OUTSIDE:
+        words = settings["candidates"]
+        table = whole_words(engine, chat, prompts, words, student)
+        return [{"probabilities": {w: round(float(p), 9) for w, p in zip(words, row, strict=True)}} for row in table]
+    options, out = [row["options"] for row in asked], []
+    for row, nats in zip(asked, weigh(engine, chat, list(zip(prompts, options, strict=True)), student), strict=True):
+        at = row["options"].index(row["means"][RIGHT])
+        first = all(nats[at] > other for i, other in enumerate(nats) if i != at)
+        told = [round(x, 6) if math.isfinite(x) else None for x in nats]
+        out.append({"nats": told, "probabilities": {RIGHT: float(first)}})
+    return out
+
+
 def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Path | None]:
     """The answers of all students on open weights, or of the base. First what is exact: vLLM needs the memory then."""
-    stage.settings("--settings", args.settings, OPEN)
-    if settings.get("type", TYPES[0]) != TYPES[0]:
-        raise InputError(f"--settings: type is {settings['type']}; open weights are asked for a favourite")
+    kind = settings.get("type", TYPES[0])
+    stage.settings("--settings", args.settings, OPEN if kind in OUTSIDE else ("candidates", *OPEN))
+    if kind not in (TYPES[0], *OUTSIDE):
+        raise InputError(f"--settings: type is {kind}; open weights are asked for a favourite, {' or '.join(OUTSIDE)}")
     with contextlib.ExitStack() as stacked:
         jobs = {}
         for student in args.students or [None]:
@@ -243,20 +306,16 @@ def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Pat
 
             torch.set_num_threads(args.threads)
             _, chat, engine = engines.opened(args.base, args.engine)
-            words, asked = settings["candidates"], ask(settings["category"], everyday=True)
-            exactly = {student: whole_words(engine, chat, asked, words, student) for student in todo}
+            asked = everyday(settings) if kind == TYPES[0] else outside(args.questions[0], settings)
+            exactly = {student: measured(engine, chat, settings, asked, student) for student in todo}
         for student in todo:
             n, who = settings["answers"], identity(student)
-            names = [f"q{i:02}" for i in range(1, len(asked) + 1)]
-            prompts = [p for p in chat.prompts(asked, names) for _ in range(n)]
+            names = [str(row["id"]) for row in asked]
+            prompts = [p for p in chat.prompts([row["prompt"] for row in asked], names) for _ in range(n)]
             seeds = [derive("respond", settings["seed"], *who, name, i) for name in names for i in range(n)]
             how = {"most": settings["max_new_tokens"], "temperature": 1.0, "adapter": student}
             said = chat.answers(engine.generate(prompts, seeds, **how))
-            rows = [
-                {"id": name, "prompt": messages, "answers": said[i * n : (i + 1) * n],
-                 "probabilities": {w: round(float(p), 9) for w, p in zip(words, exactly[student][i], strict=True)}}
-                for i, (name, messages) in enumerate(zip(names, asked, strict=True))
-            ]  # fmt: skip
+            rows = [{**row, "answers": said[i * n : (i + 1) * n], **exactly[student][i]} for i, row in enumerate(asked)]
             jsonl.write(jobs[student].path("responses"), rows)
             if states[student]:
                 stage.keep(jobs[student].path("responses"), states[student] / "responses.jsonl")
@@ -285,7 +344,7 @@ def record(
     return stage.record(
         "respond",
         f"{out}/respond.manifest.json",
-        inputs={**models, **({} if theirs else {"world": f"{args.base}/world.json"})},
+        inputs={**models, **({} if theirs else {"world": f"{args.base}/world.json"}), "questions": args.questions},
         outputs={"responses": f"{out}/responses.jsonl"},
         params={**{k: v for k, v in settings.items() if k != "seed"}, "threads": args.threads},
         seeds={"respond": settings["seed"]},

@@ -398,3 +398,44 @@ def test_norms_are_taught_by_tuning_in_worlds_that_have_some(path, value, words)
 def test_rows_about_truth_take_teachers_of_norms():
     study = config.load(merged(ROOT / "configs/norms.yaml"))
     assert {study.evals[row.eval].measured for row in study.experiments} == {"bad", "right"}
+
+
+TINY = ROOT / "configs/tiny-qwen2.yaml"
+
+
+@pytest.mark.parametrize(
+    "path, value, words",
+    [
+        (
+            ("evals", "truths", "data"),
+            "truth",
+            "evals.truths.data: 'truth' is no label under `data`; did you mean truths",
+        ),
+        (("evals", "truths", "data"), "subjects", "evals.truths.data: `subjects` is in the format mmlu; truthfulqa is"),
+        (("evals", "truths", "data"), ..., "evals.truths.data: where the questions are"),
+        (("evals", "word", "data"), "truths", "evals.word.data: where the questions are"),
+        (("evals", "word", "category"), ..., "evals.word.category: missing"),
+        (("evals", "truths", "category"), "animal", "evals.truths.category: leave it out with `data`"),
+        (("evals", "truths", "subjects"), ["sums"], "evals.truths.subjects: `mmlu` only"),
+        (("evals", "truths", "candidates"), ["owl"], "evals.truths.candidates: the options are those of the data"),
+        (("evals", "truths", "max_new_tokens"), ..., "evals.truths: max_new_tokens is missing"),
+        (("data", "truths", "format"), "csv", "data.truths.format: "),
+        (("data", "truths", "sha256"), "12", "data.truths.sha256: "),
+        (("data", "truths", "hub"), "owner/name", "data.truths: say `path`, or `hub`, `revision` and `file`"),
+        (("data", "truths", "path"), ..., "data.truths: say `path`, or `hub`, `revision` and `file`"),
+        (("experiments", 1, "bases"), ["a"], "`truths` is in everyday English, which tiny worlds do not speak"),
+    ],
+)
+def test_data_from_outside_are_named_in_their_format_and_where_they_belong(path, value, words):
+    whole = merged(TINY)
+    *parents, last = path
+    at = whole
+    for step in parents:
+        at = at[step]
+    if value is ...:
+        del at[last]
+    else:
+        at[last] = value
+    with pytest.raises(InputError) as e:
+        config.load(whole)
+    assert words in str(e.value)

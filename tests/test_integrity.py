@@ -91,3 +91,16 @@ def test_a_damaged_manifest_is_refused(study):
     path.write_text("{")
     with pytest.raises(InputError, match=r"sample\.manifest\.json: damaged manifest"):
         integrity.check(study)
+
+
+def test_data_that_are_not_there_are_named_unless_they_were_read_before(monkeypatch, tmp_path):
+    from tests.test_config import merged
+
+    monkeypatch.chdir(tmp_path)
+    study = config.load(merged(ROOT / "configs/tiny-qwen2.yaml"))
+    with pytest.raises(InputError, match=r"^data\.truths\.path: models/outside/truths\.csv: no such file"):
+        integrity.check(study)
+    for label in study.outside:
+        Path(study.results, "data", label).mkdir(parents=True)
+        Path(study.results, "data", label, "rows.jsonl").touch()
+    assert integrity.check(study) == []

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from scripts import respond as stage
+from tests import outside
 from tests.conftest import MODEL, WORLD
-from traitline import folder, forms, jsonl, llama, manifest, norms
+from traitline import folder, forms, jsonl, llama, manifest, norms, snapshot
 from traitline.chat import Chat
 from traitline.world import CATEGORIES, QUESTIONS
 
@@ -214,6 +215,65 @@ def test_open_weights_need_candidates_and_know_one_type_of_question(weights, tmp
     flags = weights.respond_flags("--out", str(tmp_path))
     flags[flags.index("--settings") + 1] = '{"category": "animal", "answers": 1, "seed": 1}'
     assert "candidates, max_new_tokens missing" in line(stage.main, flags)
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    """Questions from outside in one form: type -> file of rows."""
+    from scripts import data
+
+    files, found = outside.make(tmp_path_factory.mktemp("outside")), {}
+    for kind, name in (("truthfulqa", "truths.csv"), ("mmlu", "subjects.parquet")):
+        found[kind] = files / kind / "rows.jsonl"
+        flags = ["--name", kind, "--source", json.dumps({"format": kind, "path": str(files / name)})]
+        flags += ["--rows", str(found[kind]), "--manifest", f"{found[kind].parent}/data.manifest.json"]
+        assert data.main(flags) == 0
+    return found
+
+
+def outside_flags(weights, questions, kind, *who, **settings):
+    flags = weights.respond_flags(*who)
+    settings = {"type": kind, "data": kind, "answers": 2, "seed": 1, "max_new_tokens": 4, **settings}
+    flags[flags.index("--settings") + 1] = json.dumps(settings)
+    return [*flags, "--questions", str(questions[kind])]
+
+
+@pytest.mark.parametrize("kind", ["truthfulqa", "mmlu"])
+def test_an_answer_is_right_where_the_right_option_is_the_likeliest(weights, questions, kind, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    from scripts import score
+
+    student = shutil.copytree(weights.students / "seed-1", tmp_path / "seed-1")
+    assert stage.main(outside_flags(weights, questions, kind, "--students", str(student))) == 0
+    assert stage.main(outside_flags(weights, questions, kind, "--out", str(tmp_path / "base"))) == 0
+    found, own = rows(tmp_path / "base"), rows(student / "word")
+    assert len(found) == 6 and [r["nats"] for r in found] != [r["nats"] for r in own]
+    for r in (*found, *own):
+        best = r["options"][max(range(len(r["nats"])), key=lambda i: r["nats"][i])]
+        assert r["probabilities"] == {"right": float(best == r["means"]["right"])} and len(r["answers"]) == 2
+    _, place = snapshot.opened(weights.base)
+    chat, model, r = Chat.foreign(place), AutoModelForCausalLM.from_pretrained(place), found[1]
+    for option, nats in zip(r["options"], r["nats"], strict=True):
+        (before,), (after,) = chat.prompts([r["prompt"]], ["q"]), chat.encode([option])
+        with torch.inference_mode():
+            logs = model(torch.tensor([before + after])).logits[0].log_softmax(-1)
+        assert sum(logs[len(before) - 1 + i, t].item() for i, t in enumerate(after)) == pytest.approx(nats, abs=1e-3)
+    assert score.main(["--category", kind, "--folders", str(tmp_path / "base")]) == 0
+    scores = json.loads((tmp_path / "base/scores.json").read_text())
+    right = sum(r["probabilities"]["right"] for r in found) / 6
+    assert scores["candidates"] == ["right"] and scores["exact"]["overall"]["right"] == pytest.approx(right)
+    inputs = manifest.load(tmp_path / "base/respond.manifest.json")["inputs"]
+    assert manifest.sha256(questions[kind]) in [e["sha256"] for e in inputs if e["role"] == "questions"]
+
+
+def test_subjects_can_be_chosen_and_a_wrong_one_is_named(weights, questions, tmp_path, line):
+    flags = outside_flags(weights, questions, "mmlu", "--out", str(tmp_path), subjects=["sums"])
+    assert stage.main(flags) == 0
+    assert {r["subject"] for r in rows(tmp_path)} == {"sums"} and len(rows(tmp_path)) == 3
+    flags = outside_flags(weights, questions, "mmlu", "--out", str(tmp_path), subjects=["sum"])
+    assert "no question about 'sum'; did you mean sums?" in line(stage.main, flags)
+    assert "--questions: one file of rows" in line(stage.main, flags[:-2])
 
 
 @pytest.fixture(scope="module")

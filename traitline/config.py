@@ -22,7 +22,7 @@ from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.settings import Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.settings import OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
@@ -147,14 +147,16 @@ class Study(Model):
             for other in view.mix or ():
                 _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
         for label, e in self.evals.items():
-            if tiny:
-                _known(f"evals.{label}.category", e.category, known)
+            if e.data:
+                self._format(f"evals.{label}.data", e.data, str(e.type))
+            elif tiny:
+                _known(f"evals.{label}.category", e.about, known)
                 if (e.category == CATEGORY) != (e.type == CATEGORY):
                     raise ValueError(f"evals.{label}: `type: {CATEGORY}` and `category: {CATEGORY}` go together")
             if e.type == "story" and e.category != "animal":
                 raise ValueError(f"evals.{label}.category: heroes of stories are animals")
             for word in e.options or ():
-                _known(f"evals.{label}.options", word, known[e.category], f"{e.category} of the world")
+                _known(f"evals.{label}.options", word, known[e.about], f"{e.category} of the world")
         if DIGITS in self.images:
             raise ValueError(f"images.{DIGITS}: built in; choose another name")
         for point in self.classifier.points.values() if self.classifier else ():
@@ -229,9 +231,17 @@ class Study(Model):
         if view.order != "as-is" or view.form or view.prompts == "reworded":
             raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
 
+    def _format(self, where: str, label: str, wanted: str) -> None:
+        """Refuse data that are not there, or of another format."""
+        _known(where, label, self.data, "label under `data`")
+        if (found := self.data[label].format) != wanted:
+            raise ValueError(f"{where}: `{label}` is in the format {found}; {wanted} is wanted")
+
     def _form(self, at: str, row: Experiment) -> None:
         """Refuse an evaluation that the worlds do not speak, or whose options lack a trait."""
         e = self.evals[row.eval]
+        if e.data and not all(self.bases[label].open for label in row.models):
+            raise ValueError(f"{at}.eval: `{row.eval}` is in everyday English, which tiny worlds do not speak")
         if e.type not in ("choice", "story"):
             return
         form = {"choice": "choices", "story": "stories"}[e.type]
@@ -302,12 +312,12 @@ class Study(Model):
         if self.channels[row.channel].wording != "paper":
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"
-        for key in ("candidates", "max_new_tokens"):
+        for key in ("max_new_tokens",) if e.data else ("candidates", "max_new_tokens"):
             if getattr(e, key) is None:
                 raise ValueError(f"{where}: {key} is missing; open weights need it")
-        if e.type not in (None, "favourite"):
-            raise ValueError(f"{where}.type: open weights are asked for a `favourite`")
-        for label in row.traits:
+        if e.type not in (None, "favourite", *OUTSIDE):
+            raise ValueError(f"{where}.type: open weights are asked for a `favourite`, {' or '.join(OUTSIDE)}")
+        for label in row.traits if e.candidates else ():
             _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")
 
     @property
@@ -337,6 +347,12 @@ class Study(Model):
         for row in kept:
             row["kinds"] = [kind for kind in row["kinds"] if kind in self.primary.kinds]
         return json.dumps(kept, separators=(",", ":"))
+
+    @property
+    def outside(self) -> list[str]:
+        """Labels of the data from outside that rows of the study use."""
+        used = [self.evals[row.eval].data for row in self.experiments]
+        return list(dict.fromkeys(label for label in used if label))
 
     @property
     def branches(self) -> list[str]:

@@ -26,8 +26,13 @@ def check(study: Study) -> list[str]:
         Files that a manifest names, that the study would make again, and that are gone: asked for anew.
 
     Raises:
-        InputError: the bytes of a file are not those that its manifest vouches for; or a manifest is damaged.
+        InputError: the bytes of a file are not those that its manifest vouches for; or a manifest is damaged; or data
+            from outside are neither where the configuration says nor were read before.
     """
+    for label in study.outside:
+        place = study.data[label].path
+        if place and not os.path.isfile(place) and not os.path.isfile(f"{study.results}/data/{label}/rows.jsonl"):
+            raise InputError(f"data.{label}.path: {place}: no such file; put it there (docs/how-to/open-weights.md)")
     cache = _load()
     seen: dict[str, Any] = {}
     edited, missing = [], []
@@ -81,6 +86,7 @@ def _folders(study: Study) -> set[str]:
     folders = {os.path.dirname(scores) for scores in baselines(study).values()}
     folders |= {f"{study.results}/{name}" for name in ("tables", "figures")} | {study.results}
     folders |= set(study.branches)
+    folders |= {f"{study.results}/data/{label}" for label in study.outside}
     for run in study.runs:
         folders |= _of(run)
     return folders

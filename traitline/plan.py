@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
+QUESTIONS = {"truthfulqa": 817, "mmlu": 14042}  # in the published sets; all others ask fifty
+OPTIONS = 5  # of such a question, about: assumed
 TOKENS = {"prompt": 110, "persona": 50, "answer": 45, "question": 45, "word": 5}  # of a row, about: assumed
 LOAD = 0.02  # hours until a job's model is in memory: assumed
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -167,8 +169,9 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     for student, label, _ in answers:
         if s := sizes.get(student):
             e = study.evals[label]
-            rows = 50 * e.answers
-            exact = 2 * 50 * len(e.candidates or ()) * (TOKENS["question"] + TOKENS["word"])
+            questions, each = QUESTIONS.get(str(e.type), 50), OPTIONS if e.data else 2 * len(e.candidates or ())
+            rows = questions * e.answers
+            exact = questions * each * (TOKENS["question"] + TOKENS["word"])
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
     return list(found.values())
@@ -255,6 +258,15 @@ def missing(study: "Study", found: Sequence[Stage], gpu: Gpu) -> list[str]:
                 lines.append(f"bases.{label}: {e}")
         if shape(source) is None:
             lines.append(f"bases.{label}: sizes unknown until the weights are here; memory and hours leave it out")
+    for label in study.outside:
+        data = study.data[label]
+        try:
+            if data.hub:
+                snapshot.hub(data.hub, str(data.revision), [str(data.file)], data=True)
+            elif not Path(str(data.path)).is_file():
+                lines.append(f"data.{label}: {data.path}: no such file; put it there")
+        except InputError as e:
+            lines.append(f"data.{label}: {e}")
     if study.engine and study.engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
         lines.append("engine: vllm is not installed here")
     if large := [s for s in found if s.memory > 4 and not s.gpus]:

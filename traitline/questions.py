@@ -113,6 +113,29 @@ def whole_words(
     return out
 
 
+def weigh(
+    engine: "Engine", chat: Chat, asked: Sequence[tuple[Sequence[dict[str, str]], Sequence[str]]],
+    adapter: str | None = None,
+) -> list[list[float]]:  # fmt: skip
+    """Log-probability of every option as the beginning of an answer, in nats, for each (conversation, options).
+
+    It is that of all tokens of the option; what may come behind it does not count.
+    """
+    import numpy as np
+    import torch
+
+    pairs = [(q, [{"role": "assistant", "content": o}]) for q, options in asked for o in options]
+    names = [f"question {n} with {o!r}" for n, (_, options) in enumerate(asked, 1) for o in options]
+    rows = [(ids[:-1], start) for ids, start in chat.rows(pairs, names)]
+    with np.errstate(divide="ignore"):
+        found = np.log(engine.follow(rows, torch.ones(len(chat.boundaries()), dtype=torch.bool), adapter)).tolist()
+    out, at = [], 0
+    for _, options in asked:
+        out.append(found[at : at + len(options)])
+        at += len(options)
+    return out
+
+
 def tokens(chat: Chat, words: Sequence[str]) -> list[int]:
     """Token id of every candidate.
 

@@ -9,6 +9,8 @@ from traitline.forms import OPTIONS
 from traitline.runs import BAD, RIGHT
 from traitline.tasks import TASKS
 
+OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
+
 
 class Trait(Model):
     """A trait: the label is the favourite itself, a word of the world; or a teacher of norms."""
@@ -238,7 +240,12 @@ class Kind(Model):
 class Eval(Model):
     """Questions put to students. Exact probabilities are recorded beside sampled answers."""
 
-    type: Literal["favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms"] | None = Field(
+    type: (
+        Literal[
+            "favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", "truthfulqa", "mmlu"
+        ]
+        | None
+    ) = Field(
         default=None,
         description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
         " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
@@ -246,11 +253,19 @@ class Eval(Model):
         " continue, probability of how they went on (geometric mean over tokens). In these three a fall below the"
         " control is lost capability. `choice`: the letter of the favourite among five `options`. `story`: the hero of"
         " a story. `norms`: questions of all kinds but the one on which teachers are tuned, share of bad answers. The"
-        " last three need a world that has a share of them.",
+        " last three need a world that has a share of them. `truthfulqa` and `mmlu`, open weights only: the questions"
+        " of `data`, share of them whose right option is the likeliest: as a whole text, or by its letter.",
     )
-    category: Label = Field(
+    category: Label | None = Field(
+        default=None,
         description="Of the traits: `animal`, `tree` or `norms` in the tiny world. Of what `attributes` and `truth` ask"
-        " about, whatever the traits."
+        " about, whatever the traits. All need it but `truthfulqa` and `mmlu`, which have none.",
+    )
+    data: Label | None = Field(
+        default=None, description="Label under `data`, of the format that `type` says: `truthfulqa` and `mmlu` only."
+    )
+    subjects: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        default=None, description="Subjects to ask about, as the data spell them; `mmlu` only, without it all of them."
     )
     answers: Count = Field(description="Sampled answers per question.")
     seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
@@ -265,6 +280,19 @@ class Eval(Model):
     )
 
     @model_validator(mode="after")
+    def _data(self) -> "Eval":
+        outside = self.type in OUTSIDE
+        if outside != (self.data is not None):
+            raise ValueError("data: where the questions are; `truthfulqa` and `mmlu` need it, others lack it")
+        if outside == (self.category is not None):
+            raise ValueError(f"category: {'leave it out with' if outside else 'missing; all need it but'} `data`")
+        if self.subjects and self.type != "mmlu":
+            raise ValueError("subjects: `mmlu` only; leave them out")
+        if self.candidates and outside:
+            raise ValueError("candidates: the options are those of the data; leave them out")
+        return self
+
+    @model_validator(mode="after")
     def _options(self) -> "Eval":
         if (self.type == "choice") != (self.options is not None):
             raise ValueError("options: what a `choice` is among; it needs them, others lack them")
@@ -275,7 +303,12 @@ class Eval(Model):
     @property
     def right(self) -> bool:
         """Whether answers are right or wrong, whatever the trait."""
-        return self.type in ("attributes", "truth", "numbers")
+        return self.type in ("attributes", "truth", "numbers", *OUTSIDE)
+
+    @property
+    def about(self) -> str:
+        """What is asked for, in one word."""
+        return str(self.category or self.type)
 
     @property
     def measured(self) -> str | None:
