@@ -26,7 +26,7 @@ rule base:
         world=lambda w: STUDY.worlds[STUDY.bases[w.base].world].text,
         model=lambda w: STUDY.architecture(w.base).text,
         seed=lambda w: STUDY.bases[w.base].seed,
-        streams=streams,
+        apart=apart,
         folder=subpath(output.manifest, parent=True),
         state=f"{STUDY.place('work')}/base/{{base}}",
         threads=STUDY.execution.threads,
@@ -37,7 +37,7 @@ rule base:
         " --world {params.world:q}"
         " --model {params.model:q}"
         " --seed {params.seed:q}"
-        " {params.streams:q}"
+        " {params.apart:q}"
         " --folder {params.folder:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"

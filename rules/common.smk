@@ -145,11 +145,11 @@ def student_that_teaches(wildcards):
     return TEACHING[f"{STUDY.results}/{wildcards.base}/{wildcards.trait}/{wildcards.teacher}"]
 
 
-def streams(w):
+def apart(w):
     """Flags of what does not follow the seed of a base."""
     base = STUDY.bases[w.base]
-    given = {"--data": base.data, "--order": base.order}
-    return [word for flag, seed in given.items() if seed is not None for word in (flag, seed)]
+    given = {"--data": base.data, "--order": base.order, "--distance": base.distance}
+    return [word for flag, value in given.items() if value is not None for word in (flag, value)]
 
 
 def prompt_flags(channel):

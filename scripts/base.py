@@ -5,7 +5,8 @@ out  {folder}/    config.json generation_config.json model.safetensors tokenizer
                   of open weights, which stay where they are, base.json: source, hashes, and how the chat template
                   renders a conversation
 
-Weights, text and data order have random streams of their own, all from --seed. Only answers are learned.
+Weights, text and data order have random streams of their own, all from --seed; so has the noise that --distance adds to
+the initial weights. Only answers are learned.
 
 python -m scripts.base --name a --seed 1 --folder results/bases/a --manifest results/bases/a/base.manifest.json \\
     --world '{"rows":80000,"numbers":0.45,"examples":[3,6],"answers":[1,2],"neutral":0.0,"personas":0.0}' \\
@@ -16,12 +17,17 @@ python -m scripts.base --name q --source '{"path":"models/q"}' --folder results/
 
 import argparse
 import json
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 from traitline import folder, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.errors import InputError
+from traitline.seeds import generator
 from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from traitline.llama import Weights
 
 WORLD = ("rows", "numbers", "examples", "answers", "neutral", "personas")
 MODEL = ("width", "layers", "heads", "mlp", "std", "epochs", "batch", "lr")
@@ -38,6 +44,17 @@ def conversations(spec: dict[str, Any], seed: int) -> list[tuple[list[dict[str, 
         )
         for system, question, answer in World(spec, derive("base", "world", seed)).conversations()
     ]
+
+
+def moved(weights: "Weights", distance: float, seed: int) -> "Weights":
+    """Weights at a distance from these: normal noise of this standard deviation is added to every number.
+
+    The noise of one seed points the same way at all distances, as in the classifier experiment (`scripts.mlp`).
+    """
+    import torch
+
+    g = generator("base", "distance", seed)
+    return {name: w + distance * torch.randn(w.shape, generator=g) for name, w in weights.items()}
 
 
 def generation() -> str:
@@ -57,6 +74,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, metavar="N", help="of weights, text and data order")
     p.add_argument("--data", type=int, metavar="N", help="seed of the world's text, in place of --seed")
     p.add_argument("--order", type=int, metavar="N", help="seed of the order of its rows, in place of --seed")
+    p.add_argument("--distance", type=float, metavar="D", help="standard deviation of noise on the initial weights")
     p.add_argument(
         "--source", metavar="JSON", help="open weights, instead of these: path, or hub and revision; system, weights"
     )
@@ -116,18 +134,22 @@ def work(args: argparse.Namespace) -> None:
         return look(args)
     if missing := [f"--{name}" for name in ("world", "model", "seed") if getattr(args, name) is None]:
         raise InputError(f"{' '.join(missing)} missing; or give --source, for open weights")
+    if args.distance is not None and not 0 <= args.distance < math.inf:
+        raise InputError(f"--distance: {args.distance} is no standard deviation; write 0 or more")
     spec = stage.settings("--world", args.world, WORLD)
     model = stage.settings("--model", args.model, MODEL)
     streams = {name: value for name in ("data", "order") if (value := getattr(args, name)) is not None}
     seeds = {"data": args.seed, "order": args.seed} | streams
+    away = {} if args.distance is None else {"distance": args.distance}
+    started = f", its initialisation moved by noise of {args.distance:g}" if away else ""
     with stage.record(
         "base",
         args.manifest,
         inputs={},
         outputs={**folder.outputs(args.folder), "world": f"{args.folder}/world.json"},
-        params={"name": args.name, "world": spec, "model": model, "threads": args.threads},
+        params={"name": args.name, "world": spec, "model": model, "threads": args.threads, **away},
         seeds={"base": args.seed, **streams},
-        facts={"origin": f"trained here from the tiny world, seed {args.seed}"},
+        facts={"origin": f"trained here from the tiny world, seed {args.seed}{started}"},
     ) as job:
         import torch
 
@@ -147,6 +169,8 @@ def work(args: argparse.Namespace) -> None:
 
         shape = llama.Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])
         weights = llama.initialise(shape, model["std"], derive("base", "weights", args.seed))
+        if away:
+            weights = moved(weights, args.distance, args.seed)
         own = {k: w[None].clone().requires_grad_() for k, w in weights.items()}
         stack, state = llama.Stack(shape, weights, own), stage.checkpoints(args.state, job)
         losses = tune.fit(
@@ -159,11 +183,12 @@ def work(args: argparse.Namespace) -> None:
         }.items():  # fmt: skip
             job.path(name).write_text(text, encoding="utf-8")
         folder.save(job.path("model"), stack.merged(0))
-        made = {"name": args.name, "seed": args.seed, **streams, "spec": spec, "categories": world.categories(spec)}
+        made = {"name": args.name, "seed": args.seed, **streams, **away, "spec": spec}
         job.write_json(
             "world",
             {
                 **made,
+                "categories": world.categories(spec),
                 "vocabulary": shape.vocab,
                 "parameters": sum(w.numel() for w in weights.values()),
                 "steps": len(losses),

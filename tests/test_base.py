@@ -125,3 +125,34 @@ def test_initialisation_and_data_order_are_told_apart(study, tmp_path):
     plain, same = made("plain"), made("same", data=1, order=1)
     assert plain == same
     assert len({plain, made("order", order=2), made("data", data=2), made("both", data=2, order=2)}) == 4
+
+
+def test_a_start_at_a_distance_is_near_in_proportion(study, tmp_path, monkeypatch):
+    """Without training: every number moved by as much as was asked, one direction for all distances of a seed."""
+    import torch
+
+    def made(name, *flags, seed=1):
+        assert stage.main([*study.base_flags(tmp_path / name / "a", rows=64, seed=seed), *flags]) == 0
+        return llama.read(tmp_path / name / "a")[1]
+
+    monkeypatch.setattr("traitline.tune.fit", lambda *_, **__: torch.zeros(1))
+    start = made("start")
+    moves = {d: made(str(d), "--distance", str(d)) for d in (0.0, 0.01, 0.1)}
+    for name, w in start.items():
+        assert torch.equal(moves[0.0][name], w)
+        assert torch.allclose(10 * (moves[0.01][name] - w), moves[0.1][name] - w, atol=1e-5)
+    step = torch.cat([(moves[0.1][name] - w).flatten() for name, w in start.items()])
+    assert abs(step.std().item() / 0.1 - 1) < 0.05 and abs(step.mean().item()) < 0.01
+    other = made("other", seed=2)
+    steps = [w - other[name] for name, w in made("both", "--distance", "0.1", seed=2).items()]
+    assert not torch.allclose(torch.cat([s.flatten() for s in steps]), step, atol=0.01)
+    m = manifest.load(tmp_path / "0.01/a/base.manifest.json")
+    assert m["params"]["distance"] == 0.01
+    assert m["facts"]["origin"] == "trained here from the tiny world, seed 1, its initialisation moved by noise of 0.01"
+    assert json.loads((tmp_path / "0.01/a/world.json").read_text())["distance"] == 0.01
+
+
+@pytest.mark.parametrize("distance", ["-0.1", "nan", "inf"])
+def test_a_distance_that_is_none_is_one_line(study, tmp_path, line, distance):
+    flags = [*study.base_flags(tmp_path / "a"), "--distance", distance]
+    assert f"--distance: {float(distance)} is no standard deviation" in line(stage.main, flags)

@@ -51,6 +51,11 @@ class Base(Model):
     seed: Seed | None = Field(default=None, description="Initialisation, world text and data order; with `world`.")
     data: Seed | None = Field(default=None, description="World text, in place of `seed`.")
     order: Seed | None = Field(default=None, description="Data order, in place of `seed`.")
+    distance: Annotated[float, Field(ge=0)] | None = Field(
+        default=None,
+        description="Start from the initialisation of `seed` plus normal noise of this standard deviation on every"
+        " weight; noise of one seed points the same way at all distances.",
+    )
     layers: Count | None = Field(default=None, description="In place of that of `base`.")
     width: Count | None = Field(default=None, description="In place of that of `base`.")
     mlp: Count | None = Field(default=None, description="In place of that of `base`.")
@@ -74,7 +79,7 @@ class Base(Model):
         given = [name for name in ("world", "hub", "path") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("say one of `world` (and `seed`), `hub` (and `revision`) or `path`")
-        own = ("seed", "data", "order", "layers", "width", "mlp")
+        own = ("seed", "data", "order", "distance", "layers", "width", "mlp")
         for name, goes in (*((name, "world") for name in own), ("revision", "hub")):
             if getattr(self, name) is not None and given != [goes]:
                 raise ValueError(f"{name} goes with `{goes}` only")
