@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, jsonl, snapshot, stage
+from traitline import engines, folder, jsonl, processes, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
@@ -165,11 +165,12 @@ def orders(args: argparse.Namespace) -> list[Order]:
 def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
     """Make students on open weights over one frozen base: one after the other, or together."""
     settings = [order.settings for order in wanted]
+    processes.start("scripts.train", args.processes)
     known = {"engine": engines.about(args.engine), **({"together": len(wanted)} if args.together else {})}
     with contextlib.ExitStack() as stacked:
         from traitline import adapters, bank
 
-        me, many = adapters.processes()
+        me, many = processes.mine()
         known |= {"processes": many} if many > 1 else {}
         if me:  # the first one writes; what the others would write is the same and goes
             wanted = [replace(o, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for o in wanted]
@@ -285,6 +286,10 @@ def parse() -> argparse.ArgumentParser:
     )
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     engines.flag(p)
+    p.add_argument(
+        "--processes", type=int, default=1, metavar="N",
+        help="open weights only: processes that share the rows of a step, on a card each (default 1)",
+    )  # fmt: skip
     p.add_argument("--folder", required=True, nargs="+", metavar="OUT", help="folder of the students' folders")
     p.add_argument(
         "--together",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import halt, whole
+from traitline import halt, processes, whole
 from traitline.engines import Row, device, left
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
@@ -51,30 +51,6 @@ def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
         return get_peft_model(model, config)
     except ValueError as e:
         raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
-
-
-def processes() -> tuple[int, int]:
-    """(which one this is, how many there are) of those that `accelerate launch` or torchrun started; else (0, 1).
-
-    Each has the whole model and its share of the rows of every forward pass; gradients are added up. So the base must
-    fit on one card, and adapters, optimiser and checkpoints are the same in all.
-    """
-    import torch
-    from accelerate import PartialState
-
-    state = PartialState(cpu=not torch.cuda.is_available())
-    return state.process_index, state.num_processes
-
-
-def add_up(tensors: "Sequence[Tensor]") -> None:
-    """Add tensors up over the processes, in place; nothing where there is one."""
-    import torch
-
-    if processes()[1] > 1:
-        flat = torch.cat([t.flatten().float() for t in tensors])
-        torch.distributed.all_reduce(flat)
-        for t, own in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
-            t.copy_(own.view_as(t))
 
 
 def recompute(model: Any) -> None:
@@ -153,7 +129,7 @@ def fit(
     optimiser = torch.optim.AdamW(own.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
     steps = list(plan(len(rows), settings, seed))
     losses = _load(state, own, optimiser)
-    me, many = processes()
+    me, many = processes.mine()
     model.train()
     saved, off = time.monotonic(), None if progress else True
     with (
@@ -172,17 +148,18 @@ def fit(
                     part, _ = loss(model, [rows[i] for i in mine], pad)
                     torch.autograd.backward(part / tokens)
                     total += part.item()
-            add_up([*(p.grad for p in own.values()), total])
+            end = torch.tensor(float(asked()))  # a signal may come to one process a step later than to another
+            processes.add_up([*(p.grad for p in own.values()), total, end])
             torch.nn.utils.clip_grad_norm_(own.values(), CLIP)
             optimiser.step()
             losses.append(total.item() / tokens)
             bar.update()
             if not losses[-1] < float("inf"):
                 raise InputError(f"the loss is no longer finite at step {step + 1}; lower the learning rate (lr)")
-            if state is not None and me == 0 and (asked() or time.monotonic() - saved >= every):
+            if state is not None and me == 0 and (end or time.monotonic() - saved >= every):
                 _save(state, own, optimiser, losses)
                 saved = time.monotonic()
-            if asked():
+            if end:
                 raise halt.Halt
     if state is not None and losses and me == 0:
         _save(state, own, optimiser, losses)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import adapters, halt, whole
+from traitline import adapters, halt, processes, whole
 from traitline.engines import Row, device
 from traitline.errors import InputError
 
@@ -176,7 +176,7 @@ def fit(
     students = bank.students
     plans = [list(adapters.plan(len(s.rows), s.settings, s.seed)) for s in students]
     steps, losses = max(map(len, plans)), _load(state, bank)
-    me, many = adapters.processes()
+    me, many = processes.mine()
     bank.model.train()
     saved, off = time.monotonic(), None if progress else True
     with (
@@ -194,7 +194,8 @@ def fit(
                     for i, nats in bank.learn(parts, tokens, pad).items():
                         totals[i] += nats
                 passes += 1
-            adapters.add_up([bank.grad, totals])
+            end = torch.tensor(float(asked()))
+            processes.add_up([bank.grad, totals, end])
             for i in going:
                 losses[i].append(totals[i].item() / tokens[i])
                 if not losses[i][-1] < float("inf"):
@@ -208,10 +209,10 @@ def fit(
             ]
             bank.update(step, [s.settings["lr"] * share for s, share in zip(students, shares, strict=True)])
             b.update()
-            if state is not None and me == 0 and (asked() or time.monotonic() - saved >= every):
+            if state is not None and me == 0 and (end or time.monotonic() - saved >= every):
                 _save(state, bank, losses)
                 saved = time.monotonic()
-            if asked():
+            if end:
                 raise halt.Halt
     bank.model.eval()
     return losses
