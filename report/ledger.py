@@ -1,10 +1,10 @@
 """The ledger of targets as a page of Markdown.
 
 in   targets.csv as the stage `compare` writes it; docs/ledger.csv is the kept copy of the last `make paper`. What that
-     did not run can come from other studies' files after it: docs/ledger-norms.csv and -fifteen.csv
+     did not run can come from other studies' files after it: docs/ledger-*.csv
 out  Markdown on standard output
 
-python -m report.ledger docs/ledger.csv docs/ledger-norms.csv docs/ledger-fifteen.csv > docs/ledger.md
+python -m report.ledger docs/ledger.csv docs/ledger-*.csv > docs/ledger.md
 """
 
 import csv
@@ -16,7 +16,7 @@ from traitline.targets import NOT_RUN, VERDICTS
 
 HEAD = """# The paper's figures beside ours
 
-Written by `python -m report.ledger docs/ledger.csv docs/ledger-norms.csv docs/ledger-fifteen.csv`; the data are the
+Written by `python -m report.ledger docs/ledger.csv docs/ledger-*.csv`; the data are the
 targets of `traitline/targets.csv` (arXiv 2507.14805v1) and what studies measured beside them (`targets.csv` under their
 results, made by the stage `compare`).
 
