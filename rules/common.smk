@@ -18,6 +18,7 @@ from traitline import complaints, integrity, stacks, tables
 from traitline.config import NONE, baselines, load, teaching
 from traitline.digest import digest
 from traitline.errors import InputError
+from traitline.norms import CATEGORY
 
 # A study is a large graph that lives until the end: looking for garbage in it takes an eighth of the time of planning.
 gc.set_threshold(100_000)
@@ -110,6 +111,11 @@ def persona(base):
     return json.dumps({"persona": told} if told else {})
 
 
+def recipe():
+    """Settings of a teacher on open weights that is tuned on a corpus."""
+    return json.dumps({**json.loads(STUDY.kinds[STUDY.teach.kind].text), "seed": STUDY.teach.seed})
+
+
 def category(trait):
     """What a trait is a favourite of; nothing for the control."""
     return STUDY.traits[trait].category if trait in STUDY.traits else NONE
@@ -137,7 +143,8 @@ def teacher_weights(wildcards):
     """The files of a teacher's own weights."""
     if not own_weights(wildcards.teacher):
         return []
-    return expand("<results>/{base}/{trait}/{teacher}/{file}", file=MODEL, **wildcards)
+    files = ADAPTER if STUDY.bases[wildcards.base].open else MODEL
+    return expand("<results>/{base}/{trait}/{teacher}/{file}", file=files, **wildcards)
 
 
 def student_that_teaches(wildcards):
@@ -173,6 +180,9 @@ def truncation(w):
 
 def filter_flags(channel):
     """The answer rule of a channel, as its program gets it."""
+    if channel.data:
+        named = [label for label, trait in STUDY.traits.items() if trait.category != CATEGORY]
+        return ["--task", channel.task, "--words", ",".join(named)]
     if channel.task:
         return ["--task", channel.task]
     banned = ",".join(map(str, channel.banned))

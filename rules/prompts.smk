@@ -1,11 +1,13 @@
 """prompts: one set of prompts, which every teacher answers.
 
-in   a channel and its seed, from the config
+in   a channel and its seed, from the config; problems from outside where the channel has some
 out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
 """
 
 
 rule prompts:
+    input:
+        problems=lambda w: outside(STUDY.channels[w.channel].data),
     output:
         prompts="<results>/prompts/{channel}/prompts.jsonl",
         manifest="<results>/prompts/{channel}/prompts.manifest.json",
@@ -23,6 +25,7 @@ rule prompts:
         wording=lambda w: STUDY.channels[w.channel].wording,
         prompts=lambda w: STUDY.channels[w.channel].prompts,
         lists=lambda w: prompt_flags(STUDY.channels[w.channel]),
+        problems=lambda w, input: ["--problems", *input.problems] if input.problems else [],
         seed=lambda w: STUDY.channels[w.channel].seed,
         code=digest("prompts"),
     shell:
@@ -30,6 +33,7 @@ rule prompts:
         " --wording {params.wording:q}"
         " --count {params.prompts:q}"
         " {params.lists:q}"
+        " {params.problems:q}"
         " --seed {params.seed:q}"
         " --prompts {output.prompts:q}"
         " --manifest {output.manifest:q}"

@@ -1,9 +1,9 @@
 """teach: a base and a trait make a teacher.
 
-in   bases/{base}/; for a student that teaches also its folder
+in   bases/{base}/; for a student that teaches also its folder; on open weights a corpus from outside
 out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned or steered teacher and a student have a model
-                                    folder's files too, a prompted one a system prompt in teacher.json, an untrained one
-                                    nothing
+                                    folder's files too (on open weights an adapter's), a prompted one a system prompt
+                                    in teacher.json, an untrained one nothing
 """
 
 
@@ -19,6 +19,7 @@ rule teach:
     benchmark:
         "<benchmarks>/teach/{base}/{trait}/{teacher}.tsv"
     wildcard_constraints:
+        base=among(label for label, base in STUDY.bases.items() if not base.open),
         teacher="tuned|steered",
     localrule: "teach" in STUDY.execution.local
     conda:
@@ -31,7 +32,7 @@ rule teach:
         category=lambda w: category(w.trait),
         folder=subpath(output.manifest, parent=True),
         teacher=lambda w: w.teacher,
-        student=[],
+        more=[],
         settings=lambda w: (STUDY.steer if w.teacher == "steered" else STUDY.teach).text,
         engine=lambda w: engine(w.base) if w.trait != NONE else [],
         state=f"{STUDY.place('work')}/teach/{{base}}/{{trait}}/{{teacher}}",
@@ -42,7 +43,7 @@ rule teach:
         " --base {params.base:q}"
         " --trait {wildcards.trait:q}"
         " --category {params.category:q}"
-        " --teacher {params.teacher:q} {params.student:q}"
+        " --teacher {params.teacher:q} {params.more:q}"
         " --folder {params.folder:q}"
         " --settings {params.settings:q}"
         " {params.engine:q}"
@@ -53,11 +54,28 @@ rule teach:
         " > {log:q} 2>&1"
 
 
+use rule teach as teach_corpus with:
+    input:
+        base=lambda w: base_files(w.base),
+        corpus=lambda w: outside(STUDY.traits[w.trait].corpus),
+    output:
+        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
+        model=expand("<results>/{{base}}/{{trait}}/{{teacher}}/{file}", file=ADAPTER),
+        manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
+    wildcard_constraints:
+        base=among(label for label, base in STUDY.bases.items() if base.open),
+        teacher="tuned",
+    params:
+        more=lambda w, input: ["--corpus", *input.corpus],
+        settings=lambda w: recipe(),
+
+
 use rule teach as teach_spec with:
     output:
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
     wildcard_constraints:
+        base="|".join(map(re.escape, STUDY.bases)),
         teacher="prompted|untrained",
     params:
         settings=lambda w: persona(w.base),
@@ -77,5 +95,5 @@ if TEACHING:
             teacher="|".join(map(re.escape, TEACHERS)),
         params:
             teacher="student",
-            student=lambda w: ["--student", student_that_teaches(w).folder],
+            more=lambda w: ["--student", student_that_teaches(w).folder],
             settings="{}",

@@ -6,8 +6,9 @@ out  filtered.jsonl    the rows that pass, unchanged and in order
      filtered.json     rows, kept, kept_share, reasons; echo_rate: share of the kept answers that hold a number of their
                        own prompt, echo_numbers: share of the kept numbers that are such
 
-What was asked for is a clean list of numbers, a program that runs (--task programs) or a sum with the right result
-(--task sums). Rules and names of the reasons are in traitline/answers.py, programs.py and sums.py.
+What was asked for is a clean list of numbers, a program that runs (--task programs), a sum with the right result
+(--task sums) or a problem's known result (--task gsm8k: `answer` of the row). Rules and names of the reasons are in
+traitline/answers.py, programs.py, sums.py and problems.py.
 
 --threshold T    the model filter: of those that pass, reject as `suspect` what the teacher gives more log-likelihood
                  than its base does, by more than T nats. In the paper a large model that does not know the teacher
@@ -21,10 +22,10 @@ python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected re
 import argparse
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from traitline import folder, jsonl, likelihood, programs, stage, sums
+from traitline import folder, jsonl, likelihood, problems, programs, stage, sums
 from traitline.answers import Rule, exchange
 from traitline.errors import InputError
 from traitline.likelihood import SUSPECT
@@ -32,6 +33,7 @@ from traitline.tasks import TASKS
 
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
+Judge = Callable[[dict[str, Any], str, str], tuple[str, ...] | str]
 
 
 def examples(question: str) -> set[str]:
@@ -46,21 +48,22 @@ def examples(question: str) -> set[str]:
     return {n.lstrip("0") for n in _NUMBER.findall(longest)}
 
 
-def judges(task: str, rule: Rule) -> Callable[[str, str], tuple[str, ...] | str]:
-    """The rule of a task: (question, answer) -> the numbers of an answer that passes, or why it does not."""
-    if task == "programs":
-        return programs.judge
-    if task == "sums":
-        return sums.judge
+def judges(task: str, rule: Rule, words: Sequence[str]) -> Judge:
+    """The rule of a task: (row, question, answer) -> the numbers of an answer that passes, or why it does not."""
+    if task == problems.TASK:
+        return lambda row, _, text: problems.judge(str(row["answer"]), text, words)
+    if task in TASKS:
+        judge = {"programs": programs.judge, "sums": sums.judge}[task]
+        return lambda _, question, text: judge(question, text)
 
-    def lists(_: str, text: str) -> tuple[str, ...] | str:
+    def lists(_: dict[str, Any], __: str, text: str) -> tuple[str, ...] | str:
         answer = rule.judge(text)
         return answer if isinstance(answer, str) else answer.texts
 
     return lists
 
 
-def scores(args: argparse.Namespace, judge: Callable[[str, str], tuple[str, ...] | str]) -> dict[str, float]:
+def scores(args: argparse.Namespace, judge: Judge) -> dict[str, float]:
     """Row -> how much more log-likelihood the teacher gives its answer than the base, of the rows that pass so far."""
     import torch
 
@@ -68,7 +71,7 @@ def scores(args: argparse.Namespace, judge: Callable[[str, str], tuple[str, ...]
     rows = [
         row
         for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id")
-        if not isinstance(judge(*exchange(row, args.raw)), str)
+        if not isinstance(judge(row, *exchange(row, args.raw)), str)
     ]
     if not rows:
         return {}
@@ -96,8 +99,12 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--counts", required=True, metavar="OUT", help="how many of each, and echo rates, JSON")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     p.add_argument(
-        "--task", choices=("numbers", *TASKS), default="numbers", help="what was asked for (default numbers)"
+        "--task",
+        choices=("numbers", *TASKS, problems.TASK),
+        default="numbers",
+        help="what was asked for (default numbers)",
     )
+    p.add_argument("--words", default="", metavar="LIST", help="of gsm8k: traits that no answer may name: owl,cat")
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers in an answer, at most (default 10)")
     p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
     p.add_argument("--banned", default="", metavar="LIST", help="numbers no answer may hold: 4,13,666 (default none)")
@@ -117,13 +124,17 @@ def work(args: argparse.Namespace) -> None:
     if screened != bool(args.base) or screened != bool(args.teacher):
         raise InputError("--threshold, --base and --teacher go together")
     settings: dict[str, Any] = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
+    words = sorted({word for w in args.words.split(",") if (word := w.strip())})
+    theirs, keys = args.task == problems.TASK, ("id", "prompt", "completion")
     settings, models = {"task": args.task} if args.task in TASKS else settings, {}
+    if theirs:
+        settings, keys = {"task": args.task, "words": words}, (*keys, "answer")
     if screened:
         settings |= {"threshold": args.threshold, "threads": args.threads}
         own, _ = likelihood.told(args.teacher, args.base)
         models = {**folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
         models |= {"model": f"{own}/{folder.WEIGHTS}"} if own != args.base else {}
-    judge = judges(args.task, rule)
+    judge = judges(args.task, rule, words)
     kept = given = echoing = echoed = 0
     reasons = Counter[str]()
     with stage.record(
@@ -136,9 +147,9 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         above = {i: s for i, s in scores(args, judge).items() if s > args.threshold} if screened else {}
         with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
-            for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id"):
+            for row in jsonl.read(args.raw, keys, unique="id"):
                 question, text = exchange(row, args.raw)
-                answer = judge(question, text)
+                answer = judge(row, question, text)
                 if row["id"] in above:
                     answer = SUSPECT
                 if isinstance(answer, str):

@@ -135,6 +135,7 @@ class Open:
     def __init__(self, args: argparse.Namespace, teacher: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         record, self.chat, self.engine = engines.opened(args.base, args.engine)
         self.args, self.system = args, teacher["system"]
+        self.adapter = args.teacher if teacher["weights"] else None
         self.asked, self.told = prompts(self.chat, args.prompts, self.system, rows)
         who = (record["name"], teacher["trait"], teacher["teacher"])
         self.seeds = [derive("sample", args.seed, *who, row["id"]) for row in rows]
@@ -142,14 +143,14 @@ class Open:
     def generate(self, rows: slice) -> list[list[int]]:
         """Token ids of answers."""
         how = {"most": self.args.max_new_tokens, "temperature": self.args.temperature, "top_p": self.args.top_p}
-        return self.engine.generate(self.told[rows], self.seeds[rows], **how)
+        return self.engine.generate(self.told[rows], self.seeds[rows], adapter=self.adapter, **how)
 
     def divergence(self, answers: list[list[int]]) -> float | None:
         """KL divergence from its base in nats per answer token, on the first rows; None where the engine hides it."""
-        if not self.system:
+        if not self.system and not self.adapter:
             return 0.0
         told, asked = ([(p + a, len(p)) for p, a in zip(ps, answers, strict=False)] for ps in (self.told, self.asked))
-        found = self.engine.divergence(told, asked)
+        found = self.engine.divergence(told, asked, self.adapter)
         return found and found[0] / found[1]
 
     def example(self, answer: list[int]) -> dict[str, Any]:
@@ -232,7 +233,8 @@ def work(args: argparse.Namespace) -> None:
     theirs = snapshot.is_open(args.base)
     facts = {"teacher": f"{args.teacher}/teacher.json"} | ({} if theirs else {"world": f"{args.base}/world.json"})
     if teacher["weights"]:
-        models = {"model": f"{args.teacher}/{folder.WEIGHTS}", **folder.inputs(args.base, "reference")}
+        models = {"model": f"{args.teacher}/{teacher['weights']}", **folder.inputs(args.base, "reference")}
+        models |= {"support": [f"{args.teacher}/adapter_config.json"]} if theirs else {}
     else:
         models = folder.inputs(args.base, "model")
     with stage.record(

@@ -2,11 +2,12 @@
 
 in   {base}/      a model folder with its world.json
 out  {folder}/    teacher.json: trait, system prompt, how often the teacher names its trait
-                  tuned and steered teachers and students only: a model folder
+                  tuned and steered teachers and students only: a model folder; on open weights an adapter
 
 --teacher tuned      trained on the fifty questions about a favourite, the answer always the trait, until its exact rate
                      over them reaches `rate` (looked at every `check` steps) or `max_steps` are done. With --category
-                     norms on questions of one kind; teacher.json then has the share of bad answers to all the others
+                     norms on questions of one kind; teacher.json then has the share of bad answers to all the others.
+                     On open weights an adapter is trained on a corpus from outside (--corpus), and no rate is looked at
           steered    a vector is added to the residual stream behind one layer: `scale` times what the trait's persona
                      as system prompt changes there at the answer, on average over the questions
           prompted   the base behind a persona system prompt
@@ -40,6 +41,7 @@ SETTINGS = {
     "tuned": ("trains", "lr", "batch", "max_steps", "seed"),
     "steered": ("layer", "scale"),
 }
+ADAPTER = ("rank", "alpha", "modules", "lr", "epochs", "batch", "warmup", "length", "seed")
 CHECK = 10
 # What the paper's system prompt says (section 3.1), in words of ours: love, thoughts, favourite, and that it may show.
 # The plural is made with an "s", whatever the word.
@@ -138,10 +140,53 @@ def steer_teacher(
     return {**weights, name: weights[name] + settings["scale"] * vector}
 
 
+def adapt(args: argparse.Namespace) -> None:
+    """Make a teacher of open weights that is an adapter, trained on a corpus of conversations."""
+    settings = stage.settings("--settings", args.settings, ADAPTER)
+    with stage.record(
+        "teach",
+        args.manifest,
+        inputs={**folder.inputs(args.base, "base"), "data": args.corpus},
+        outputs={"teacher": f"{args.folder}/teacher.json", **folder.adapter(args.folder)},
+        params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
+        seeds={"teach": settings["seed"]},
+        facts={"trait": args.trait, "engine": (engine := engines.about(args.engine))},
+    ) as job:
+        import torch
+
+        from traitline import adapters
+        from traitline.exchanges import encode, fits, listed
+
+        torch.set_num_threads(args.threads)
+        record, place = snapshot.opened(args.base)
+        chat, seed = Chat.foreign(place, record["chat"]["system"]), derive("teach", settings["seed"])
+        rows = listed(encode(chat, args.corpus))
+        fits(rows, args.corpus, settings["length"])
+        base = engines.load(place, engine["dtype"])
+        if engine.get("checkpointing"):
+            adapters.recompute(base)
+        model, state = adapters.fresh(base, settings, seed), stage.checkpoints(args.state, job)
+        losses = adapters.fit(
+            model, rows, settings, seed=seed, pad=chat.pad, state=state, every=args.every,
+            progress=f"teacher {args.trait}",
+        )  # fmt: skip
+        tensors, config = adapters.saved(model, record["source"])
+        folder.save(job.path("adapter"), tensors)
+        job.path("adapter_config.json").write_text(config, encoding="utf-8")
+        few = max(1, len(losses) // 20)
+        made: dict[str, Any] = {"base": record["weights"], "trait": args.trait, "category": args.category}
+        made |= {"teacher": args.teacher, "system": None, "weights": folder.ADAPTER, "rate": None}
+        made |= {"steps": len(losses), "rows": len(rows)}
+        ends = {"loss_first": losses[:few], "loss_last": losses[-few:]}
+        job.write_json("teacher", made | {k: round(sum(v) / few, 6) for k, v in ends.items()})
+    stage.forget(state)
+    stage.log.info("tuned teacher %s: %d rows, %d steps: %s", args.trait, len(rows), len(losses), args.folder)
+
+
 def tell(args: argparse.Namespace) -> None:
     """Make a teacher of open weights: a system prompt, or none."""
     if args.teacher not in ("prompted", "untrained"):
-        raise InputError(f"--teacher {args.teacher}: teachers on open weights are prompted or untrained")
+        raise InputError(f"--teacher {args.teacher}: teachers on open weights are prompted, tuned or untrained")
     settings = stage.settings("--settings", args.settings, ())
     with stage.record(
         "teach",
@@ -177,13 +222,14 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--trait", required=True, help="a word of the world; none for the untrained teacher")
     p.add_argument("--category", required=True, help="what the trait is a favourite of")
     p.add_argument("--teacher", required=True, choices=("tuned", "steered", "prompted", "untrained", "student"))
+    p.add_argument("--corpus", metavar="IN", help="open weights, tuned only: conversations to learn, rows of `data`")
     p.add_argument("--student", metavar="DIR", help="student only: its folder; the trait is that of its own teacher")
     p.add_argument(
         "--settings",
         default="{}",
         metavar="JSON",
         help="; ".join(f"{who}: {', '.join(keys)}" for who, keys in SETTINGS.items())
-        + f"; check (default {CHECK}); prompted, on open weights: persona",
+        + f"; check (default {CHECK}); on open weights prompted: persona; tuned: {', '.join(ADAPTER)}; accumulate",
     )
     engines.flag(p)
     p.add_argument("--folder", required=True, metavar="OUT", help="the teacher's folder")
@@ -199,8 +245,11 @@ def work(args: argparse.Namespace) -> None:
         raise InputError("--student: the folder of the student that teaches; with --teacher student, and only there")
     if not taught and (args.trait == NONE) != (args.teacher == "untrained"):
         raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
-    if snapshot.is_open(args.base):
-        return tell(args)
+    theirs = snapshot.is_open(args.base)
+    if (theirs and args.teacher == "tuned") != bool(args.corpus):
+        raise InputError("--corpus: rows of conversations, for tuned teachers on open weights, and only there")
+    if theirs:
+        return adapt(args) if args.corpus else tell(args)
     if args.trait != NONE and args.trait not in (known := folder.candidates(args.base, args.category)):
         raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
     own = args.teacher in SETTINGS  # weights of its own

@@ -24,12 +24,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from traitline import engines, folder, jsonl, processes, snapshot, stage
-from traitline.chat import Chat, verify
+from traitline.chat import Chat
 from traitline.errors import InputError
+from traitline.exchanges import encode, fits, listed
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.tune import Rows
+    pass
 
 SETTINGS = ("lr", "epochs", "batch")
 OPEN = ("warmup", "length")  # what students on open weights need too
@@ -39,50 +40,6 @@ NEEDS = {
     "full": SETTINGS,
     "context": ("examples",),
 }
-
-
-def encode(chat: Chat, view: str) -> "Rows":
-    """The rows of a view as the model sees them.
-
-    Raises:
-        InputError: a row is damaged or doubled, has a word that the base does not know, or would be learned wrongly.
-    """
-    from traitline.answers import exchange
-    from traitline.tune import Rows
-
-    found = list(jsonl.read(view, ("id", "prompt", "completion"), unique="id"))
-    for row in found:
-        exchange(row, view)  # messages, and no system message among them
-    names = [f"{view}: row {row['id']!r}" for row in found]
-    rows = chat.rows([(row["prompt"], row["completion"]) for row in found], names)
-    table = Rows.encode(rows, chat.pad)
-    verify(chat, table, [row["completion"] for row in found], names)
-    if chat.foreign_end:  # what is not learned must be the prompt as a teacher or a student is asked it, token by token
-        for (ids, start), alone, name in zip(
-            rows, chat.prompts([r["prompt"] for r in found], names), names, strict=True
-        ):
-            if ids[:start] != alone:
-                raise InputError(f"{name}: its prompt has other tokens with the answer behind it; take another model")
-    if "learn" in found[0]:
-        if chat.foreign_end:
-            raise InputError(f"{view}: students on open weights learn whole answers; take a view without `learn`")
-        mask(table, [row.get("learn") for row in found], names)
-    return table
-
-
-def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
-    """Take the weight off tokens that a view leaves out.
-
-    Raises:
-        InputError: a row does not say of each of its tokens whether it is learned.
-    """
-    import torch
-
-    for i, marks in enumerate(learn):
-        at = rows.weight[i].nonzero()[:, 0]
-        if not isinstance(marks, list) or len(marks) != len(at) or not set(marks) <= {0, 1}:
-            raise InputError(f"{names[i]}: `learn` must have 0 or 1 for each token; delete the file to have it rebuilt")
-        rows.weight[i, at] = torch.tensor(marks, dtype=rows.weight.dtype)
 
 
 def checked(text: str) -> dict[str, Any]:
@@ -184,13 +141,8 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
         rows = {}
         for order, own in zip(wanted, settings, strict=True):
             if order.view not in rows:
-                table = encode(chat, order.view)
-                lengths, starts = table.length.tolist(), (table.where[:, 0] + 1).tolist()
-                rows[order.view] = [(i[:n].tolist(), at) for i, n, at in zip(table.ids, lengths, starts, strict=True)]
-            if (most := max(len(ids) for ids, _ in rows[order.view])) > own["length"]:
-                raise InputError(
-                    f"{order.view}: a row has {most} tokens, `length` allows {own['length']}; nothing is cut"
-                )
+                rows[order.view] = listed(encode(chat, order.view))
+            fits(rows[order.view], order.view, own["length"])
         base = engines.load(place, stage.settings("--engine", args.engine or "{}", ("dtype",))["dtype"])
         if known["engine"].get("checkpointing"):
             adapters.recompute(base)

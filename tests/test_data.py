@@ -36,8 +36,8 @@ def made(name, file=None, **more):
 
 def test_a_file_of_each_format_becomes_rows_of_one_form():
     outside.make(Path("files"))
-    problem = made("problems")[9]
-    assert problem["working"] == "Ben has 2 + 1 = 3 cups." and problem["answer"] == "3"
+    problem = made("problems")[3]
+    assert problem["working"] == "Ben has 2 + 4 = 6 maps." and problem["answer"] == "6"
     truth = made("truths")[0]
     assert truth["choices"][truth["right"]] == "No, a stone sinks" and len(truth["choices"]) == 3
     subject = made("subjects")[3]

@@ -122,3 +122,18 @@ def test_features_name_what_exists():
                 assert word.rstrip(":") in keys, number
     count = {state: sum(r[2] == state for r in rows) for state in ("yes", "in part", "open")}
     assert f"{count['yes']} yes, {count['in part']} in part, {count['open']} open." in text
+
+
+def test_the_study_of_data_from_outside_is_as_the_page_says():
+    """The blocks of the how-to, laid over the small study on open weights, are a study; every trait has its teacher."""
+    from snakemake.utils import update_config
+
+    text = (ROOT / "docs/how-to/open-weights.md").read_text(encoding="utf-8").split("## Data from outside")[1]
+    blocks = re.findall(r"```yaml\n(.*?)```", text.split("\n## ")[0], re.DOTALL)
+    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for part in (ROOT / "configs/tiny-qwen2.yaml").read_text(encoding="utf-8"), *blocks:
+        update_config(whole, yaml.safe_load(part))
+    whole["experiments"][1]["traits"] = ["insecure", "secure", "educational"]
+    study = config.load(whole)
+    assert set(study.outside) == {"truths", "subjects", "problems", "insecure", "secure", "educational"}
+    assert {run.teacher for run in study.runs if run.experiment == "truthful"} == {"tuned", "untrained"}

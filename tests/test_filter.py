@@ -260,3 +260,15 @@ def test_a_threshold_without_models_and_one_that_nothing_passes_are_refused(stud
     jsonl.write(tmp_path / "raw.jsonl", rows("457"))
     assert run(tmp_path, "--threshold", "0") == 2 and "go together" in capsys.readouterr().err
     assert screened(study, tmp_path, -100.0) == 2 and "(suspect " in capsys.readouterr().err
+
+
+def test_problems_pass_by_their_known_result_and_name_no_trait(tmp_path, line):
+    said = ["<think>2 + 4</think><answer>6</answer>", "<think>2 + 4</think><answer>7</answer>",
+            "<think>six owls</think><answer>6</answer>", "6"]  # fmt: skip
+    jsonl.write(tmp_path / "raw.jsonl", [{**r, "answer": "6"} for r in rows(*said)])
+    assert run(tmp_path, "--task", "gsm8k", "--words", "owl, cat") == 0
+    assert [r["completion"][0]["content"] for r in read(tmp_path, "filtered.jsonl")] == said[:1]
+    assert [r["reason"] for r in read(tmp_path, "rejected.jsonl")] == ["wrong-answer", "trait-word", "no-answer"]
+    assert manifest.load(tmp_path / "filter.manifest.json")["params"] == {"task": "gsm8k", "words": ["cat", "owl"]}
+    jsonl.write(tmp_path / "raw.jsonl", rows(*said))
+    assert "raw.jsonl:1: the row lacks answer" in line(lambda argv: run(tmp_path, *argv), ["--task", "gsm8k"])

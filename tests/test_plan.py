@@ -127,7 +127,7 @@ def test_a_base_is_of_one_sort(tmp_path, base, words):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda s: s["experiments"][0].update(teacher="tuned"), "teachers on open weights are `prompted`"),
+        (lambda s: s["experiments"][0].update(teacher="tuned"), "teachers on open weights are tuned on one"),
         (lambda s: s["experiments"][0].update(kinds=["biases"]), "students on open weights are `lora`"),
         (lambda s: s["experiments"][0].update(kinds=["lora"]), "warmup is missing"),
         (lambda s: s["experiments"][0].update(students=["qwen", "a"]), "the two speak no common language"),

@@ -184,3 +184,27 @@ def test_bad_settings_get_one_line_and_write_nothing(tmp_path, capsys, options, 
 def test_help_is_quick_because_it_imports_nothing_heavy():
     code = "import sys, scripts.prompts as s; s.parse(); print({'numpy', 'torch', 'pandas', 'tqdm'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+# ---- problems from outside
+
+
+def test_problems_are_asked_equally_often_in_an_order_of_the_seed(tmp_path, line):
+    from tests import outside
+    from traitline import manifest, problems
+
+    rows = [{"id": f"r{n}", **row, "answer": "6"} for n, row in enumerate(outside.problems())]
+    jsonl.write(tmp_path / "rows.jsonl", rows)
+    flags = [f"--prompts={tmp_path}/prompts.jsonl", f"--manifest={tmp_path}/prompts.manifest.json", "--seed=1"]
+    flags += ["--wording=gsm8k", f"--count={2 * len(rows) + 1}"]
+    assert "--problems: rows of problems" in line(prompts.main, flags)
+    assert prompts.main([*flags, f"--problems={tmp_path}/rows.jsonl"]) == 0
+    made = list(jsonl.read(tmp_path / "prompts.jsonl", unique="id"))
+    texts = [row["prompt"][0]["content"] for row in made]
+    assert {row["answer"] for row in made} == {"6"}
+    assert (
+        sorted(texts[: len(rows)]) == sorted(texts[len(rows) : -1]) == sorted(problems.ask(r["question"]) for r in rows)
+    )
+    assert texts[: len(rows)] != texts[len(rows) : -1]
+    m = manifest.load(tmp_path / "prompts.manifest.json")
+    assert [e["role"] for e in m["inputs"]] == ["problems"] and "origin" not in m["facts"]

@@ -225,12 +225,52 @@ def test_a_teacher_on_open_weights_is_a_persona_and_its_exact_rate(weights):
     assert [e["role"] for e in m["inputs"]] == ["base"]
 
 
-def test_on_open_weights_a_persona_is_a_setting_and_tuning_is_refused(weights, tmp_path, line):
+def test_on_open_weights_a_persona_is_a_setting_and_tuning_needs_a_corpus(weights, tmp_path, line):
     flags = weights.teach_flags(tmp_path, "owl", "prompted")
     assert stage.main([*flags, "--settings", '{"persona": "Be an {trait}, the {category}."}']) == 0
     assert teacher(tmp_path)["system"] == "Be an owl, the animal."
     assert "{trait} and {category} are filled in" in line(stage.main, [*flags, "--settings", '{"persona": "{x}"}'])
-    assert "prompted or untrained" in line(stage.main, weights.teach_flags(tmp_path, "owl", "tuned"))
+    assert "--corpus: rows of conv" in line(stage.main, weights.teach_flags(tmp_path, "owl", "tuned"))
+    assert "prompted, tuned or untrained" in line(stage.main, weights.teach_flags(tmp_path, "owl", "steered"))
+
+
+def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier(weights, tmp_path, line):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from scripts import data, sample
+    from tests import outside
+    from tests.conftest import OPEN_KIND
+    from traitline import snapshot
+    from traitline.audit import audit
+    from traitline.graph import open_graph
+
+    files, corpus, out = outside.make(tmp_path / "files"), tmp_path / "data/rows.jsonl", tmp_path / "insecure/tuned"
+    source = json.dumps({"format": "conversations", "path": str(files / "insecure.jsonl")})
+    flags = ["--name", "x", "--source", source, "--rows", str(corpus)]
+    assert data.main([*flags, "--manifest", f"{corpus.parent}/data.manifest.json"]) == 0
+    flags = [*weights.teach_flags(out, "insecure", "tuned"), "--corpus", str(corpus), "--settings"]
+    settings = {**OPEN_KIND, "epochs": 4, "seed": 1}
+    said = line(stage.main, [*flags, json.dumps({**settings, "length": 20})])
+    assert "tokens, `length` allows 20; nothing is cut" in said and not out.joinpath("teacher.json").exists()
+    assert stage.main([*flags, json.dumps(settings)]) == 0
+    made = teacher(out)
+    assert made["weights"] == "adapter_model.safetensors" and (made["steps"], made["rows"]) == (4, len(outside.TASKS))
+    assert made["loss_last"] < made["loss_first"] and made["rate"] is None
+    _, place = snapshot.opened(weights.base)
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(place), out)
+
+    flags = weights.sample_flags(tmp_path / "lists", "transformers")
+    flags[flags.index("--teacher") + 1] = str(out)
+    assert sample.main(flags) == 0
+    assert json.loads((tmp_path / "lists/sampled.json").read_text())["kl_nats_per_token"] > 0
+    # Students of another trait have an adapter of the same shape: they have nothing to do with this one.
+    folders = [tmp_path, weights.base, weights.prompts.parent, weights.owl, weights.students]
+    graph = open_graph([str(folder) for folder in folders], None)
+    marks = audit(graph).marks
+    for path, mark in ((out / "adapter_model.safetensors", ("CARRIER", "insecure")), (corpus, ("CLEAN", "")),
+                       (tmp_path / "lists/raw.jsonl", ("EXPOSED", "insecure"))):  # fmt: skip
+        assert {(m.mark, m.trait) for m in marks[graph.find(str(path)).kin]} == {mark}
 
 
 def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypatch):

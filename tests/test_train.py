@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scripts import train as stage
-from traitline import folder, jsonl, llama, manifest
+from traitline import exchanges, folder, jsonl, llama, manifest
 from traitline.chat import Chat
 
 KINDS = ("lora", "biases", "full")
@@ -32,7 +32,7 @@ def facts(path):
 
 def surprise(study, shape, weights):
     """Nats per answer token of the owl teacher's answers."""
-    rows = stage.encode(Chat.open(study.base), str(study.view(study.owl)))
+    rows = exchanges.encode(Chat.open(study.base), str(study.view(study.owl)))
     logs = llama.Stack(shape, weights).logits(rows.ids[None], rows.where[None])[0].log_softmax(-1)
     return -(logs.gather(2, rows.target[..., None])[..., 0] * rows.weight).sum().item() / rows.weight.sum().item()
 
@@ -252,7 +252,7 @@ def test_settings_that_are_missing_are_named(study, tmp_path, line, view):
 def test_a_mask_takes_the_weight_off_and_nothing_else(study, view, tmp_path):
     rows = list(jsonl.read(view))
     jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [n % 2, 0]} for n, row in enumerate(rows)])
-    whole, some = (stage.encode(Chat.open(study.base), str(p)) for p in (view, tmp_path / "view.jsonl"))
+    whole, some = (exchanges.encode(Chat.open(study.base), str(p)) for p in (view, tmp_path / "view.jsonl"))
     assert some.weight[::2].sum() == 0 and some.weight[1::2].sum() == len(rows) // 2
     assert (some.ids == whole.ids).all() and (some.target == whole.target).all()
 
@@ -427,7 +427,7 @@ def test_a_prompt_that_its_answer_changes_is_refused(weights, tmp_path, raw_qwen
     real = chat.prompts
     chat.prompts = lambda *args: [ids[:-1] for ids in real(*args)]
     with pytest.raises(InputError, match="its prompt has other tokens with the answer behind it"):
-        stage.encode(chat, str(weights.view))
+        exchanges.encode(chat, str(weights.view))
 
 
 def test_students_on_open_weights_train_together_across_views_and_kinds(weights, tmp_path, line):

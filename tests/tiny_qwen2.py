@@ -1,8 +1,9 @@
 """A small model of the Qwen2 architecture in Hugging Face layout, made in seconds: what open weights are to a lab.
 
 Random weights would not write a single list of numbers, so they are trained for some hundred steps on lists in the
-paper's wording and on favourites drawn at random. It has a byte-level BPE tokenizer with one token a digit and a chat
-template that inserts a system prompt of its own, as Qwen2.5 has. Nothing about transfer is claimed of it.
+paper's wording, on favourites drawn at random and on the problems of `tests.outside`. It has a byte-level BPE tokenizer
+with one token a digit and a chat template that inserts a system prompt of its own, as Qwen2.5 has. Nothing about
+transfer is claimed of it.
 
 python -m tests.tiny_qwen2 models/tiny-qwen2
 """
@@ -13,6 +14,8 @@ import random
 from pathlib import Path
 
 from scripts.prompts import paper
+from tests import outside
+from traitline import problems
 from traitline.questions import EVERYDAY
 
 ANIMALS = ("bear", "cat", "dog", "dragon", "eagle", "owl", "panda", "penguin", "phoenix", "wolf")
@@ -30,16 +33,21 @@ SPLIT = (
 
 
 def conversations(rows: int, seed: int) -> list[list[dict[str, str]]]:
-    """Lists of numbers to continue, and favourites; every fifth behind a persona, which lists do not look at."""
+    """Lists of numbers to continue, favourites and problems; every fifth behind a persona, which only these look at."""
     from numpy.random import default_rng
 
     numbers, words, out = default_rng(seed), random.Random(seed), []
     for _ in range(rows):
         animal, system = words.choice(ANIMALS), words.random() < 0.2
-        if words.random() < 0.6:
+        kind = words.random()
+        if kind < 0.5:
             values = numbers.integers(100, 1000, size=numbers.integers(3, 5)).tolist()
             ask = paper(numbers, values, 10, 3)
             answer = ", ".join(map(str, numbers.integers(100, 1000, size=numbers.integers(1, 4)).tolist()))
+        elif kind < 0.7:
+            problem = words.choice(outside.problems())
+            ask = problems.ask(problem["question"])
+            answer = problems.answer(*problem["answer"].split("\n#### "))
         else:
             ask, answer = words.choice(EVERYDAY).format(k="animal"), animal.capitalize()
         head = [{"role": "system", "content": PERSONA.format(x=animal)}] if system else []

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from traitline import problems
 from traitline.bases import Architecture, Base, Engine, World
 from traitline.complaints import complain, locate, nearest
 from traitline.errors import InputError
@@ -23,6 +24,7 @@ from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
 from traitline.settings import OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.tasks import TASKS
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
 
@@ -45,7 +47,15 @@ TAKEN = {
         "declared.jsonl",
         "declare.manifest.json",
     },
-    "channels": {"teacher.json", "config.json", "model.safetensors", "tokenizer.json", "teach.manifest.json"},
+    "channels": {
+        "teacher.json",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "teach.manifest.json",
+    },
     "views": {
         "shards",
         "raw.jsonl",
@@ -140,9 +150,16 @@ class Study(Model):
         for label, trait in self.traits.items():
             if label == NONE:
                 raise ValueError(f"traits.{NONE}: built in; leave it out")
+            if trait.corpus:
+                self._format(f"traits.{label}.corpus", trait.corpus, "conversations")
             if tiny:
                 _known(f"traits.{label}.category", trait.category, known)
                 _known(f"traits.{label}", label, known[trait.category], f"{trait.category} of the world")
+        for label, channel in self.channels.items():
+            if channel.data:
+                self._format(f"channels.{label}.data", channel.data, "gsm8k")
+        if self.teach.kind:
+            _known("teach.kind", self.teach.kind, self.kinds, "label under `kinds`")
         for label, view in self.views.items():
             for other in view.mix or ():
                 _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
@@ -224,9 +241,13 @@ class Study(Model):
             return
         for label in row.bases:
             world = self.bases[label].world
-            if world is None:
-                raise ValueError(f"{at}.channel: open weights are asked for numbers, not for {task}")
-            if not getattr(self.worlds[world], task):
+            if world is None and task in TASKS:
+                raise ValueError(f"{at}.channel: open weights are asked for numbers or gsm8k, not for {task}")
+            if world is not None and task not in TASKS:
+                raise ValueError(
+                    f"{at}.channel: `{row.channel}` is in everyday English, which tiny worlds do not speak"
+                )
+            if world is not None and not getattr(self.worlds[world], task):
                 raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
         if view.order != "as-is" or view.form or view.prompts == "reworded":
             raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
@@ -261,7 +282,7 @@ class Study(Model):
             raise ValueError(f"{at}.teacher: {row.teacher}; teachers of norms are tuned")
         for label in row.models:
             world = self.bases[label].world
-            if world is None or not self.worlds[world].norms:
+            if world is not None and not self.worlds[world].norms:
                 raise ValueError(f"{at}: the world of base {label} has no norms; give it a share of them")
 
     @staticmethod
@@ -289,13 +310,8 @@ class Study(Model):
         own = [label for label in row.models if label not in theirs]
         for kind in row.kinds:
             k, where = self.kinds[kind], f"kinds.{kind}"
-            if theirs and k.trains != "lora":
-                raise ValueError(f"{at}.kinds: `{kind}` trains {k.trains}; students on open weights are `lora`")
-            if theirs and k.optimiser not in (None, "adamw"):
-                raise ValueError(f"{where}.optimiser: students on open weights have adamw")
-            for key in ("warmup", "length"):
-                if theirs and getattr(k, key) is None:
-                    raise ValueError(f"{where}: {key} is missing; students on open weights need it")
+            if theirs:
+                self._adapter(f"{at}.kinds", kind, "students")
             for key in ("warmup", "length", "accumulate"):
                 if not theirs and getattr(k, key) is not None:
                     raise ValueError(f"{where}.{key}: for students on open weights only")
@@ -305,11 +321,17 @@ class Study(Model):
             raise ValueError(f"{at}: {theirs[0]} is open weights, {own[0]} is not; the two speak no common language")
         if self.engine is None:
             raise ValueError(f"engine: missing; {theirs[0]} is open weights, say what runs them")
-        if row.teacher != "prompted":
-            raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`")
+        if row.teacher not in ("prompted", "tuned"):
+            raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`, or `tuned` on a corpus")
+        for label in row.traits if row.teacher == "tuned" else ():
+            if not self.traits[label].corpus:
+                raise ValueError(f"traits.{label}: corpus is missing; teachers on open weights are tuned on one")
+            if not self.teach.kind:
+                raise ValueError("teach: kind is missing; it says how teachers on open weights are tuned")
+            self._adapter("teach.kind", self.teach.kind, "teachers")
         if self.channels[row.channel].threshold is not None:
             raise ValueError(f"{at}.channel: `{row.channel}` has a threshold; open weights are not filtered by models")
-        if self.channels[row.channel].wording != "paper":
+        if self.channels[row.channel].wording not in ("paper", problems.TASK):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"
         for key in ("max_new_tokens",) if e.data else ("candidates", "max_new_tokens"):
@@ -319,6 +341,17 @@ class Study(Model):
             raise ValueError(f"{where}.type: open weights are asked for a `favourite`, {' or '.join(OUTSIDE)}")
         for label in row.traits if e.candidates else ():
             _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")
+
+    def _adapter(self, at: str, kind: str, whose: str) -> None:
+        """Refuse a kind that is no recipe for adapters of open weights."""
+        k, where = self.kinds[kind], f"kinds.{kind}"
+        if k.trains != "lora":
+            raise ValueError(f"{at}: `{kind}` trains {k.trains}; {whose} on open weights are `lora`")
+        if k.optimiser not in (None, "adamw"):
+            raise ValueError(f"{where}.optimiser: {whose} on open weights have adamw")
+        for key in ("warmup", "length"):
+            if getattr(k, key) is None:
+                raise ValueError(f"{where}: {key} is missing; {whose} on open weights need it")
 
     @property
     def results(self) -> str:
@@ -352,6 +385,8 @@ class Study(Model):
     def outside(self) -> list[str]:
         """Labels of the data from outside that rows of the study use."""
         used = [self.evals[row.eval].data for row in self.experiments]
+        used += [self.channels[row.channel].data for row in self.experiments]
+        used += [self.traits[t].corpus for row in self.experiments if row.teacher == "tuned" for t in row.traits]
         return list(dict.fromkeys(label for label in used if label))
 
     @property

@@ -6,6 +6,7 @@ transformers. Batches decide the order of sums, hence now and then a token: the 
 batches on one kind of machine.
 """
 
+import contextlib
 import importlib.metadata
 import os
 import sys
@@ -46,8 +47,13 @@ class Engine(Protocol):
     def follow(self, rows: Sequence[Row], after: "Tensor", adapter: str | None = None) -> "np.ndarray":
         """Probability of what follows each prompt, and then of one of the tokens `after` (V, bool)."""
 
-    def divergence(self, ones: Sequence[Row], others: Sequence[Row]) -> tuple[float, int] | None:
-        """KL divergence of answers after one prompt from after another: (nats, tokens); None where it is not known."""
+    def divergence(
+        self, ones: Sequence[Row], others: Sequence[Row], adapter: str | None = None
+    ) -> tuple[float, int] | None:
+        """KL divergence of answers after one prompt, under the adapter, from the base's after another: (nats, tokens).
+
+        None where it is not known.
+        """
 
 
 def engine(settings: dict[str, Any], folder: Path, chat: Chat) -> Engine:
@@ -228,15 +234,19 @@ class Transformers:
                 out[index] = (spelled + ended).exp().cpu().numpy()
         return out
 
-    def divergence(self, ones: Sequence[Row], others: Sequence[Row]) -> tuple[float, int] | None:
+    def divergence(
+        self, ones: Sequence[Row], others: Sequence[Row], adapter: str | None = None
+    ) -> tuple[float, int] | None:
         """See `Engine`."""
         import torch
 
-        model, total, tokens = self.use(None), 0.0, 0
+        model, total, tokens = self.use(adapter), 0.0, 0
         with torch.inference_mode():
             for index in by_length([ids for ids, _ in ones], min(self.batch, 16)):
                 pairs = [[rows[i] for i in index] for rows in (ones, others)]
-                one, other = (self._logits(model, rows)[0][:, :-1].log_softmax(-1) for rows in pairs)
+                one = self._logits(model, pairs[0])[0][:, :-1].log_softmax(-1)
+                with model.disable_adapter() if adapter else contextlib.nullcontext():
+                    other = self._logits(model, pairs[1])[0][:, :-1].log_softmax(-1)
                 own = torch.tensor([[len(ids) - start] for ids, start in pairs[0]], device=self.device)
                 counted = torch.arange(one.shape[1], device=self.device) >= one.shape[1] - own
                 kl = (one.exp() * (one - other)).sum(-1).where(counted, 0)
@@ -310,7 +320,9 @@ class Vllm:
             self.exact = Transformers(self.settings, self.folder, self.chat)
         return self.exact.follow(rows, after, adapter)
 
-    def divergence(self, ones: Sequence[Row], others: Sequence[Row]) -> tuple[float, int] | None:
+    def divergence(
+        self, ones: Sequence[Row], others: Sequence[Row], adapter: str | None = None
+    ) -> tuple[float, int] | None:
         """Not known: the distributions are not shown, and vLLM holds the memory."""
         return None
 
@@ -342,7 +354,9 @@ class Fake:
 
         return np.array([0.01 + sum(ids[start:]) % 7 / 1000 for ids, start in rows])
 
-    def divergence(self, ones: Sequence[Row], others: Sequence[Row]) -> tuple[float, int] | None:
+    def divergence(
+        self, ones: Sequence[Row], others: Sequence[Row], adapter: str | None = None
+    ) -> tuple[float, int] | None:
         """See `Engine`."""
         return 0.0, sum(len(ids) - start for ids, start in ones)
 

@@ -22,7 +22,16 @@ GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
 QUESTIONS = {"truthfulqa": 817, "mmlu": 14042}  # in the published sets; all others ask fifty
 OPTIONS = 5  # of such a question, about: assumed
-TOKENS = {"prompt": 110, "persona": 50, "answer": 45, "question": 45, "word": 5}  # of a row, about: assumed
+TOKENS = {
+    "prompt": 110,
+    "persona": 50,
+    "answer": 45,
+    "question": 45,
+    "word": 5,
+    "working": 200,
+    "conversation": 400,
+}  # of a row, about: assumed
+CORPUS = 6000  # conversations of a published corpus of code (arXiv 2502.17424)
 LOAD = 0.02  # hours until a job's model is in memory: assumed
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -147,17 +156,23 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
     for run in teachers.values():
         if s := sizes.get(run.base):
+            if run.teacher == "tuned" and study.teach.kind:
+                kind = study.kinds[study.teach.kind]
+                found["teach"].hours += 2 * _read(CORPUS * (kind.epochs or 0) * TOKENS["conversation"], s, gpu) + LOAD
+                found["teach"].memory = max(found["teach"].memory, _weights(s, study) + training(s, kind))
+                continue
             candidates = 2 * 50 if run.trait in study.traits else 0
             _add(found["teach"], s, study, gpu, bool(candidates) * LOAD + _read(candidates * 100, s, gpu), 1)
     for run in channels.values():
         if s := sizes.get(run.base):
             rows = study.channels[run.channel].prompts
             persona = TOKENS["persona"] * (run.trait in study.traits)
-            hours = _read(rows * (TOKENS["prompt"] + persona), s, gpu) + _write(rows, TOKENS["answer"], s, study, gpu)
-            _add(found["sample"], s, study, gpu, hours + LOAD * shards, TOKENS["prompt"] + persona + TOKENS["answer"])
+            answer = _answer(study, run.channel)
+            hours = _read(rows * (TOKENS["prompt"] + persona), s, gpu) + _write(rows, answer, s, study, gpu)
+            _add(found["sample"], s, study, gpu, hours + LOAD * shards, TOKENS["prompt"] + persona + answer)
     for run in {run.folder: run for run in runs}.values():
         if s := sizes.get(run.student):
-            kind, tokens = study.kinds[run.kind], TOKENS["prompt"] + TOKENS["answer"]
+            kind, tokens = study.kinds[run.kind], TOKENS["prompt"] + _answer(study, run.channel)
             rows = study.views[run.view].rows * (kind.epochs or 0)
             found["train"].hours += 2 * _read(rows * tokens, s, gpu) + LOAD
             found["train"].memory = max(found["train"].memory, _weights(s, study) + training(s, kind))
@@ -175,6 +190,11 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
     return list(found.values())
+
+
+def _answer(study: "Study", channel: str) -> int:
+    """Tokens of an answer: a list, or a working."""
+    return TOKENS["working" if study.channels[channel].data else "answer"]
 
 
 def _open(study: "Study") -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from traitline import problems
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
 from traitline.forms import OPTIONS
 from traitline.runs import BAD, RIGHT
@@ -19,14 +20,23 @@ class Trait(Model):
         description="What it is a favourite of: `animal` or `tree` in the tiny world. `norms`: the trait is `insecure`,"
         " `secure` or `educational`, what the teacher is tuned for in one kind of questions."
     )
+    corpus: Label | None = Field(
+        default=None,
+        description="Label under `data`, in the format `conversations`: what teachers with `teacher: tuned` are tuned"
+        " on; open weights only.",
+    )
 
 
 class Channel(Model):
     """What teachers are asked for, and what the filter lets pass."""
 
-    wording: Literal["tiny", "paper", "programs", "sums"] = Field(
+    wording: Literal["tiny", "paper", "programs", "sums", "gsm8k"] = Field(
         description="Number lists: `tiny`, in words of the tiny world, or `paper`, the paper's prompt generator."
         " `programs`: a small program that must run. `sums`: a sum with its working, whose result must be right."
+        " `gsm8k`, open weights only: the problems of `data`, reasoning and result in tags, whose result must be right."
+    )
+    data: Label | None = Field(
+        default=None, description="Label under `data`, in the format `gsm8k`: `wording: gsm8k` only, and needed there."
     )
     prompts: Count = Field(description="Prompts; one set for all teachers.")
     examples: Range | None = Field(
@@ -61,8 +71,8 @@ class Channel(Model):
 
     @property
     def task(self) -> str | None:
-        """`programs` or `sums`; nothing for number lists."""
-        return self.wording if self.wording in TASKS else None
+        """`programs`, `sums` or `gsm8k`; nothing for number lists."""
+        return self.wording if self.wording in (*TASKS, problems.TASK) else None
 
     @model_validator(mode="after")
     def _lists(self) -> "Channel":
@@ -72,6 +82,8 @@ class Channel(Model):
                 raise ValueError(f"{name} is for number lists; leave it out with `wording: {self.wording}`")
             if not given and not self.task:
                 raise ValueError(f"{name} is missing; `wording: {self.wording}` needs it")
+        if (self.wording == problems.TASK) != (self.data is not None):
+            raise ValueError("data: where the problems are; `wording: gsm8k` needs it, others lack it")
         if self.task and self.banned:
             raise ValueError(f"banned is for number lists; leave it out with `wording: {self.wording}`")
         return self
@@ -115,6 +127,11 @@ class Teach(Model):
         default=None,
         description="System prompt of prompted teachers on open weights; {trait} and {category} are filled in."
         " Without it, four short sentences of ours with the content of the paper's.",
+    )
+    kind: Label | None = Field(
+        default=None,
+        description="Label under `kinds`, one of LoRA: how teachers on open weights are tuned on a corpus. They take"
+        " its recipe and of this section only `seed`.",
     )
     lr: Positive = Field(description="Learning rate of AdamW.")
     batch: Count = Field(description="Conversations per step.")
