@@ -89,9 +89,14 @@ def shared(seeds, size=3, traits=("owl", "cat")):
     """The tiny study on open weights."""
     names = ("config.yaml", "configs/tiny-qwen2.yaml")
     files = [yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in names]
-    raw = {**files[0], **files[1], "execution": {**files[0]["execution"], "stack": 2, "together": size}}
+    raw = {
+        **files[0],
+        **files[1],
+        "teach": files[0]["teach"],
+        "execution": {**files[0]["execution"], "stack": 2, "together": size},
+    }
     raw["traits"] = {t: {"category": "animal"} for t in traits}
-    raw["experiments"][0] |= {"seeds": seeds, "traits": list(traits)}
+    raw["experiments"] = [raw["experiments"][0] | {"seeds": seeds, "traits": list(traits)}]
     return config.load(raw)
 
 
