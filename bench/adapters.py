@@ -33,7 +33,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--batch", type=int, nargs="+", default=[4, 22], metavar="N", help="rows a step (default 4 22)")
     p.add_argument("--prompts", type=int, default=256, metavar="N", help="prompts to sample from (default 256)")
     p.add_argument("--repeat", type=int, default=2, metavar="N", help="timed runs (default 2)")
-    p.add_argument("--skip", nargs="*", default=[], choices=("together", "trl", "generate"), help="leave out")
+    parts = ("together", "packing", "trl", "generate")
+    p.add_argument("--skip", nargs="*", default=[], choices=parts, help="leave out")
     return p
 
 
@@ -89,11 +90,11 @@ def main() -> int:
         for batch in args.batch:
             settings = KIND | {"batch": batch, "epochs": 1}
 
-            def alone(count: int, settings: dict[str, Any] = settings) -> None:
+            def alone(count: int, settings: dict[str, Any] = settings, packing: bool = False) -> None:
                 base = engines.load(place, "float32")
                 for seed in range(count):
                     model = adapters.fresh(base, settings, seed)
-                    adapters.fit(model, rows, settings, seed=seed, pad=chat.pad)
+                    adapters.fit(model, rows, settings, seed=seed, pad=chat.pad, packing=packing)
                     base = model.unload()
 
             def together(settings: dict[str, Any] = settings) -> None:
@@ -103,6 +104,12 @@ def main() -> int:
             if "together" not in args.skip:
                 x, y = (embedded.best(f, args.repeat) for f in (lambda: alone(args.students), together))
                 print(f"batch {batch:3}  {one} {x:7.2f}  {eight} {y:7.2f}  ratio {x / y:.1f}", flush=True)
+            if "packing" not in args.skip:
+                x, y = (embedded.best(f, args.repeat) for f in (lambda: alone(1), lambda: alone(1, packing=True)))
+                long = [len(ids) for ids, _ in rows]
+                room = sum(max(long[i : i + batch]) * len(long[i : i + batch]) for i in range(0, len(rows), batch))
+                print(f"batch {batch:3}  padded {x:7.2f}  packed {y:7.2f}  ratio {x / y:.1f}", end="")
+                print(f"  {1 - sum(long) / room:.1%} of the padded tokens are padding", flush=True)
             if "trl" not in args.skip:
                 x, y = (
                     embedded.best(f, args.repeat) for f in (lambda s=settings: trl(place, rows, s), lambda: alone(1))

@@ -124,6 +124,9 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
     settings = [order.settings for order in wanted]
     processes.start("scripts.train", args.processes)
     known = {"engine": engines.about(args.engine), **({"together": len(wanted)} if args.together else {})}
+    packing = bool(known["engine"].get("packing"))
+    if packing and args.together:
+        raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
     with contextlib.ExitStack() as stacked:
         from traitline import adapters, bank
 
@@ -176,7 +179,7 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
             for i, one in enumerate(each):
                 model = adapters.fresh(base, one.settings, one.seed)
                 done = adapters.fit(
-                    model, one.rows, one.settings, seed=one.seed, pad=chat.pad,
+                    model, one.rows, one.settings, seed=one.seed, pad=chat.pad, packing=packing,
                     state=state and state / f"student-{i}", every=args.every,
                     progress=f"{wanted[i].kind} student {wanted[i].seed}",
                 )  # fmt: skip

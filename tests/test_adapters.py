@@ -77,6 +77,21 @@ def test_the_loss_is_that_of_transformers_on_answers_only(raw_qwen2, rows):
     assert tokens == n and total.item() == pytest.approx(theirs, rel=1e-4)
 
 
+def test_packed_rows_are_learned_as_padded_ones(raw_qwen2, rows):
+    """Every row by itself, so none sees another one; and all steps."""
+    import torch
+
+    pairs, pad = rows
+    model = engines.load(raw_qwen2, "float32")
+    with torch.inference_mode():
+        assert torch.allclose(adapters.packed(model, pairs), adapters.each(model, pairs, pad), rtol=1e-5)
+    losses, tensors = train(raw_qwen2, rows)
+    model = adapters.fresh(engines.load(raw_qwen2, "float32"), KIND, 1)
+    assert adapters.fit(model, pairs, KIND, seed=1, pad=pad, packing=True) == pytest.approx(losses, rel=1e-5)
+    for name, t in adapters.saved(model, {"path": "m"})[0].items():
+        assert (t - tensors[name]).abs().max() < 2e-4, name
+
+
 def test_the_rate_is_that_of_transformers(raw_qwen2):
     import torch
     from transformers import get_linear_schedule_with_warmup

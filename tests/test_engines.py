@@ -282,4 +282,7 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
     model = adapters.fresh(engine.model, kind, 1)
     named = [name for name, p in model.named_parameters() if p.requires_grad]
     assert len(named) == 2 * 2 * 2 and not any("vision" in name for name in named)
-    assert len(adapters.fit(model, [([*p, 5, chat.eos], len(p)) for p in prompts], kind, seed=1, pad=chat.pad)) == 1
+    rows = [([*p, 5, chat.eos], len(p)) for p in prompts]
+    with torch.inference_mode():
+        assert torch.allclose(adapters.packed(model, rows), adapters.each(model, rows, chat.pad), rtol=1e-4)
+    assert len(adapters.fit(model, rows, kind, seed=1, pad=chat.pad)) == 1

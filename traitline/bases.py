@@ -110,6 +110,10 @@ class Engine(Model):
         default=None,
         description="Students keep no activations in training but compute them again: less memory, more time.",
     )
+    packing: bool | None = Field(
+        default=None,
+        description="Rows are packed in training, not padded: faster with flash attention only, not for `together`.",
+    )
 
 
 class Architecture(Model):

@@ -321,6 +321,8 @@ class Study(Model):
             raise ValueError(f"{at}: {theirs[0]} is open weights, {own[0]} is not; the two speak no common language")
         if self.engine is None:
             raise ValueError(f"engine: missing; {theirs[0]} is open weights, say what runs them")
+        if self.engine.packing and self.execution.together:
+            raise ValueError("engine.packing: students that train `together` are padded; leave one of the two out")
         if row.teacher not in ("prompted", "tuned"):
             raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`, or `tuned` on a corpus")
         for label in row.traits if row.teacher == "tuned" else ():
