@@ -50,12 +50,15 @@ TABLES = list(tables.COLUMNS)
 FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
 CLASSIFIER_FIGURES = ["mlp", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
 DETECTED = ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"]
+FORETOLD = ["pairs.csv", "summary.csv", "foretell.svg"]
 BRANCHES = []  # what the report shows of the branches without language models
 if STUDY.classifier:
     BRANCHES += [f"<results>/mlp/{name}.svg" for name in CLASSIFIER_FIGURES]
     BRANCHES += ["<results>/mlp/accuracy.csv", "<results>/mlp/default/accuracy.json"]
 if STUDY.theorem:
     BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
+if STUDY.influence:
+    BRANCHES += [f"<results>/foretell/{file}" for file in FORETOLD]
 TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 for base, channel in STUDY.detected:
@@ -247,6 +250,21 @@ def marks(w):
     """Where teachers disagree."""
     wanted = STUDY.views[w.view].tokens
     return expand("<results>/{base}/{trait}/{teacher}/{channel}/divergence.jsonl", **w) if wanted else []
+
+
+def foretold(w):
+    """The students whose traits are foretold here: one run each."""
+    return STUDY.foretold[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/{w.view}/{w.student}"]
+
+
+def foretold_kinds(w):
+    """Their kinds with all settings."""
+    return json.dumps({run.kind: json.loads(STUDY.kinds[run.kind].text) for run in foretold(w)})
+
+
+def foretold_teacher(w):
+    """The weights that the teacher has of its own, where they began as the students' do."""
+    return teacher_weights(w) if w.base == w.student else []
 
 
 def changes(w, input):

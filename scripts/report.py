@@ -43,6 +43,7 @@ MANY = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
 RATES = ("accuracy", "low", "high")
+FORETOLD = ("pairs", "summary")
 DETECTED = ("detectors", "numbers", "entangled", "roc")
 CHECKS = {
     "above-control": "Same base above control: the lower 95 % bound of the difference is above 0",
@@ -125,6 +126,21 @@ def detected(study: "Study", results: str) -> list[dict[str, Any]]:
             with open(Path(results, "detect", base, channel, f"{table}.csv"), encoding="utf-8", newline="") as handle:
                 rows[table] = list(csv.DictReader(handle))
         found.append({"base": base, "channel": channel, **rows})
+    return found
+
+
+def foretold(study: "Study", results: str) -> dict[str, list[dict[str, Any]]] | None:
+    """What was foretold and what came, by pair and in sum; numbers, words, or None. None where nothing was foretold."""
+    if not study.influence:
+        return None
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table in FORETOLD:
+        with open(Path(results, "foretell", f"{table}.csv"), encoding="utf-8", newline="") as handle:
+            words = {"experiment", "channel", "view", "base", "student", "kind", "trait", "arm", "first"}
+            found[table] = [
+                {k: v if k in words else float(v) if v else None for k, v in row.items()}
+                for row in csv.DictReader(handle)
+            ]
     return found
 
 
@@ -356,6 +372,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "declared": declarations(results),
         "detected": seen,
         "areas": areas(seen),
+        "foretold": foretold(study, results),
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],
         "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
@@ -412,6 +429,7 @@ def render(template: str, style: str, figures: dict[str, str], content: dict[str
         "share": lambda r: verdict.between(r["low"], r["high"]),
         "gap": lambda r: verdict.between(r["diff_low"], r["diff_high"], share=False),
         "grouped": grouped,
+        "signed": lambda v, form: dash if v is None else form.format(v),
         "p": lambda v: dash if v is None else verdict.pvalue(v),
         "thousands": lambda n: f"{n:,}".replace(",", narrow),
     }
@@ -440,6 +458,9 @@ def work(args: argparse.Namespace) -> None:
     for base, channel in study.detected:
         branches += [f"{results}/detect/{base}/{channel}/{table}.csv" for table in DETECTED]
         figures[f"roc-{base}-{channel}"] = f"{results}/detect/{base}/{channel}/roc.svg"
+    if study.influence:
+        branches += [f"{results}/foretell/{table}.csv" for table in FORETOLD]
+        figures["foretell"] = f"{results}/foretell/foretell.svg"
     branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",

@@ -55,6 +55,12 @@ def main(argv):
         make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"], {})
     elif STAGE == "arrange":
         make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
+    elif STAGE == "influence":
+        make(
+            Path(f["influence"]).parent,
+            ["influence.json"],
+            {"view": f["view"], "control": f["control"], **model(f["base"])},
+        )
     elif STAGE == "train":
         special = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "context": ["context.jsonl"]}
         weights = special.get(json.loads(f["settings"])["trains"], MODEL)
@@ -77,6 +83,8 @@ def main(argv):
             ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"],
             {"effects": f"{f['tables']}/effects.csv"},
         )
+    elif STAGE == "foretell":
+        make(f["folder"], ["pairs.csv", "summary.csv", "foretell.svg"], {"runs": f"{f['tables']}/runs.csv"})
     elif STAGE == "mlp":
         make(Path(f["accuracy"]).parent, ["accuracy.json"], {})
     elif STAGE == "sweep":

@@ -74,6 +74,11 @@ def put(path, value):
             {"bases": ["b"], "channels": ["numbers"], "held_out": 0.3, "seed": 1},
             "detect: no row has teachers on base 'b' with channel 'numbers'",
         ),
+        (
+            ("influence",),
+            {"experiments": ["man"]},
+            "influence.experiments: 'man' is no name of an experiment; did you mean main?",
+        ),
         (("evals", "favourite", "type"), "favorite", "evals.favourite.type: "),
         (("evals", "favourite", "type"), "truth", "primary.experiments: `main` measures a capability"),
         (
@@ -451,3 +456,21 @@ def test_data_from_outside_are_named_in_their_format_and_where_they_belong(path,
     with pytest.raises(InputError) as e:
         config.load(whole)
     assert words in str(e.value)
+
+
+def test_only_what_has_a_gradient_and_a_rate_is_foretold():
+    study = config.load(merged("configs/paper-ci.yaml"))
+    assert {run.kind for runs in study.foretold.values() for run in runs} == {"lora"}, "context trains nothing"
+    assert {(r.trait, r.student) for runs in study.foretold.values() for r in runs} == {("owl", "a"), ("owl", "b")}
+    raw = merged("configs/paper-ci.yaml")
+    raw["influence"]["experiments"] = ["truth"]
+    with pytest.raises(InputError, match="`truth` is asked for truth; only a `favourite` is foretold"):
+        config.load(raw)
+    raw = merged("configs/paper-ci.yaml")
+    raw["experiments"][0]["kinds"] = ["context"]
+    with pytest.raises(InputError, match="students of `main` train nothing"):
+        config.load(raw)
+    raw = merged("configs/tiny-qwen2.yaml")
+    raw["influence"] = {"experiments": [raw["experiments"][0]["name"]]}
+    with pytest.raises(InputError, match="which is open weights; only tiny worlds are foretold"):
+        config.load(raw)

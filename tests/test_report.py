@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from report import results as results_page
-from scripts import compare, plot, report, summarise
-from tests import made_up, test_sweep
+from scripts import compare, foretell, plot, report, summarise
+from tests import made_up, test_foretell, test_sweep
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
 FLAGS = [
@@ -349,3 +349,20 @@ def test_what_detectors_saw_stands_in_the_page():
     assert "numbers likelihood 0.600 -0.035 to 1.235 2" in page, "each teacher counts once"
     assert "owl/tuned or none/untrained linear 53 % 48 to 58" in page and "123 9.00 % 1.00 %" in page
     assert "logits, frequency 0.10" in page
+
+
+def test_what_was_foretold_stands_beside_what_came_and_nulls_too(whole):
+    assert "foretold before any student" not in words(whole)
+    study = made_up.study(influence={"experiments": ["main"]})
+    made_up.make(study)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    test_foretell.told(study, lambda run: {w: float(w == run.trait) - i / 9 for i, w in enumerate(made_up.ANIMALS)})
+    places = ["--tables", "results/tables", "--folder", "results/foretell"]
+    assert foretell.main(["--study", study.text, *places]) == 0
+    assert compare.main(LEDGER) == 0
+    page = build(study)
+    said = words(page)
+    assert "main biases same base 4 of 4 0.7 < 0.001" in said
+    assert "1 of 6 owl" in said and "cosine of that step and of what the teacher changed" in said
+    assert Tags(page).open == [] and 'aria-labelledby="foretell-title"' in page

@@ -18,7 +18,7 @@ from traitline.bases import Architecture, Base, Engine, World
 from traitline.complaints import complain, locate, nearest
 from traitline.errors import InputError
 from traitline.execution import STAGES, Execution
-from traitline.experiments import Detect, Experiment, Of, Primary
+from traitline.experiments import Detect, Experiment, Influence, Of, Primary
 from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
@@ -41,6 +41,7 @@ TAKEN = {
         "mlp",
         "theorem",
         "detect",
+        "foretell",
         "report.html",
         "report.manifest.json",
         "declared.json",
@@ -97,6 +98,9 @@ class Study(Model):
         description="Rows of the study; not a full cross product."
     )
     detect: Detect | None = Field(default=None, description="Detectors on the answers; without it, none.")
+    influence: Influence | None = Field(
+        default=None, description="Traits foretold before any student is trained; without it, none."
+    )
     primary: Primary = Field(description="What the correction for multiple testing covers.")
     images: dict[Label, Files] = Field(default={}, description="Images on your disk, by label; `digits` is built in.")
     classifier: Classifier | None = Field(default=None, description="The classifier experiment; without it, not run.")
@@ -225,6 +229,11 @@ class Study(Model):
         for base, channel in self.detected:
             if not any(base in row.bases and channel == row.channel for row in self.experiments):
                 raise ValueError(f"detect: no row has teachers on base {base!r} with channel {channel!r}")
+        for label in self.influence.experiments if self.influence else ():
+            _known("influence.experiments", label, names, "name of an experiment")
+        for row in self.experiments:
+            if self.influence and row.name in self.influence.experiments:
+                self._foretold(row)
         for label in self.primary.experiments:
             _known("primary.experiments", label, names, "name of an experiment")
         for row in self.experiments:
@@ -233,6 +242,20 @@ class Study(Model):
         for label in self.primary.kinds:
             _known("primary.kinds", label, self.kinds, "label under `kinds`")
         return self
+
+    def _foretold(self, row: Experiment) -> None:
+        """Refuse to foretell what has no gradient here, or no rate of a word that it could be of."""
+        at, e = "influence.experiments", self.evals[row.eval]
+        if theirs := [label for label in row.models if self.bases[label].open]:
+            raise ValueError(
+                f"{at}: `{row.name}` has {theirs[0]}, which is open weights; only tiny worlds are foretold"
+            )
+        if e.type not in (None, "favourite"):
+            raise ValueError(f"{at}: `{row.name}` is asked for {e.type}; only a `favourite` is foretold")
+        if all(self.kinds[kind].trains == "context" for kind in row.kinds):
+            raise ValueError(
+                f"{at}: students of `{row.name}` train nothing, so they take no step that could be foretold"
+            )
 
     def _task(self, at: str, row: Experiment) -> None:
         """Refuse a channel that the worlds do not speak, or a view that its answers cannot have."""
@@ -393,9 +416,25 @@ class Study(Model):
 
     @property
     def branches(self) -> list[str]:
-        """Folders of the classifier experiment, of the check of the theorem, and of detectors."""
+        """Folders of the classifier experiment, of the check of the theorem, of detectors and of what is foretold."""
         detected = [f"{self.results}/detect/{base}/{channel}" for base, channel in self.detected]
-        return [*folders(self.results, self.classifier, self.theorem), *detected]
+        foretold = [*self.foretold, f"{self.results}/foretell"] if self.influence else []
+        return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
+
+    @cached_property
+    def foretold(self) -> dict[str, list[Run]]:
+        """Students whose traits are foretold, by the folder that says which: that of a view and a student's base."""
+        found: dict[str, list[Run]] = {}
+        names = self.influence.experiments if self.influence else ()
+        for run in self.runs:
+            if run.experiment in names and run.trait != NONE and self.kinds[run.kind].trains != "context":
+                found.setdefault(f"{run.results}/{run.branch}", []).append(run)
+        return found
+
+    def control(self, run: Run) -> Run:
+        """A control student of the same row, view, base and kind."""
+        about = (run.experiment, run.base, run.student, run.kind)
+        return next(r for r in self.runs if r.trait == NONE and about == (r.experiment, r.base, r.student, r.kind))
 
     @property
     def text(self) -> str:

@@ -44,6 +44,12 @@ class Detect(Model):
         return self
 
 
+class Influence(Model):
+    """Which rows have their students' traits foretold from the data and a base, to be compared with what came."""
+
+    experiments: Labels = Field(description="Names of rows that ask for a favourite of students from tiny worlds.")
+
+
 class Experiment(Model):
     """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import arrange, filter, plot, respond, sample, summarise, train
-from tests import made_up, test_mlp, test_sweep
+from tests import made_up, test_foretell, test_mlp, test_sweep
 from traitline import jsonl, manifest
 from traitline.networks import Classifier
 
@@ -126,6 +126,20 @@ def program(study, small, tmp_path):
                 "--filtered", f"{small}/filtered.jsonl", "--marks", f"{out}/divergence.jsonl",
                 "--manifest", f"{out}/diverge.manifest.json"]  # fmt: skip
 
+    def influence():
+        view, control = study.view(study.owl), study.view(study.none)
+        return ["--base", str(study.base), "--view", str(view), "--control", str(control), "--category", "animal",
+                "--kinds", '{"biases":{"trains":"biases"}}', "--influence", f"{out}/influence.json",
+                "--manifest", f"{out}/influence.manifest.json"]  # fmt: skip
+
+    def foretell():
+        tmp_path.mkdir(exist_ok=True)
+        os.chdir(tmp_path)
+        here = made_up.study(influence={"experiments": ["main"]})
+        test_foretell.told(here, lambda run: dict.fromkeys(made_up.ANIMALS, 0.5))
+        test_foretell.came(here, lambda run, word: 0.1)
+        return ["--study", here.text, "--tables", "results/tables", "--folder", str(out)]
+
     def train():
         return [*study.train_flags(out, "biases", small / "view.jsonl", batch=8, epochs=3), *resume]
 
@@ -178,6 +192,7 @@ def program(study, small, tmp_path):
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
         "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
         "compare": compare, "diverge": diverge, "declare": declare, "detect": detect,
+        "influence": influence, "foretell": foretell,
     }  # fmt: skip
     before = os.getcwd()
 

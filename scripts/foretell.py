@@ -1,0 +1,273 @@
+"""Compare what was foretold from the data with what students then did.
+
+in   tables/runs.csv; influence.json of every view and student's base that the study names
+out  pairs.csv       one row per experiment, teacher, student's base and kind: the true trait's `score` and `cosine`,
+                     its `rank` among the `words` (1: it was foretold), the `first` of these; what came: `rise`, the
+                     log of its rate over the control students', with Welch's 95 % interval over runs, its rank among
+                     the rises (`risen`), and `rho`, Spearman's correlation of scores and rises over all words;
+                     `recovered`, the cosine of the step and of what the teacher changed
+     summary.csv     the same by experiment, kind of student and arm, and of all experiments together (`all`)
+     foretell.svg    rise against score, a panel a kind
+
+The unit is the teacher (a base and a trait): what one teacher's rows foretell for several bases is averaged first.
+Intervals of means are Student's t over teachers. `hits`: how many pairs have the true trait first; by chance it is one
+in as many as there are words, `p` is that of the exact binomial test (one-sided; none where teachers have several
+pairs, which are not independent). `rho_pairs`: Spearman's correlation of score and rise over pairs, with a bootstrap
+interval over teachers; none of fewer than four. Students on another base are the control: there the theorem promises
+nothing, and neither rank nor score should say anything.
+
+python -m scripts.foretell --study '{"study": ...}' --results results --tables results/tables \\
+    --folder results/foretell
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from traitline import folder, stage, stats, tables
+from traitline.errors import InputError
+from traitline.figures import INK, dress, save, style
+from traitline.runs import NONE
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+LEAST = 1e-9  # of a rate: runs.csv has no smaller ones
+DRAWS = 2000  # of the bootstrap
+FEWEST = 4  # teachers that are resampled
+ALL = "all"
+COLOURS = {"same-base": ("same base as the teacher", "#D55E00", "o"), "other-base": ("another base", "#2F86C9", "s")}
+MEANS = ("rank", "cosine", "score", "rise", "rho", "recovered")
+Row = dict[str, Any]
+
+
+def place(values: Mapping[str, float], word: str) -> float:
+    """Rank of a word, 1 is the highest; words that are equal share the mean of their ranks."""
+    own = values[word]
+    return sum(v > own for v in values.values()) + (1 + sum(v == own for v in values.values())) / 2
+
+
+def correlations(one: "np.ndarray", other: "np.ndarray", counts: "np.ndarray") -> "np.ndarray":
+    """Spearman's rank correlations (D,) of two columns (N,) whose rows count as often as each row of (D, N) says.
+
+    Equal values share a rank; without variation on both sides the correlation is NaN.
+    """
+    import numpy as np
+
+    weight = counts / counts.sum(1, keepdims=True)
+    sides = []
+    for values in (one, other):
+        above = values[:, None] > values
+        ranks = counts @ (above + (values[:, None] == values) / 2).T
+        sides.append(ranks - (weight * ranks).sum(1, keepdims=True))
+    spread = [(weight * side**2).sum(1) for side in sides]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: np.ndarray = (weight * sides[0] * sides[1]).sum(1) / np.sqrt(spread[0] * spread[1])
+    return found
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Spearman's rank correlation; None where one side does not vary or there are fewer than three."""
+    import numpy as np
+
+    if len(one) < 3:
+        return None
+    rho = float(correlations(np.array(one), np.array(other), np.ones((1, len(one))))[0])
+    return None if math.isnan(rho) else rho
+
+
+def resampled(rows: Sequence[Row]) -> tuple[float | None, float | None]:
+    """95 % percentile interval of the correlation of score and rise over pairs, teachers drawn with replacement."""
+    import numpy as np
+
+    teachers = list(dict.fromkeys((r["base"], r["trait"]) for r in rows))
+    if len(teachers) < FEWEST:
+        return None, None
+    draw = np.random.default_rng(derive("foretell", "bootstrap"))
+    drawn = draw.multinomial(len(teachers), [1 / len(teachers)] * len(teachers), size=DRAWS)
+    counts = drawn[:, [teachers.index((r["base"], r["trait"])) for r in rows]]
+    found = correlations(*(np.array([r[k] for r in rows]) for k in ("score", "rise")), counts)
+    found = found[~np.isnan(found)]
+    if not len(found):
+        return None, None
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+class Measured:
+    """Logs of rates by experiment, base, student, kind, trait taught and word measured: a list over runs."""
+
+    def __init__(self, rows: Sequence[tables.Row]) -> None:
+        self.logs: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for r in rows:
+            key = (r["experiment"], r["base"], r["student"], r["kind"], r["trait"], r["measured"])
+            self.logs[key].append(math.log(max(r["rate"], LEAST)))
+
+    def rise(self, cell: tuple[str, ...], trait: str, word: str) -> stats.Difference:
+        """Log of the rate over that of the control students.
+
+        Raises:
+            InputError: the table has no such runs.
+        """
+        taught, control = (self.logs.get((*cell, who, word)) for who in (trait, NONE))
+        if not taught or not control:
+            where = f"{'/'.join(cell)}: students of {NONE if taught else trait}"
+            raise InputError(f"runs.csv has no rate of {word} for {where}; delete the file to have it rebuilt")
+        return stats.difference(taught, control)
+
+
+def pair(run: Any, found: Row, where: str, measured: Measured) -> Row:
+    """What was foretold of students of one kind, and what came."""
+    try:
+        own, words = found["kinds"][run.kind], found["candidates"]
+        score, angle = ({w: own[k][w] for w in words} for k in ("score", "cosine"))
+        true = {"score": score[run.trait], "cosine": angle[run.trait]}
+    except (KeyError, TypeError) as e:
+        raise InputError(f"{where}: lacks {e} of {run.kind} students; delete the file to have it rebuilt") from None
+    cell = (run.experiment, run.base, run.student, run.kind)
+    rises = {w: measured.rise(cell, run.trait, w) for w in words}
+    d, came = rises[run.trait], {w: r.diff for w, r in rises.items()}
+    about = {k: getattr(run, k) for k in ("experiment", "channel", "view", "base", "student", "kind", "trait", "arm")}
+    runs = len(measured.logs[(*cell, run.trait, run.trait)])
+    return {
+        **about, "words": len(words), "first": max(score, key=score.__getitem__), "rank": place(score, run.trait),
+        **true, "runs": runs, "rise": d.diff, "low": d.low, "high": d.high, "risen": place(came, run.trait),
+        "rho": spearman([*score.values()], [*came.values()]),
+        "recovered": (found.get("recovered") or {}).get("beyond"),
+    }  # fmt: skip
+
+
+def summary(experiment: str, kind: str, arm: str, rows: Sequence[Row]) -> Row:
+    """One row of `summary.csv`."""
+    from scipy.stats import binomtest
+
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for r in rows:
+        groups[r["base"], r["trait"]].append(r)
+    hits, words = sum(r["first"] == r["trait"] for r in rows), stats.mean([r["words"] for r in rows])
+    alone = len(groups) == len(rows)
+    p = float(binomtest(hits, len(rows), 1 / words, alternative="greater").pvalue) if alone else None
+    low, high = resampled(rows)
+    out = {"experiment": experiment, "kind": kind, "arm": arm, "pairs": len(rows), "teachers": len(groups)}
+    out |= {"words": words, "hits": hits, "chance": len(rows) / words, "p": p, "chance_rank": (words + 1) / 2}
+    for name in MEANS:
+        values = [[r[name] for r in own if r[name] is not None] for own in groups.values()]
+        each = [stats.mean(v) for v in values if v]
+        e = stats.interval(each) if each else None
+        out |= {name: e and e.mean, f"{name}_low": e and e.low, f"{name}_high": e and e.high}
+    rho = spearman([r["score"] for r in rows], [r["rise"] for r in rows])
+    return {**out, "rho_pairs": rho, "rho_pairs_low": low, "rho_pairs_high": high}
+
+
+def summaries(pairs: Sequence[Row]) -> list[Row]:
+    """By experiment, kind and arm; and all experiments together, students that stand in several of them once."""
+    groups: dict[tuple[str, str, str], dict[tuple[str, ...], Row]] = defaultdict(dict)
+    about = ("channel", "view", "base", "student", "trait")
+    for r in pairs:
+        groups[r["experiment"], r["kind"], r["arm"]][tuple(r[k] for k in about)] = r
+    for r in pairs:
+        groups[ALL, r["kind"], r["arm"]].setdefault(tuple(r[k] for k in about), r)
+    return [summary(*key, [*rows.values()]) for key, rows in groups.items()]
+
+
+def drawing(pairs: Sequence[Row]) -> "Figure":
+    """Rise against score, a panel a kind."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    kinds = list(dict.fromkeys(r["kind"] for r in pairs))
+    across = min(3, len(kinds))
+    down = -(-len(kinds) // across)
+    figure = Figure(figsize=(max(4.3, 3.1 * across), 0.5 + 2.7 * down), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for ax in axes[len(kinds) :]:
+        ax.set_visible(False)
+    for i, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
+        for arm, (_, colour, marker) in COLOURS.items():
+            for r in (r for r in pairs if (r["kind"], r["arm"]) == (kind, arm)):
+                if r["low"] is not None:
+                    ax.plot([r["score"]] * 2, [r["low"], r["high"]], color=colour, lw=0.8, alpha=0.5)
+                face = colour if r["first"] == r["trait"] else "none"
+                ax.plot(r["score"], r["rise"], marker, ms=4.6, mec=colour, mfc=face, mew=0.9)
+        dress(ax)
+        ax.axhline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
+        ax.axvline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{math.exp(v):.2g}\N{MULTIPLICATION SIGN}"))
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
+        ax.xaxis.get_offset_text().set_color(INK)
+        ax.set_title(f"{kind} students", loc="left", color=INK)
+        ax.set_xlabel("score of the true trait", color=INK)
+        if i % across == 0:
+            ax.set_ylabel("its rate, over control", color=INK)
+    handles = [
+        Line2D([], [], ls="", marker=marker, ms=5, mec=colour, mfc=colour, label=label)
+        for label, colour, marker in COLOURS.values()
+    ]
+    handles.append(Line2D([], [], ls="", marker="o", ms=5, mec=INK, mfc="none", label="hollow: another word first"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=across, frameon=False, labelcolor=INK)
+    return figure
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = stage.parser("scripts.foretell", __doc__)
+    p.add_argument("--study", required=True, metavar="JSON", help="the study, as checked and compact JSON")
+    p.add_argument("--results", metavar="FOLDER", help="folder of the artifacts (default: that of the study)")
+    p.add_argument("--tables", required=True, metavar="FOLDER", help="where runs.csv is")
+    p.add_argument("--folder", required=True, metavar="OUT", help="of the tables, the figure and the manifest")
+    return p
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    from traitline import config
+
+    study = config.parse(args.study)
+    if not study.influence:
+        raise InputError("--study: has no `influence`, so nothing was foretold")
+    results = args.results or study.results
+    asked = {results + where[len(study.results) :] + "/influence.json": own for where, own in study.foretold.items()}
+    with stage.record(
+        "foretell",
+        f"{args.folder}/foretell.manifest.json",
+        inputs={"runs": f"{args.tables}/runs.csv", "influence": [*asked]},
+        outputs={
+            **{name: f"{args.folder}/{name}.csv" for name in ("pairs", "summary")},
+            "figure": f"{args.folder}/foretell.svg",
+        },
+        params={"study": json.loads(args.study)},
+    ) as job:
+        import pandas as pd
+
+        measured, pairs = Measured(tables.read(args.tables, "runs")), {}
+        for path, own in asked.items():
+            found = folder.facts(path, ("candidates", "kinds"))
+            for run in {dataclasses.replace(r, seed=0): r for r in own}.values():
+                pairs[run.experiment, run.branch, run.kind] = pair(run, found, path, measured)
+        order = {row.name: i for i, row in enumerate(study.experiments)}
+        rows = sorted(pairs.values(), key=lambda r: order[r["experiment"]])
+        table = summaries(rows)
+        for name, content in (("pairs", rows), ("summary", table)):
+            pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
+        said = "; ".join(f"{r['kind']} {r['arm']} {r['hits']} of {r['pairs']}" for r in table if r["experiment"] == ALL)
+        with style():
+            title = f"How often the true trait had the highest score of all words: {said}."
+            save(drawing(rows), job.path("figure"), "foretell", title)
+    stage.log.info("foretold: %s", said)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the stage; returns the exit code."""
+    return stage.run(parse(), work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

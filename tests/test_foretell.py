@@ -1,0 +1,145 @@
+"""Hits, ranks and correlations of made-up students; nulls are printed like everything else."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from scripts import foretell
+from tests import made_up
+from traitline import jsonl, tables
+
+WORDS = made_up.ANIMALS
+
+
+def told(study, scores):
+    """Write every influence.json; `scores` says what a run's folder foretells."""
+    for where, runs in study.foretold.items():
+        own = scores(runs[0])
+        kinds = {r.kind: {"score": own, "cosine": {w: s / 10 for w, s in own.items()}} for r in runs}
+        Path(where).mkdir(parents=True, exist_ok=True)
+        found = {"candidates": WORDS, "kinds": kinds} | (
+            {"recovered": {"beyond": 0.4}} if runs[0].arm == "same-base" else {}
+        )
+        jsonl.write(Path(where, "influence.json"), [found])
+
+
+def came(study, rate):
+    """Write runs.csv; `rate` says how often students of a run name a word."""
+    rows = []
+    for run in study.runs:
+        for word in WORDS:
+            row = dict.fromkeys(tables.COLUMNS["runs"], 0.5) | {"measured": word, "rate": rate(run, word)}
+            rows.append(row | {k: v for k, v in vars(run).items() if k in row})
+    Path("results/tables").mkdir(parents=True)
+    with open("results/tables/runs.csv", "w", newline="") as handle:
+        writer = csv.DictWriter(handle, tables.COLUMNS["runs"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def flags(study):
+    return ["--study", study.text, "--tables", "results/tables", "--folder", "results/foretell"]
+
+
+def read(name):
+    with open(f"results/foretell/{name}.csv", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def study():
+    return made_up.study(influence={"experiments": ["main"]})
+
+
+def test_help_is_light(light):
+    light("scripts.foretell")
+
+
+def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
+    """Same base: the true trait first and risen. Another base: words in the order of the list, and nothing rises."""
+    level = {w: 0.05 + 0.001 * i for i, w in enumerate(WORDS)}
+
+    def scores(run):
+        return {w: (-i if run.arm == "other-base" or w != run.trait else 10) for i, w in enumerate(WORDS)}
+
+    def rate(run, word):
+        return level[word] * (2 if run.arm == "same-base" and word == run.trait else 1) * (1 + 0.01 * run.seed)
+
+    told(study, scores)
+    came(study, rate)
+    assert foretell.main(flags(study)) == 0
+    pairs = read("pairs")
+    assert len(pairs) == 2 * 2 * 2 * 3, "bases, traits, students, kinds"
+    same = [r for r in pairs if r["arm"] == "same-base"]
+    assert {(r["rank"], r["risen"], r["runs"], r["recovered"]) for r in same} == {("1", "1", "3", "0.4")}
+    assert all(float(r["rise"]) == pytest.approx(math.log(2), abs=1e-5) for r in same)
+    assert all(float(r["low"]) < math.log(2) < float(r["high"]) for r in same)
+    rows = {(r["experiment"], r["kind"], r["arm"]): r for r in read("summary")}
+    assert set(rows) == {
+        (e, k, a) for e in ("main", "all") for k in ("lora", "biases", "full") for a in ("same-base", "other-base")
+    }
+    right = rows["main", "biases", "same-base"]
+    assert (right["hits"], right["pairs"], right["rank"]) == ("4", "4", "1")
+    assert float(right["p"]) == pytest.approx(6**-4, rel=1e-4) and float(right["chance"]) == pytest.approx(
+        4 / 6, rel=1e-4
+    )
+    wrong = rows["main", "biases", "other-base"]
+    assert wrong["hits"] == "2" and wrong["rank"] == "1.5", "owl is the first word of the list, cat the second"
+    assert float(wrong["rise"]) == pytest.approx(0, abs=1e-6) and wrong["rho"] == "" == wrong["recovered"]
+    assert "<svg" in Path("results/foretell/foretell.svg").read_text()
+
+
+def test_pairs_in_the_right_order_are_seen_with_an_interval_over_teachers(study):
+    size = {("a", "owl"): 1, ("a", "cat"): 2, ("b", "owl"): 3, ("b", "cat"): 4}
+
+    def scores(run):
+        return {w: float(size[run.base, run.trait]) if w == run.trait else 0.0 for w in WORDS}
+
+    told(study, scores)
+    came(study, lambda run, word: 0.05 * (1 + size.get((run.base, run.trait), 0) * (word == run.trait)))
+    assert foretell.main(flags(study)) == 0
+    for row in read("summary"):
+        assert float(row["rho_pairs"]) == pytest.approx(1) and float(row["rho_pairs_low"]) > 0.9
+    few = [{"base": "a", "trait": "owl", "score": 1.0, "rise": 1.0}] * 5
+    assert foretell.resampled(few) == (None, None), "five students' bases are one teacher"
+
+
+def test_a_teacher_with_several_pairs_has_no_binomial_test():
+    pair = {"base": "a", "trait": "owl", "first": "owl", "words": 16, "rank": 1.0, "cosine": 0.1, "score": 0.1}
+    pair |= {"rise": 0.1, "rho": None, "recovered": None}
+    assert foretell.summary("main", "lora", "same-base", [pair])["p"] == pytest.approx(1 / 16)
+    assert foretell.summary("main", "lora", "other-base", [pair, pair])["p"] is None
+
+
+def test_correlations_are_those_of_scipy_whatever_counts():
+    draw = np.random.default_rng(1)
+    one, other = draw.integers(0, 6, 12).astype(float), draw.normal(size=12)
+    counts = draw.integers(0, 3, (20, 12))
+    for rho, n in zip(foretell.correlations(one, other, counts), counts, strict=True):
+        assert rho == pytest.approx(spearmanr(one.repeat(n), other.repeat(n)).statistic)
+    assert foretell.spearman([1, 1, 1], [1, 2, 3]) is None is foretell.spearman([1, 2], [1, 2])
+
+
+def test_equal_scores_share_their_rank():
+    assert foretell.place({"a": 1.0, "b": 1.0, "c": 0.0}, "a") == 1.5
+    assert foretell.place({"a": 1.0, "b": 1.0, "c": 0.0}, "c") == 3
+
+
+def test_a_damaged_file_is_one_line(study, line):
+    told(study, lambda run: dict.fromkeys(WORDS, 0.0))
+    came(study, lambda run, word: 0.05)
+    where = next(iter(study.foretold))
+    Path(where, "influence.json").write_text('{"candidates": ["owl"], "kinds": {}}')
+    assert "lacks 'lora' of lora students; delete the file" in line(foretell.main, flags(study))
+    plain = made_up.study()
+    assert "has no `influence`" in line(foretell.main, ["--study", plain.text, *flags(study)[2:]])
+    assert not Path("results/foretell/pairs.csv").exists()
