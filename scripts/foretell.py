@@ -13,8 +13,8 @@ The unit is the teacher (a base and a trait): what one teacher's rows foretell f
 Intervals of means are Student's t over teachers. `hits`: how many pairs have the true trait first; by chance it is one
 in as many as there are words, `p` is that of the exact binomial test (one-sided; none where teachers have several
 pairs, which are not independent). `rho_pairs`: Spearman's correlation of score and rise over pairs, with a bootstrap
-interval over teachers; none of fewer than four. Students on another base are the control: there the theorem promises
-nothing, and neither rank nor score should say anything.
+interval over teachers; none of fewer than four. Students on another base are the control: there the true trait should
+stand nowhere special. The words may be in the right order there too, for the scores are that base's own.
 
 python -m scripts.foretell --study '{"study": ...}' --results results --tables results/tables \\
     --folder results/foretell
@@ -177,7 +177,7 @@ def summaries(pairs: Sequence[Row]) -> list[Row]:
 
 
 def drawing(pairs: Sequence[Row]) -> "Figure":
-    """Rise against score, a panel a kind."""
+    """Rise against score, a panel a kind; rises as powers of 2."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -193,13 +193,15 @@ def drawing(pairs: Sequence[Row]) -> "Figure":
         for arm, (_, colour, marker) in COLOURS.items():
             for r in (r for r in pairs if (r["kind"], r["arm"]) == (kind, arm)):
                 if r["low"] is not None:
-                    ax.plot([r["score"]] * 2, [r["low"], r["high"]], color=colour, lw=0.8, alpha=0.5)
+                    bounds = [r["low"] / math.log(2), r["high"] / math.log(2)]
+                    ax.plot([r["score"]] * 2, bounds, color=colour, lw=0.8, alpha=0.5)
                 face = colour if r["first"] == r["trait"] else "none"
-                ax.plot(r["score"], r["rise"], marker, ms=4.6, mec=colour, mfc=face, mew=0.9)
+                ax.plot(r["score"], r["rise"] / math.log(2), marker, ms=4.6, mec=colour, mfc=face, mew=0.9)
         dress(ax)
         ax.axhline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
         ax.axvline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{math.exp(v):.2g}\N{MULTIPLICATION SIGN}"))
+        ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{2**v:.3g}\N{MULTIPLICATION SIGN}"))
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
         ax.xaxis.get_offset_text().set_color(INK)
