@@ -339,7 +339,10 @@ def record(
 ) -> contextlib.AbstractContextManager[stage.Job]:
     """The record of one student's answers, or of the base's where `student` is None."""
     out = f"{student}/{args.eval}" if student else args.out
-    models = folder.inputs(args.base, "base" if student else "model") | (folder.student(student) if student else {})
+    models, own = folder.inputs(args.base, "base" if student else "model"), folder.student(student) if student else {}
+    if config := own.pop("adapter", None):  # its bytes are those of all adapters of a kind, and nothing learned
+        models["support"] = [*models.get("support", []), config]
+    models |= own
     theirs = snapshot.is_open(args.base)
     return stage.record(
         "respond",

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -182,6 +183,25 @@ def test_the_program_writes_every_arm_and_the_same_bytes_again(tmp_path):
     assert found["images"]["inputs"] == 64 and found["sizes"] == [64, 16, 16, 13]
     m = json.loads((tmp_path / "one/mlp.manifest.json").read_text())
     assert m["params"]["settings"]["aux"] == 3 and "scikit-learn" in m["facts"]["origin"]
+
+
+def test_images_that_the_configuration_names_are_known_origins(tmp_path, monkeypatch):
+    from tests.test_images import pack
+    from traitline.graph import open_graph
+
+    monkeypatch.chdir(tmp_path)
+    roles, n = {}, 40
+    for part in ("train", "test"):
+        Path(f"{part}-images").write_bytes(pack(range(6 * n), (n, 2, 3)))
+        Path(f"{part}-labels").write_bytes(pack([i % 10 for i in range(n)], (n,)))
+        roles |= {f"--{part}-{what}": f"{part}-{what}" for what in ("images", "labels")}
+    more = [word for pair in roles.items() for word in pair]
+    small = {"noise_images": 200, "teacher_epochs": 1, "data": "mine"}
+    assert mlp.main(flags("results/mlp/p", *more, **small)) == 0
+    graph = open_graph(None, None)
+    assert "images named in the configuration" in graph.outside(graph.find("train-images").kin)
+    (job,) = graph.makers(graph.find("results/mlp/p/accuracy.json").kin)
+    assert {e.path for e in graph.inputs(job.id)} == set(roles.values())
 
 
 def test_what_is_refused(tmp_path, line):

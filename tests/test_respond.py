@@ -265,6 +265,8 @@ def test_an_answer_is_right_where_the_right_option_is_the_likeliest(weights, que
     assert scores["candidates"] == ["right"] and scores["exact"]["overall"]["right"] == pytest.approx(right)
     inputs = manifest.load(tmp_path / "base/respond.manifest.json")["inputs"]
     assert manifest.sha256(questions[kind]) in [e["sha256"] for e in inputs if e["role"] == "questions"]
+    inputs = manifest.load(student / "word/respond.manifest.json")["inputs"]
+    assert {"role": "support"}.items() <= next(e for e in inputs if "adapter_config" in e["path"]).items()
 
 
 def test_subjects_can_be_chosen_and_a_wrong_one_is_named(weights, questions, tmp_path, line):
