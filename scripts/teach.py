@@ -167,8 +167,8 @@ def adapt(args: argparse.Namespace) -> None:
             adapters.recompute(base)
         model, state = adapters.fresh(base, settings, seed), stage.checkpoints(args.state, job)
         losses = adapters.fit(
-            model, rows, settings, seed=seed, pad=chat.pad, state=state, every=args.every,
-            progress=f"teacher {args.trait}",
+            model, rows, settings, seed=seed, pad=chat.pad, packing=bool(engine.get("packing")), state=state,
+            every=args.every, progress=f"teacher {args.trait}",
         )  # fmt: skip
         tensors, config = adapters.saved(model, record["source"])
         folder.save(job.path("adapter"), tensors)
