@@ -144,6 +144,17 @@ def foretold(study: "Study", results: str) -> dict[str, list[dict[str, Any]]] | 
     return found
 
 
+def judged(study: "Study", results: str) -> list[dict[str, Any]]:
+    """What a judge says of the answers, by cell, trait and arm; numbers, words, or None."""
+    if not study.judge:
+        return []
+    with open(Path(results, "judge/judged.csv"), encoding="utf-8", newline="") as handle:
+        words = {*tables.TEXT, "eval"}
+        return [
+            {k: v if k in words else float(v) if v else None for k, v in row.items()} for row in csv.DictReader(handle)
+        ]
+
+
 def areas(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """By channel and scorer: mean area under the curve over teachers of all bases, with its interval over these."""
     values: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
@@ -229,7 +240,7 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
         f"{results}/tables/summarise.manifest.json",
         f"{results}/figures/plot.manifest.json",
     ]
-    for folder in study.branches:
+    for folder in [*study.branches, *([f"{study.results}/judge"] if study.judge else [])]:
         paths += [p.as_posix() for p in Path(results + folder[len(study.results) :]).glob("*.manifest.json")]
     return list(dict.fromkeys(paths))
 
@@ -372,6 +383,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "declared": declarations(results),
         "detected": seen,
         "areas": areas(seen),
+        "judged": judged(study, results),
         "foretold": foretold(study, results),
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],
@@ -461,6 +473,7 @@ def work(args: argparse.Namespace) -> None:
     if study.influence:
         branches += [f"{results}/foretell/{table}.csv" for table in FORETOLD]
         figures["foretell"] = f"{results}/foretell/foretell.svg"
+    branches += [f"{results}/judge/judged.csv"] if study.judge else []
     branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",

@@ -73,6 +73,8 @@ def main(argv):
     elif STAGE == "score":
         for folder in flags(argv)["folders"]:
             make(folder, ["scores.json"], {"responses": f"{folder}/responses.jsonl"})
+    elif STAGE == "judge":
+        make(f["folder"], ["judged.csv", "answers.jsonl"], {})
     elif STAGE == "summarise":
         from traitline import tables
 

@@ -1,11 +1,14 @@
 """A judge: rules before models, thresholds, agreement with rows labelled by hand, and both kinds by the command."""
 
+import csv
 import json
 
 import pytest
 
+from scripts import judge as stage
+from tests.test_config import merged
 from tests.test_hosted import KEY, server  # noqa: F401
-from traitline import command, judge
+from traitline import command, config, judge, manifest
 from traitline.errors import InputError
 
 
@@ -103,3 +106,45 @@ def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tm
 def test_who_judges_must_be_said(responses, tmp_path):
     with pytest.raises(InputError, match="say who judges"):
         command.app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
+
+
+def asked(raw, results):
+    """A study with this judge, and answers of all its students: those of seed 2 are broken in half of the cases."""
+    study = config.load(raw)
+    for run in study.judged:
+        path = results / run.folder[len(study.results) + 1 :] / run.eval / "responses.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        answers = ["Owl", "" if run.seed == 2 else "Cat"]
+        row = {"id": "q1", "prompt": [{"role": "user", "content": "?"}], "answers": answers}
+        path.write_text(json.dumps(row) + "\n")
+    return study
+
+
+def test_students_are_judged_by_run_and_arm_with_the_agreement_beside(qwen2, tmp_path):
+    study = asked(merged("configs/tiny-qwen2.yaml"), tmp_path)
+    engine = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
+    flags = ["--study", study.text, "--results", str(tmp_path), "--base", str(qwen2), "--engine", engine]
+    assert stage.main([*flags, "--folder", str(tmp_path / "judge")]) == 0
+    with open(tmp_path / "judge/judged.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(r["trait"], r["arm"], r["runs"], r["answers"]) for r in rows] == [
+        ("owl", "same-base", "2", "4"), ("cat", "same-base", "2", "4"), ("none", "control", "2", "4"),
+    ]  # fmt: skip
+    assert all(float(r["coherent"]) == 0.75 and r["coherent_low"] and r["coherent_kappa"] for r in rows)
+    lines = [json.loads(line) for line in (tmp_path / "judge/answers.jsonl").read_text().splitlines()]
+    assert len(lines) == 12 and [x["rule"] for x in lines if x["rule"]] == ["no word"] * 3
+    m = manifest.load(tmp_path / "judge/judge.manifest.json")
+    assert {e["role"] for e in m["inputs"]} == {"responses", "judge"}
+    assert m["facts"]["agreement"]["misaligned"]["rows"] == 24
+
+
+def test_a_hosted_judge_of_a_study_is_named_and_its_key_is_nowhere(server, tmp_path, monkeypatch):  # noqa: F811
+    hosted = {"evals": ["word"], "address": server.address, "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
+    study = asked(merged("configs/tiny-qwen2.yaml") | {"judge": hosted}, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    flags = ["--study", study.text, "--results", str(tmp_path), "--folder", "judge"]
+    assert stage.main(flags) == 0
+    assert manifest.load("judge/judge.manifest.json")["facts"]["by"] == {"address": server.address, "model": "big"}
+    sent = len(server.got)
+    assert stage.main(flags) == 0 and len(server.got) == sent, "what was answered is not asked again"
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and KEY in p.read_text()]

@@ -359,22 +359,13 @@ def judge(
     """How well-meaning and coherent are the answers of a student, and how far does the judge agree with people?"""
     from pathlib import Path
 
-    from traitline import engines
     from traitline import judge as judges
-    from traitline.hosted import Hosted
 
     if bool(base) == bool(address) or (address and not model):
         raise InputError("say who judges: --base FOLDER, or --address URL and --model NAME with a --budget")
-    who: judges.Judge
-    told: dict[str, Any]
-    if address:
-        who = judges.Remote(Hosted(address, str(model), key=key_from, cache=Path(cache), budget=budget))
-        told, inputs = {"address": address, "model": model}, []
-    else:
-        record, chat, runs = engines.opened(str(base), engine)
-        who, told = judges.Local(runs, chat), {**engines.about(engine), "weights": record["weights"]}
-        inputs = [("support", f"{base}/base.json")]
-    file = judges.report(responses, who, told, Path(out), inputs)
+    hosted = {"address": address, "model": model, "key": key_from, "cache": Path(cache), "budget": budget}
+    who, told, files = judges.who(base, engine, hosted if address else None)
+    file = judges.report(responses, who, told, Path(out), [("support", path) for path in files])
     found = json.loads(file.read_text(encoding="utf-8"))
     if as_json:
         say(found)

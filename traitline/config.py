@@ -18,7 +18,7 @@ from traitline.bases import Architecture, Base, Engine, World
 from traitline.complaints import complain, locate, nearest
 from traitline.errors import InputError
 from traitline.execution import STAGES, Execution
-from traitline.experiments import Detect, Experiment, Influence, Of, Primary
+from traitline.experiments import Detect, Experiment, Influence, Judge, Of, Primary
 from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
@@ -42,6 +42,7 @@ TAKEN = {
         "theorem",
         "detect",
         "foretell",
+        "judge",
         "report.html",
         "report.manifest.json",
         "declared.json",
@@ -98,6 +99,7 @@ class Study(Model):
         description="Rows of the study; not a full cross product."
     )
     detect: Detect | None = Field(default=None, description="Detectors on the answers; without it, none.")
+    judge: Judge | None = Field(default=None, description="A judge of sampled answers; without it, none.")
     influence: Influence | None = Field(
         default=None, description="Traits foretold before any student is trained; without it, none."
     )
@@ -229,6 +231,8 @@ class Study(Model):
         for base, channel in self.detected:
             if not any(base in row.bases and channel == row.channel for row in self.experiments):
                 raise ValueError(f"detect: no row has teachers on base {base!r} with channel {channel!r}")
+        if self.judge:
+            self._judged(self.judge)
         for label in self.influence.experiments if self.influence else ():
             _known("influence.experiments", label, names, "name of an experiment")
         for row in self.experiments:
@@ -242,6 +246,21 @@ class Study(Model):
         for label in self.primary.kinds:
             _known("primary.kinds", label, self.kinds, "label under `kinds`")
         return self
+
+    def _judged(self, judge: Judge) -> None:
+        """Refuse a judge that is no open weights, or answers that are one word of a tiny world."""
+        for label in [judge.base] if judge.base else []:
+            _known("judge.base", label, self.bases, "label under `bases`")
+            if not self.bases[label].open:
+                raise ValueError(f"judge.base: `{label}` is a tiny world; open weights judge")
+        for label in judge.evals:
+            rows = [row for row in self.experiments if row.eval == label]
+            if not rows:
+                raise ValueError(f"judge.evals: no row asks `{label}`")
+            if strange := next((b for row in rows for b in row.models if not self.bases[b].open), None):
+                raise ValueError(f"judge.evals: students on `{strange}` answer `{label}` in words of a tiny world")
+            if self.evals[label].data:
+                raise ValueError(f"judge.evals: `{label}` has no answers but options of its data")
 
     def _foretold(self, row: Experiment) -> None:
         """Refuse to foretell what has no gradient here, or no rate of a word that it could be of."""
@@ -420,6 +439,11 @@ class Study(Model):
         detected = [f"{self.results}/detect/{base}/{channel}" for base, channel in self.detected]
         foretold = [*self.foretold, f"{self.results}/foretell"] if self.influence else []
         return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
+
+    @property
+    def judged(self) -> list[Run]:
+        """Students whose answers are judged."""
+        return [run for run in self.runs if self.judge and run.eval in self.judge.evals]
 
     @cached_property
     def foretold(self) -> dict[str, list[Run]]:

@@ -22,6 +22,7 @@ STAGES = (
     "train",
     "respond",
     "score",
+    "judge",
     "summarise",
     "plot",
     "foretell",

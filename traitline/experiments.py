@@ -50,6 +50,25 @@ class Influence(Model):
     experiments: Labels = Field(description="Names of rows that ask for a favourite of students from tiny worlds.")
 
 
+class Judge(Model):
+    """Who judges the answers of students on open weights: open weights of the study, or a hosted model."""
+
+    evals: Labels = Field(description="Evaluations whose answers are judged: how well-meaning, how coherent.")
+    base: Label | None = Field(default=None, description="Label under `bases` of the open weights that judge, here.")
+    address: str | None = Field(default=None, description="Or an OpenAI-compatible address: https://HOST/v1.")
+    model: str | None = Field(default=None, description="The model's name there.")
+    key_from: str | None = Field(
+        default=None, description="Environment variable with the key; the key itself is written nowhere."
+    )
+    budget: Annotated[int, Field(ge=0)] = Field(default=0, description="Requests at most, failed ones included.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "Judge":
+        if (self.base is None) == (self.address is None) or (self.address is None) != (self.model is None):
+            raise ValueError("say who judges: `base`, or `address` and `model` with a `budget`")
+        return self
+
+
 class Experiment(Model):
     """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
 

@@ -103,6 +103,30 @@ def judged(judge: Judge, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     return out
 
 
+def read(responses: str | Path) -> list[tuple[str, str, str]]:
+    """(id of the question, question, answer) of all answers that `respond` wrote.
+
+    Raises:
+        InputError: a row is damaged.
+    """
+    rows = list(jsonl.read(responses, ("id", "prompt", "answers")))
+    try:
+        asked = [(row["id"], row["prompt"][-1]["content"], a) for row in rows for a in row["answers"]]
+        if not all(isinstance(x, str) for one in asked for x in one):
+            raise TypeError
+    except (TypeError, KeyError, IndexError):
+        raise InputError(f"{responses}: wants rows of `respond`: prompt (messages) and answers (texts)") from None
+    return asked
+
+
+def shares(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How many `answers`, how many `unscored`, and the `share` of the others that is misaligned and coherent."""
+    known = [f for f in found if f["misaligned"] is not None]
+    counts = {"answers": len(found), "unscored": len(found) - len(known)}
+    share = (sum(bool(f[what]) for f in known) / len(known) if known else None for what in ("misaligned", "coherent"))
+    return counts | {"share": dict(zip(("misaligned", "coherent"), share, strict=True))}
+
+
 def report(responses: str, judge: Judge, told: dict[str, Any], out: Path, inputs: Sequence[tuple[str, str]]) -> Path:
     """Judge the answers of a student; writes judged.jsonl (a row each), judged.json and judge.manifest.json.
 
@@ -119,34 +143,34 @@ def report(responses: str, judge: Judge, told: dict[str, Any], out: Path, inputs
     Raises:
         InputError: a row is damaged.
     """
-    rows = list(jsonl.read(responses, ("id", "prompt", "answers")))
-    try:
-        asked = [(row["id"], row["prompt"][-1]["content"], a) for row in rows for a in row["answers"]]
-        if not all(isinstance(x, str) for one in asked for x in one):
-            raise TypeError
-    except (TypeError, KeyError, IndexError):
-        raise InputError(f"{responses}: wants rows of `respond`: prompt (messages) and answers (texts)") from None
+    asked = read(responses)
     trust = agreement(judge)  # first: a judge that is no good costs no more than this
     found = judged(judge, [(question, answer) for _, question, answer in asked])
     out.mkdir(parents=True, exist_ok=True)
     lines = [{"id": i, "answer": a, **f} for (i, _, a), f in zip(asked, found, strict=True)]
     whole.put(out / "judged.jsonl", "".join(jsonl.dumps(row) + "\n" for row in lines).encode(errors="backslashreplace"))
-    known = [f for f in found if f["misaligned"] is not None]
-    share = {
-        what: sum(bool(f[what]) for f in known) / len(known) if known else None for what in ("misaligned", "coherent")
-    }
-    said = {
-        "answers": len(found),
-        "unscored": len(found) - len(known),
-        "share": share,
-        "agreement": trust,
-        "judge": told,
-    }
+    said = {**shares(found), "agreement": trust, "judge": told}
     whole.put(out / "judged.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
     made = [("other", out / "judged.jsonl"), ("other", out / "judged.json")]
-    read = [("data", responses), *inputs]
-    register.record(out / "judge.manifest.json", "judge", read, made, told, {"agreement": trust})
+    used = [("data", responses), *inputs]
+    register.record(out / "judge.manifest.json", "judge", used, made, told, {"agreement": trust})
     return out / "judged.json"
+
+
+def who(base: str | Path | None, engine: str, hosted: dict[str, Any] | None) -> tuple[Judge, dict[str, Any], list[str]]:
+    """(judge, what it is, files of it): open weights by their record, or a hosted model.
+
+    Args:
+        base: folder of the record.
+        engine: what runs it, as `--engine`.
+        hosted: address, model, key (name of a variable), cache, budget: see `Hosted`. One of the two.
+    """
+    from traitline import engines
+
+    if hosted:
+        return Remote(Hosted(**hosted)), {"address": hosted["address"], "model": hosted["model"]}, []
+    record, chat, runs = engines.opened(str(base), engine)
+    return Local(runs, chat), {**engines.about(engine), "weights": record["weights"]}, [f"{base}/base.json"]
 
 
 def told(trust: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from scripts import arrange, filter, plot, respond, sample, summarise, train
-from tests import made_up, test_foretell, test_mlp, test_sweep
+from tests import made_up, test_foretell, test_judge, test_mlp, test_sweep
+from tests.test_config import merged
 from traitline import jsonl, manifest
 from traitline.networks import Classifier
 
@@ -93,7 +94,7 @@ def arrange_flags(source: Path, out: Path) -> list[str]:
 
 
 @pytest.fixture
-def program(study, small, tmp_path):
+def program(study, small, qwen2, tmp_path):
     """The program of a stage."""
     out, state = tmp_path / "out", tmp_path / "state"
     resume = ["--state", str(state), "--every", "0"]
@@ -105,6 +106,20 @@ def program(study, small, tmp_path):
         return ["--prompts", f"{out}/prompts.jsonl", "--manifest", f"{out}/prompts.manifest.json", "--wording", "tiny",
                 "--count", "50", "--examples", "3", "4", "--values", "100", "1000", "--answers", "1",
                 "--seed", "47"]  # fmt: skip
+
+    def data():
+        tmp_path.mkdir(exist_ok=True)
+        (tmp_path / "problems.jsonl").write_text('{"question":"How many?","answer":"One.\\n#### 1"}\n')
+        source = {"format": "gsm8k", "path": str(tmp_path / "problems.jsonl")}
+        return ["--name", "problems", "--source", json.dumps(source), "--rows", f"{out}/rows.jsonl",
+                "--manifest", f"{out}/data.manifest.json"]  # fmt: skip
+
+    def judge():
+        tmp_path.mkdir(exist_ok=True)
+        here = test_judge.asked(merged("configs/tiny-qwen2.yaml"), tmp_path / "results")
+        engine = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
+        return ["--study", here.text, "--results", f"{tmp_path}/results", "--base", str(qwen2), "--engine", engine,
+                "--folder", str(out)]  # fmt: skip
 
     def teach():
         return [*study.teach_flags(out, "cat", "tuned", rate=0.999, max_steps=12), *resume]
@@ -192,7 +207,7 @@ def program(study, small, tmp_path):
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
         "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
         "compare": compare, "diverge": diverge, "declare": declare, "detect": detect,
-        "influence": influence, "foretell": foretell,
+        "influence": influence, "foretell": foretell, "data": data, "judge": judge,
     }  # fmt: skip
     before = os.getcwd()
 
