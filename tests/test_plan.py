@@ -71,6 +71,18 @@ def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
     assert plan.adapter(sizes, kind) == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
+def test_a_judge_is_planned_with_the_size_of_its_own(tmp_path):
+    overlay = tmp_path / "judge.yaml"
+    overlay.write_text(
+        "bases: {large: {hub: Qwen/Qwen2.5-14B-Instruct, revision: " + "a" * 40 + "}}\n"
+        "judge: {evals: [word], base: large}\nexecution: {gpu: {judge: 1}}\n"
+    )
+    planned = {s["name"]: s for s in plan.plan(["configs/qwen2.5-7b.yaml", str(overlay)], "h100", None)["stages"]}
+    one = planned["judge"]
+    assert (one["jobs"], one["gpus"]) == (1, 1) and one["memory"] > 27 > planned["train"]["memory"] and one["hours"] > 0
+    assert "judge" not in {s["name"] for s in plan.plan(["configs/qwen2.5-7b.yaml"], "h100", None)["stages"]}
+
+
 def test_what_is_missing_is_said_before_anything_runs(tmp_path):
     def change(study):
         study["bases"]["qwen"].pop("revision")

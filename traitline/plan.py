@@ -28,6 +28,7 @@ TOKENS = {
     "answer": 45,
     "question": 45,
     "word": 5,
+    "judge": 100,
     "working": 200,
     "conversation": 400,
 }  # of a row, about: assumed
@@ -135,6 +136,8 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
         {name: Stage(name) for name in ("base", "prompts", "teach", "sample", "filter", "arrange")},
     )
     found |= {name: Stage(name) for name in ("train", "respond", "score")}
+    if study.judge:
+        found["judge"] = Stage("judge", jobs=1)
     for one in found.values():
         one.gpus = study.execution.of("gpu", one.name)
     teachers = {run.teacher_folder: run for run in runs}
@@ -189,6 +192,11 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             exact = questions * each * (TOKENS["question"] + TOKENS["word"])
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
+    if study.judge and study.judge.base and (s := sizes.get(study.judge.base)):
+        students = {run.folder: study.evals[run.eval] for run in study.judged}.values()
+        rows = sum(QUESTIONS.get(str(e.type), 50) * e.answers for e in students)
+        each = 2 * (TOKENS["question"] + TOKENS["judge"])  # one question about each of two scales
+        _add(found["judge"], s, study, gpu, _read(rows * each, s, gpu) + LOAD, TOKENS["judge"])
     return list(found.values())
 
 
@@ -199,6 +207,7 @@ def _answer(study: "Study", channel: str) -> int:
 
 def _open(study: "Study") -> list[str]:
     used = dict.fromkeys(base for run in study.runs for base in (run.base, run.student))
+    used |= {study.judge.base: None} if study.judge and study.judge.base else {}
     return [label for label in used if study.bases[label].open]
 
 
