@@ -148,3 +148,23 @@ def test_a_hosted_judge_of_a_study_is_named_and_its_key_is_nowhere(server, tmp_p
     sent = len(server.got)
     assert stage.main(flags) == 0 and len(server.got) == sent, "what was answered is not asked again"
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and KEY in p.read_text()]
+
+
+@pytest.mark.parametrize(
+    "said, key",
+    [({"address": f"https://me:{KEY}@host/v1"}, "address"), ({"key_from": KEY}, "key_from"), ({"base": "q"}, "base")],
+)
+def test_a_study_never_holds_a_key_and_a_wrong_judge_is_one_line_that_repeats_none(said, key):
+    hosted = {"evals": ["word"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
+    raw = merged("configs/tiny-qwen2.yaml")
+    assert config.load(raw | {"judge": hosted})
+    with pytest.raises(InputError, match="judge") as e:
+        config.load(raw | {"judge": hosted | said})
+    assert key in str(e.value) and KEY not in str(e.value) and "\n" not in str(e.value)
+
+
+def test_a_judge_from_the_hub_is_pinned():
+    raw = merged("configs/tiny-qwen2.yaml")
+    raw["bases"] = raw["bases"] | {"big": {"hub": "some/model"}}
+    with pytest.raises(InputError, match=r"bases\.big\.revision: missing"):
+        config.load(raw | {"judge": {"evals": ["word"], "base": "big"}})

@@ -495,6 +495,7 @@ def load(raw: Mapping[str, Any], files: Sequence[str] = (), *, draft: bool = Fal
     except ValidationError as e:
         raise complain(e, Study, raw, files) from None
     used = [label for row in study.experiments for label in row.models]
+    used += [study.judge.base] if study.judge and study.judge.base else []
     unpinned = [label for label in used if study.bases[label].hub and not study.bases[label].revision]
     if unpinned and not draft:
         label, where = unpinned[0], locate(["bases", unpinned[0]], files) if files else ""

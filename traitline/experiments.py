@@ -1,5 +1,6 @@
 """What a study may ask: its rows, whose students teach, and which outcomes were declared beforehand."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -50,14 +51,31 @@ class Influence(Model):
     experiments: Labels = Field(description="Names of rows that ask for a favourite of students from tiny worlds.")
 
 
+def _unsaid(pattern: str, wanted: str) -> AfterValidator:
+    """Refuses what may hold a key, without repeating it: the settings of a study stand in its manifests."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"wants {wanted}")
+        return text
+
+    return AfterValidator(check)
+
+
+Address = Annotated[
+    str, _unsaid(r"https?://[\w.-]+(:\d{1,5})?(/[\w.-]+)*/?", "https://HOST/PATH, without a name or a key in it")
+]
+Variable = Annotated[str, _unsaid(r"[A-Z][A-Z0-9_]*", "the name of an environment variable, never the key")]
+
+
 class Judge(Model):
     """Who judges the answers of students on open weights: open weights of the study, or a hosted model."""
 
     evals: Labels = Field(description="Evaluations whose answers are judged: how well-meaning, how coherent.")
     base: Label | None = Field(default=None, description="Label under `bases` of the open weights that judge, here.")
-    address: str | None = Field(default=None, description="Or an OpenAI-compatible address: https://HOST/v1.")
+    address: Address | None = Field(default=None, description="Or an OpenAI-compatible address: https://HOST/v1.")
     model: str | None = Field(default=None, description="The model's name there.")
-    key_from: str | None = Field(
+    key_from: Variable | None = Field(
         default=None, description="Environment variable with the key; the key itself is written nowhere."
     )
     budget: Annotated[int, Field(ge=0)] = Field(default=0, description="Requests at most, failed ones included.")
