@@ -8,7 +8,7 @@ import pytest
 from scripts import judge as stage
 from tests.test_config import merged
 from tests.test_hosted import KEY, server  # noqa: F401
-from traitline import command, config, judge, manifest
+from traitline import command, config, judge, manifest, plan
 from traitline.errors import InputError
 
 
@@ -168,3 +168,11 @@ def test_a_judge_from_the_hub_is_pinned():
     raw["bases"] = raw["bases"] | {"big": {"hub": "some/model"}}
     with pytest.raises(InputError, match=r"bases\.big\.revision: missing"):
         config.load(raw | {"judge": {"evals": ["word"], "base": "big"}})
+
+
+def test_a_plan_bounds_the_requests_to_a_hosted_judge():
+    raw = merged("configs/tiny-qwen2.yaml")
+    assert plan.questions(config.load(raw)) == 0
+    raw["judge"] = {"evals": ["word"], "address": "https://host/v1", "model": "big", "budget": 60}
+    labelled = len(judge.LABELLED.read_text().splitlines())
+    assert plan.questions(config.load(raw)) == 2 * (6 * 50 * 4 + labelled), "six students and the rows labelled by hand"

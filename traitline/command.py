@@ -406,6 +406,8 @@ def plan(
     size = ", ".join(f"{name} {gib:.1f}" for name, gib in told["disk_gib"].items())
     cost = "" if price is None else f", about {told['cost']:,.0f} at {price:g} an hour"
     out.print(f"about {told['hours']:.0f} GPU hours on {gpu}{cost}; disk, GiB: {size}")
+    if told["questions"]:
+        out.print(f"a hosted judge is asked {told['questions']:,} times at most, and again where it does not answer")
     reached, tokens = told["assumed"]["reached"], told["assumed"]["tokens"]
     out.print(
         f"Estimated from sizes, not measured. Assumed: a GPU reaches {reached['operations']:.0%} of its operations and"

@@ -32,6 +32,7 @@ TOKENS = {
     "working": 200,
     "conversation": 400,
 }  # of a row, about: assumed
+LABELLED = 24  # rows that a judge judges to see how far it agrees with people
 CORPUS = 6000  # conversations of a published corpus of code (arXiv 2502.17424)
 LOAD = 0.02  # hours until a job's model is in memory: assumed
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -200,6 +201,14 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     return list(found.values())
 
 
+def questions(study: "Study") -> int:
+    """Requests to a hosted judge at most, without those sent again: two for each answer and row labelled by hand."""
+    if not (study.judge and study.judge.address):
+        return 0
+    students = {run.folder: study.evals[run.eval] for run in study.judged}.values()
+    return 2 * (sum(QUESTIONS.get(str(e.type), 50) * e.answers for e in students) + LABELLED)
+
+
 def _answer(study: "Study", channel: str) -> int:
     """Tokens of an answer: a list, or a working."""
     return TOKENS["working" if study.channels[channel].data else "answer"]
@@ -332,6 +341,7 @@ def plan(configs: Sequence[str], card: str, price: float | None) -> dict[str, An
         "gpu": {"name": card, **vars(GPUS[card])},
         "stages": [vars(s) for s in found],
         "hours": hours,
+        "questions": questions(study),
         "disk_gib": disk(study),
         "cost": None if price is None else hours * price,
         "assumed": {"reached": REACHED, "tokens": TOKENS, "load_hours": LOAD},
