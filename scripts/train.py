@@ -21,16 +21,13 @@ import contextlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from traitline import engines, folder, jsonl, processes, snapshot, stage
 from traitline.chat import Chat
 from traitline.errors import InputError
 from traitline.exchanges import encode, fits, listed
 from traitline.seeds import seed as derive
-
-if TYPE_CHECKING:
-    pass
 
 SETTINGS = ("lr", "epochs", "batch")
 OPEN = ("warmup", "length")  # what students on open weights need too
