@@ -173,3 +173,33 @@ def test_a_card_names_open_weights_as_the_hub_does(tmp_path, monkeypatch):
     card = (tmp_path / "out/README.md").read_text()
     assert "base_model:\n- owner/name\n" in card and "base_model_relation: adapter" in card
     assert "1" * 40 in (tmp_path / "out/lineage.json").read_text()
+
+
+def test_a_student_on_open_weights_leaves_with_its_card_and_opens_elsewhere(weights, raw_qwen2, tmp_path):
+    """From a local folder in the hub's layout through all stages, out of the house, and back into `from_pretrained`."""
+    import shutil
+
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from scripts import respond
+    from traitline import engines, index
+    from traitline.graph import Graph
+
+    student = weights.students / "seed-1"
+    assert respond.main(weights.respond_flags("--students", str(student))) == 0
+    graph = Graph(index.build([str(weights.root)]))
+    export(graph, graph.find(str(student / "adapter_model.safetensors")), tmp_path / "out")
+    elsewhere = shutil.copytree(student, tmp_path / "hub/owl", ignore=shutil.ignore_patterns("word", "*.manifest.json"))
+    shutil.copy(tmp_path / "out/README.md", elsewhere)
+    card = (elsewhere / "README.md").read_text()
+    record = json.loads((weights.base / "base.json").read_text())
+    assert "base_model_relation: adapter" in card and record["weights"] in (tmp_path / "out/lineage.json").read_text()
+    base = shutil.copytree(raw_qwen2, tmp_path / "hub/base")
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), elsewhere).eval()
+    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    ids = torch.tensor(chat.prompts([[{"role": "user", "content": "Which animal?"}]], ["?"]))
+    with torch.inference_mode():
+        ours, theirs = engine.use(str(student))(ids).logits, model(ids).logits
+    assert torch.equal(ours, theirs)
