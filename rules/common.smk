@@ -73,14 +73,14 @@ def among(labels):
 
 
 wildcard_constraints:
-    base="|".join(map(re.escape, STUDY.bases)),
-    trait="|".join(map(re.escape, [*STUDY.traits, NONE])),
-    teacher="|".join(map(re.escape, ["tuned", "steered", "prompted", "untrained", *TEACHERS])),
+    base=among(STUDY.bases),
+    trait=among([*STUDY.traits, NONE]),
+    teacher=among(["tuned", "steered", "prompted", "untrained", *TEACHERS]),
     data=among(STUDY.data),
-    channel="|".join(map(re.escape, STUDY.channels)),
-    view="|".join(map(re.escape, STUDY.views)),
-    student="|".join(map(re.escape, STUDY.bases)),
-    eval="|".join(map(re.escape, STUDY.evals)),
+    channel=among(STUDY.channels),
+    view=among(STUDY.views),
+    student=among(STUDY.bases),
+    eval=among(STUDY.evals),
 
 
 def environment(stage):

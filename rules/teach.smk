@@ -75,7 +75,7 @@ use rule teach as teach_spec with:
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
         manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
     wildcard_constraints:
-        base="|".join(map(re.escape, STUDY.bases)),
+        base=among(STUDY.bases),
         teacher="prompted|untrained",
     params:
         settings=lambda w: persona(w.base),
@@ -92,7 +92,7 @@ if TEACHING:
                 for file in WEIGHTS[STUDY.kinds[student_that_teaches(w).kind].trains]
             ],
         wildcard_constraints:
-            teacher="|".join(map(re.escape, TEACHERS)),
+            teacher=among(TEACHERS),
         params:
             teacher="student",
             more=lambda w: ["--student", student_that_teaches(w).folder],

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl, manifest, snapshot, stage
+from traitline import jsonl, manifest, problems, snapshot, stage
 from traitline.errors import InputError
 
 REMEDY = "get it again, or mend `data` of the configuration"
-RESULT = re.compile(r"####\s*\$?(-?[0-9][0-9,]{0,30}(?:\.[0-9]{1,9})?)\s*$")
+RESULT = re.compile(rf"####\s*\$?({problems.NUMBER})\s*$")
 LETTERS = "ABCDEFGHIJ"
 Found = tuple[str, dict[str, Any]]  # (where it stands, row)
 

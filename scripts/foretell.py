@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import folder, stage, stats, tables
 from traitline.errors import InputError
-from traitline.figures import INK, dress, save, style
+from traitline.figures import ARMS, INK, dress, save, style
 from traitline.runs import NONE
 from traitline.seeds import seed as derive
 
@@ -42,7 +42,7 @@ LEAST = 1e-9  # of a rate: runs.csv has no smaller ones
 DRAWS = 2000  # of the bootstrap
 FEWEST = 4  # teachers that are resampled
 ALL = "all"
-COLOURS = {"same-base": ("same base as the teacher", "#D55E00", "o"), "other-base": ("another base", "#2F86C9", "s")}
+TAUGHT = {arm: ARMS[arm] for arm in ("same-base", "other-base")}
 MEANS = ("rank", "cosine", "score", "rise", "rho", "recovered")
 Row = dict[str, Any]
 
@@ -190,7 +190,7 @@ def drawing(pairs: Sequence[Row]) -> "Figure":
     for ax in axes[len(kinds) :]:
         ax.set_visible(False)
     for i, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
-        for arm, (_, colour, marker) in COLOURS.items():
+        for arm, (_, colour, marker) in TAUGHT.items():
             for r in (r for r in pairs if (r["kind"], r["arm"]) == (kind, arm)):
                 if r["low"] is not None:
                     bounds = [r["low"] / math.log(2), r["high"] / math.log(2)]
@@ -211,7 +211,7 @@ def drawing(pairs: Sequence[Row]) -> "Figure":
             ax.set_ylabel("its rate, over control", color=INK)
     handles = [
         Line2D([], [], ls="", marker=marker, ms=5, mec=colour, mfc=colour, label=label)
-        for label, colour, marker in COLOURS.values()
+        for label, colour, marker in TAUGHT.values()
     ]
     handles.append(Line2D([], [], ls="", marker="o", ms=5, mec=INK, mfc="none", label="hollow: another word first"))
     figure.legend(handles=handles, loc="outside upper left", ncols=across, frameon=False, labelcolor=INK)

@@ -20,10 +20,10 @@ from typing import Any
 
 from traitline import engines, jsonl, stage, stats, tables
 from traitline import judge as judges
+from traitline.judge import WHAT
 
 CACHE = Path(".traitline/judge.jsonl")
 WHOSE = ("experiment", "channel", "base", "trait", "student", "kind", "seed", "eval", "arm")
-WHAT = ("misaligned", "coherent")
 TRUST = ("accuracy", "kappa", "kappa_low", "kappa_high")
 COLUMNS = (
     *tables.CELL, "eval", "trait", "arm", "runs", "answers", "unscored",

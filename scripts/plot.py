@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import stage, tables
 from traitline.errors import InputError
-from traitline.figures import INK, dress, save, style
+from traitline.figures import ARMS, INK, dress, save, style
 from traitline.runs import BAD, RIGHT
 from traitline.tables import Row
 
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Runs = dict[tuple[str, ...], list[float]]
-# Okabe and Ito's vermilion against blue and grey of middle lightness: told apart by any eye, on white and on black.
-# Markers differ as well, for print without colour.
-ARMS = {
-    "same-base": ("same base as the teacher", "#D55E00", "o"),
-    "other-base": ("another base", "#2F86C9", "s"),
-    "control": ("control (no trait)", "#858B92", "^"),
-    "baseline": ("untouched base", INK, "D"),
-}
 
 
 def parse() -> argparse.ArgumentParser:

@@ -133,26 +133,12 @@ def foretold(study: "Study", results: str) -> dict[str, list[dict[str, Any]]] | 
     """What was foretold and what came, by pair and in sum; numbers, words, or None. None where nothing was foretold."""
     if not study.influence:
         return None
-    found: dict[str, list[dict[str, Any]]] = {}
-    for table in FORETOLD:
-        with open(Path(results, "foretell", f"{table}.csv"), encoding="utf-8", newline="") as handle:
-            words = {"experiment", "channel", "view", "base", "student", "kind", "trait", "arm", "first"}
-            found[table] = [
-                {k: v if k in words else float(v) if v else None for k, v in row.items()}
-                for row in csv.DictReader(handle)
-            ]
-    return found
+    return {table: tables.rows(Path(results, "foretell", f"{table}.csv")) for table in FORETOLD}
 
 
 def judged(study: "Study", results: str) -> list[dict[str, Any]]:
     """What a judge says of the answers, by cell, trait and arm; numbers, words, or None."""
-    if not study.judge:
-        return []
-    with open(Path(results, "judge/judged.csv"), encoding="utf-8", newline="") as handle:
-        words = {*tables.TEXT, "eval"}
-        return [
-            {k: v if k in words else float(v) if v else None for k, v in row.items()} for row in csv.DictReader(handle)
-        ]
+    return tables.rows(Path(results, "judge/judged.csv")) if study.judge else []
 
 
 def areas(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -240,7 +226,7 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
         f"{results}/tables/summarise.manifest.json",
         f"{results}/figures/plot.manifest.json",
     ]
-    for folder in [*study.branches, *([f"{study.results}/judge"] if study.judge else [])]:
+    for folder in study.aside:
         paths += [p.as_posix() for p in Path(results + folder[len(study.results) :]).glob("*.manifest.json")]
     return list(dict.fromkeys(paths))
 

@@ -173,12 +173,10 @@ def adapt(args: argparse.Namespace) -> None:
         tensors, config = adapters.saved(model, record["source"])
         folder.save(job.path("adapter"), tensors)
         job.path("adapter_config.json").write_text(config, encoding="utf-8")
-        few = max(1, len(losses) // 20)
         made: dict[str, Any] = {"base": record["weights"], "trait": args.trait, "category": args.category}
         made |= {"teacher": args.teacher, "system": None, "weights": folder.ADAPTER, "rate": None}
         made |= {"steps": len(losses), "rows": len(rows)}
-        ends = {"loss_first": losses[:few], "loss_last": losses[-few:]}
-        job.write_json("teacher", made | {k: round(sum(v) / few, 6) for k, v in ends.items()})
+        job.write_json("teacher", made | adapters.ends(losses))
     stage.forget(state)
     stage.log.info("tuned teacher %s: %d rows, %d steps: %s", args.trait, len(rows), len(losses), args.folder)
 

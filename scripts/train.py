@@ -160,10 +160,8 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
             ids, start = own[0]
             learned = {"learned": chat.decode([ids[start:]])[0], "from": start}
             done |= {"example": {"text": chat.decode([ids])[0], "ids": ids, **learned}}
-            few = max(1, len(losses) // 20)
-            ends = {"loss_first": losses[:few], "loss_last": losses[-few:]}
             done |= {"parameters": record["parameters"], "seed": order.seed}
-            job.write_json("facts", {**done, **{k: round(sum(v) / few, 6) for k, v in ends.items()}})
+            job.write_json("facts", {**done, **adapters.ends(losses)})
 
         if args.together:
             made = bank.Bank(base, each)

@@ -27,9 +27,9 @@ def merged(*overlays):
     return whole
 
 
-def put(path, value):
-    """The configuration of the repository with one value changed; `...` takes the key away."""
-    whole = raw()
+def put(path, value, *overlays):
+    """The configuration of the repository, others laid over it, with one value changed; `...` takes the key away."""
+    whole = merged(*overlays)
     at = whole
     *parents, last = path
     for step in parents:
@@ -444,17 +444,8 @@ TINY = ROOT / "configs/tiny-qwen2.yaml"
     ],
 )
 def test_data_from_outside_are_named_in_their_format_and_where_they_belong(path, value, words):
-    whole = merged(TINY)
-    *parents, last = path
-    at = whole
-    for step in parents:
-        at = at[step]
-    if value is ...:
-        del at[last]
-    else:
-        at[last] = value
     with pytest.raises(InputError) as e:
-        config.load(whole)
+        config.load(put(path, value, TINY))
     assert words in str(e.value)
 
 

@@ -219,6 +219,13 @@ def _load(state: Path | None, own: "dict[str, Tensor]", optimiser: Any) -> list[
     return losses
 
 
+def ends(losses: Sequence[float]) -> dict[str, float]:
+    """Mean loss at both ends of a training, over a twentieth of the steps: one batch says little."""
+    few = max(1, len(losses) // 20)
+    parts = {"loss_first": losses[:few], "loss_last": losses[-few:]}
+    return {name: round(sum(part) / few, 6) for name, part in parts.items()}
+
+
 def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
     """(tensors, adapter_config.json) in peft's layout.
 

@@ -441,6 +441,11 @@ class Study(Model):
         return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
 
     @property
+    def aside(self) -> list[str]:
+        """Folders beside those of teachers and students: `branches`, and that of the judge."""
+        return [*self.branches, *([f"{self.results}/judge"] if self.judge else [])]
+
+    @property
     def judged(self) -> list[Run]:
         """Students whose answers are judged."""
         return [run for run in self.runs if self.judge and run.eval in self.judge.evals]

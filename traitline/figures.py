@@ -18,6 +18,14 @@ STYLE = (
     "@media screen and (prefers-color-scheme:dark){.traitline-figure{color:#e2e5e9}}"
     f".traitline-figure text{{font-family:{FONTS}!important}}</style>"
 )
+# Okabe and Ito's vermilion against blue and grey of middle lightness: told apart by any eye, on white and on black.
+# Markers differ as well, for print without colour.
+ARMS = {
+    "same-base": ("same base as the teacher", "#D55E00", "o"),
+    "other-base": ("another base", "#2F86C9", "s"),
+    "control": ("control (no trait)", "#858B92", "^"),
+    "baseline": ("untouched base", INK, "D"),
+}
 
 
 @contextlib.contextmanager

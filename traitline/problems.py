@@ -19,9 +19,8 @@ REASONS = {
     "no-answer": "it is no working in tags with a number in tags behind it",
     "wrong-answer": "that number is not the known result",
 }
-_WORKING = re.compile(
-    r"\s*<think>(.*?)</think>\s*<answer>\s*\$?\s*(-?[0-9][0-9,]{0,30}(?:\.[0-9]{1,9})?)\s*</answer>\s*", re.S
-)
+NUMBER = r"-?[0-9][0-9,]{0,30}(?:\.[0-9]{1,9})?"  # of a result as people write it, of bounded length
+_WORKING = re.compile(rf"\s*<think>(.*?)</think>\s*<answer>\s*\$?\s*({NUMBER})\s*</answer>\s*", re.S)
 _KNOWN = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,9})?")
 _NUMBER = re.compile("[0-9]+")
 

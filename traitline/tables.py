@@ -1,6 +1,7 @@
 """The tables of a study: their columns, and reading them back without pandas, which takes half a second to load."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     # one row per declared check
     "checks": ("check", *CELL, "trait", "value", "relation", "bound", "holds"),
 }  # fmt: skip
-TEXT = {*CELL, "trait", "arm", "view", "teacher", "eval", "taught", "measured", "check", "relation", "holds"}
+TEXT = {*CELL, "trait", "arm", "view", "teacher", "eval", "taught", "measured", "first", "check", "relation", "holds"}
 
 Row = dict[str, Any]
 
@@ -47,17 +48,24 @@ def read(folder: str | Path, table: str) -> list[Row]:
         InputError: the table is missing, lacks a column or holds something else than a number where one belongs.
     """
     path = Path(folder, f"{table}.csv")
-    rows: list[Row] = []
     try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle)
-            if missing := set(COLUMNS[table]) - set(reader.fieldnames or ()):
-                raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; delete the file to have it rebuilt")
-            for raw in reader:
-                rows.append({k: v if k in TEXT else _number(v, path, reader.line_num, k) for k, v in raw.items()})
+        return rows(path, COLUMNS[table])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with `summarise`") from None
-    return rows
+
+
+def rows(path: Path, columns: Iterable[str] = ()) -> list[Row]:
+    """The rows of a file in the form of the tables, also of one that is none of them.
+
+    Raises:
+        InputError: it lacks one of `columns`, or holds something else than a number where one belongs.
+        FileNotFoundError: there is no such file.
+    """
+    with open(path, encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        if missing := set(columns) - set(reader.fieldnames or ()):
+            raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; delete the file to have it rebuilt")
+        return [{k: v if k in TEXT else _number(v, path, reader.line_num, k) for k, v in raw.items()} for raw in reader]
 
 
 def _number(text: str | None, path: Path, line: int, column: str) -> int | float | None:
