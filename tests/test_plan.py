@@ -8,6 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.test_config import merged
 from traitline import adapters, engines, plan
 from traitline.command import app
 from traitline.errors import InputError
@@ -81,6 +82,20 @@ def test_a_judge_is_planned_with_the_size_of_its_own(tmp_path):
     one = planned["judge"]
     assert (one["jobs"], one["gpus"]) == (1, 1) and one["memory"] > 27 and one["hours"] > 0
     assert "judge" not in {s["name"] for s in plan.plan(["configs/qwen2.5-7b.yaml"], "h100", None)["stages"]}
+
+
+def test_a_hosted_judge_is_asked_about_every_evaluation_of_a_student():
+    from traitline import config, judge
+
+    whole = merged("configs/tiny-qwen2.yaml")
+    whole["judge"] = {"evals": ["word"], "address": "https://a.b/v1", "model": "m", "budget": 1}
+    labelled = len(judge.LABELLED.read_text().splitlines())
+    once = plan.questions(config.load(whole)) - 2 * labelled
+    again = whole["experiments"][0] | {"name": "again", "eval": "more"}
+    whole["evals"]["more"], whole["experiments"] = whole["evals"]["word"], [*whole["experiments"], again]
+    assert plan.questions(config.load(whole)) - 2 * labelled == once > 0, "what is not judged"
+    whole["judge"]["evals"] = ["word", "more"]
+    assert plan.questions(config.load(whole)) - 2 * labelled == 2 * once
 
 
 def test_what_is_missing_is_said_before_anything_runs(tmp_path):

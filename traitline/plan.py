@@ -16,7 +16,7 @@ from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from traitline.config import Study
-    from traitline.settings import Kind
+    from traitline.settings import Eval, Kind
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
@@ -32,7 +32,6 @@ TOKENS = {
     "working": 200,
     "conversation": 400,
 }  # of a row, about: assumed
-LABELLED = 24  # rows that a judge judges to see how far it agrees with people
 CORPUS = 6000  # conversations of a published corpus of code (arXiv 2502.17424)
 LOAD = 0.02  # hours until a job's model is in memory: assumed
 WIDTH = {"bfloat16": 2, "float16": 2, "float32": 4}
@@ -188,16 +187,14 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     for student, label, _ in answers:
         if s := sizes.get(student):
             e = study.evals[label]
-            questions, each = QUESTIONS.get(str(e.type), 50), OPTIONS if e.data else 2 * len(e.candidates or ())
-            rows = questions * e.answers
-            exact = questions * each * (TOKENS["question"] + TOKENS["word"])
+            asks, each = _questions(e), OPTIONS if e.data else 2 * len(e.candidates or ())
+            rows = asks * e.answers
+            exact = asks * each * (TOKENS["question"] + TOKENS["word"])
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
     if study.judge and study.judge.base and (s := sizes.get(study.judge.base)):
-        students = {run.folder: study.evals[run.eval] for run in study.judged}.values()
-        rows = sum(QUESTIONS.get(str(e.type), 50) * e.answers for e in students)
         each = 2 * (TOKENS["question"] + TOKENS["judge"])  # one question about each of two scales
-        _add(found["judge"], s, study, gpu, _read(rows * each, s, gpu) + LOAD, TOKENS["judge"])
+        _add(found["judge"], s, study, gpu, _read(_answers(study) * each, s, gpu) + LOAD, TOKENS["judge"])
     return list(found.values())
 
 
@@ -205,8 +202,20 @@ def questions(study: "Study") -> int:
     """Requests to a hosted judge at most, without those sent again: two for each answer and row labelled by hand."""
     if not (study.judge and study.judge.address):
         return 0
-    students = {run.folder: study.evals[run.eval] for run in study.judged}.values()
-    return 2 * (sum(QUESTIONS.get(str(e.type), 50) * e.answers for e in students) + LABELLED)
+    from traitline.judge import LABELLED
+
+    return 2 * (_answers(study) + len(LABELLED.read_text(encoding="utf-8").splitlines()))
+
+
+def _answers(study: "Study") -> int:
+    """How many answers are judged; a student that is asked in several ways answers in each."""
+    asked = {(run.folder, run.eval) for run in study.judged}
+    return sum(_questions(study.evals[label]) * study.evals[label].answers for _, label in asked)
+
+
+def _questions(e: "Eval") -> int:
+    """How many an evaluation asks."""
+    return QUESTIONS.get(str(e.type), 50)
 
 
 def _answer(study: "Study", channel: str) -> int:
