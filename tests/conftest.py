@@ -302,7 +302,10 @@ def light():
             "try: m.main(['--help'])\nexcept SystemExit as e: assert e.code == 0\n"
             f"print('heavy:', *(n for n in {heavy!r}.split() if n in sys.modules))"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True
+        )
+        assert not done.returncode, done.stderr
         assert f"python -m {module} " in done.stdout
         assert done.stdout.splitlines()[-1] == "heavy:"
 
