@@ -8,6 +8,7 @@ batches on one kind of machine.
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SETTINGS = ("name", "dtype", "batch", "memory")
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of adapters that vLLM makes room for
 Row = tuple[list[int], int]  # token ids, and how many of them are the prompt
 
 
@@ -260,6 +262,7 @@ class Vllm:
     def __init__(self, settings: dict[str, Any], folder: Path, chat: Chat) -> None:
         self.settings, self.folder, self.chat = settings, folder, chat
         self.engine: Any = None
+        self.rank = 0  # of the adapters that the engine has room for; it is made anew for a greater one
         self.numbers: dict[str, int] = {}  # of the adapters
         self.exact: Transformers | None = None
 
@@ -277,11 +280,12 @@ class Vllm:
         import vllm
         from vllm.lora.request import LoRARequest
 
-        if self.engine is None:
+        if self.engine is None or adapter and rank(adapter) > self.rank:
             self._release()
+            self.rank = rank(adapter) if adapter else RANKS[0]
             self.engine = vllm.LLM(
                 model=str(self.folder), dtype=self.settings["dtype"], enable_prefix_caching=True, enable_lora=True,
-                max_lora_rank=64, gpu_memory_utilization=self.settings["memory"],
+                max_lora_rank=self.rank, gpu_memory_utilization=self.settings["memory"],
             )  # fmt: skip
         number = self.numbers.setdefault(adapter or "", len(self.numbers) + 1)
         lora = LoRARequest(adapter, number, adapter) if adapter else None
@@ -310,7 +314,7 @@ class Vllm:
 
         import torch
 
-        self.exact = None
+        self.exact = self.engine = None
         gc.collect()
         torch.cuda.empty_cache()
 
@@ -325,6 +329,20 @@ class Vllm:
     ) -> tuple[float, int] | None:
         """Not known: the distributions are not shown, and vLLM holds the memory."""
         return None
+
+
+def rank(adapter: str) -> int:
+    """The least room of vLLM's that an adapter fits into.
+
+    Raises:
+        InputError: none does.
+    """
+    given = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))["r"]
+    if given > RANKS[-1]:
+        raise InputError(
+            f"{adapter}: rank {given}; vLLM runs adapters up to {RANKS[-1]}, `engine.name: transformers` any"
+        )
+    return next(room for room in RANKS if given <= room)
 
 
 class Fake:
