@@ -102,9 +102,14 @@ class Clone:
         """Wait until something is true, and return it."""
         end = time.monotonic() + seconds
         while not (found := true()):
-            assert time.monotonic() < end, f"no {what} after {seconds} s\n{self.said()[-3000:]}"
+            assert time.monotonic() < end, f"no {what} after {seconds} s\n{self.said()[-3000:]}\n{self.queue()}"
             time.sleep(0.2)
         return found
+
+    def queue(self):
+        """All jobs and nodes as the scheduler has them, for who wonders why nothing happens."""
+        jobs = self.cluster.ask("squeue", "--states=all", "--format=%i %P %T %r %N %M %Z")
+        return jobs + self.cluster.ask("sinfo", "-N", "-o", "%N %P %T %E")
 
     def finish(self, launcher, code=0):
         """Wait for the end of a launch."""

@@ -124,11 +124,9 @@ def requeue(clone, plain):
 def preemption(clone, plain):
     """A job of a partition with precedence takes the node."""
     prolong(clone)
-    launcher = clone.launch(BASE, TRAITLINE_CONSTRAINT="cpu2")
+    launcher = clone.launch(BASE, TRAITLINE_PARTITION="spare")
     clone.under_way()
-    clone.cluster.ask(
-        "sbatch", "-p", "urgent", "--exclusive", "--mem=0", "-w", "cpu2", "-o", "/dev/null", "--wrap=true"
-    )
+    clone.cluster.ask("sbatch", "-p", "urgent", "--exclusive", "--mem=0", "-o", "/dev/null", "--wrap=true")
     clone.finish(launcher)
     resumed(clone, plain, restarts="1")
 
