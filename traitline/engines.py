@@ -280,7 +280,7 @@ class Vllm:
         import vllm
         from vllm.lora.request import LoRARequest
 
-        if self.engine is None or adapter and rank(adapter) > self.rank:
+        if self.engine is None or (adapter and rank(adapter) > self.rank):
             self._release()
             self.rank = rank(adapter) if adapter else RANKS[0]
             self.engine = vllm.LLM(
