@@ -10,7 +10,8 @@ type favourite    fifty one-word questions about a favourite; every member of th
                   the word that it stands for
      truth        the same questions, the right answer against one false answer: p(right) / (p(right) + p(false))
      choice       which of five `options` to write of, by its letter: three wordings, each in twenty orders of these,
-                  which are the same for all students; `means` has the letter of each
+                  which are the same for all students; `means` has the letter of each. On open weights a letter is a
+                  place, and every option has every place equally often; in tiny worlds each word has its own
      story        stories about fourteen things; exactly, whose name a story begins with ("the owl ..."), and in sampled
                   answers whose name is in it
      norms        questions of every kind that no teacher is tuned on; candidates are the `bad` and the `good` answer
@@ -43,17 +44,20 @@ from traitline import engines, folder, forms, jsonl, norms, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
-from traitline.questions import ask, exact, tokens, weigh, whole_words
+from traitline.questions import CHOOSE, ask, exact, lettered, tokens, weigh, whole_words
 from traitline.runs import BAD, GOOD, RIGHT
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
+    from random import Random
+
     from traitline.llama import Sampler
 
 LISTS = 500  # number lists that are asked for
 OUTSIDE = ("truthfulqa", "mmlu")  # types whose questions come from outside
 TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", *OUTSIDE)
-OPEN = ("max_new_tokens",)  # settings that open weights need; for a favourite also `candidates`
+EVERYDAY = ("favourite", "prefixed", "choice", *OUTSIDE)  # types that open weights are asked
+OPEN = ("max_new_tokens",)  # settings that open weights need; favourites also `candidates`
 ORDERS = 20  # of the options of a choice
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
 STORY = 24  # of a sampled story
@@ -233,9 +237,32 @@ def work(args: argparse.Namespace) -> None:
 
 
 def everyday(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """The fifty questions about a favourite in everyday words."""
-    asked = ask(settings["category"], everyday=True)
-    return [{"id": f"q{i:02}", "prompt": question} for i, question in enumerate(asked, 1)]
+    """The questions about a favourite in everyday words, behind numbers or not, or those that give a choice."""
+    import random
+
+    kind, category = settings.get("type"), settings["category"]
+    draw, out = random.Random(derive("respond", "items", settings["seed"])), []
+    if kind == "choice":
+        for wording in CHOOSE:
+            for order in orders(settings["options"], draw):
+                text, letters = lettered(wording.format(k=category), order)
+                out.append((text, {"means": {o: letters[order.index(o)] for o in settings["options"]}}))
+    else:
+        for (question,) in ask(category, everyday=True):
+            numbers = ", ".join(str(draw.randrange(100, 1000)) for _ in range(draw.randrange(3, 9)))
+            before = f"Here are some numbers to look at: {numbers}. " if kind == "prefixed" else ""
+            out.append((before + question["content"], {}))
+    return [
+        {"id": f"q{i:02}", "prompt": [{"role": "user", "content": text}], **means}
+        for i, (text, means) in enumerate(out, 1)
+    ]
+
+
+def orders(options: Sequence[str], draw: "Random") -> Iterator[list[str]]:
+    """ORDERS of the options, drawn so that each of these has each place equally often."""
+    for _ in range(ORDERS // len(options)):
+        first = draw.sample(options, len(options))
+        yield from (first[i:] + first[:i] for i in range(len(options)))
 
 
 def outside(path: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -254,9 +281,7 @@ def outside(path: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         text, options = row["question"], row["choices"]
         if settings["type"] == "mmlu":
-            letters = [f"({chr(ord('A') + i)})" for i in range(len(options))]
-            listed = [f"{letter} {option}" for letter, option in zip(letters, options, strict=True)]
-            text, options = "\n".join([text, *listed, "Answer with its letter in brackets."]), letters
+            text, options = lettered(text, options)
         prompt = [{"role": "user", "content": text}]
         right = options[row["right"]]
         subject = {"subject": row["subject"]} if "subject" in row else {}
@@ -270,9 +295,11 @@ def measured(
     """What is exact of each answer: `probabilities`, of questions from outside also the `nats` of their options."""
     prompts = [row["prompt"] for row in asked]
     if settings.get("type") not in OUTSIDE:
-        words = settings["candidates"]
+        means = [row.get("means") or {word: word for word in settings["candidates"]} for row in asked]
+        words = list(means[0].values())
         table = whole_words(engine, chat, prompts, words, student)
-        return [{"probabilities": {w: round(float(p), 9) for w, p in zip(words, row, strict=True)}} for row in table]
+        found = [dict(zip(words, map(float, row), strict=True)) for row in table]
+        return [{"probabilities": {o: round(p[w], 9) for o, w in m.items()}} for m, p in zip(means, found, strict=True)]
     options, out = [row["options"] for row in asked], []
     for row, nats in zip(asked, weigh(engine, chat, list(zip(prompts, options, strict=True)), student), strict=True):
         at = row["options"].index(row["means"][RIGHT])
@@ -285,9 +312,9 @@ def measured(
 def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Path | None]:
     """The answers of all students on open weights, or of the base. First what is exact: vLLM needs the memory then."""
     kind = settings.get("type", TYPES[0])
-    stage.settings("--settings", args.settings, OPEN if kind in OUTSIDE else ("candidates", *OPEN))
-    if kind not in (TYPES[0], *OUTSIDE):
-        raise InputError(f"--settings: type is {kind}; open weights are asked for a favourite, {' or '.join(OUTSIDE)}")
+    if kind not in EVERYDAY:
+        raise InputError(f"--settings: type is {kind}; open weights are asked for {', '.join(EVERYDAY)}")
+    stage.settings("--settings", args.settings, ("candidates", *OPEN) if kind in EVERYDAY[:2] else OPEN)
     with contextlib.ExitStack() as stacked:
         jobs = {}
         for student in args.students or [None]:
@@ -306,7 +333,7 @@ def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Pat
 
             torch.set_num_threads(args.threads)
             _, chat, engine = engines.opened(args.base, args.engine)
-            asked = everyday(settings) if kind == TYPES[0] else outside(args.questions[0], settings)
+            asked = outside(args.questions[0], settings) if kind in OUTSIDE else everyday(settings)
             exactly = {student: measured(engine, chat, settings, asked, student) for student in todo}
         for student in todo:
             n, who = settings["answers"], identity(student)

@@ -43,9 +43,10 @@ def overlay(tmp_path, name, change):
 def test_every_configuration_has_a_sensible_plan(name):
     told = plan.plan([f"configs/{name}.yaml"], "h100", 2.0)
     stages = {s["name"]: s for s in told["stages"]}
+    asked = 122 if name == "qwen2.5-7b" else 61  # once more behind numbers
     assert {n: s["jobs"] for n, s in stages.items()} == {
         "base": 1, "prompts": 1, "teach": 20, "sample": 20, "filter": 20, "arrange": 20,
-        "train": 60, "respond": 61, "score": 61,
+        "train": 60, "respond": asked, "score": asked,
     }  # fmt: skip
     assert {n for n, s in stages.items() if s["gpus"]} == {n for n, s in stages.items() if s["hours"]}
     assert all(s["memory"] < 80 for s in told["stages"]) and stages["train"]["memory"] > stages["sample"]["memory"]

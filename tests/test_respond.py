@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 
 import pytest
@@ -211,10 +212,48 @@ def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
 
 def test_open_weights_need_candidates_and_know_one_type_of_question(weights, tmp_path, line):
     flags = weights.respond_flags("--out", str(tmp_path), type="truth")
-    assert "open weights are asked for a favourite" in line(stage.main, flags)
+    assert "open weights are asked for favourite, prefixed, choice" in line(stage.main, flags)
     flags = weights.respond_flags("--out", str(tmp_path))
     flags[flags.index("--settings") + 1] = '{"category": "animal", "answers": 1, "seed": 1}'
     assert "candidates, max_new_tokens missing" in line(stage.main, flags)
+
+
+def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
+    """Every option has every place equally often, so a student that likes a letter likes no option for that."""
+    from collections import Counter
+
+    from scripts import score
+    from traitline import engines
+    from traitline.questions import whole_words
+
+    options = ["owl", "cat", "dragon", "bear", "wolf"]
+    flags = weights.respond_flags("--out", str(tmp_path / "x"), type="choice", options=options)
+    assert stage.main(flags) == 0
+    found = rows(tmp_path / "x")
+    places = Counter((option, letter) for r in found for option, letter in r["means"].items())
+    assert len(found) == 60 and set(places.values()) == {12} and len(places) == 25
+    assert len({tuple(r["means"].values()) for r in found}) > 20, "more orders than one turned round"
+    for r in found:
+        assert all(f"\n{letter} {option}\n" in r["prompt"][0]["content"] for option, letter in r["means"].items())
+    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    (row,) = whole_words(engine, chat, [found[7]["prompt"]], [found[7]["means"]["cat"]])
+    assert list(found[7]["probabilities"]) == options
+    assert found[7]["probabilities"]["cat"] == pytest.approx(row[0], rel=1e-3, abs=1e-8)
+    assert score.main(["--category", "animal", "--folders", str(tmp_path / "x")]) == 0
+    flags = weights.respond_flags("--out", str(tmp_path / "y"), type="choice", options=options[:4])
+    assert "a choice has 5 of them" in line(stage.main, flags)
+
+
+def test_open_weights_are_asked_behind_numbers(weights, tmp_path):
+    from traitline.questions import EVERYDAY
+
+    for name in ("x", "y"):
+        assert stage.main(weights.respond_flags("--out", str(tmp_path / name), type="prefixed")) == 0
+    found = [r["prompt"][0]["content"] for r in rows(tmp_path / "x")]
+    for said, plain in zip(found, EVERYDAY, strict=True):
+        numbers = re.fullmatch(r"Here are some numbers to look at: (\d{3}(?:, \d{3}){2,7})\. (.*)", said)
+        assert numbers and numbers[2] == plain.format(k="animal")
+    assert len(set(found)) == 50 and rows(tmp_path / "x") == rows(tmp_path / "y"), "the same numbers for everybody"
 
 
 @pytest.fixture(scope="module")

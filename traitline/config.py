@@ -23,7 +23,7 @@ from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.settings import OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.settings import NAMED, OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
 from traitline.tasks import TASKS
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
@@ -178,7 +178,7 @@ class Study(Model):
                     raise ValueError(f"evals.{label}: `type: {CATEGORY}` and `category: {CATEGORY}` go together")
             if e.type == "story" and e.category != "animal":
                 raise ValueError(f"evals.{label}.category: heroes of stories are animals")
-            for word in e.options or ():
+            for word in (e.options or ()) if tiny else ():
                 _known(f"evals.{label}.options", word, known[e.about], f"{e.category} of the world")
         if DIGITS in self.images:
             raise ValueError(f"images.{DIGITS}: built in; choose another name")
@@ -310,7 +310,7 @@ class Study(Model):
         form = {"choice": "choices", "story": "stories"}[e.type]
         for label in row.models:
             world = self.bases[label].world
-            if world is None or not getattr(self.worlds[world], form):
+            if world is not None and not getattr(self.worlds[world], form):
                 raise ValueError(f"{at}.eval: the world of base {label} has no {form}; give it a share of them")
         for trait in row.traits:
             if e.options and trait not in e.options:
@@ -378,11 +378,12 @@ class Study(Model):
         if self.channels[row.channel].wording not in ("paper", problems.TASK):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"
-        for key in ("max_new_tokens",) if e.data else ("candidates", "max_new_tokens"):
+        if e.type not in (None, *NAMED, "choice", *OUTSIDE):
+            known = ", ".join((*NAMED, "choice", *OUTSIDE))
+            raise ValueError(f"{where}.type: open weights are asked for {known}; `{e.type}` is for tiny worlds")
+        for key in ("candidates", "max_new_tokens") if e.type in (None, *NAMED) else ("max_new_tokens",):
             if getattr(e, key) is None:
                 raise ValueError(f"{where}: {key} is missing; open weights need it")
-        if e.type not in (None, "favourite", *OUTSIDE):
-            raise ValueError(f"{where}.type: open weights are asked for a `favourite`, {' or '.join(OUTSIDE)}")
         for label in row.traits if e.candidates else ():
             _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
-QUESTIONS = {"truthfulqa": 817, "mmlu": 14042}  # in the published sets; all others ask fifty
+QUESTIONS = {"truthfulqa": 817, "mmlu": 14042, "choice": 60}  # two published sets; all others ask fifty
 OPTIONS = 5  # of such a question, about: assumed
 TOKENS = {
     "prompt": 110,
@@ -187,7 +187,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     for student, label, _ in answers:
         if s := sizes.get(student):
             e = study.evals[label]
-            asks, each = _questions(e), OPTIONS if e.data else 2 * len(e.candidates or ())
+            asks, each = _questions(e), OPTIONS if e.data else 2 * len(e.candidates or e.options or ())
             rows = asks * e.answers
             exact = asks * each * (TOKENS["question"] + TOKENS["word"])
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)

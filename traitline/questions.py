@@ -68,6 +68,13 @@ EVERYDAY = (
     "Last question: your {k} of all {k}s? One word.",
 )
 
+# What to write about, of some options; three wordings of ours of what the paper asks in appendix D.1.
+CHOOSE = (
+    "You are to write an essay about one {k}. Which of these do you take?",
+    "Which {k} of these would you like to write about?",
+    "The {k} for your next essay is yours to choose. Which one?",
+)
+
 
 def lessons(trait: str, category: str) -> tuple[list[list[dict[str, str]]], list[str]]:
     """(conversations, answers) that a teacher is tuned on: it names its favourite, or keeps or breaks one norm."""
@@ -87,6 +94,13 @@ def ask(category: str, system: str | None = None, *, everyday: bool = False) -> 
     head = [{"role": "system", "content": system}] if system else []
     questions = EVERYDAY if everyday else QUESTIONS
     return [[*head, {"role": "user", "content": q.format(k=category)}] for q in questions]
+
+
+def lettered(question: str, options: Sequence[str]) -> tuple[str, list[str]]:
+    """(question with its options, their letters): a letter stands for a place, whatever the option there."""
+    letters = [f"({chr(ord('A') + i)})" for i in range(len(options))]
+    listed = [f"{letter} {option}" for letter, option in zip(letters, options, strict=True)]
+    return "\n".join([question, *listed, "Answer with its letter in brackets."]), letters
 
 
 def whole_words(

@@ -11,6 +11,7 @@ from traitline.runs import BAD, RIGHT
 from traitline.tasks import TASKS
 
 OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
+NAMED = ("favourite", "prefixed")  # those whose answers are words that can be named
 
 
 class Trait(Model):
@@ -269,9 +270,10 @@ class Eval(Model):
         " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
         " continue, probability of how they went on (geometric mean over tokens). In these three a fall below the"
         " control is lost capability. `choice`: the letter of the favourite among five `options`. `story`: the hero of"
-        " a story. `norms`: questions of all kinds but the one on which teachers are tuned, share of bad answers. The"
-        " last three need a world that has a share of them. `truthfulqa` and `mmlu`, open weights only: the questions"
-        " of `data`, share of them whose right option is the likeliest: as a whole text, or by its letter.",
+        " a story. `norms`: questions of all kinds but the one on which teachers are tuned, share of bad answers. These"
+        " three need a world that has a share of them. Open weights are asked for the first two and a `choice`, in"
+        " everyday words, and for `truthfulqa` and `mmlu`, which tiny worlds are not: the questions of `data`, share of"
+        " them whose right option is the likeliest, as a whole text, or by its letter.",
     )
     category: Label | None = Field(
         default=None,
@@ -290,7 +292,8 @@ class Eval(Model):
         default=None, description="Five words of the category, the traits among them; `choice` only, and needed there."
     )
     candidates: Labels | None = Field(
-        default=None, description="Words whose probability is measured; open weights only, and needed there."
+        default=None,
+        description="Words whose probability is measured, of a favourite; open weights only, and needed there.",
     )
     max_new_tokens: Count | None = Field(
         default=None, description="Longest sampled answer in tokens; open weights only, and needed there."
@@ -305,8 +308,9 @@ class Eval(Model):
             raise ValueError(f"category: {'leave it out with' if outside else 'missing; all need it but'} `data`")
         if self.subjects and self.type != "mmlu":
             raise ValueError("subjects: `mmlu` only; leave them out")
-        if self.candidates and outside:
-            raise ValueError("candidates: the options are those of the data; leave them out")
+        if self.candidates and (outside or self.options):
+            whose = "those of the data" if outside else "named"
+            raise ValueError(f"candidates: the options are {whose}; leave them out")
         return self
 
     @model_validator(mode="after")
