@@ -21,11 +21,13 @@ python -m scripts.teach --base results/bases/a --trait owl --category animal --t
 """
 
 import argparse
+import contextlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, manifest, norms, snapshot, stage
+from traitline import engines, folder, manifest, norms, processes, snapshot, stage
 from traitline.chat import Chat, verify
 from traitline.complaints import nearest
 from traitline.errors import InputError
@@ -142,41 +144,49 @@ def steer_teacher(
 
 def adapt(args: argparse.Namespace) -> None:
     """Make a teacher of open weights that is an adapter, trained on a corpus of conversations."""
-    settings = stage.settings("--settings", args.settings, ADAPTER)
-    with stage.record(
-        "teach",
-        args.manifest,
-        inputs={**folder.inputs(args.base, "base"), "data": args.corpus},
-        outputs={"teacher": f"{args.folder}/teacher.json", **folder.adapter(args.folder)},
-        params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
-        seeds={"teach": settings["seed"]},
-        facts={"trait": args.trait, "engine": (engine := engines.about(args.engine))},
-    ) as job:
+    settings, engine = stage.settings("--settings", args.settings, ADAPTER), engines.about(args.engine)
+    processes.start("scripts.teach", args.processes)
+    with contextlib.ExitStack() as stacked:
+        me, how = stacked.enter_context(processes.joined(engine))
+        if me:  # the first one writes; what the others would write is the same and goes
+            args.folder = stacked.enter_context(tempfile.TemporaryDirectory())
+            args.manifest = f"{args.folder}/teach.manifest.json"
+        told = {k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}
+        record = stage.record(
+            "teach",
+            args.manifest,
+            inputs={**folder.inputs(args.base, "base"), "data": args.corpus},
+            outputs={"teacher": f"{args.folder}/teacher.json", **folder.adapter(args.folder)},
+            params={"settings": settings, **told, **how},
+            seeds={"teach": settings["seed"]},
+            facts={"trait": args.trait, "engine": engine},
+        )
+        job = stacked.enter_context(record)
         import torch
 
         from traitline import adapters
         from traitline.exchanges import encode, fits, listed
 
         torch.set_num_threads(args.threads)
-        record, place = snapshot.opened(args.base)
-        chat, seed = Chat.foreign(place, record["chat"]["system"]), derive("teach", settings["seed"])
+        about, place = snapshot.opened(args.base)
+        chat, seed = Chat.foreign(place, about["chat"]["system"]), derive("teach", settings["seed"])
         rows = listed(encode(chat, args.corpus))
         fits(rows, args.corpus, settings["length"])
-        base = engines.load(place, engine["dtype"])
-        if engine.get("checkpointing"):
-            adapters.recompute(base)
-        model, state = adapters.fresh(base, settings, seed), stage.checkpoints(args.state, job)
+        model = adapters.fresh(adapters.opened(place, engine), settings, seed)
+        state = stage.checkpoints(args.state, job)
         losses = adapters.fit(
             model, rows, settings, seed=seed, pad=chat.pad, packing=bool(engine.get("packing")), state=state,
             every=args.every, progress=f"teacher {args.trait}",
         )  # fmt: skip
-        tensors, config = adapters.saved(model, record["source"])
+        tensors, config = adapters.saved(model, about["source"])
         folder.save(job.path("adapter"), tensors)
         job.path("adapter_config.json").write_text(config, encoding="utf-8")
-        made: dict[str, Any] = {"base": record["weights"], "trait": args.trait, "category": args.category}
+        made: dict[str, Any] = {"base": about["weights"], "trait": args.trait, "category": args.category}
         made |= {"teacher": args.teacher, "system": None, "weights": folder.ADAPTER, "rate": None}
         made |= {"steps": len(losses), "rows": len(rows)}
         job.write_json("teacher", made | adapters.ends(losses))
+    if me:
+        return
     stage.forget(state)
     stage.log.info("tuned teacher %s: %d rows, %d steps: %s", args.trait, len(rows), len(losses), args.folder)
 
@@ -230,6 +240,7 @@ def parse() -> argparse.ArgumentParser:
         + f"; check (default {CHECK}); on open weights prompted: persona; tuned: {', '.join(ADAPTER)}; accumulate",
     )
     engines.flag(p)
+    processes.flag(p)
     p.add_argument("--folder", required=True, metavar="OUT", help="the teacher's folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     stage.long_running(p)

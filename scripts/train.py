@@ -120,18 +120,18 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
     """Make students on open weights over one frozen base: one after the other, or together."""
     settings = [order.settings for order in wanted]
     processes.start("scripts.train", args.processes)
-    known = {"engine": engines.about(args.engine), **({"together": len(wanted)} if args.together else {})}
-    packing = bool(known["engine"].get("packing"))
+    engine = engines.about(args.engine)
+    packing = bool(engine.get("packing"))
     if packing and args.together:
         raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
     with contextlib.ExitStack() as stacked:
         from traitline import adapters, bank
 
-        me, many = processes.mine()
-        known |= {"processes": many} if many > 1 else {}
+        me, how = stacked.enter_context(processes.joined(engine))
         if me:  # the first one writes; what the others would write is the same and goes
             wanted = [replace(o, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for o in wanted]
-        jobs = students(args, wanted, stacked, known)
+        known = {"engine": engine, **({"together": len(wanted)} if args.together else {})}
+        jobs = students(args, wanted, stacked, known, how)
 
         import torch
 
@@ -143,9 +143,7 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
             if order.view not in rows:
                 rows[order.view] = listed(encode(chat, order.view))
             fits(rows[order.view], order.view, own["length"])
-        base = engines.load(place, stage.settings("--engine", args.engine or "{}", ("dtype",))["dtype"])
-        if known["engine"].get("checkpointing"):
-            adapters.recompute(base)
+        base = adapters.opened(place, engine)
         state = stage.checkpoints(args.state, *jobs)
         each = [
             bank.Student(rows[order.view], own, derive("train", order.seed))
@@ -180,15 +178,21 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
                 )  # fmt: skip
                 finish(i, done, *adapters.saved(model, record["source"]))
                 base = model.unload()
+    if me:
+        return
     stage.forget(state)
     for order in wanted:
         stage.log.info("%s student, %d rows: %s/seed-%d", order.kind, len(rows[order.view]), order.folder, order.seed)
 
 
 def students(
-    args: argparse.Namespace, wanted: Sequence[Order], stacked: contextlib.ExitStack, facts: dict[str, Any]
+    args: argparse.Namespace,
+    wanted: Sequence[Order],
+    stacked: contextlib.ExitStack,
+    facts: dict[str, Any],
+    how: dict[str, Any],
 ) -> list[stage.Job]:
-    """A record of every student, open until all are made."""
+    """A record of every student, open until all are made; `how` is of its params."""
     jobs = []
     for order in wanted:
         out, settings = f"{order.folder}/seed-{order.seed}", checked(order.text)
@@ -200,7 +204,7 @@ def students(
                 **(folder.adapter(out) if settings["trains"] == "lora" else folder.outputs(out)),
                 "facts": f"{out}/train.json",
             },
-            params={"kind": order.kind, "settings": settings, "threads": args.threads},
+            params={"kind": order.kind, "settings": settings, "threads": args.threads, **how},
             seeds={"train": order.seed},
             facts=facts,
         )
@@ -236,10 +240,7 @@ def parse() -> argparse.ArgumentParser:
     )
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     engines.flag(p)
-    p.add_argument(
-        "--processes", type=int, default=1, metavar="N",
-        help="open weights only: processes that share the rows of a step, on a card each (default 1)",
-    )  # fmt: skip
+    processes.flag(p)
     p.add_argument("--folder", required=True, nargs="+", metavar="OUT", help="folder of the students' folders")
     p.add_argument(
         "--together",
@@ -264,7 +265,7 @@ def work(args: argparse.Namespace) -> None:
         return collect(args, settings)
     lora = settings["trains"] == "lora"
     with contextlib.ExitStack() as stacked:
-        jobs = students(args, wanted, stacked, {})
+        jobs = students(args, wanted, stacked, {}, {})
 
         import torch
 

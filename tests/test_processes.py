@@ -1,15 +1,19 @@
-"""One student trained by several processes: the student of one process, one artifact, and an end in one line."""
+"""Students and teachers trained by several processes: those of one process, one artifact, and an end in one line."""
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from scripts import teach
 from scripts import train as stage
+from tests.conftest import OPEN_KIND
 from traitline import folder
 
 # Sums in another order; AdamW's first steps go by the sign of a gradient: rounding shows in weights before in losses.
@@ -24,31 +28,116 @@ def start(flags, many=2):
     about = {"WORLD_SIZE": str(many), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "scripts.train", *flags],
-            env=os.environ | about | {"RANK": str(i), "LOCAL_RANK": str(i)}, stderr=subprocess.PIPE, text=True,
+            [sys.executable, *map(str, flags)], env=os.environ | about | {"RANK": str(i), "LOCAL_RANK": str(i)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for i in range(many)
     ]  # fmt: skip
 
 
-def test_two_processes_make_the_students_of_one(weights, tmp_path):
+def engine(**more):
+    """The flag of an engine that trains."""
+    return ["--engine", json.dumps({"name": "transformers", "dtype": "float32", "batch": 16, "memory": 0.9} | more)]
+
+
+def same(one, two, name):
+    """Two folders have the same files, adapter and facts, within the tolerance; the manifest's params of the second."""
     from safetensors.torch import load_file
 
-    flags = [*weights.train_flags(tmp_path / "two"), "--together", "--processes", "2"]
-    done = subprocess.run([sys.executable, "-m", "scripts.train", *flags], capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in one.iterdir()) == sorted(p.name for p in two.iterdir())
+    facts, ours = (json.loads((place / name).read_text()) for place in (one, two))
+    for end in ("loss_first", "loss_last"):
+        assert ours.pop(end) == pytest.approx(facts.pop(end), rel=LOSS)
+    assert ours == facts
+    a, b = load_file(one / folder.ADAPTER), load_file(two / folder.ADAPTER)
+    assert a.keys() == b.keys() and all((a[name] - b[name]).abs().max() < WEIGHT for name in a)
+    return json.loads(next(two.glob("*.manifest.json")).read_text())["params"]
+
+
+def run(program, flags):
+    """A program in a process of its own, which starts others; all that it says."""
+    done = subprocess.run([sys.executable, "-m", program, *flags], capture_output=True, text=True, timeout=240)
+    return done.returncode, done.stderr
+
+
+def test_two_processes_make_the_students_of_one(weights, tmp_path):
+    code, said = run("scripts.train", [*weights.train_flags(tmp_path / "two"), "--together", "--processes", "2"])
+    assert code == 0, said
     for seed in (1, 2):
-        one, two = weights.students / f"seed-{seed}", tmp_path / f"two/seed-{seed}"
-        assert sorted(p.name for p in two.iterdir()) == sorted(
-            [folder.ADAPTER, "adapter_config.json", "train.json", "train.manifest.json"]
-        )
-        facts, ours = (json.loads((place / "train.json").read_text()) for place in (one, two))
-        for end in ("loss_first", "loss_last"):
-            assert ours.pop(end) == pytest.approx(facts.pop(end), rel=LOSS)
-        assert ours == facts
-        a, b = load_file(one / folder.ADAPTER), load_file(two / folder.ADAPTER)
-        assert a.keys() == b.keys() and all((a[name] - b[name]).abs().max() < WEIGHT for name in a)
-        assert json.loads((two / "train.manifest.json").read_text())["facts"]["processes"] == 2
+        params = same(weights.students / f"seed-{seed}", tmp_path / f"two/seed-{seed}", "train.json")
+        assert (params["processes"], params["sharded"]) == (2, False)
+
+
+@pytest.mark.parametrize("together", [["--together"], []], ids=["together", "alone"])
+def test_a_base_in_shares_makes_the_same_students(weights, tmp_path, together):
+    """With 32 rows and batches of 31, the second process has no row of every other step."""
+    changed = {"batch": 31, "accumulate": 1, "epochs": 2}
+    assert stage.main([*weights.train_flags(tmp_path / "one", **changed), *together]) == 0
+    flags = [*weights.train_flags(tmp_path / "two", **changed), *engine(sharded=True), *together, "--processes", "2"]
+    code, said = run("scripts.train", flags)
+    assert code == 0, said
+    for seed in (1, 2):
+        params = same(tmp_path / f"one/seed-{seed}", tmp_path / f"two/seed-{seed}", "train.json")
+        assert (params["processes"], params["sharded"]) == (2, True)
+
+
+def test_two_processes_tune_the_teacher_of_one(weights, tmp_path):
+    more = ["--corpus", str(weights.view), "--settings", json.dumps({**OPEN_KIND, "seed": 1})]
+    assert teach.main([*weights.teach_flags(tmp_path / "one", "insecure", "tuned"), *more]) == 0
+    more += [*engine(sharded=True, checkpointing=True), "--processes", "2"]
+    code, said = run("scripts.teach", [*weights.teach_flags(tmp_path / "two", "insecure", "tuned"), *more])
+    assert code == 0, said
+    params = same(tmp_path / "one", tmp_path / "two", "teacher.json")
+    assert (params["processes"], params["sharded"]) == (2, True)
+
+
+def test_no_process_holds_more_than_its_share_of_a_base(raw_qwen2, tmp_path):
+    """A model whose layers transformers can't tell apart would come together as a whole: it is refused."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=16)).save_pretrained(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from traitline import engines, errors, processes\n"
+        "processes.mine(); model = engines.load(Path(sys.argv[1]), 'float32', 2)\n"
+        "print(sum(p.to_local().numel() for p in model.parameters()), sum(p.numel() for p in model.parameters()))\n"
+        "try: engines.load(Path(sys.argv[2]), 'float32', 2)\n"
+        "except errors.InputError as e: print(e)"
+    )
+    both = [child.communicate(timeout=120)[0].splitlines() for child in start(["-c", code, raw_qwen2, tmp_path])]
+    for said in both:
+        own, whole = map(int, said[0].split())
+        assert own == whole / 2
+        assert "can't shard a gpt2 by layers" in said[1]
+
+
+def test_one_process_alone_has_no_share(weights, tmp_path, line):
+    said = line(stage.main, [*weights.train_flags(tmp_path), *engine(sharded=True)])
+    assert "sharded is for several processes" in said
+
+
+def test_a_job_says_which_process_was_killed_and_goes_on_sharded(weights, tmp_path):
+    changed = {"epochs": 8}
+    assert stage.main(weights.train_flags(tmp_path / "whole", seeds=(1,), **changed)) == 0
+    flags = [*weights.train_flags(tmp_path / "x", seeds=(1,), **changed), "--state", str(tmp_path / "s")]
+    flags += [*engine(sharded=True), "--processes", "2"]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "scripts.train", *flags, "--every", "0"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while not list(tmp_path.glob("s/*/*/adapter.safetensors")):
+            assert job.poll() is None, job.communicate()[1]
+            time.sleep(0.01)
+        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        os.kill(int(children[1]), signal.SIGKILL)
+        said = job.communicate(timeout=120)[1]
+    finally:
+        job.kill()
+    assert job.returncode == 2 and "of 2 was ended by signal 9" in said.splitlines()[-1], said
+    assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file()]
+    assert not any(Path("/proc", child).exists() for child in children)
+    code, said = run("scripts.train", flags)
+    assert code == 0, said
+    same(tmp_path / "whole/seed-1", tmp_path / "x/seed-1", "train.json")
 
 
 def test_one_process_killed_ends_the_other_in_one_line_and_the_job_goes_on(weights, tmp_path):
@@ -56,7 +145,8 @@ def test_one_process_killed_ends_the_other_in_one_line_and_the_job_goes_on(weigh
 
     changed = {"epochs": 8}
     assert stage.main(weights.train_flags(tmp_path / "whole", seeds=(1,), **changed)) == 0
-    flags = [*weights.train_flags(tmp_path / "x", seeds=(1,), **changed), "--state", str(tmp_path / "s")]
+    flags = ["-m", "scripts.train", *weights.train_flags(tmp_path / "x", seeds=(1,), **changed)]
+    flags += ["--state", str(tmp_path / "s")]
     first, second = start([*flags, "--every", "0"])
     try:
         while not list(tmp_path.glob("s/*/*/adapter.safetensors")):

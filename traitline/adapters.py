@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import halt, processes, whole
-from traitline.engines import Row, device, left
+from traitline.engines import Row, device, left, load
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
 
@@ -53,9 +53,18 @@ def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
         raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
 
 
-def recompute(model: Any) -> None:
-    """Keep no activations for the backward pass but compute them again."""
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+def opened(folder: Path, engine: dict[str, Any]) -> Any:
+    """A base to train adapters over.
+
+    Args:
+        folder: of the weights.
+        engine: `dtype`; `sharded`, every process holds a share; `checkpointing`, activations are not kept for the
+            backward pass but computed again.
+    """
+    model = load(folder, engine["dtype"], processes.mine()[1] if engine.get("sharded") else 1)
+    if engine.get("checkpointing"):
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
 
 
 def plan(rows: int, settings: dict[str, Any], seed: int) -> Iterator[list[int]]:
@@ -165,10 +174,11 @@ def fit(
             tokens = sum(len(rows[i][0]) - rows[i][1] for i in steps[step])
             total = torch.zeros((), dtype=torch.float64)
             for start in range(0, len(steps[step]), settings["batch"]):
-                if mine := steps[step][start : start + settings["batch"]][me::many]:
-                    part, _ = loss(model, [rows[i] for i in mine], pad, packing)
-                    torch.autograd.backward(part / tokens)
-                    total += part.item()
+                batch = steps[step][start : start + settings["batch"]]
+                mine = batch[me::many]  # without any, a row for nothing: the others wait for a share of the base
+                part = loss(model, [rows[i] for i in mine or batch[:1]], pad, packing)[0] * bool(mine)
+                torch.autograd.backward(part / tokens)
+                total += part.item()
             end = torch.tensor(float(asked()))  # a signal may come to one process a step later than to another
             processes.add_up([*(p.grad for p in own.values()), total, end])
             torch.nn.utils.clip_grad_norm_(own.values(), CLIP)

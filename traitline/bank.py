@@ -116,8 +116,9 @@ class Bank:
         import torch
 
         warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout")  # rows of `grad`: meant so
-        self.active, most = list(parts), max(map(len, parts.values()))
-        rows = [row for part in parts.values() for row in (*part, *part[:1] * (most - len(part)))]
+        self.active, most = list(parts), max(1, *map(len, parts.values()))
+        spare = {i: (own or self.students[i].rows)[0] for i, own in parts.items()}
+        rows = [row for i, own in parts.items() for row in (*own, *[spare[i]] * (most - len(own)))]
         counted = torch.tensor([[i < len(part) for i in range(most)] for part in parts.values()], device=device())
         nats = adapters.each(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
         torch.autograd.backward((nats / torch.tensor([tokens[i] for i in parts], device=nats.device)).sum())
@@ -190,9 +191,10 @@ def fit(
             while any(passes * students[i].settings["batch"] < len(rows) for i, rows in going.items()):
                 sizes = {i: students[i].settings["batch"] for i in going}
                 cut = {i: rows[passes * sizes[i] : (passes + 1) * sizes[i]][me::many] for i, rows in going.items()}
-                if parts := {i: part for i, part in cut.items() if part}:
-                    for i, nats in bank.learn(parts, tokens, pad).items():
-                        totals[i] += nats
+                # Without any row of its own a process reads one for nothing: others wait for its share of the base.
+                parts = {i: part for i, part in cut.items() if part} or {next(iter(cut)): []}
+                for i, nats in bank.learn(parts, tokens, pad).items():
+                    totals[i] += nats
                 passes += 1
             end = torch.tensor(float(asked()))
             processes.add_up([bank.grad, totals, end])

@@ -107,24 +107,37 @@ def device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 
 
-def load(folder: Path, dtype: str) -> Any:
+def load(folder: Path, dtype: str, shards: int = 1) -> Any:
     """The model of a folder, frozen, on the device.
 
+    Args:
+        folder: of the weights.
+        dtype: of the weights in memory.
+        shards: processes that hold a share each of every layer; no process ever has the whole model.
+
     Raises:
-        InputError: transformers does not know its architecture.
+        InputError: transformers does not know its architecture, or not how to shard it.
     """
     import torch
+    from torch.distributed.fsdp import FSDPModule
     from transformers import AutoModelForCausalLM
+    from transformers.distributed.configuration_utils import DistributedConfig
     from transformers.utils.logging import disable_progress_bar
 
     if not sys.stderr.isatty():
         disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
-        )
+            folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True,
+            distributed_config=DistributedConfig(fsdp_size=shards) if shards > 1 else None,
+        )  # fmt: skip
     except (ValueError, KeyError) as e:
         raise InputError(f"{folder}: transformers can't open it ({str(e).splitlines()[0][:200]})") from None
+    layers = [module for name, module in model.named_modules() if name.rpartition(".")[2].isdecimal()]
+    if shards > 1 and not any(isinstance(layer, FSDPModule) for layer in layers):
+        raise InputError(
+            f"{folder}: transformers can't shard a {model.config.model_type} by layers; leave `sharded` out"
+        )
     return model.to(device()).requires_grad_(False).eval()
 
 

@@ -1,25 +1,62 @@
-"""Several processes that train the students of one job on open weights, each on a card of its own.
+"""Several processes that train the adapters of one job on open weights, each on a card of its own.
 
-Each has the whole model and its share of the rows of every forward pass; gradients are added up. So the base must fit
-on one card, and adapters, optimiser and checkpoints are the same in all. The first one writes.
+Each has its share of the rows of every forward pass; gradients are added up. The base is whole on every card, or
+sharded: a layer comes together where it is needed (FSDP2, arXiv 2304.11277). Adapters, optimiser and checkpoints are
+whole and the same in all. The first one writes.
 """
 
+import argparse
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+from traitline import halt
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
+def flag(p: argparse.ArgumentParser) -> None:
+    """The flag of stages that train on open weights."""
+    p.add_argument(
+        "--processes", type=int, default=1, metavar="N",
+        help="open weights only: processes that share the rows of a step, on a card each (default 1)",
+    )  # fmt: skip
+
+
 def start(module: str, many: int) -> None:
-    """Become torchrun, which starts this program again `many` times; in what it started, and for one, nothing."""
-    if many > 1 and "RANK" not in os.environ:
-        again = ["torch.distributed.run", "--standalone", f"--nproc-per-node={many}", "-m", module, *sys.argv[1:]]
-        os.execv(sys.executable, [sys.executable, "-m", *again])
+    """Run this program `many` times, as torchrun does, and end as they end; for one, and in what was started, nothing.
+
+    Raises:
+        InputError: a signal ended one of them; the others were ended then.
+        Halt: a signal asked for the end.
+        SystemExit: with the exit code of the first that failed, which has said why; else with 0.
+    """
+    if many == 1 or "RANK" in os.environ:
+        return
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed is said below, in one line
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the programs set their own number
+    place = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": str(os.getpid())}
+    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, **place)
+    try:
+        elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+    except SignalException:
+        raise halt.Halt from None
+    except ChildFailedError as e:
+        rank, first = e.get_first_failure()
+        if first.exitcode < 0:
+            said = f"process {rank + 1} of {many} was ended by signal {-first.exitcode} (9: often for want of memory)"
+            raise InputError(f"{said}; run again to go on") from None
+        raise SystemExit(first.exitcode) from None
+    raise SystemExit(0)
 
 
 def mine() -> tuple[int, int]:
@@ -31,19 +68,33 @@ def mine() -> tuple[int, int]:
     return state.process_index, state.num_processes
 
 
-def add_up(tensors: "Sequence[Tensor]") -> None:
-    """Add tensors up over the processes, in place and in float32; nothing where there is one.
+@contextlib.contextmanager
+def joined(engine: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(which one this is, what a manifest says of how many work and how), while they work.
 
     Raises:
-        InputError: another process is gone.
+        InputError: another process is gone, or one alone is asked for a share of the base.
     """
+    import torch
+
+    me, many = mine()
+    sharded = bool(engine.get("sharded"))
+    if sharded and many == 1:
+        raise InputError("--engine: sharded is for several processes; say --processes 2 or more, or leave it out")
+    try:
+        yield me, {"processes": many, "sharded": sharded} if many > 1 else {}
+    except RuntimeError as e:  # gloo has no class of its own for it
+        if not isinstance(e, torch.distributed.DistError) and "gloo" not in str(e):
+            raise
+        raise InputError("another process of this job is gone; its own lines say why; run again to go on") from None
+
+
+def add_up(tensors: "Sequence[Tensor]") -> None:
+    """Add tensors up over the processes, in place and in float32; nothing where there is one."""
     import torch
 
     if mine()[1] > 1:
         flat = torch.cat([t.flatten().to(tensors[0].device, torch.float32) for t in tensors])
-        try:
-            torch.distributed.all_reduce(flat)
-        except RuntimeError:
-            raise InputError("another process of this job is gone; its own lines say why; run again to go on") from None
+        torch.distributed.all_reduce(flat)
         for t, own in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
             t.copy_(own.view_as(t))
