@@ -65,8 +65,9 @@ use rule teach as teach_corpus with:
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if base.open),
         teacher="tuned",
+    threads: STUDY.execution.threads * STUDY.execution.processes("teach")
     params:
-        more=lambda w, input: ["--corpus", *input.corpus],
+        more=lambda w, input: ["--corpus", *input.corpus, "--processes", STUDY.execution.processes("teach")],
         settings=lambda w: recipe(),
 
 

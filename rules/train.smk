@@ -40,7 +40,7 @@ for stack in STACKS:
         localrule: "train" in STUDY.execution.local
         conda:
             environment("train")
-        threads: STUDY.execution.threads
+        threads: STUDY.execution.threads * STUDY.execution.processes("train")
         resources:
             **hardware("train"),
         params:
@@ -49,7 +49,7 @@ for stack in STACKS:
             settings=STUDY.kinds[stack.kind].text,
             seeds=list(stack.seeds),
             engine=lambda w: engine(w.student),
-            processes=max(1, STUDY.execution.of("gpu", "train")),
+            processes=STUDY.execution.processes("train"),
             folder=lambda w, output: dirname(dirname(output.manifests[0])),
             state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}",
             threads=STUDY.execution.threads,
@@ -91,7 +91,7 @@ for stack in TOGETHER:
         localrule: "train" in STUDY.execution.local
         conda:
             environment("train")
-        threads: STUDY.execution.threads
+        threads: STUDY.execution.threads * STUDY.execution.processes("train")
         resources:
             **hardware("train"),
         params:
@@ -101,7 +101,7 @@ for stack in TOGETHER:
             settings=[STUDY.kinds[run.kind].text for run in stack.runs],
             seeds=[run.seed for run in stack.runs],
             engine=engine(stack.base),
-            processes=max(1, STUDY.execution.of("gpu", "train")),
+            processes=STUDY.execution.processes("train"),
             folders=[dirname(run.folder) for run in stack.runs],
             state=f"{STUDY.place('work')}/train/together/{stack.base}/seed-{stack.seed}/stack-{stack.index}",
             threads=STUDY.execution.threads,

@@ -452,6 +452,17 @@ def test_data_from_outside_are_named_in_their_format_and_where_they_belong(path,
     assert words in str(e.value)
 
 
+def test_a_base_is_shared_by_several_processes_of_every_stage_that_trains_it():
+    whole = put(("engine", "sharded"), True, TINY)
+    for gpu, stage in (({"default": 0}, "train"), ({"default": 0, "train": 2}, "teach")):
+        whole["execution"]["gpu"] = gpu
+        with pytest.raises(InputError, match=f"engine.sharded: execution.gpu.{stage} is 0; 2 or more share a base"):
+            config.load(whole)
+    whole["execution"]["gpu"] |= {"teach": 3}
+    execution = config.load(whole).execution
+    assert [execution.processes(stage) for stage in ("train", "teach", "sample")] == [2, 3, 1]
+
+
 def test_only_what_has_a_gradient_and_a_rate_is_foretold():
     study = config.load(merged("configs/paper-ci.yaml"))
     assert {run.kind for runs in study.foretold.values() for run in runs} == {"lora"}, "context trains nothing"

@@ -117,6 +117,22 @@ def test_sizes_that_nobody_knows_are_said_to_be_unknown(tmp_path):
     assert told["hours"] == 0 and any("sizes unknown" in line for line in told["missing"])
 
 
+def test_several_processes_share_the_rows_of_a_step_and_where_sharded_the_base(tmp_path):
+    def memory(many, sharded):
+        def change(study):
+            study["execution"]["gpu"] |= {"train": many}
+            study["engine"]["sharded"] = sharded
+
+        told = plan.plan([overlay(tmp_path, "qwen2.5-7b", change)], "h100", None)["stages"]
+        return next(s["memory"] for s in told if s["name"] == "train")
+
+    base = 15_231_271_888 / plan.GIB
+    assert memory(1, None) > memory(4, None) > base
+    for many in (2, 4):
+        saved = memory(many, None) - memory(many, True)  # all but its share, what comes together for a moment aside
+        assert 0.6 * base < saved / (1 - 1 / many) < base
+
+
 def test_too_large_for_the_gpu(tmp_path):
     def change(study):
         study["kinds"]["paper"]["batch"] = 66

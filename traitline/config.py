@@ -365,6 +365,9 @@ class Study(Model):
             raise ValueError(f"engine: missing; {theirs[0]} is open weights, say what runs them")
         if self.engine.packing and self.execution.together:
             raise ValueError("engine.packing: students that train `together` are padded; leave one of the two out")
+        for stage in ("train", *(["teach"] if row.teacher == "tuned" else [])):
+            if self.engine.sharded and (gpus := self.execution.of("gpu", stage)) < 2:
+                raise ValueError(f"engine.sharded: execution.gpu.{stage} is {gpus}; 2 or more share a base")
         if row.teacher not in ("prompted", "tuned"):
             raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`, or `tuned` on a corpus")
         for label in row.traits if row.teacher == "tuned" else ():

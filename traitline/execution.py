@@ -35,7 +35,8 @@ STAGES = (
 
 
 class Execution(Model):
-    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing."""
+    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing: but for the number of
+    GPUs that share a training on open weights, which decides the last bits."""
 
     stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
     together: Count | None = Field(
@@ -49,7 +50,8 @@ class Execution(Model):
     mem_mb: dict[str, Count] = Field(description="Memory of a job in MB, by stage; `default` for the others.")
     runtime: dict[str, Count] = Field(description="Minutes of a job, by stage; `default` for the others.")
     gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        description="GPUs of a job, by stage; `default` for the others."
+        description="GPUs of a job, by stage; `default` for the others. Several of `train`, or of `teach` with a"
+        " corpus, share every step on open weights."
     )
     shards: Count = Field(
         default=1,
@@ -78,3 +80,7 @@ class Execution(Model):
         """A resource of one stage's jobs."""
         table: dict[str, int] = getattr(self, what)
         return table.get(stage, table["default"])
+
+    def processes(self, stage: str) -> int:
+        """How many processes a training of a stage on open weights takes: one for each GPU, or one."""
+        return max(1, self.of("gpu", stage))

@@ -151,6 +151,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     found["arrange"].jobs = len({run.view_folder for run in runs})
     from traitline import stacks
 
+    many = {name: study.execution.processes(name) for name in ("teach", "train")}
     shared = stacks.together(study)
     found["train"].jobs = sum(len(t.branches) for t in stacks.trainings(study)) + len(shared)
     asked = {(run.student, run.eval) for run in runs}
@@ -162,7 +163,9 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             if run.teacher == "tuned" and study.teach.kind:
                 kind = study.kinds[study.teach.kind]
                 found["teach"].hours += 2 * _read(CORPUS * (kind.epochs or 0) * TOKENS["conversation"], s, gpu) + LOAD
-                found["teach"].memory = max(found["teach"].memory, _weights(s, study) + training(s, kind))
+                found["teach"].memory = max(
+                    found["teach"].memory, _weights(s, study, many["teach"]) + training(s, kind, many["teach"])
+                )
                 continue
             candidates = 2 * 50 if run.trait in study.traits else 0
             _add(found["teach"], s, study, gpu, bool(candidates) * LOAD + _read(candidates * 100, s, gpu), 1)
@@ -178,11 +181,13 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             kind, tokens = study.kinds[run.kind], TOKENS["prompt"] + _answer(study, run.channel)
             rows = study.views[run.view].rows * (kind.epochs or 0)
             found["train"].hours += 2 * _read(rows * tokens, s, gpu) + LOAD
-            found["train"].memory = max(found["train"].memory, _weights(s, study) + training(s, kind))
+            found["train"].memory = max(
+                found["train"].memory, _weights(s, study, many["train"]) + training(s, kind, many["train"])
+            )
     for job in shared:
         if s := sizes.get(job.base):
-            own = sum(training(s, study.kinds[run.kind]) for run in job.runs)
-            found["train"].memory = max(found["train"].memory, _weights(s, study) + own)
+            own = sum(training(s, study.kinds[run.kind], many["train"]) for run in job.runs)
+            found["train"].memory = max(found["train"].memory, _weights(s, study, many["train"]) + own)
     answers = Counter((run.student, run.eval, run.folder) for run in runs).keys() | {(*a, "") for a in asked}
     for student, label, _ in answers:
         if s := sizes.get(student):
@@ -241,9 +246,16 @@ def _dtype(study: "Study") -> str:
     return study.engine.dtype if study.engine else "bfloat16"
 
 
-def _weights(s: Shape, study: "Study") -> float:
-    """GiB of the weights, and of what a process has anyway."""
-    return s.parameters * 1e9 * WIDTH[_dtype(study)] / GIB + 1.5
+def _weights(s: Shape, study: "Study", processes: int = 1) -> float:
+    """GiB of the weights on a card, and of what a process has anyway.
+
+    Of a base in shares, the share, the output head, and three layers: one in use, the next, the buffer it comes in.
+    """
+    held = s.parameters * 1e9
+    if study.engine and study.engine.sharded and processes > 1:
+        layer = 2 * s.width * (s.width + s.keys) + 3 * s.width * s.mlp
+        held = held / processes + 3 * layer + s.vocab * s.width
+    return held * WIDTH[_dtype(study)] / GIB + 1.5
 
 
 def _read(tokens: int, s: Shape, gpu: Gpu) -> float:
@@ -265,12 +277,15 @@ def adapter(s: Shape, kind: "Kind") -> int:
     return (kind.rank or 0) * s.layers * sum(sizes.get(m, s.width + s.mlp) for m in kind.modules or ())
 
 
-def training(s: Shape, kind: "Kind") -> float:
-    """GiB of a step beside the weights: adapter, gradient and moments; activations; logits of answers, in float32."""
-    tokens = kind.batch or 0
+def training(s: Shape, kind: "Kind", processes: int = 1) -> float:
+    """GiB of a step beside the weights: adapter, gradient and moments; activations; logits of answers, in float32.
+
+    Several processes share the rows of a step.
+    """
+    rows = -(-(kind.batch or 0) // processes)
     own = 16 * adapter(s, kind)
-    kept = 2 * tokens * (TOKENS["prompt"] + TOKENS["answer"]) * s.layers * (14 * s.width + 6 * s.mlp)
-    logits = 14 * tokens * TOKENS["answer"] * s.vocab
+    kept = 2 * rows * (TOKENS["prompt"] + TOKENS["answer"]) * s.layers * (14 * s.width + 6 * s.mlp)
+    logits = 14 * rows * TOKENS["answer"] * s.vocab
     return (own + kept + logits) / GIB
 
 
@@ -319,7 +334,8 @@ def missing(study: "Study", found: Sequence[Stage], gpu: Gpu) -> list[str]:
     if large := [s for s in found if s.memory > 4 and not s.gpus]:
         lines.append(f"execution.gpu: 0 for {', '.join(s.name for s in large)}; such models want 1")
     if full := [s for s in found if s.memory > gpu.memory]:
-        lines.append(f"memory: {', '.join(s.name for s in full)} may not fit; lower `batch`, raise `accumulate`")
+        names = ", ".join(s.name for s in full)
+        lines.append(f"memory: {names} may not fit; lower `batch`, raise `accumulate`, or take several GPUs, `sharded`")
     return lines
 
 

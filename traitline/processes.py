@@ -44,8 +44,10 @@ def start(module: str, many: int) -> None:
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed is said below, in one line
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the programs set their own number
-    place = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": str(os.getpid())}
-    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, **place)
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, run_id=str(os.getpid()), rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+    )  # fmt: skip
     try:
         elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
     except SignalException:
