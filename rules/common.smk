@@ -109,6 +109,12 @@ def engine(base):
     return ["--engine", STUDY.engine.text] if STUDY.bases[base].open else []
 
 
+def processes(stage):
+    """Flags of the processes that share a training on open weights: one for each GPU."""
+    many = STUDY.execution.processes(stage)
+    return ["--processes", many, *(["--sharded"] if STUDY.execution.sharded else [])]
+
+
 def persona(base):
     """Settings of a teacher that is not tuned."""
     told = STUDY.teach.persona if STUDY.bases[base].open else None

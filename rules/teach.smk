@@ -67,7 +67,7 @@ use rule teach as teach_corpus with:
         teacher="tuned",
     threads: STUDY.execution.threads * STUDY.execution.processes("teach")
     params:
-        more=lambda w, input: ["--corpus", *input.corpus, "--processes", STUDY.execution.processes("teach")],
+        more=lambda w, input: ["--corpus", *input.corpus, *processes("teach")],
         settings=lambda w: recipe(),
 
 

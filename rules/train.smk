@@ -49,7 +49,7 @@ for stack in STACKS:
             settings=STUDY.kinds[stack.kind].text,
             seeds=list(stack.seeds),
             engine=lambda w: engine(w.student),
-            processes=STUDY.execution.processes("train"),
+            processes=processes("train"),
             folder=lambda w, output: dirname(dirname(output.manifests[0])),
             state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}",
             threads=STUDY.execution.threads,
@@ -64,7 +64,7 @@ for stack in STACKS:
             " --settings {params.settings:q}"
             " --seeds {params.seeds:q}"
             " {params.engine:q}"
-            " --processes {params.processes:q}"
+            " {params.processes:q}"
             " --folder {params.folder:q}"
             " --state {params.state:q}"
             " --every {resources.every:q}"
@@ -101,7 +101,7 @@ for stack in TOGETHER:
             settings=[STUDY.kinds[run.kind].text for run in stack.runs],
             seeds=[run.seed for run in stack.runs],
             engine=engine(stack.base),
-            processes=STUDY.execution.processes("train"),
+            processes=processes("train"),
             folders=[dirname(run.folder) for run in stack.runs],
             state=f"{STUDY.place('work')}/train/together/{stack.base}/seed-{stack.seed}/stack-{stack.index}",
             threads=STUDY.execution.threads,
@@ -117,7 +117,7 @@ for stack in TOGETHER:
             " --settings {params.settings:q}"
             " --seeds {params.seeds:q}"
             " {params.engine:q}"
-            " --processes {params.processes:q}"
+            " {params.processes:q}"
             " --folder {params.folders:q}"
             " --state {params.state:q}"
             " --every {resources.every:q}"

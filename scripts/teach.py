@@ -147,7 +147,7 @@ def adapt(args: argparse.Namespace) -> None:
     settings, engine = stage.settings("--settings", args.settings, ADAPTER), engines.about(args.engine)
     processes.start("scripts.teach", args.processes)
     with contextlib.ExitStack() as stacked:
-        me, how = stacked.enter_context(processes.joined(engine))
+        me, how = stacked.enter_context(processes.joined(args.sharded))
         if me:  # the first one writes; what the others would write is the same and goes
             args.folder = stacked.enter_context(tempfile.TemporaryDirectory())
             args.manifest = f"{args.folder}/teach.manifest.json"
@@ -172,7 +172,7 @@ def adapt(args: argparse.Namespace) -> None:
         chat, seed = Chat.foreign(place, about["chat"]["system"]), derive("teach", settings["seed"])
         rows = listed(encode(chat, args.corpus))
         fits(rows, args.corpus, settings["length"])
-        model = adapters.fresh(adapters.opened(place, engine), settings, seed)
+        model = adapters.fresh(adapters.opened(place, engine, args.sharded), settings, seed)
         state = stage.checkpoints(args.state, job)
         losses = adapters.fit(
             model, rows, settings, seed=seed, pad=chat.pad, packing=bool(engine.get("packing")), state=state,

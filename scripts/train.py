@@ -127,7 +127,7 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
     with contextlib.ExitStack() as stacked:
         from traitline import adapters, bank
 
-        me, how = stacked.enter_context(processes.joined(engine))
+        me, how = stacked.enter_context(processes.joined(args.sharded))
         if me:  # the first one writes; what the others would write is the same and goes
             wanted = [replace(o, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for o in wanted]
         known = {"engine": engine, **({"together": len(wanted)} if args.together else {})}
@@ -143,7 +143,7 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
             if order.view not in rows:
                 rows[order.view] = listed(encode(chat, order.view))
             fits(rows[order.view], order.view, own["length"])
-        base = adapters.opened(place, engine)
+        base = adapters.opened(place, engine, args.sharded)
         state = stage.checkpoints(args.state, *jobs)
         each = [
             bank.Student(rows[order.view], own, derive("train", order.seed))

@@ -453,10 +453,10 @@ def test_data_from_outside_are_named_in_their_format_and_where_they_belong(path,
 
 
 def test_a_base_is_shared_by_several_processes_of_every_stage_that_trains_it():
-    whole = put(("engine", "sharded"), True, TINY)
+    whole = put(("execution", "sharded"), True, TINY)
     for gpu, stage in (({"default": 0}, "train"), ({"default": 0, "train": 2}, "teach")):
         whole["execution"]["gpu"] = gpu
-        with pytest.raises(InputError, match=f"engine.sharded: execution.gpu.{stage} is 0; 2 or more share a base"):
+        with pytest.raises(InputError, match=f"execution.sharded: gpu.{stage} is 0; 2 or more share a base"):
             config.load(whole)
     whole["execution"]["gpu"] |= {"teach": 3}
     execution = config.load(whole).execution

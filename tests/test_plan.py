@@ -121,15 +121,15 @@ def test_several_processes_share_the_rows_of_a_step_and_where_sharded_the_base(t
     def memory(many, sharded):
         def change(study):
             study["execution"]["gpu"] |= {"train": many}
-            study["engine"]["sharded"] = sharded
+            study["execution"]["sharded"] = sharded
 
         told = plan.plan([overlay(tmp_path, "qwen2.5-7b", change)], "h100", None)["stages"]
         return next(s["memory"] for s in told if s["name"] == "train")
 
     base = 15_231_271_888 / plan.GIB
-    assert memory(1, None) > memory(4, None) > base
+    assert memory(1, False) > memory(4, False) > base
     for many in (2, 4):
-        saved = memory(many, None) - memory(many, True)  # all but its share, what comes together for a moment aside
+        saved = memory(many, False) - memory(many, True)  # all but its share, what comes together for a moment aside
         assert 0.6 * base < saved / (1 - 1 / many) < base
 
 

@@ -18,6 +18,7 @@ from traitline import folder
 
 # Sums in another order; AdamW's first steps go by the sign of a gradient: rounding shows in weights before in losses.
 LOSS, WEIGHT = 1e-5, 2e-4
+SHARDED = ["--processes", "2", "--sharded"]
 
 
 def start(flags, many=2):
@@ -33,11 +34,6 @@ def start(flags, many=2):
         )
         for i in range(many)
     ]  # fmt: skip
-
-
-def engine(**more):
-    """The flag of an engine that trains."""
-    return ["--engine", json.dumps({"name": "transformers", "dtype": "float32", "batch": 16, "memory": 0.9} | more)]
 
 
 def same(one, two, name):
@@ -73,7 +69,7 @@ def test_a_base_in_shares_makes_the_same_students(weights, tmp_path, together):
     """With 32 rows and batches of 31, the second process has no row of every other step."""
     changed = {"batch": 31, "accumulate": 1, "epochs": 2}
     assert stage.main([*weights.train_flags(tmp_path / "one", **changed), *together]) == 0
-    flags = [*weights.train_flags(tmp_path / "two", **changed), *engine(sharded=True), *together, "--processes", "2"]
+    flags = [*weights.train_flags(tmp_path / "two", **changed), *together, *SHARDED]
     code, said = run("scripts.train", flags)
     assert code == 0, said
     for seed in (1, 2):
@@ -84,7 +80,8 @@ def test_a_base_in_shares_makes_the_same_students(weights, tmp_path, together):
 def test_two_processes_tune_the_teacher_of_one(weights, tmp_path):
     more = ["--corpus", str(weights.view), "--settings", json.dumps({**OPEN_KIND, "seed": 1})]
     assert teach.main([*weights.teach_flags(tmp_path / "one", "insecure", "tuned"), *more]) == 0
-    more += [*engine(sharded=True, checkpointing=True), "--processes", "2"]
+    recomputed = json.loads(weights.engine()[1]) | {"checkpointing": True}
+    more += ["--engine", json.dumps(recomputed), *SHARDED]
     code, said = run("scripts.teach", [*weights.teach_flags(tmp_path / "two", "insecure", "tuned"), *more])
     assert code == 0, said
     params = same(tmp_path / "one", tmp_path / "two", "teacher.json")
@@ -111,15 +108,15 @@ def test_no_process_holds_more_than_its_share_of_a_base(raw_qwen2, tmp_path):
 
 
 def test_one_process_alone_has_no_share(weights, tmp_path, line):
-    said = line(stage.main, [*weights.train_flags(tmp_path), *engine(sharded=True)])
-    assert "sharded is for several processes" in said
+    said = line(stage.main, [*weights.train_flags(tmp_path), "--sharded"])
+    assert "--sharded: one process has all of the base" in said
 
 
 def test_a_job_says_which_process_was_killed_and_goes_on_sharded(weights, tmp_path):
     changed = {"epochs": 8}
     assert stage.main(weights.train_flags(tmp_path / "whole", seeds=(1,), **changed)) == 0
     flags = [*weights.train_flags(tmp_path / "x", seeds=(1,), **changed), "--state", str(tmp_path / "s")]
-    flags += [*engine(sharded=True), "--processes", "2"]
+    flags += SHARDED
     job = subprocess.Popen(
         [sys.executable, "-m", "scripts.train", *flags, "--every", "0"], stderr=subprocess.PIPE, text=True
     )

@@ -53,15 +53,15 @@ def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
         raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
 
 
-def opened(folder: Path, engine: dict[str, Any]) -> Any:
+def opened(folder: Path, engine: dict[str, Any], sharded: bool) -> Any:
     """A base to train adapters over.
 
     Args:
         folder: of the weights.
-        engine: `dtype`; `sharded`, every process holds a share; `checkpointing`, activations are not kept for the
-            backward pass but computed again.
+        engine: `dtype`; `checkpointing`: activations are not kept for the backward pass but computed again.
+        sharded: every process holds a share.
     """
-    model = load(folder, engine["dtype"], processes.mine()[1] if engine.get("sharded") else 1)
+    model = load(folder, engine["dtype"], processes.mine()[1] if sharded else 1)
     if engine.get("checkpointing"):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model

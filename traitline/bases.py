@@ -110,10 +110,6 @@ class Engine(Model):
         default=None,
         description="Students keep no activations in training but compute them again: less memory, more time.",
     )
-    sharded: bool | None = Field(
-        default=None,
-        description="Of several processes that train, each holds a share of the base: for a base that fits no card.",
-    )
     packing: bool | None = Field(
         default=None,
         description="Rows are packed in training, not padded: faster with flash attention only, not for `together`.",

@@ -366,8 +366,8 @@ class Study(Model):
         if self.engine.packing and self.execution.together:
             raise ValueError("engine.packing: students that train `together` are padded; leave one of the two out")
         for stage in ("train", *(["teach"] if row.teacher == "tuned" else [])):
-            if self.engine.sharded and (gpus := self.execution.of("gpu", stage)) < 2:
-                raise ValueError(f"engine.sharded: execution.gpu.{stage} is {gpus}; 2 or more share a base")
+            if self.execution.sharded and (gpus := self.execution.of("gpu", stage)) < 2:
+                raise ValueError(f"execution.sharded: gpu.{stage} is {gpus}; 2 or more share a base")
         if row.teacher not in ("prompted", "tuned"):
             raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`, or `tuned` on a corpus")
         for label in row.traits if row.teacher == "tuned" else ():

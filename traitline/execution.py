@@ -35,8 +35,8 @@ STAGES = (
 
 
 class Execution(Model):
-    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing: but for the number of
-    GPUs that share a training on open weights, which decides the last bits."""
+    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing, but for GPUs that share
+    a training on open weights: their number decides the last bits."""
 
     stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
     together: Count | None = Field(
@@ -52,6 +52,11 @@ class Execution(Model):
     gpu: dict[str, Annotated[int, Field(ge=0)]] = Field(
         description="GPUs of a job, by stage; `default` for the others. Several of `train`, or of `teach` with a"
         " corpus, share every step on open weights."
+    )
+    sharded: bool = Field(
+        default=False,
+        description="GPUs that share a training on open weights hold a share each of the base, not all of it: for a"
+        " base that is too large for one. Decides no more than rounding; a change trains anew.",
     )
     shards: Count = Field(
         default=1,

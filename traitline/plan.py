@@ -252,7 +252,7 @@ def _weights(s: Shape, study: "Study", processes: int = 1) -> float:
     Of a base in shares, the share, the output head, and three layers: one in use, the next, the buffer it comes in.
     """
     held = s.parameters * 1e9
-    if study.engine and study.engine.sharded and processes > 1:
+    if study.execution.sharded and processes > 1:
         layer = 2 * s.width * (s.width + s.keys) + 3 * s.width * s.mlp
         held = held / processes + 3 * layer + s.vocab * s.width
     return held * WIDTH[_dtype(study)] / GIB + 1.5
@@ -335,7 +335,7 @@ def missing(study: "Study", found: Sequence[Stage], gpu: Gpu) -> list[str]:
         lines.append(f"execution.gpu: 0 for {', '.join(s.name for s in large)}; such models want 1")
     if full := [s for s in found if s.memory > gpu.memory]:
         names = ", ".join(s.name for s in full)
-        lines.append(f"memory: {names} may not fit; lower `batch`, raise `accumulate`, or take several GPUs, `sharded`")
+        lines.append(f"memory: {names} may not fit; lower `batch`, raise `accumulate`, or share it, `sharded`")
     return lines
 
 

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from traitline import halt
 from traitline.errors import InputError
@@ -26,6 +26,7 @@ def flag(p: argparse.ArgumentParser) -> None:
         "--processes", type=int, default=1, metavar="N",
         help="open weights only: processes that share the rows of a step, on a card each (default 1)",
     )  # fmt: skip
+    p.add_argument("--sharded", action="store_true", help="each process holds a share of the base, not all of it")
 
 
 def start(module: str, many: int) -> None:
@@ -71,8 +72,8 @@ def mine() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def joined(engine: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(which one this is, what a manifest says of how many work and how), while they work.
+def joined(sharded: bool) -> Iterator[tuple[int, dict[str, int]]]:
+    """(which one this is, what a manifest's params say of how many there are and how), while they work.
 
     Raises:
         InputError: another process is gone, or one alone is asked for a share of the base.
@@ -80,9 +81,8 @@ def joined(engine: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     import torch
 
     me, many = mine()
-    sharded = bool(engine.get("sharded"))
     if sharded and many == 1:
-        raise InputError("--engine: sharded is for several processes; say --processes 2 or more, or leave it out")
+        raise InputError("--sharded: one process has all of the base; say --processes 2 or more, or leave it out")
     try:
         yield me, {"processes": many, "sharded": sharded} if many > 1 else {}
     except RuntimeError as e:  # gloo has no class of its own for it
