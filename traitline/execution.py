@@ -35,8 +35,8 @@ STAGES = (
 
 
 class Execution(Model):
-    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing, but for GPUs that share
-    a training on open weights: their number decides the last bits."""
+    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing. Only the number of
+    GPUs that share a training on open weights decides the last bits."""
 
     stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
     together: Count | None = Field(
