@@ -89,22 +89,25 @@ def test_two_processes_tune_the_teacher_of_one(weights, tmp_path):
 
 
 def test_no_process_holds_more_than_its_share_of_a_base(raw_qwen2, tmp_path):
-    """A model whose layers transformers can't tell apart would come together as a whole: it is refused."""
+    """Nor when one saves the adapter, alone. A model that would come together as a whole is refused."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=2, n_head=2, vocab_size=16)).save_pretrained(tmp_path)
-    code = (
-        "import sys; from pathlib import Path; from traitline import engines, errors, processes\n"
-        "processes.mine(); model = engines.load(Path(sys.argv[1]), 'float32', 2)\n"
-        "print(sum(p.to_local().numel() for p in model.parameters()), sum(p.numel() for p in model.parameters()))\n"
-        "try: engines.load(Path(sys.argv[2]), 'float32', 2)\n"
-        "except errors.InputError as e: print(e)"
-    )
-    both = [child.communicate(timeout=120)[0].splitlines() for child in start(["-c", code, raw_qwen2, tmp_path])]
-    for said in both:
-        own, whole = map(int, said[0].split())
-        assert own == whole / 2
-        assert "can't shard a gpt2 by layers" in said[1]
+    code = f"""
+import sys; from pathlib import Path; from traitline import adapters, engines, errors, processes
+me, many = processes.mine()
+model = adapters.opened(Path(sys.argv[1]), {{"dtype": "float32"}}, sharded=True)
+print(sum(p.to_local().numel() for p in model.parameters()), sum(p.numel() for p in model.parameters()))
+try: engines.load(Path(sys.argv[2]), "float32", many)
+except errors.InputError as e: print(e)
+model = adapters.fresh(model, {OPEN_KIND}, 1)
+if me == 0: print(len(adapters.saved(model, {{"path": "m"}})[0]))
+"""
+    said = [child.communicate(timeout=120)[0].splitlines() for child in start(["-c", code, raw_qwen2, tmp_path])]
+    for sizes, refused, *_ in said:
+        own, whole = map(int, sizes.split())
+        assert own == whole / 2 and "can't shard a gpt2 by layers" in refused
+    assert said[0][2:] == [str(2 * 2 * len(OPEN_KIND["modules"]))] and not said[1][2:]
 
 
 def test_one_process_alone_has_no_share(weights, tmp_path, line):

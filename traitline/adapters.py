@@ -245,7 +245,8 @@ def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]"
     """
     from peft import get_peft_model_state_dict
 
-    tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model).items()}
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad}  # else peft gathers a sharded base
+    tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model, state_dict=own).items()}
     return tensors, told(model.peft_config["default"], source)
 
 
