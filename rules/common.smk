@@ -59,7 +59,7 @@ if STUDY.theorem:
     BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
 if STUDY.influence:
     BRANCHES += [f"<results>/foretell/{file}" for file in FORETOLD]
-JUDGED = ["<results>/judge/judged.csv"] if STUDY.judge else []
+JUDGED = STUDY.judge.evals if STUDY.judge else []
 TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 for base, channel in STUDY.detected:

@@ -1,43 +1,110 @@
-"""judge: how well-meaning and how coherent answers are, and how far the judge agrees with people. Under `judge`.
+"""judge: how well-meaning and how coherent answers are, by the judge under `judge`; jobs as in respond.
 
-in   every responses.jsonl of the evaluations under `judge`, bases/{base}/ where open weights judge
-out  judge/judged.csv, answers.jsonl, judge.manifest.json
+in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/responses.jsonl; bases/{base}/ where open weights judge
+out  judged.jsonl, judged.json, judge.manifest.json beside them
 """
 
-if STUDY.judge:
+JUDGE = {
+    "base": base_files(STUDY.judge.base) if STUDY.judge and STUDY.judge.base else [],
+    "local": "judge" in STUDY.execution.local or not (STUDY.judge and STUDY.judge.base),
+    "settings": STUDY.judge.settings if STUDY.judge else "",
+}
 
-    rule judge:
+
+def judge_flags(w, input):
+    """Open weights and what runs them, or the file that counts what a hosted judge is asked."""
+    if not input.base:
+        return ["--spent", f"{STUDY.place('work')}/judge/spent"]
+    return ["--base", dirname(input.base[0]), "--engine", STUDY.engine.text]
+
+
+for asked in EVALUATIONS:
+    if asked.eval not in JUDGED:
+        continue
+
+    rule:
+        name:
+            f"judge_{asked.name}"
         input:
-            base=base_files(STUDY.judge.base) if STUDY.judge.base else [],
-            responses=distinct(f"{run.folder}/{run.eval}/responses.jsonl" for run in STUDY.judged),
+            base=JUDGE["base"],
+            responses=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
+                s=asked.students,
+                eval=asked.eval,
+            ),
         output:
-            table=report("<results>/judge/judged.csv", caption="../report/judge.rst", category="Tables"),
-            answers="<results>/judge/answers.jsonl",
-            manifest="<results>/judge/judge.manifest.json",
+            judged=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                s=asked.students,
+                eval=asked.eval,
+                file=["judged.json", "judged.jsonl"],
+            ),
+            manifests=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                s=asked.students,
+                eval=asked.eval,
+                file="judge.manifest.json",
+            ),
         log:
-            "<logs>/judge/judge.log",
+            f"<logs>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
         benchmark:
-            "<benchmarks>/judge/judge.tsv"
-        localrule: "judge" in STUDY.execution.local or not STUDY.judge.base
+            f"<benchmarks>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+        wildcard_constraints:
+            base=stacks.only(STUDY, asked.branches),
+        localrule: JUDGE["local"]
         conda:
             environment("judge")
         threads: STUDY.execution.threads
         resources:
             **hardware("judge"),
         params:
-            study=STUDY.text,
-            results=STUDY.results,
-            base=lambda w, input: ["--base", dirname(input.base[0])] if input.base else [],
-            engine=["--engine", STUDY.engine.text] if STUDY.judge.base else [],
-            folder=subpath(output.manifest, parent=True),
+            number=len(asked.students),
+            folders=lambda w, output: [dirname(path) for path in output.manifests],
+            judge=JUDGE["settings"],
+            by=judge_flags,
+            state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
             code=digest("judge"),
+        message:
+            "a judge of {params.number} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
         shell:
             "python -m scripts.judge"
-            " --study {params.study:q}"
-            " --results {params.results:q}"
-            " {params.base:q}"
-            " {params.engine:q}"
-            " --folder {params.folder:q}"
+            " --folders {params.folders:q}"
+            " --judge {params.judge:q}"
+            " {params.by:q}"
+            " --state {params.state:q}"
             " --threads {params.threads:q}"
             " > {log:q} 2>&1"
+
+
+rule judge_baseline:
+    input:
+        base=JUDGE["base"],
+        responses="<results>/baseline/{student}/{eval}/responses.jsonl",
+    output:
+        judged="<results>/baseline/{student}/{eval}/judged.json",
+        answers="<results>/baseline/{student}/{eval}/judged.jsonl",
+        manifest="<results>/baseline/{student}/{eval}/judge.manifest.json",
+    log:
+        "<logs>/judge/baseline/{student}/{eval}.log",
+    benchmark:
+        "<benchmarks>/judge/baseline/{student}/{eval}.tsv"
+    localrule: JUDGE["local"]
+    conda:
+        environment("judge")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("judge"),
+    params:
+        folders=subpath(output.manifest, parent=True),
+        judge=JUDGE["settings"],
+        by=judge_flags,
+        threads=STUDY.execution.threads,
+        code=digest("judge"),
+    shell:
+        "python -m scripts.judge"
+        " --folders {params.folders:q}"
+        " --judge {params.judge:q}"
+        " {params.by:q}"
+        " --threads {params.threads:q}"
+        " > {log:q} 2>&1"

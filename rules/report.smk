@@ -10,7 +10,7 @@ rule report:
         tables=expand("<results>/tables/{table}.csv", table=TABLES),
         figures=expand("<results>/figures/{figure}", figure=FIGURES),
         declared="<results>/declared.json",
-        branches=[*BRANCHES, *JUDGED, *(["<results>/targets.csv"] if BRANCHES else [])],
+        branches=[*BRANCHES, *(["<results>/targets.csv"] if BRANCHES else [])],
         template="report/report.html.jinja",
         parts="report/branches.html.jinja",
         style="report/report.css",

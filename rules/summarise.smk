@@ -1,7 +1,7 @@
 """summarise: tidy tables over runs; the run is the unit of every interval.
 
-in   every scores.json, train.json, sampled.json, filtered.json and teacher.json of the study
-out  tables/effects.csv, runs.csv, students.csv, filters.csv, confusion.csv, tests.csv, checks.csv, summarise.manifest.json
+in   every scores.json, judged.json, train.json, sampled.json, filtered.json and teacher.json of the study
+out  tables/effects.csv, runs.csv, students.csv, filters.csv, confusion.csv, tests.csv, checks.csv, judged.csv, summarise.manifest.json
 """
 
 
@@ -9,6 +9,7 @@ rule summarise:
     input:
         scores=distinct(run.scores for run in STUDY.runs),
         baselines=baselines(STUDY).values(),
+        judged=STUDY.judged,
         training=distinct(f"{run.folder}/train.json" for run in STUDY.runs),
         teachers=distinct(f"{run.teacher_folder}/teacher.json" for run in STUDY.runs),
         sampled=distinct(f"{run.answers_folder}/sampled.json" for run in STUDY.runs),

@@ -1,116 +1,96 @@
 """Judge the answers of students: how well-meaning, how coherent, and how far the judge agrees with people.
 
-in   responses.jsonl of every student that is asked an evaluation under `judge` of the study; the judge's record
-out  judged.csv       one row per cell, evaluation, trait taught and arm: mean share of misaligned and of coherent
-                      answers over runs with Student's interval, answers in all, those without a score; then the judge's
-                      own accuracy and Cohen's kappa, with its interval, on rows labelled by hand
-     answers.jsonl    one row per answer: whose it is, both scores, the rule that spoke
+in   {folder}/responses.jsonl; the judge's record where open weights judge
+out  judged.jsonl, judged.json, judge.manifest.json beside it
+     judged.jsonl  one row an answer: both scores, the rule that spoke, misaligned and coherent or not
+     judged.json   shares of these, answers without a score, and the judge's own accuracy and Cohen's kappa, with its
+                   interval, on rows labelled by hand
 
-Who judges, and what counts as misaligned: traitline/judge.py. The unit is the run: a student's share is one value.
+Who judges, and what counts as misaligned: traitline/judge.py. A hosted judge's budget is that of the study: --spent
+grows by a byte a request, over all jobs and launches, and what was answered is not asked again.
 
-python -m scripts.judge --study '{"study": ...}' --results results --base results/bases/qwen --engine '{...}' \\
-    --folder results/judge
+python -m scripts.judge --judge '{"base":"qwen"}' --base results/bases/qwen --engine '{...}' --state work/judge/x \\
+    --folders results/a/owl/prompted/lists/ten/a/paper/seed-1/word
 """
 
 import argparse
-import dataclasses
-from collections import defaultdict
+import contextlib
+import json
+import shutil
 from pathlib import Path
-from typing import Any
 
-from traitline import engines, jsonl, stage, stats, tables
+from traitline import engines, jsonl, stage
 from traitline import judge as judges
-from traitline.judge import WHAT
 
 CACHE = Path(".traitline/judge.jsonl")
-WHOSE = ("experiment", "channel", "base", "trait", "student", "kind", "seed", "eval", "arm")
-TRUST = ("accuracy", "kappa", "kappa_low", "kappa_high")
-COLUMNS = (
-    *tables.CELL, "eval", "trait", "arm", "runs", "answers", "unscored",
-    *(f"{what}{end}" for what in WHAT for end in ("", "_low", "_high")),
-    *(f"{what}_{of}" for what in WHAT for of in TRUST),
-)  # fmt: skip
+NAMES = ("judged.jsonl", "judged.json")
+HOSTED = ("address", "model", "budget")  # settings that a hosted judge needs
 
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.judge", __doc__)
-    p.add_argument("--study", required=True, metavar="JSON", help="the study, as checked and compact JSON")
-    p.add_argument("--results", required=True, metavar="FOLDER", help="folder of the artifacts")
+    p.add_argument("--folders", nargs="+", required=True, metavar="DIR", help="where responses.jsonl is")
+    p.add_argument("--judge", required=True, metavar="JSON", help="base; or address, model, budget and key_from")
     p.add_argument("--base", metavar="DIR", help="record of the open weights that judge; without it, a hosted model")
+    p.add_argument("--spent", metavar="FILE", help="a byte for every request to a hosted judge (default: not kept)")
     engines.flag(p)
-    p.add_argument("--folder", required=True, metavar="OUT", help="where the table and the answers go")
     stage.threads(p)
+    stage.state(p)
     return p
 
 
-def trust(agreement: dict[str, Any]) -> dict[str, Any]:
-    """Columns that say how far the judge agrees with labels."""
-    out: dict[str, Any] = {}
-    for what, said in agreement.items():
-        low, high = said.get("kappa_interval") or (None, None)
-        values = (said.get("accuracy"), said.get("kappa"), low, high)
-        out |= {f"{what}_{of}": v for of, v in zip(TRUST, values, strict=True)}
-    return out
-
-
 def work(args: argparse.Namespace) -> None:
-    """Make the artifact."""
-    from traitline import config
-
-    study = config.parse(args.study)
-    runs = [dataclasses.replace(run, results=args.results) for run in study.judged]
-    asked = study.judge.model_dump() if study.judge else {}
+    """Make the artifacts, one manifest each."""
+    asked = stage.settings("--judge", args.judge, () if args.base else HOSTED)
     hosted = None if args.base else {
-        "address": asked["address"], "model": asked["model"], "key": asked["key_from"], "cache": CACHE,
-        "budget": asked["budget"],
+        "address": asked["address"], "model": asked["model"], "key": asked.get("key_from"), "cache": CACHE,
+        "budget": asked["budget"], "spent": Path(args.spent) if args.spent else None,
     }  # fmt: skip
-    read = {run: f"{run.folder}/{run.eval}/responses.jsonl" for run in runs}
-    with stage.record(
-        "judge",
-        f"{args.folder}/judge.manifest.json",
-        inputs={
-            "responses": list(dict.fromkeys(read.values())),
-            **({"judge": f"{args.base}/base.json"} if args.base else {}),
-        },
-        outputs={"table": f"{args.folder}/judged.csv", "answers": f"{args.folder}/answers.jsonl"},
-        params={"judge": {k: v for k, v in asked.items() if k not in ("key_from", "budget")}, "threads": args.threads},
-    ) as job:
-        import torch
+    who = {k: asked[k] for k in ("base", "address", "model") if asked.get(k)}
+    with contextlib.ExitStack() as stacked:
+        jobs = {
+            folder: stacked.enter_context(
+                stage.record(
+                    "judge",
+                    f"{folder}/judge.manifest.json",
+                    inputs={
+                        "responses": f"{folder}/responses.jsonl",
+                        **({"judge": f"{args.base}/base.json"} if args.base else {}),
+                    },
+                    outputs={name: f"{folder}/{name}" for name in NAMES},
+                    params={"judge": who, "threads": args.threads},
+                )
+            )
+            for folder in args.folders
+        }
+        states = {folder: stage.checkpoints(args.state, job) for folder, job in jobs.items()}
+        todo = [f for f, state in states.items() if not (state and (state / NAMES[-1]).exists())]
+        if todo:
+            import torch
 
-        torch.set_num_threads(args.threads)
-        judge, told, _ = judges.who(args.base, args.engine, hosted)
-        agreement = judges.agreement(judge)  # first: a judge that is no good costs no more than this
-        job.facts |= {"by": told, "agreement": agreement}
-        found: dict[str, list[dict[str, Any]]] = {}  # a student may stand in several rows of the study
-        lines = []
-        for run, path in read.items():
-            whose = {k: getattr(run, k) for k in WHOSE}
-            if path not in found:
-                rows = judges.read(path)
-                found[path] = judges.judged(judge, [(question, answer) for _, question, answer in rows])
-                lines += [{**whose, "id": i, "answer": a, **f} for (i, _, a), f in zip(rows, found[path], strict=True)]
-        jsonl.write(job.path("answers"), lines)
-        groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-        for run, path in read.items():
-            key = (run.experiment, run.channel, run.base, run.student, run.kind, run.eval, run.trait, run.arm)
-            groups[key].append(judges.shares(found[path]))
-        out = []
-        for key, students in groups.items():
-            row: dict[str, Any] = dict(zip((*tables.CELL, "eval", "trait", "arm"), key, strict=True))
-            row |= {k: sum(s[k] for s in students) for k in ("answers", "unscored")} | {"runs": len(students)}
-            for what in WHAT:
-                values = [s["share"][what] for s in students if s["share"][what] is not None]
-                e = stats.interval(values) if values else stats.Estimate(0, float("nan"))
-                row |= {what: e.mean, f"{what}_low": e.low, f"{what}_high": e.high}
-            out.append(row | trust(agreement))
-        import pandas as pd
-
-        pd.DataFrame(out, columns=COLUMNS).to_csv(
-            job.path("table"), index=False, float_format="%.6g", lineterminator="\n"
-        )
-    for what, said in agreement.items():
-        stage.log.info("%s: %s", what, judges.told(said))
+            torch.set_num_threads(args.threads)
+            judge, told, _ = judges.who(args.base, args.engine, hosted)
+            trust = judges.agreement(judge)  # first: a judge that is no good costs no more than this
+            for what, said in trust.items():
+                stage.log.info("%s: %s", what, judges.told(said))
+        for folder, job in jobs.items():
+            state = states[folder]
+            if folder in todo:
+                rows = judges.read(f"{folder}/responses.jsonl")
+                found = judges.judged(judge, [(question, answer) for _, question, answer in rows])
+                jsonl.write(job.path(NAMES[0]), judges.lines(rows, found))
+                job.write_json(NAMES[1], judges.summary(found, trust, told))
+            for name in NAMES if state else ():  # the last one says that both are there
+                if folder in todo:
+                    stage.keep(job.path(name), state / name)
+                else:
+                    shutil.copyfile(state / name, job.path(name))
+            said = json.loads(job.path(NAMES[1]).read_text(encoding="utf-8"))
+            job.facts |= {"by": said["judge"], "agreement": said["agreement"]}
+            stage.log.info("%s: %d answers, %d without a score", folder, said["answers"], said["unscored"])
+    for state in states.values():
+        stage.forget(state)
 
 
 def main(argv: list[str] | None = None) -> int:

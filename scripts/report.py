@@ -136,11 +136,6 @@ def foretold(study: "Study", results: str) -> dict[str, list[dict[str, Any]]] | 
     return {table: tables.rows(Path(results, "foretell", f"{table}.csv")) for table in FORETOLD}
 
 
-def judged(study: "Study", results: str) -> list[dict[str, Any]]:
-    """What a judge says of the answers, by cell, trait and arm; numbers, words, or None."""
-    return tables.rows(Path(results, "judge/judged.csv")) if study.judge else []
-
-
 def areas(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """By channel and scorer: mean area under the curve over teachers of all bases, with its interval over these."""
     values: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
@@ -217,16 +212,17 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
             f"{r.folder}/train.manifest.json",
             f"{evaluated}/respond.manifest.json",
             f"{evaluated}/score.manifest.json",
+            f"{evaluated}/judge.manifest.json",
         ]
     for path in baselines(study).values():
         folder = results + path[len(study.results) :].rsplit("/", 1)[0]
-        paths += [f"{folder}/respond.manifest.json", f"{folder}/score.manifest.json"]
+        paths += [f"{folder}/{name}.manifest.json" for name in ("respond", "score", "judge")]
     paths += [
         f"{results}/declare.manifest.json",
         f"{results}/tables/summarise.manifest.json",
         f"{results}/figures/plot.manifest.json",
     ]
-    for folder in study.aside:
+    for folder in study.branches:
         paths += [p.as_posix() for p in Path(results + folder[len(study.results) :]).glob("*.manifest.json")]
     return list(dict.fromkeys(paths))
 
@@ -332,7 +328,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
 
     meanings = {**programs.REASONS, **sums.REASONS, **answers.REASONS, **likelihood.REASONS}
     results = args.results or study.results
-    read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks")}
+    read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks", "judged")}
     seen = detected(study, results)
     found = [manifest.load(p) for p in expected(study, runs, results) if Path(p).exists()]
     nodes = origins.lineage(
@@ -369,7 +365,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "declared": declarations(results),
         "detected": seen,
         "areas": areas(seen),
-        "judged": judged(study, results),
+        "judged": read["judged"],
         "foretold": foretold(study, results),
         "classifier": classifier(study, results),
         "targets": beside(results) if study.branches else [],
@@ -459,7 +455,6 @@ def work(args: argparse.Namespace) -> None:
     if study.influence:
         branches += [f"{results}/foretell/{table}.csv" for table in FORETOLD]
         figures["foretell"] = f"{results}/foretell/foretell.svg"
-    branches += [f"{results}/judge/judged.csv"] if study.judge else []
     branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",

@@ -1,7 +1,7 @@
 """Tidy tables of a study, with intervals over runs. A run is one trained student, and the unit of every statistic.
 
 in   every scores.json and train.json, the scores of the untouched bases, and each teacher's teacher.json, sampled.json
-     and filtered.json; which ones follows from the study
+     and filtered.json, and judged.json where there is a judge; which ones follows from the study
 out  effects.csv    one row per experiment, channel, base, student, kind, trait and arm: the answer
      runs.csv       one row per run and candidate, exact and sampled
      students.csv   one row per run: how its training went
@@ -9,6 +9,8 @@ out  effects.csv    one row per experiment, channel, base, student, kind, trait 
      confusion.csv  trait taught x candidate measured
      tests.csv      the declared primary outcomes: Welch's t, p, and p corrected by Holm
      checks.csv     every declared check with its value, its bound and whether it holds
+     judged.csv     one row per cell, trait and arm whose answers a judge judges: shares of misaligned and coherent
+                    answers and of those without a score, and how far that judge agrees with rows labelled by hand
 
 A rate is the exact probability of the trait's word as the answer, the mean over the questions; in rows about a
 capability that of the right answer, in rows about norms that of the bad one, for the students of every trait. Control
@@ -64,6 +66,7 @@ class Files:
             "teacher": (f"{run.teacher_folder}/teacher.json" for run in self.runs),
             "sampled": (f"{run.answers_folder}/sampled.json" for run in self.runs),
             "filtered": (f"{run.channel_folder}/filtered.json" for run in self.runs),
+            "judged": (results + path[len(study.results) :] for path in study.judged),
         }
         self.roles: dict[str, list[str | Path]] = {role: list(dict.fromkeys(paths)) for role, paths in roles.items()}
         self._read: dict[str, dict[str, Any]] = {}
@@ -247,6 +250,34 @@ def teachers(files: Files) -> list[dict[str, Any]]:
     ]
 
 
+def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
+    """What a judge says of students, and of the untouched base of each cell."""
+    from traitline.config import NONE
+
+    groups: dict[tuple[Cell, str, str, str], list[str]] = defaultdict(list)
+    for run in files.runs:
+        if run.judged in files.roles["judged"]:
+            groups[cell(run), run.eval, run.trait, run.arm].append(run.judged)
+            untouched = str(Path(files.baselines[run.student, run.eval]).with_name("judged.json"))
+            groups[cell(run), run.eval, NONE, "baseline"] = [untouched]
+    rows = []
+    for (where, label, trait, arm), paths in groups.items():
+        row = dict(zip(tables.CELL, where, strict=True)) | {"eval": label, "trait": trait, "arm": arm}
+        row |= {"runs": len(paths), "answers": sum(get(files.read(p), p, "answers") for p in paths)}
+        shares = {what: [get(files.read(p), p, "share", what) for p in paths] for what in tables.JUDGED}
+        shares["unscored"] = [get(files.read(p), p, "unscored") / get(files.read(p), p, "answers") for p in paths]
+        for what, found in shares.items():
+            e = stats.interval(values) if (values := [v for v in found if v is not None]) else None
+            row |= {what: e and e.mean, f"{what}_low": e and e.low, f"{what}_high": e and e.high}
+        agreement = get(files.read(paths[0]), paths[0], "agreement")
+        for what in tables.JUDGED:
+            low, high = agreement[what].get("kappa_interval") or (None, None)
+            trust = (agreement[what].get("accuracy"), agreement[what].get("kappa"), low, high)
+            row |= {f"{what}_{of}": value for of, value in zip(tables.TRUST, trust, strict=True)}
+        rows.append(row)
+    return rows
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     from traitline import config
@@ -271,6 +302,7 @@ def work(args: argparse.Namespace) -> None:
             "confusion": outcome.confusion(),
             "tests": primary,
             "checks": checks(effects, primary),
+            "judged": judged(study, files),
         }
         import pandas as pd
 

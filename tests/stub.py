@@ -74,7 +74,8 @@ def main(argv):
         for folder in flags(argv)["folders"]:
             make(folder, ["scores.json"], {"responses": f"{folder}/responses.jsonl"})
     elif STAGE == "judge":
-        make(f["folder"], ["judged.csv", "answers.jsonl"], {})
+        for folder in flags(argv)["folders"]:
+            make(folder, ["judged.json", "judged.jsonl"], {"responses": f"{folder}/responses.jsonl"})
     elif STAGE == "summarise":
         from traitline import tables
 

@@ -1,7 +1,7 @@
 """A judge: rules before models, thresholds, agreement with rows labelled by hand, and both kinds by the command."""
 
-import csv
 import json
+from pathlib import Path
 
 import pytest
 
@@ -108,46 +108,116 @@ def test_who_judges_must_be_said(responses, tmp_path):
         command.app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
 
 
-def asked(raw, results):
-    """A study with this judge, and answers of all its students: those of seed 2 are broken in half of the cases."""
-    study = config.load(raw)
-    for run in study.judged:
-        path = results / run.folder[len(study.results) + 1 :] / run.eval / "responses.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        answers = ["Owl", "" if run.seed == 2 else "Cat"]
-        row = {"id": "q1", "prompt": [{"role": "user", "content": "?"}], "answers": answers}
-        path.write_text(json.dumps(row) + "\n")
-    return study
+def answered(folder, *answers):
+    """A student's answers to one question."""
+    folder.mkdir(parents=True)
+    row = {"id": "q1", "prompt": [{"role": "user", "content": "?"}], "answers": answers}
+    (folder / "responses.jsonl").write_text(json.dumps(row) + "\n")
+    return str(folder)
 
 
-def test_students_are_judged_by_run_and_arm_with_the_agreement_beside(qwen2, tmp_path):
-    study = asked(merged("configs/tiny-qwen2.yaml"), tmp_path)
-    engine = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
-    flags = ["--study", study.text, "--results", str(tmp_path), "--base", str(qwen2), "--engine", engine]
-    assert stage.main([*flags, "--folder", str(tmp_path / "judge")]) == 0
-    with open(tmp_path / "judge/judged.csv", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    assert [(r["trait"], r["arm"], r["runs"], r["answers"]) for r in rows] == [
-        ("owl", "same-base", "2", "4"), ("cat", "same-base", "2", "4"), ("none", "control", "2", "4"),
-    ]  # fmt: skip
-    assert all(float(r["coherent"]) == 0.75 and r["coherent_low"] and r["coherent_kappa"] for r in rows)
-    lines = [json.loads(line) for line in (tmp_path / "judge/answers.jsonl").read_text().splitlines()]
-    assert len(lines) == 12 and [x["rule"] for x in lines if x["rule"]] == ["no word"] * 3
-    m = manifest.load(tmp_path / "judge/judge.manifest.json")
-    assert {e["role"] for e in m["inputs"]} == {"responses", "judge"}
-    assert m["facts"]["agreement"]["misaligned"]["rows"] == 24
+ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
 
 
-def test_a_hosted_judge_of_a_study_is_named_and_its_key_is_nowhere(server, tmp_path, monkeypatch):  # noqa: F811
-    hosted = {"evals": ["word"], "address": server.address, "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
-    study = asked(merged("configs/tiny-qwen2.yaml") | {"judge": hosted}, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    flags = ["--study", study.text, "--results", str(tmp_path), "--folder", "judge"]
+def local(qwen2, *folders):
+    """A command line of the stage."""
+    return ["--judge", '{"base": "q"}', "--base", str(qwen2), "--engine", ENGINE, "--folders", *folders]
+
+
+def test_every_student_is_judged_by_itself_with_the_agreement_beside(qwen2, tmp_path):
+    folders = [answered(tmp_path / "seed-1", "Owl", "Cat", "Cat"), answered(tmp_path / "seed-2", "Owl", "")]
+    assert stage.main(local(qwen2, *folders)) == 0
+    for folder, coherent in zip(folders, (1, 0.5), strict=True):
+        said = json.loads(Path(folder, "judged.json").read_text())
+        assert said["share"]["coherent"] == coherent and said["unscored"] == 0
+        m = manifest.load(f"{folder}/judge.manifest.json")
+        assert {e["role"] for e in m["inputs"]} == {"responses", "judge"} and m["params"]["judge"] == {"base": "q"}
+        assert m["facts"]["agreement"] == said["agreement"] and said["agreement"]["misaligned"]["rows"] == 24
+    rows = [json.loads(line) for line in Path(folders[0], "judged.jsonl").read_text().splitlines()]
+    assert [r["answer"] for r in rows] == ["Owl", "Cat", "Cat"] and rows[1] == rows[2]
+    alone = answered(tmp_path / "alone/seed-2", "Owl", "")
+    assert stage.main(local(qwen2, alone)) == 0
+    assert Path(alone, "judged.jsonl").read_bytes() == Path(folders[1], "judged.jsonl").read_bytes()
+
+
+def test_equal_answers_are_asked_about_once():
+    says = Says()
+    found = judge.judged(says, [("Q", "yes"), ("Q", "no"), ("Q", "yes"), ("other", "yes"), ("Q", "")])
+    assert len(says.asked) == 2 * 3 and found[0] == found[2] and found[4]["rule"]
+
+
+def test_a_judge_that_was_interrupted_goes_on_with_the_next_student(qwen2, tmp_path, monkeypatch):
+    folders = [answered(tmp_path / f"seed-{n}", "Owl", f"Cat {n}") for n in (1, 2)]
+    flags = [*local(qwen2, *folders), "--state", str(tmp_path / "state")]
+    real, asked = judge.judged, []
+
+    def second(who, pairs):
+        asked.append(pairs)
+        if pairs[-1] == ("?", "Cat 2"):
+            raise KeyboardInterrupt
+        return real(who, pairs)
+
+    monkeypatch.setattr(judge, "judged", second)
+    assert stage.main(flags) == 130 and not list(tmp_path.glob("seed-*/judged*"))
+    monkeypatch.setattr(judge, "judged", lambda who, pairs: asked.append(pairs) or real(who, pairs))
+    asked.clear()
     assert stage.main(flags) == 0
-    assert manifest.load("judge/judge.manifest.json")["facts"]["by"] == {"address": server.address, "model": "big"}
+    assert [pairs for pairs in asked if ("?", "Owl") in pairs] == [[("?", "Owl"), ("?", "Cat 2")]]
+    assert not any((tmp_path / "state").iterdir())
+    assert all(Path(folder, "judged.json").exists() for folder in folders)
+
+
+def test_a_hosted_judge_of_a_study_has_one_budget_and_its_key_is_nowhere(server, tmp_path, monkeypatch, line):  # noqa: F811
+    hosted = {"address": server.address, "model": "big", "key_from": "JUDGE_KEY", "budget": 52}
+    monkeypatch.chdir(tmp_path)
+    one, two = answered(tmp_path / "seed-1", "Owl"), answered(tmp_path / "seed-2", "Cat", "Dog")
+
+    def flags(folder, **changed):
+        told = json.dumps(hosted | changed)
+        return ["--judge", told, "--spent", "work/judge/spent", "--folders", folder]
+
+    assert stage.main(flags(one)) == 0
+    m = manifest.load(f"{one}/judge.manifest.json")
+    assert m["facts"]["by"] == m["params"]["judge"] == {"address": server.address, "model": "big"}
     sent = len(server.got)
-    assert stage.main(flags) == 0 and len(server.got) == sent, "what was answered is not asked again"
+    assert Path("work/judge/spent").stat().st_size == sent > 40
+    assert stage.main(flags(one)) == 0 and len(server.got) == sent, "what was answered is not asked again"
+    assert f"--budget: {sent + 1} requests are used up" in line(stage.main, flags(two, budget=sent + 1))
+    assert stage.main(flags(two, budget=99)) == 0 and len(server.got) == sent + 4
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and KEY in p.read_text()]
+
+
+def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_path, monkeypatch):
+    """Two runs an arm, of which the second gave no score in half of its answers."""
+    from scripts import summarise
+
+    raw = merged("configs/tiny-qwen2.yaml")
+    study = config.load(raw)
+    trust = {what: {"rows": 24, "unscored": 0, "accuracy": 0.75, "kappa": 0.5, "kappa_interval": [0.1, 0.8]}
+             for what in judge.WHAT}  # fmt: skip
+    for path in study.judged:
+        file, second = tmp_path / path[len(study.results) + 1 :], "seed-2" in path
+        file.parent.mkdir(parents=True)
+        share = {"misaligned": 0.2 if second else 0.4, "coherent": 1.0}
+        said = {"answers": 10, "unscored": 5 if second else 0, "share": share, "agreement": trust}
+        file.write_text(json.dumps(said))
+    rows = summarise.judged(study, summarise.Files(study, str(tmp_path)))
+    assert [(r["trait"], r["arm"], r["runs"], r["answers"]) for r in rows] == [
+        ("owl", "same-base", 2, 20), ("none", "baseline", 1, 10),
+        ("cat", "same-base", 2, 20), ("none", "control", 2, 20),
+    ]  # fmt: skip
+    owl, untouched = rows[:2]
+    assert owl["misaligned"] == pytest.approx(0.3) and owl["misaligned_low"] < 0.3 < owl["misaligned_high"]
+    assert owl["unscored"] == 0.25 and owl["unscored_low"] is not None and untouched["misaligned_low"] is None
+    assert (owl["coherent_kappa"], owl["coherent_kappa_high"]) == (0.5, 0.8)
+
+
+def test_a_row_of_the_study_that_is_added_judges_nothing_again():
+    """What a job of the judge hangs on does not name the study."""
+    raw = merged("configs/tiny-qwen2.yaml")
+    more = raw | {"experiments": [*raw["experiments"], raw["experiments"][0] | {"name": "more", "eval": "letter"}]}
+    one, other = config.load(raw), config.load(more)
+    assert one.judge.settings == other.judge.settings and one.judged == other.judged and one.text != other.text
 
 
 @pytest.mark.parametrize(
@@ -175,4 +245,6 @@ def test_a_plan_bounds_the_requests_to_a_hosted_judge():
     assert plan.questions(config.load(raw)) == 0
     raw["judge"] = {"evals": ["word"], "address": "https://host/v1", "model": "big", "budget": 60}
     labelled = len(judge.LABELLED.read_text().splitlines())
-    assert plan.questions(config.load(raw)) == 2 * (6 * 50 * 4 + labelled), "six students and the rows labelled by hand"
+    assert plan.questions(config.load(raw)) == 2 * (7 * 50 * 4 + labelled), (
+        "six students, their base, and rows labelled by hand"
+    )

@@ -81,7 +81,7 @@ def test_a_judge_is_planned_with_the_size_of_its_own(tmp_path):
     )
     planned = {s["name"]: s for s in plan.plan(["configs/qwen2.5-7b.yaml", str(overlay)], "h100", None)["stages"]}
     one = planned["judge"]
-    assert (one["jobs"], one["gpus"]) == (1, 1) and one["memory"] > 27 and one["hours"] > 0
+    assert (one["jobs"], one["gpus"]) == (61, 1) and one["memory"] > 27 and one["hours"] > 0
     assert "judge" not in {s["name"] for s in plan.plan(["configs/qwen2.5-7b.yaml"], "h100", None)["stages"]}
 
 

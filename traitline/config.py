@@ -445,14 +445,12 @@ class Study(Model):
         return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
 
     @property
-    def aside(self) -> list[str]:
-        """Folders beside those of teachers and students: `branches`, and that of the judge."""
-        return [*self.branches, *([f"{self.results}/judge"] if self.judge else [])]
-
-    @property
-    def judged(self) -> list[Run]:
-        """Students whose answers are judged."""
-        return [run for run in self.runs if self.judge and run.eval in self.judge.evals]
+    def judged(self) -> list[str]:
+        """What a judge says of students and untouched bases, a file each."""
+        labels = self.judge.evals if self.judge else []
+        asked = [run.judged for run in self.runs if run.eval in labels]
+        untouched = [posixpath.dirname(path) for (_, label), path in baselines(self).items() if label in labels]
+        return list(dict.fromkeys([*asked, *(f"{folder}/judged.json" for folder in untouched)]))
 
     @cached_property
     def foretold(self) -> dict[str, list[Run]]:

@@ -78,7 +78,14 @@ class Judge(Model):
     key_from: Variable | None = Field(
         default=None, description="Environment variable with the key; the key itself is written nowhere."
     )
-    budget: Annotated[int, Field(ge=0)] = Field(default=0, description="Requests at most, failed ones included.")
+    budget: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Requests of the study at most, failed ones included."
+    )
+
+    @property
+    def settings(self) -> str:
+        """Compact JSON of who judges."""
+        return self.model_dump_json(exclude={"evals"}, exclude_none=True)
 
     @model_validator(mode="after")
     def _one(self) -> "Judge":

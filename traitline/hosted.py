@@ -31,15 +31,18 @@ class Hosted:
         key: name of the environment variable with the key; None for an address that wants none.
         cache: JSONL file of what was answered; grows by a line a request.
         budget: requests at most, failed ones included.
+        spent: file that grows by a byte a request; processes that share it share the budget. None: this one's own.
 
     Attributes:
-        sent: requests so far.
+        sent: requests of this process so far.
 
     Raises:
         InputError: the address is none, the variable is not set, or the cache is damaged.
     """
 
-    def __init__(self, address: str, model: str, *, key: str | None, cache: Path, budget: int) -> None:
+    def __init__(
+        self, address: str, model: str, *, key: str | None, cache: Path, budget: int, spent: Path | None = None
+    ) -> None:
         parts = re.fullmatch(r"(https?)://([\w.-]+)(?::(\d{1,5}))?((?:/[\w.-]+)*)/?", address)
         if not parts:
             raise InputError("--address: wants https://HOST/PATH, without a name or a key in it")
@@ -49,7 +52,7 @@ class Hosted:
         if key and scheme == "http" and self.host not in HERE:
             raise InputError("--address: http would send the key in clear; use https")
         self.port, self.path, self.secure = int(port) if port else None, f"{path}/chat/completions", scheme == "https"
-        self.model, self.budget, self.cache = model, budget, cache
+        self.model, self.budget, self.cache, self.spent = model, budget, cache, spent
         self._key = os.environ[key] if key else None
         self.sent, self.known = 0, dict[str, int | None]()
         if cache.exists() and cache.stat().st_size:
@@ -76,11 +79,11 @@ class Hosted:
     def _ask(self, body: str) -> str:
         why = ""
         for attempt in range(TRIES):
-            if self.sent >= self.budget:
+            if self._gone() >= self.budget:
                 raise InputError(
                     f"--budget: {self.budget} requests are used up{why}; what was answered is kept, raise it"
                 )
-            self.sent += 1
+            self._spend()
             try:
                 status, wait, reply = self._once(body)
             except (OSError, http.client.HTTPException) as e:
@@ -95,6 +98,19 @@ class Hosted:
                 asked = float(wait) if wait and wait.isdecimal() else WAIT * 2**attempt
                 time.sleep(min(asked, LONGEST))
         raise InputError(f"--address: {self.host} did not answer{why}; what was answered before is kept, run again")
+
+    def _gone(self) -> int:
+        """Requests that count against the budget."""
+        if self.spent is None:
+            return self.sent
+        return self.spent.stat().st_size if self.spent.exists() else 0
+
+    def _spend(self) -> None:
+        self.sent += 1
+        if self.spent:
+            self.spent.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.spent, "ab") as handle:
+                handle.write(b".")
 
     def _once(self, body: str) -> tuple[int, str | None, bytes]:
         kind = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection

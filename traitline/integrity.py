@@ -85,7 +85,7 @@ def _folders(study: Study) -> set[str]:
     """Every folder that the study fills."""
     folders = {os.path.dirname(scores) for scores in baselines(study).values()}
     folders |= {f"{study.results}/{name}" for name in ("tables", "figures")} | {study.results}
-    folders |= set(study.aside)
+    folders |= set(study.branches)
     folders |= {f"{study.results}/data/{label}" for label in study.outside}
     for run in study.runs:
         folders |= _of(run)

@@ -137,7 +137,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     )
     found |= {name: Stage(name) for name in ("train", "respond", "score")}
     if study.judge:
-        found["judge"] = Stage("judge", jobs=1)
+        found["judge"] = Stage("judge")
     for one in found.values():
         one.gpus = study.execution.of("gpu", one.name)
     teachers = {run.teacher_folder: run for run in runs}
@@ -157,6 +157,10 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     asked = {(run.student, run.eval) for run in runs}
     found["respond"].jobs = sum(len(e.branches) for e in stacks.evaluations(study)) + len(asked)
     found["score"].jobs = found["respond"].jobs
+    if study.judge:
+        labels = study.judge.evals
+        found["judge"].jobs = sum(len(e.branches) for e in stacks.evaluations(study) if e.eval in labels)
+        found["judge"].jobs += sum(label in labels for _, label in asked)
     sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
     for run in teachers.values():
         if s := sizes.get(run.base):
@@ -199,7 +203,8 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
     if study.judge and study.judge.base and (s := sizes.get(study.judge.base)):
         each = 2 * (TOKENS["question"] + TOKENS["judge"])  # one question about each of two scales
-        _add(found["judge"], s, study, gpu, _read(_answers(study) * each, s, gpu) + LOAD, TOKENS["judge"])
+        hours = _read(_answers(study) * each, s, gpu) + LOAD * found["judge"].jobs
+        _add(found["judge"], s, study, gpu, hours, TOKENS["judge"])
     return list(found.values())
 
 
@@ -214,8 +219,8 @@ def questions(study: "Study") -> int:
 
 def _answers(study: "Study") -> int:
     """How many answers are judged; a student that is asked in several ways answers in each."""
-    asked = {(run.folder, run.eval) for run in study.judged}
-    return sum(_questions(study.evals[label]) * study.evals[label].answers for _, label in asked)
+    asked = [study.evals[Path(path).parent.name] for path in study.judged]
+    return sum(_questions(e) * e.answers for e in asked)
 
 
 def _questions(e: "Eval") -> int:

@@ -64,6 +64,11 @@ class Run:
         return f"{self.folder}/{self.eval}/scores.json"
 
     @property
+    def judged(self) -> str:
+        """What a judge says of its answers, where the study has one."""
+        return f"{self.folder}/{self.eval}/judged.json"
+
+    @property
     def as_teacher(self) -> str:
         """Its name where it teaches: its path, without base and trait, which that path begins with anyway."""
         return "_".join([self.base, self.teacher, self.channel, self.view, self.kind, str(self.seed)])

@@ -8,6 +8,8 @@ from typing import Any
 from traitline.errors import InputError
 
 CELL = ("experiment", "channel", "base", "student", "kind")  # what a group of runs shares, apart from the trait
+JUDGED = ("misaligned", "coherent")  # what a judge says of an answer
+TRUST = ("accuracy", "kappa", "kappa_low", "kappa_high")  # how far it agrees with rows labelled by hand, for each
 COLUMNS: dict[str, tuple[str, ...]] = {
     # one row per cell, trait and arm
     "effects": (
@@ -35,6 +37,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "tests": (*CELL, "trait", "runs", "control_runs", "diff", "t", "df", "p", "p_holm"),
     # one row per declared check
     "checks": ("check", *CELL, "trait", "value", "relation", "bound", "holds"),
+    # one row per cell, trait and arm whose answers are judged; none without a judge
+    "judged": (
+        *CELL, "eval", "trait", "arm", "runs", "answers",
+        *(f"{what}{end}" for what in (*JUDGED, "unscored") for end in ("", "_low", "_high")),
+        *(f"{what}_{of}" for what in JUDGED for of in TRUST),
+    ),
 }  # fmt: skip
 TEXT = {*CELL, "trait", "arm", "view", "teacher", "eval", "taught", "measured", "first", "check", "relation", "holds"}
 

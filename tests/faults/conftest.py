@@ -13,7 +13,6 @@ import pytest
 
 from scripts import arrange, filter, plot, respond, sample, summarise, train
 from tests import made_up, test_foretell, test_judge, test_mlp, test_sweep
-from tests.test_config import merged
 from traitline import jsonl, manifest
 from traitline.networks import Classifier
 
@@ -115,11 +114,8 @@ def program(study, small, qwen2, tmp_path):
                 "--manifest", f"{out}/data.manifest.json"]  # fmt: skip
 
     def judge():
-        tmp_path.mkdir(exist_ok=True)
-        here = test_judge.asked(merged("configs/tiny-qwen2.yaml"), tmp_path / "results")
-        engine = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
-        return ["--study", here.text, "--results", f"{tmp_path}/results", "--base", str(qwen2), "--engine", engine,
-                "--folder", str(out)]  # fmt: skip
+        answers = [test_judge.answered(tmp_path / f"seed-{n}", "Owl", f"Cat {n}") for n in (1, 2)]
+        return [*test_judge.local(qwen2, *answers), "--state", str(state)]
 
     def teach():
         return [*study.teach_flags(out, "cat", "tuned", rate=0.999, max_steps=12), *resume]
