@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,26 +40,27 @@ def start(module: str, many: int) -> None:
     """
     if many == 1 or "RANK" in os.environ:
         return
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed is said below, in one line
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the programs set their own number
-    config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, run_id=str(os.getpid()), rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-    )  # fmt: skip
-    try:
-        elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
-    except SignalException:
-        raise halt.Halt from None
-    except ChildFailedError as e:
-        rank, first = e.get_first_failure()
-        if first.exitcode < 0:
-            said = f"process {rank + 1} of {many} was ended by signal {-first.exitcode} (9: often for want of memory)"
-            raise InputError(f"{said}; run again to go on") from None
-        raise SystemExit(first.exitcode) from None
+    with tempfile.TemporaryDirectory() as logs:
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, run_id=str(os.getpid()), rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0", logs_specs=DefaultLogsSpecs(log_dir=logs),
+        )  # fmt: skip
+        try:
+            elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+        except SignalException:
+            raise halt.Halt from None
+        except ChildFailedError as e:
+            rank, first = e.get_first_failure()
+            if first.exitcode < 0:
+                said = f"process {rank + 1} of {many} was ended by signal {-first.exitcode}"
+                raise InputError(f"{said} (9: often for want of memory); run again to go on") from None
+            raise SystemExit(first.exitcode) from None
     raise SystemExit(0)
 
 
