@@ -109,9 +109,11 @@ def engine(base):
     return ["--engine", STUDY.engine.text] if STUDY.bases[base].open else []
 
 
-def processes(stage):
+def processes(stage, base):
     """Flags of the processes that share a training on open weights: one for each GPU."""
     many = STUDY.execution.processes(stage)
+    if not STUDY.bases[base].open:
+        return []
     return ["--processes", many, *(["--sharded"] if STUDY.execution.sharded else [])]
 
 

@@ -38,14 +38,15 @@ def site(gpus):
     return {key: str(value) for key, value in asked.items() if value}
 
 
-def hardware(stage):
-    """Resources of a stage's jobs. Memory and minutes double with every failure for want of them."""
+def hardware(stage, alone=False):
+    """Resources of a stage's jobs. Memory and minutes double with every failure for want of them. What runs alone in a
+    stage whose other jobs share GPUs has one at most."""
 
     def grown(what, cause):
         least = STUDY.execution.of(what, stage)
         return lambda wildcards, rulename: least * 2 ** CAUSES[rulename, tuple(wildcards)].count(cause)
 
-    gpus = STUDY.execution.of("gpu", stage)
+    gpus = min(STUDY.execution.of("gpu", stage), 1 if alone else sys.maxsize)
     asked = {slurm.GROWS[cause]: grown(slurm.GROWS[cause], cause) for cause in slurm.GROWS}
     return {**asked, "every": STUDY.execution.every, **({"gpu": gpus} if gpus else {}), **site(gpus)}
 

@@ -67,7 +67,7 @@ use rule teach as teach_corpus with:
         teacher="tuned",
     threads: STUDY.execution.threads * STUDY.execution.processes("teach")
     params:
-        more=lambda w, input: ["--corpus", *input.corpus, *processes("teach")],
+        more=lambda w, input: ["--corpus", *input.corpus, *processes("teach", w.base)],
         settings=lambda w: recipe(),
 
 
@@ -78,6 +78,8 @@ use rule teach as teach_spec with:
     wildcard_constraints:
         base=among(STUDY.bases),
         teacher="prompted|untrained",
+    resources:
+        **hardware("teach", alone=True),
     params:
         settings=lambda w: persona(w.base),
 

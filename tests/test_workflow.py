@@ -118,9 +118,12 @@ def test_other_primary_outcomes_are_written_down_and_rerun_no_student(clone):
     assert clone.path("results/declared.json").read_text() == before
 
 
-def test_memory_and_minutes_rerun_nothing(clone):
+def test_memory_minutes_and_gpus_rerun_nothing(clone):
+    """Several GPUs share a training on open weights only."""
+
     def more(study):
         study["execution"].update(mem_mb={"default": 4000, "train": 9000}, runtime={"default": 600})
+        study["execution"].update(gpu={"default": 0, "train": 2, "teach": 2})
 
     clone.edit(more)
     assert clone.plan() == {}
