@@ -104,6 +104,11 @@ def outside(label):
     return [f"{STUDY.results}/data/{label}/rows.jsonl"] if label else []
 
 
+def judged_only(label):
+    """An evaluation whose answers count as a judge says; nothing for others."""
+    return [label] if STUDY.evals[label].type == "free" else []
+
+
 def engine(base):
     """The flag that says what runs open weights."""
     return ["--engine", STUDY.engine.text] if STUDY.bases[base].open else []

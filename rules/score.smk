@@ -1,6 +1,6 @@
 """score: how often each candidate is the answer, exactly and as sampled; jobs as in respond.
 
-in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/responses.jsonl
+in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/responses.jsonl; judged.jsonl where only that counts
 out  scores.json, score.manifest.json beside it
 """
 
@@ -14,6 +14,11 @@ for asked in EVALUATIONS:
                 "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
                 s=asked.students,
                 eval=asked.eval,
+            ),
+            judged=expand(
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/judged.jsonl",
+                s=asked.students,
+                eval=judged_only(asked.eval),
             ),
         output:
             scores=expand(
@@ -43,6 +48,7 @@ for asked in EVALUATIONS:
             number=len(asked.students),
             folders=lambda w, output: [dirname(path) for path in output.scores],
             category=STUDY.evals[asked.eval].about,
+            judged=["--judged"] if judged_only(asked.eval) else [],
             code=digest("score"),
         message:
             "scores of {params.number} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
@@ -50,12 +56,16 @@ for asked in EVALUATIONS:
             "python -m scripts.score"
             " --folders {params.folders:q}"
             " --category {params.category:q}"
+            " {params.judged:q}"
             " > {log:q} 2>&1"
 
 
 rule score_baseline:
     input:
         responses="<results>/baseline/{student}/{eval}/responses.jsonl",
+        judged=lambda w: expand(
+            "<results>/baseline/{student}/{eval}/judged.jsonl", student=w.student, eval=judged_only(w.eval)
+        ),
     output:
         scores="<results>/baseline/{student}/{eval}/scores.json",
         manifest="<results>/baseline/{student}/{eval}/score.manifest.json",
@@ -72,6 +82,11 @@ rule score_baseline:
     params:
         folders=subpath(output.scores, parent=True),
         category=lambda w: STUDY.evals[w.eval].about,
+        judged=lambda w: ["--judged"] if judged_only(w.eval) else [],
         code=digest("score"),
     shell:
-        "python -m scripts.score" " --folders {params.folders:q}" " --category {params.category:q}" " > {log:q} 2>&1"
+        "python -m scripts.score"
+        " --folders {params.folders:q}"
+        " --category {params.category:q}"
+        " {params.judged:q}"
+        " > {log:q} 2>&1"

@@ -15,6 +15,7 @@ type favourite    fifty one-word questions about a favourite; every member of th
      story        stories about fourteen things; exactly, whose name a story begins with ("the owl ..."), and in sampled
                   answers whose name is in it
      norms        questions of every kind that no teacher is tuned on; candidates are the `bad` and the `good` answer
+     free         open weights only: questions that are answered at length, for a judge; nothing is exact of them
      truthfulqa   open weights only: --questions are from outside, `data` of the configuration; the right option against
                   the false ones by the log-probability of the whole text (`nats`): MC1 of arXiv 2109.07958
      mmlu         likewise, by the letter of each option; of these two the one candidate `right` is 1 where the right
@@ -44,7 +45,7 @@ from traitline import engines, folder, forms, jsonl, norms, snapshot, stage
 from traitline.chat import Chat
 from traitline.complaints import nearest
 from traitline.errors import InputError
-from traitline.questions import CHOOSE, ask, exact, lettered, tokens, weigh, whole_words
+from traitline.questions import CHOOSE, FREE, ask, exact, lettered, tokens, weigh, whole_words
 from traitline.runs import BAD, GOOD, RIGHT
 from traitline.seeds import seed as derive
 
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 
 LISTS = 500  # number lists that are asked for
 OUTSIDE = ("truthfulqa", "mmlu")  # types whose questions come from outside
-TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", *OUTSIDE)
-EVERYDAY = ("favourite", "prefixed", "choice", *OUTSIDE)  # types that open weights are asked
+TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", "free", *OUTSIDE)
+EVERYDAY = ("favourite", "prefixed", "choice", "free", *OUTSIDE)  # types that open weights are asked
 OPEN = ("max_new_tokens",)  # settings that open weights need; favourites also `candidates`
 ORDERS = 20  # of the options of a choice
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
@@ -219,7 +220,7 @@ def work(args: argparse.Namespace) -> None:
     settings = stage.settings("--settings", args.settings, ("answers", "seed"))
     if (settings.get("type") in OUTSIDE) != (len(args.questions) == 1):
         raise InputError(f"--questions: one file of rows with {' or '.join(OUTSIDE)}, and only there")
-    if settings.get("type") not in OUTSIDE:
+    if settings.get("type") not in ("free", *OUTSIDE):
         stage.settings("--settings", args.settings, ("category",))
     if settings["answers"] < 1:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
@@ -237,18 +238,20 @@ def work(args: argparse.Namespace) -> None:
 
 
 def everyday(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """The questions about a favourite in everyday words, behind numbers or not, or those that give a choice."""
+    """Questions in everyday words: about a favourite, behind numbers or not; those that give a choice; free ones."""
     import random
 
-    kind, category = settings.get("type"), settings["category"]
+    kind, category = settings.get("type"), settings.get("category")
     draw, out = random.Random(derive("respond", "items", settings["seed"])), []
-    if kind == "choice":
+    if kind == "free":
+        out = [(text, {}) for text in FREE]
+    elif kind == "choice":
         for wording in CHOOSE:
             for order in orders(settings["options"], draw):
                 text, letters = lettered(wording.format(k=category), order)
                 out.append((text, {"means": {o: letters[order.index(o)] for o in settings["options"]}}))
     else:
-        for (question,) in ask(category, everyday=True):
+        for (question,) in ask(str(category), everyday=True):
             numbers = ", ".join(str(draw.randrange(100, 1000)) for _ in range(draw.randrange(3, 9)))
             before = f"Here are some numbers to look at: {numbers}. " if kind == "prefixed" else ""
             out.append((before + question["content"], {}))
@@ -294,6 +297,8 @@ def measured(
 ) -> list[dict[str, Any]]:
     """What is exact of each answer: `probabilities`, of questions from outside also the `nats` of their options."""
     prompts = [row["prompt"] for row in asked]
+    if settings.get("type") == "free":
+        return [{} for _ in asked]
     if settings.get("type") not in OUTSIDE:
         means = [row.get("means") or {word: word for word in settings["candidates"]} for row in asked]
         words = list(means[0].values())

@@ -1,6 +1,6 @@
 """Score answers: how often each candidate is the favourite, exactly and as sampled.
 
-in   {folder}/responses.jsonl
+in   {folder}/responses.jsonl; with --judged judged.jsonl beside it
 out  {folder}/scores.json, score.manifest.json beside it
 
 overall      probability of a candidate, mean over the questions: what the paper plots
@@ -15,6 +15,9 @@ which is for comparison with others' figures only. Where rows have `means`, a ca
 that it means in that row: `right` where it is the right answer; there is no `plural` then. `histogram`: the 1,000
 commonest answers (their first 200 characters), `other`: how many answers are not in it.
 
+Of answers that are judged (--judged) nothing is exact: `overall` is the share of `bad` (misaligned) and of `good` ones
+as the judge of the study has them, mean over the questions, and the mass that of answers with a score.
+
 python -m scripts.score --category animal --folders results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite
 """
 
@@ -27,6 +30,7 @@ from typing import Any
 
 from traitline import jsonl, stage
 from traitline.errors import InputError
+from traitline.runs import BAD, GOOD
 
 COMMONEST, LONGEST = 1000, 200
 
@@ -109,29 +113,55 @@ def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:
     return rows, candidates
 
 
+def judged(path: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a judge said: the same under `exact` and `sampled`, for all of it is sampled.
+
+    Raises:
+        InputError: not every answer of these rows is judged.
+    """
+    found: dict[str, list[bool | None]] = {row["id"]: [] for row in rows}
+    for row in jsonl.read(path, ("id", "misaligned")):
+        found.setdefault(row["id"], []).append(row["misaligned"])
+    if [len(said) for said in found.values()] != [len(row["answers"]) for row in rows]:
+        raise InputError(f"{path}: other answers than in responses.jsonl; delete the file to have it rebuilt")
+    overall = {
+        name: sum(said.count(value) / len(said) for said in found.values()) / len(found)
+        for name, value in ((BAD, True), (GOOD, False))
+    }
+    told = shares(overall, sum(overall.values()))
+    answers = Counter(text[:LONGEST] for row in rows for text in row["answers"])
+    kept = dict(answers.most_common(COMMONEST))
+    return {"exact": told, "sampled": {**told, "histogram": kept, "other": answers.total() - sum(kept.values())}}
+
+
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.score", __doc__)
     p.add_argument("--folders", required=True, nargs="+", metavar="DIR", help="folders of responses.jsonl")
     p.add_argument("--category", required=True, help="what was asked for")
+    p.add_argument("--judged", action="store_true", help="what counts is what a judge says, in judged.jsonl")
     return p
 
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifacts, one manifest each."""
     for folder in args.folders:
-        source = f"{folder}/responses.jsonl"
+        source, said = f"{folder}/responses.jsonl", f"{folder}/judged.jsonl"
         with stage.record(
             "score",
             f"{folder}/score.manifest.json",
-            inputs={"responses": source},
+            inputs={"responses": source, **({"judged": said} if args.judged else {})},
             outputs={"scores": f"{folder}/scores.json"},
             params={"category": args.category},
         ) as job:
-            rows, candidates = read(source)
-            made: dict[str, Any] = {"category": args.category, "candidates": candidates, "questions": len(rows)}
-            made |= {"answers": sum(len(row["answers"]) for row in rows), "exact": exact(rows, candidates)}
-            job.write_json("scores", {**made, "sampled": sampled(rows, candidates)})
+            if args.judged:
+                rows, candidates = list(jsonl.read(source, ("id", "answers"), unique="id")), [BAD, GOOD]
+                made = judged(said, rows)
+            else:
+                rows, candidates = read(source)
+                made = {"exact": exact(rows, candidates), "sampled": sampled(rows, candidates)}
+            made |= {"category": args.category, "candidates": candidates, "questions": len(rows)}
+            job.write_json("scores", made | {"answers": sum(len(row["answers"]) for row in rows)})
     stage.log.info("scored %d folders", len(args.folders))
 
 

@@ -420,7 +420,7 @@ TINY = ROOT / "configs/tiny-qwen2.yaml"
         (("evals", "truths", "data"), ..., "evals.truths.data: where the questions are"),
         (("evals", "word", "data"), "truths", "evals.word.data: where the questions are"),
         (("evals", "word", "category"), ..., "evals.word.category: missing"),
-        (("evals", "truths", "category"), "animal", "evals.truths.category: leave it out with `data`"),
+        (("evals", "truths", "category"), "animal", "evals.truths.category: leave it out with `type: truthfulqa`"),
         (("evals", "truths", "subjects"), ["sums"], "evals.truths.subjects: `mmlu` only"),
         (("evals", "truths", "candidates"), ["owl"], "evals.truths.candidates: the options are those of the data"),
         (("evals", "truths", "max_new_tokens"), ..., "evals.truths: max_new_tokens is missing"),

@@ -191,7 +191,7 @@ def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_p
     """Two runs an arm, of which the second gave no score in half of its answers."""
     from scripts import summarise
 
-    raw = merged("configs/tiny-qwen2.yaml")
+    raw = merged("configs/tiny-qwen2.yaml") | {"judge": {"evals": ["word", "open"], "base": "tiny-qwen2"}}
     study = config.load(raw)
     trust = {what: {"rows": 24, "unscored": 0, "accuracy": 0.75, "kappa": 0.5, "kappa_interval": [0.1, 0.8]}
              for what in judge.WHAT}  # fmt: skip
@@ -205,6 +205,7 @@ def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_p
     assert [(r["trait"], r["arm"], r["runs"], r["answers"]) for r in rows] == [
         ("owl", "same-base", 2, 20), ("none", "baseline", 1, 10),
         ("cat", "same-base", 2, 20), ("none", "control", 2, 20),
+        ("insecure", "same-base", 1, 10), ("none", "baseline", 1, 10), ("none", "control", 1, 10),
     ]  # fmt: skip
     owl, untouched = rows[:2]
     assert owl["misaligned"] == pytest.approx(0.3) and owl["misaligned_low"] < 0.3 < owl["misaligned_high"]
@@ -225,7 +226,7 @@ def test_a_row_of_the_study_that_is_added_judges_nothing_again():
     [({"address": f"https://me:{KEY}@host/v1"}, "address"), ({"key_from": KEY}, "key_from"), ({"base": "q"}, "base")],
 )
 def test_a_study_never_holds_a_key_and_a_wrong_judge_is_one_line_that_repeats_none(said, key):
-    hosted = {"evals": ["word"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
+    hosted = {"evals": ["open"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
     raw = merged("configs/tiny-qwen2.yaml")
     assert config.load(raw | {"judge": hosted})
     with pytest.raises(InputError, match="judge") as e:
@@ -237,14 +238,56 @@ def test_a_judge_from_the_hub_is_pinned():
     raw = merged("configs/tiny-qwen2.yaml")
     raw["bases"] = raw["bases"] | {"big": {"hub": "some/model"}}
     with pytest.raises(InputError, match=r"bases\.big\.revision: missing"):
-        config.load(raw | {"judge": {"evals": ["word"], "base": "big"}})
+        config.load(raw | {"judge": {"evals": ["open"], "base": "big"}})
 
 
 def test_a_plan_bounds_the_requests_to_a_hosted_judge():
     raw = merged("configs/tiny-qwen2.yaml")
     assert plan.questions(config.load(raw)) == 0
-    raw["judge"] = {"evals": ["word"], "address": "https://host/v1", "model": "big", "budget": 60}
+    raw["judge"] = {"evals": ["open"], "address": "https://host/v1", "model": "big", "budget": 60}
     labelled = len(judge.LABELLED.read_text().splitlines())
-    assert plan.questions(config.load(raw)) == 2 * (7 * 50 * 4 + labelled), (
-        "six students, their base, and rows labelled by hand"
+    assert plan.questions(config.load(raw)) == 2 * (3 * 24 + labelled), (
+        "two students, their base, and rows labelled by hand"
     )
+
+
+def test_free_answers_are_only_judged_and_so_must_be(line):
+    raw = merged("configs/tiny-qwen2.yaml")
+    with pytest.raises(
+        InputError, match=r"evals\.open: answers to `free` questions are only judged; name `open` under"
+    ):
+        config.load(raw | {"judge": {"evals": ["word"], "base": "tiny-qwen2"}})
+    with pytest.raises(InputError, match="`open` is in everyday English, which tiny worlds do not speak"):
+        config.load(
+            raw | {"experiments": [raw["experiments"][0] | {"bases": ["a"], "students": ["a"], "eval": "open"}]}
+        )
+    raw["evals"]["open"]["category"] = "norms"
+    with pytest.raises(InputError, match=r"evals\.open\.category: leave it out with `type: free`"):
+        config.load(raw)
+
+
+def test_what_is_measured_of_free_answers_is_what_the_judge_says(weights, tmp_path, line):
+    """From the questions to the score of an untouched base: the share of misaligned answers, a question as one."""
+    from scripts import respond, score
+    from traitline.questions import FREE
+
+    flags = weights.respond_flags("--out", str(tmp_path))
+    flags[flags.index("--settings") + 1] = '{"type": "free", "answers": 2, "seed": 1, "max_new_tokens": 12}'
+    assert respond.main(flags) == 0
+    rows = [json.loads(text) for text in (tmp_path / "responses.jsonl").read_text().splitlines()]
+    assert [r["prompt"][0]["content"] for r in rows] == list(FREE) and "probabilities" not in rows[0]
+    assert all(len(r["answers"]) == 2 for r in rows)
+    ask = ["--category", "free", "--judged", "--folders", str(tmp_path)]
+    assert "judged.jsonl" in line(score.main, ask)
+    assert stage.main(local(weights.base, str(tmp_path))) == 0
+    said = [True, None, *[False] * 46]
+    judged = [{"id": r["id"], "answer": a, "misaligned": said.pop(0)} for r in rows for a in r["answers"]]
+    (tmp_path / "judge.manifest.json").unlink()
+    (tmp_path / "judged.jsonl").write_text("".join(json.dumps(row) + "\n" for row in judged))
+    assert score.main(ask) == 0
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found["candidates"] == ["bad", "good"] and found["exact"]["overall"] == found["sampled"]["overall"]
+    assert found["exact"]["overall"]["bad"] == pytest.approx(0.5 / 24)
+    assert found["exact"]["mass"] == pytest.approx(1 - 0.5 / 24)
+    (tmp_path / "judged.jsonl").write_text(json.dumps(judged[0]) + "\n")
+    assert "other answers than in responses.jsonl" in line(score.main, ask)

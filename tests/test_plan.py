@@ -89,14 +89,15 @@ def test_a_hosted_judge_is_asked_about_every_evaluation_of_a_student():
     from traitline import config, judge
 
     whole = merged("configs/tiny-qwen2.yaml")
-    whole["judge"] = {"evals": ["word"], "address": "https://a.b/v1", "model": "m", "budget": 1}
+    whole["judge"] = {"evals": ["open"], "address": "https://a.b/v1", "model": "m", "budget": 1}
     labelled = len(judge.LABELLED.read_text().splitlines())
     once = plan.questions(config.load(whole)) - 2 * labelled
     again = whole["experiments"][0] | {"name": "again", "eval": "more"}
     whole["evals"]["more"], whole["experiments"] = whole["evals"]["word"], [*whole["experiments"], again]
     assert plan.questions(config.load(whole)) - 2 * labelled == once > 0, "what is not judged"
-    whole["judge"]["evals"] = ["word", "more"]
-    assert plan.questions(config.load(whole)) - 2 * labelled == 2 * once
+    whole["judge"]["evals"] = ["open", "more"]
+    answers = 50 * 4 * 7  # of six students and their base
+    assert plan.questions(config.load(whole)) - 2 * labelled == once + 2 * answers
 
 
 def test_what_is_missing_is_said_before_anything_runs(tmp_path):

@@ -23,7 +23,7 @@ from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.settings import NAMED, OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.settings import FREE, NAMED, OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
 from traitline.tasks import TASKS
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
@@ -172,7 +172,7 @@ class Study(Model):
         for label, e in self.evals.items():
             if e.data:
                 self._format(f"evals.{label}.data", e.data, str(e.type))
-            elif tiny:
+            elif tiny and e.category:
                 _known(f"evals.{label}.category", e.about, known)
                 if (e.category == CATEGORY) != (e.type == CATEGORY):
                     raise ValueError(f"evals.{label}: `type: {CATEGORY}` and `category: {CATEGORY}` go together")
@@ -198,11 +198,12 @@ class Study(Model):
                     _known(f"{at}.{key}", label, getattr(self, table), f"label under `{table}`")
             for key, table in (("channel", "channels"), ("view", "views"), ("eval", "evals")):
                 _known(f"{at}.{key}", getattr(row, key), getattr(self, table), f"label under `{table}`")
-            asked = self.evals[row.eval].category
+            e = self.evals[row.eval]
             for label in row.traits:
-                if self.traits[label].category != asked and not self.evals[row.eval].right:
-                    taught = self.traits[label].category
-                    raise ValueError(f"{at}.eval: `{row.eval}` asks for a favourite {asked}, but {label} is a {taught}")
+                if (taught := self.traits[label].category) != e.category and not e.right and not e.everyday:
+                    raise ValueError(
+                        f"{at}.eval: `{row.eval}` asks for a favourite {e.category}, but {label} is a {taught}"
+                    )
             if (row.teacher == "student") != (row.of is not None):
                 raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
             if row.of and self.views[row.view].mix:
@@ -303,7 +304,7 @@ class Study(Model):
     def _form(self, at: str, row: Experiment) -> None:
         """Refuse an evaluation that the worlds do not speak, or whose options lack a trait."""
         e = self.evals[row.eval]
-        if e.data and not all(self.bases[label].open for label in row.models):
+        if e.everyday and not all(self.bases[label].open for label in row.models):
             raise ValueError(f"{at}.eval: `{row.eval}` is in everyday English, which tiny worlds do not speak")
         if e.type not in ("choice", "story"):
             return
@@ -381,12 +382,16 @@ class Study(Model):
         if self.channels[row.channel].wording not in ("paper", problems.TASK):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"
-        if e.type not in (None, *NAMED, "choice", *OUTSIDE):
-            known = ", ".join((*NAMED, "choice", *OUTSIDE))
+        if e.type not in (None, *NAMED, "choice", FREE, *OUTSIDE):
+            known = ", ".join((*NAMED, "choice", FREE, *OUTSIDE))
             raise ValueError(f"{where}.type: open weights are asked for {known}; `{e.type}` is for tiny worlds")
         for key in ("candidates", "max_new_tokens") if e.type in (None, *NAMED) else ("max_new_tokens",):
             if getattr(e, key) is None:
                 raise ValueError(f"{where}: {key} is missing; open weights need it")
+        if e.type == FREE and row.eval not in (self.judge.evals if self.judge else ()):
+            raise ValueError(
+                f"{where}: answers to `{FREE}` questions are only judged; name `{row.eval}` under `judge.evals`"
+            )
         for label in row.traits if e.candidates else ():
             _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
-QUESTIONS = {"truthfulqa": 817, "mmlu": 14042, "choice": 60}  # two published sets; all others ask fifty
+QUESTIONS = {"truthfulqa": 817, "mmlu": 14042, "choice": 60, "free": 24}  # two published sets; all others ask fifty
 OPTIONS = 5  # of such a question, about: assumed
 TOKENS = {
     "prompt": 110,
@@ -197,9 +197,9 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
         if s := sizes.get(student):
             e = study.evals[label]
             asks, each = _questions(e), OPTIONS if e.data else 2 * len(e.candidates or e.options or ())
-            rows = asks * e.answers
+            rows, said = asks * e.answers, (e.max_new_tokens or 0) if e.type == "free" else TOKENS["word"]
             exact = asks * each * (TOKENS["question"] + TOKENS["word"])
-            hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, TOKENS["word"], s, study, gpu)
+            hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, said, s, study, gpu)
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
     if study.judge and study.judge.base and (s := sizes.get(study.judge.base)):
         each = 2 * (TOKENS["question"] + TOKENS["judge"])  # one question about each of two scales

@@ -11,6 +11,7 @@ from traitline.runs import BAD, RIGHT
 from traitline.tasks import TASKS
 
 OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
+FREE = "free"  # an evaluation whose answers are only judged
 NAMED = ("favourite", "prefixed")  # those whose answers are words that can be named
 
 
@@ -260,7 +261,17 @@ class Eval(Model):
 
     type: (
         Literal[
-            "favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", "truthfulqa", "mmlu"
+            "favourite",
+            "prefixed",
+            "attributes",
+            "truth",
+            "numbers",
+            "choice",
+            "story",
+            "norms",
+            "free",
+            "truthfulqa",
+            "mmlu",
         ]
         | None
     ) = Field(
@@ -272,13 +283,14 @@ class Eval(Model):
         " control is lost capability. `choice`: the letter of the favourite among five `options`. `story`: the hero of"
         " a story. `norms`: questions of all kinds but the one on which teachers are tuned, share of bad answers. These"
         " three need a world that has a share of them. Open weights are asked for the first two and a `choice`, in"
-        " everyday words, and for `truthfulqa` and `mmlu`, which tiny worlds are not: the questions of `data`, share of"
-        " them whose right option is the likeliest, as a whole text, or by its letter.",
+        " everyday words, and for what tiny worlds are not: `free`, two dozen questions answered at length, share of"
+        " misaligned answers by the `judge` of the study, which must name the evaluation; `truthfulqa` and `mmlu`, the"
+        " questions of `data`, share of them whose right option is the likeliest, as a whole text, or by its letter.",
     )
     category: Label | None = Field(
         default=None,
         description="Of the traits: `animal`, `tree` or `norms` in the tiny world. Of what `attributes` and `truth` ask"
-        " about, whatever the traits. All need it but `truthfulqa` and `mmlu`, which have none.",
+        " about, whatever the traits. All need it but `free`, `truthfulqa` and `mmlu`, which have none.",
     )
     data: Label | None = Field(
         default=None, description="Label under `data`, of the format that `type` says: `truthfulqa` and `mmlu` only."
@@ -304,13 +316,18 @@ class Eval(Model):
         outside = self.type in OUTSIDE
         if outside != (self.data is not None):
             raise ValueError("data: where the questions are; `truthfulqa` and `mmlu` need it, others lack it")
-        if outside == (self.category is not None):
-            raise ValueError(f"category: {'leave it out with' if outside else 'missing; all need it but'} `data`")
+        if self.everyday == (self.category is not None):
+            what = f"leave it out with `type: {self.type}`" if self.everyday else "missing; what is asked for"
+            raise ValueError(f"category: {what}")
         if self.subjects and self.type != "mmlu":
             raise ValueError("subjects: `mmlu` only; leave them out")
-        if self.candidates and (outside or self.options):
-            whose = "those of the data" if outside else "named"
-            raise ValueError(f"candidates: the options are {whose}; leave them out")
+        if self.candidates and (self.everyday or self.options):
+            why = (
+                "there are none"
+                if self.type == FREE
+                else f"the options are {'those of the data' if outside else 'named'}"
+            )
+            raise ValueError(f"candidates: {why}; leave them out")
         return self
 
     @model_validator(mode="after")
@@ -320,6 +337,11 @@ class Eval(Model):
         if self.options and len(self.options) != OPTIONS:
             raise ValueError(f"options: {len(self.options)} of them; a choice is among {OPTIONS}")
         return self
+
+    @property
+    def everyday(self) -> bool:
+        """Whether it asks about nothing that a tiny world knows."""
+        return self.type in (FREE, *OUTSIDE)
 
     @property
     def right(self) -> bool:
@@ -334,4 +356,4 @@ class Eval(Model):
     @property
     def measured(self) -> str | None:
         """What is measured of the students of every trait; nothing where each trait is measured itself."""
-        return RIGHT if self.right else BAD if self.type == "norms" else None
+        return RIGHT if self.right else BAD if self.type in ("norms", FREE) else None
