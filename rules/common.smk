@@ -109,6 +109,23 @@ def judged_only(label):
     return [label] if STUDY.evals[label].type == "free" else []
 
 
+def judge_base():
+    """The open weights that judge; nothing where a hosted model does."""
+    return base_files(STUDY.judge.base) if STUDY.judge and STUDY.judge.base else []
+
+
+def judge_local():
+    """Whether the launching process judges: a hosted model wants no node."""
+    return "judge" in STUDY.execution.local or not judge_base()
+
+
+def judge_flags(w, input):
+    """Open weights and what runs them, or the file that counts what a hosted judge is asked."""
+    if not input.base:
+        return ["--spent", f"{STUDY.place('work')}/judge/spent"]
+    return ["--base", dirname(input.base[0]), "--engine", STUDY.engine.text]
+
+
 def engine(base):
     """The flag that says what runs open weights."""
     return ["--engine", STUDY.engine.text] if STUDY.bases[base].open else []

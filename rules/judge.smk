@@ -4,20 +4,6 @@ in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/respon
 out  judged.jsonl, judged.json, judge.manifest.json beside them
 """
 
-JUDGE = {
-    "base": base_files(STUDY.judge.base) if STUDY.judge and STUDY.judge.base else [],
-    "local": "judge" in STUDY.execution.local or not (STUDY.judge and STUDY.judge.base),
-    "settings": STUDY.judge.settings if STUDY.judge else "",
-}
-
-
-def judge_flags(w, input):
-    """Open weights and what runs them, or the file that counts what a hosted judge is asked."""
-    if not input.base:
-        return ["--spent", f"{STUDY.place('work')}/judge/spent"]
-    return ["--base", dirname(input.base[0]), "--engine", STUDY.engine.text]
-
-
 for asked in EVALUATIONS:
     if asked.eval not in JUDGED:
         continue
@@ -26,7 +12,7 @@ for asked in EVALUATIONS:
         name:
             f"judge_{asked.name}"
         input:
-            base=JUDGE["base"],
+            base=judge_base(),
             responses=expand(
                 "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
                 s=asked.students,
@@ -51,7 +37,7 @@ for asked in EVALUATIONS:
             f"<benchmarks>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, asked.branches),
-        localrule: JUDGE["local"]
+        localrule: judge_local()
         conda:
             environment("judge")
         threads: STUDY.execution.threads
@@ -60,7 +46,7 @@ for asked in EVALUATIONS:
         params:
             number=len(asked.students),
             folders=lambda w, output: [dirname(path) for path in output.manifests],
-            judge=JUDGE["settings"],
+            judge=STUDY.judge.settings if STUDY.judge else "",
             by=judge_flags,
             state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
@@ -79,7 +65,7 @@ for asked in EVALUATIONS:
 
 rule judge_baseline:
     input:
-        base=JUDGE["base"],
+        base=judge_base(),
         responses="<results>/baseline/{student}/{eval}/responses.jsonl",
     output:
         judged="<results>/baseline/{student}/{eval}/judged.json",
@@ -89,7 +75,7 @@ rule judge_baseline:
         "<logs>/judge/baseline/{student}/{eval}.log",
     benchmark:
         "<benchmarks>/judge/baseline/{student}/{eval}.tsv"
-    localrule: JUDGE["local"]
+    localrule: judge_local()
     conda:
         environment("judge")
     threads: STUDY.execution.threads
@@ -97,7 +83,7 @@ rule judge_baseline:
         **hardware("judge"),
     params:
         folders=subpath(output.manifest, parent=True),
-        judge=JUDGE["settings"],
+        judge=STUDY.judge.settings if STUDY.judge else "",
         by=judge_flags,
         threads=STUDY.execution.threads,
         code=digest("judge"),
