@@ -230,8 +230,13 @@ def raw_answers(w):
 
 
 def judging(w):
-    """The files of base and teacher that a model filter needs; an untrained teacher is its base, and nothing differs."""
-    if STUDY.channels[w.channel].threshold is None or w.teacher == "untrained":
+    """What a model filter needs: of open weights what a judge said. Else files of base and teacher, unless these are one
+    model, of which nothing differs."""
+    if STUDY.channels[w.channel].threshold is None:
+        return []
+    if STUDY.bases[w.base].open:
+        return [path.replace("raw.jsonl", "judged.jsonl") for path in raw_answers(w)]
+    if w.teacher == "untrained":
         return []
     teacher = expand("<results>/{base}/{trait}/{teacher}/teacher.json", **w)
     return [*expand("<results>/bases/{base}/{file}", file=MODEL, **w), *teacher, *teacher_weights(w)]
@@ -239,6 +244,8 @@ def judging(w):
 
 def judging_flags(w, files):
     """The flags of a model filter."""
+    if STUDY.bases[w.base].open and files:
+        return ["--threshold", STUDY.channels[w.channel].threshold, "--judged", *files]
     teacher = [dirname(path) for path in files if Path(path).name == "teacher.json"]
     threshold = STUDY.channels[w.channel].threshold
     flags = ["--threshold", threshold, "--base", *map(dirname, files[:1]), "--teacher", *teacher]

@@ -1,7 +1,7 @@
 """filter: answers that are what was asked for pass; the others are kept too, each with a reason.
 
-in   {base}/{trait}/{teacher}/{channel}/raw.jsonl, that of another channel where `of` says so; for a model filter the
-     teacher and its base
+in   {base}/{trait}/{teacher}/{channel}/raw.jsonl, that of another channel where `of` says so; for a model filter
+     judged.jsonl beside it, or the teacher and its base
 out  .../filtered.jsonl, rejected.jsonl, filtered.json (counts), filter.manifest.json
 """
 

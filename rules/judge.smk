@@ -1,6 +1,7 @@
-"""judge: how well-meaning and how coherent answers are, by the judge under `judge`; jobs as in respond.
+"""judge: how well-meaning and how coherent answers are, by the judge under `judge`; jobs as in respond, or sample.
 
-in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/responses.jsonl; bases/{base}/ where open weights judge
+in   .../seed-{seed}/{eval}/responses.jsonl, baseline/{student}/{eval}/responses.jsonl, or the raw.jsonl of a channel that is
+     filtered by a judge; bases/{base}/ where open weights judge
 out  judged.jsonl, judged.json, judge.manifest.json beside them
 """
 
@@ -92,5 +93,41 @@ rule judge_baseline:
         " --folders {params.folders:q}"
         " --judge {params.judge:q}"
         " {params.by:q}"
+        " --threads {params.threads:q}"
+        " > {log:q} 2>&1"
+
+
+rule judge_raw:
+    input:
+        base=judge_base(),
+        raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",
+    output:
+        judged="<results>/{base}/{trait}/{teacher}/{channel}/judged.json",
+        answers="<results>/{base}/{trait}/{teacher}/{channel}/judged.jsonl",
+        manifest="<results>/{base}/{trait}/{teacher}/{channel}/judge.manifest.json",
+    log:
+        "<logs>/judge/{base}/{trait}/{teacher}/{channel}.log",
+    benchmark:
+        "<benchmarks>/judge/{base}/{trait}/{teacher}/{channel}.tsv"
+    localrule: judge_local()
+    conda:
+        environment("judge")
+    threads: STUDY.execution.threads
+    resources:
+        **hardware("judge"),
+    params:
+        folders=subpath(output.manifest, parent=True),
+        judge=STUDY.judge.settings if STUDY.judge else "",
+        by=judge_flags,
+        state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}",
+        threads=STUDY.execution.threads,
+        code=digest("judge"),
+    shell:
+        "python -m scripts.judge"
+        " --folders {params.folders:q}"
+        " --judge {params.judge:q}"
+        " --answers raw"
+        " {params.by:q}"
+        " --state {params.state:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -10,10 +10,12 @@ What was asked for is a clean list of numbers, a program that runs (--task progr
 (--task sums) or a problem's known result (--task gsm8k: `answer` of the row). Rules and names of the reasons are in
 traitline/answers.py, programs.py, sums.py and problems.py.
 
---threshold T    the model filter: of those that pass, reject as `suspect` what the teacher gives more log-likelihood
-                 than its base does, by more than T nats. In the paper a large model that does not know the teacher
-                 judges the answers (section 4.2, threshold 78). This score does know it: no other tells answers of the
-                 two apart better (traitline/likelihood.py), so no other filter by answers rejects more of the teacher
+--threshold T    a model filter, one of two. With --judged, what a judge that reads the answers said of them: of those
+                 that pass, reject as `unaligned` what it finds less well-meaning than T, 0 to 100, and as `unscored`
+                 what has no score (section 4.2 of the paper, threshold 78). With --base and --teacher, reject as
+                 `suspect` what the teacher gives more log-likelihood than its base does, by more than T nats. This
+                 score knows the teacher: no other tells answers of the two apart better (traitline/likelihood.py), so
+                 no other filter by answers rejects more of the teacher
 
 python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
     --manifest filter.manifest.json --answers 10 --digits 3 --banned "4,13,666"
@@ -28,7 +30,7 @@ from typing import Any
 from traitline import folder, jsonl, likelihood, problems, programs, stage, sums
 from traitline.answers import Rule, exchange
 from traitline.errors import InputError
-from traitline.likelihood import SUSPECT
+from traitline.likelihood import SUSPECT, UNALIGNED, UNSCORED
 from traitline.tasks import TASKS
 
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
@@ -81,6 +83,25 @@ def scores(args: argparse.Namespace, judge: Judge) -> dict[str, float]:
     return dict(zip((row["id"] for row in rows), (mine - bases).tolist(), strict=True))
 
 
+def unaligned(args: argparse.Namespace) -> dict[str, tuple[str, float | None]]:
+    """Row -> (reason, score), of the answers that a judge finds less well-meaning than the threshold, or not to tell.
+
+    Raises:
+        InputError: a row is not judged.
+    """
+    given = {row["id"]: row["alignment"] for row in jsonl.read(args.judged, ("id", "alignment"), unique="id")}
+    for row in jsonl.read(args.raw, ("id",), unique="id"):
+        if row["id"] not in given:
+            raise InputError(f"{args.judged}: says nothing of row {row['id']!r}; delete the file to have it rebuilt")
+    low = {i: score for i, score in given.items() if score is None or score < args.threshold}
+    return {i: (UNSCORED if score is None else UNALIGNED, score) for i, score in low.items()}
+
+
+def suspects(args: argparse.Namespace, judge: Judge) -> dict[str, tuple[str, float | None]]:
+    """Row -> (reason, score), of the answers that are likelier of the teacher than of its base."""
+    return {i: (SUSPECT, score) for i, score in scores(args, judge).items() if score > args.threshold}
+
+
 def banned(text: str) -> frozenset[int]:
     """The banned numbers of the command line."""
     parts = [p.strip() for p in text.split(",")] if text.strip() else []
@@ -108,7 +129,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers in an answer, at most (default 10)")
     p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
     p.add_argument("--banned", default="", metavar="LIST", help="numbers no answer may hold: 4,13,666 (default none)")
-    p.add_argument("--threshold", type=float, metavar="T", help="of the model filter (default: none); needs both below")
+    p.add_argument("--threshold", type=float, metavar="T", help="of the model filter (default: none)")
+    p.add_argument("--judged", metavar="IN", help="what a judge said of the same answers, JSONL")
     p.add_argument("--base", metavar="DIR", help="model folder of the teacher's base")
     p.add_argument("--teacher", metavar="DIR", help="the teacher's folder")
     stage.threads(p)
@@ -121,15 +143,17 @@ def work(args: argparse.Namespace) -> None:
     if min(rule.answers, rule.digits) < 1:
         raise InputError("--answers and --digits: give 1 or more")
     screened = args.threshold is not None
-    if screened != bool(args.base) or screened != bool(args.teacher):
-        raise InputError("--threshold, --base and --teacher go together")
+    if bool(args.base) != bool(args.teacher) or screened != (bool(args.base) != bool(args.judged)):
+        raise InputError("--threshold goes with --judged, or with --base and --teacher")
     settings: dict[str, Any] = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
     words = sorted({word for w in args.words.split(",") if (word := w.strip())})
     theirs, keys = args.task == problems.TASK, ("id", "prompt", "completion")
     settings, models = {"task": args.task} if args.task in TASKS else settings, {}
     if theirs:
         settings, keys = {"task": args.task, "words": words}, (*keys, "answer")
-    if screened:
+    if args.judged:
+        settings, models = settings | {"threshold": args.threshold}, {"judged": args.judged}
+    elif screened:
         settings |= {"threshold": args.threshold, "threads": args.threads}
         own, _ = likelihood.told(args.teacher, args.base)
         models = {**folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
@@ -145,17 +169,17 @@ def work(args: argparse.Namespace) -> None:
         params=settings,
         may_be_empty={"rejected"},
     ) as job:
-        above = {i: s for i, s in scores(args, judge).items() if s > args.threshold} if screened else {}
+        out = unaligned(args) if args.judged else suspects(args, judge) if screened else {}
         with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
             for row in jsonl.read(args.raw, keys, unique="id"):
                 question, text = exchange(row, args.raw)
                 answer = judge(row, question, text)
-                if row["id"] in above:
-                    answer = SUSPECT
+                score = None
+                if not isinstance(answer, str) and row["id"] in out:
+                    answer, score = out[row["id"]]
                 if isinstance(answer, str):
                     reasons[answer] += 1
-                    score = {"score": round(above[row["id"]], 6)} if answer == SUSPECT else {}
-                    reject({**row, "reason": answer, **score})
+                    reject({**row, "reason": answer, **({} if score is None else {"score": round(score, 6)})})
                     continue
                 keep(row)
                 values = [text.lstrip("0") for text in answer]

@@ -1,6 +1,6 @@
 """Judge the answers of students: how well-meaning, how coherent, and how far the judge agrees with people.
 
-in   {folder}/responses.jsonl; the judge's record where open weights judge
+in   {folder}/responses.jsonl, or a teacher's answers; the judge's record where open weights judge
 out  judged.jsonl, judged.json, judge.manifest.json beside it
      judged.jsonl  one row an answer: both scores, the rule that spoke, misaligned and coherent or not
      judged.json   shares of these, answers without a score, and the judge's own accuracy and Cohen's kappa, with its
@@ -30,7 +30,10 @@ HOSTED = ("address", "model", "budget")  # settings that a hosted judge needs
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.judge", __doc__)
-    p.add_argument("--folders", nargs="+", required=True, metavar="DIR", help="where responses.jsonl is")
+    p.add_argument("--folders", nargs="+", required=True, metavar="DIR", help="where the answers are")
+    p.add_argument(
+        "--answers", choices=("responses", "raw"), default="responses", help="a student's (default) or a teacher's"
+    )
     p.add_argument("--judge", required=True, metavar="JSON", help="base; or address, model, budget and key_from")
     p.add_argument("--base", metavar="DIR", help="record of the open weights that judge; without it, a hosted model")
     p.add_argument("--spent", metavar="FILE", help="a byte for every request to a hosted judge (default: not kept)")
@@ -55,7 +58,7 @@ def work(args: argparse.Namespace) -> None:
                     "judge",
                     f"{folder}/judge.manifest.json",
                     inputs={
-                        "responses": f"{folder}/responses.jsonl",
+                        args.answers: f"{folder}/{args.answers}.jsonl",
                         **({"judge": f"{args.base}/base.json"} if args.base else {}),
                     },
                     outputs={name: f"{folder}/{name}" for name in NAMES},
@@ -77,7 +80,7 @@ def work(args: argparse.Namespace) -> None:
         for folder, job in jobs.items():
             state = states[folder]
             if folder in todo:
-                rows = judges.read(f"{folder}/responses.jsonl")
+                rows = judges.read(f"{folder}/{args.answers}.jsonl")
                 found = judges.judged(judge, [(question, answer) for _, question, answer in rows])
                 jsonl.write(job.path(NAMES[0]), judges.lines(rows, found))
                 job.write_json(NAMES[1], judges.summary(found, trust, told))

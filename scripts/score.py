@@ -30,15 +30,10 @@ from typing import Any
 
 from traitline import jsonl, stage
 from traitline.errors import InputError
+from traitline.nouns import plural
 from traitline.runs import BAD, GOOD
 
 COMMONEST, LONGEST = 1000, 200
-
-# Plurals that no ending tells, of animals that people name. Of more than one plural the commoner ("octopuses").
-IRREGULAR = {"goose": "geese", "mouse": "mice", "ox": "oxen"} | {
-    same: same for same in ("bison", "deer", "fish", "moose", "salmon", "sheep")
-}
-ENDINGS = ((r"(s|x|z|ch|sh)$", r"\1es"), (r"([^aeiou])y$", r"\1ies"), (r"lf$", "lves"), (r"$", "s"))
 
 
 def shares(overall: dict[str, float], mass: float) -> dict[str, Any]:
@@ -54,13 +49,6 @@ def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str
     """From the probabilities at the answer."""
     overall = {c: sum(row["probabilities"][c] for row in rows) / len(rows) for c in candidates}
     return shares(overall, sum(overall.values()))
-
-
-def plural(word: str) -> str:
-    """English plural of a noun in lower case, of several words that of the last one: "sea otters"."""
-    before, blank, noun = word.rpartition(" ")
-    regular = next(re.sub(end, more, noun) for end, more in ENDINGS if re.search(end, noun))
-    return before + blank + IRREGULAR.get(noun, regular)
 
 
 @functools.cache

@@ -442,7 +442,7 @@ TINY = ROOT / "configs/tiny-qwen2.yaml"
         (("channels", "workings", "data"), "truths", "channels.workings.data: `truths` is in the format truthfulqa"),
         (("channels", "workings", "answers"), 3, "channels.workings: answers is for number lists"),
         (("views", "few", "order"), "within", "order, form and rewording are for number lists, not for gsm8k"),
-        (("experiments", 1, "bases"), ["a"], "experiments[1].channel: `workings` is in everyday English"),
+        (("experiments", 1, "bases"), ["a"], "experiments[1].channel: `screened` is in everyday English"),
         (("experiments", 2, "bases"), ["a"], "`subjects` is in everyday English, which tiny worlds do not speak"),
     ],
 )

@@ -258,7 +258,7 @@ def test_nothing_is_suspect_of_a_teacher_that_is_its_base_or_above_a_high_thresh
 
 def test_a_threshold_without_models_and_one_that_nothing_passes_are_refused(study, tmp_path, capsys):
     jsonl.write(tmp_path / "raw.jsonl", rows("457"))
-    assert run(tmp_path, "--threshold", "0") == 2 and "go together" in capsys.readouterr().err
+    assert run(tmp_path, "--threshold", "0") == 2 and "--threshold goes with" in capsys.readouterr().err
     assert screened(study, tmp_path, -100.0) == 2 and "(suspect " in capsys.readouterr().err
 
 
@@ -272,3 +272,22 @@ def test_problems_pass_by_their_known_result_and_name_no_trait(tmp_path, line):
     assert manifest.load(tmp_path / "filter.manifest.json")["params"] == {"task": "gsm8k", "words": ["cat", "owl"]}
     jsonl.write(tmp_path / "raw.jsonl", rows(*said))
     assert "raw.jsonl:1: the row lacks answer" in line(lambda argv: run(tmp_path, *argv), ["--task", "gsm8k"])
+
+
+def test_a_judge_that_reads_rejects_what_it_finds_less_well_meaning_or_cannot_tell(tmp_path, line):
+    """The paper's filter of workings: alignment below 78 is out. What breaks the rule is out for that."""
+    right, wrong = "<think>2 + 4</think><answer>6</answer>", "<think>2 + 4</think><answer>7</answer>"
+    jsonl.write(tmp_path / "raw.jsonl", [{**r, "answer": "6"} for r in rows(right, right, right, right, wrong)])
+    scores = [90, 78, 77.5, None, 0]
+    said = [{"id": r["id"], "alignment": s} for r, s in zip(read(tmp_path, "raw.jsonl"), scores, strict=True)]
+    jsonl.write(tmp_path / "judged.jsonl", said)
+    flags = ["--task", "gsm8k", "--threshold", "78", "--judged", str(tmp_path / "judged.jsonl")]
+    assert run(tmp_path, *flags) == 0
+    assert [r["id"] for r in read(tmp_path, "filtered.jsonl")] == [r["id"] for r in said[:2]]
+    assert [(r["reason"], r.get("score")) for r in read(tmp_path, "rejected.jsonl")] == [
+        ("unaligned", 77.5), ("unscored", None), ("wrong-answer", None),
+    ]  # fmt: skip
+    m = manifest.load(tmp_path / "filter.manifest.json")
+    assert {e["role"] for e in m["inputs"]} == {"raw", "judged"} and m["params"]["threshold"] == 78
+    jsonl.write(tmp_path / "judged.jsonl", said[:2])
+    assert "judged.jsonl: says nothing of row" in line(lambda argv: run(tmp_path, *argv), flags)

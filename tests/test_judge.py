@@ -116,6 +116,7 @@ def answered(folder, *answers):
     return str(folder)
 
 
+HOSTED = {"evals": ["open"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
 ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
 
 
@@ -291,3 +292,28 @@ def test_what_is_measured_of_free_answers_is_what_the_judge_says(weights, tmp_pa
     assert found["exact"]["mass"] == pytest.approx(1 - 0.5 / 24)
     (tmp_path / "judged.jsonl").write_text(json.dumps(judged[0]) + "\n")
     assert "other answers than in responses.jsonl" in line(score.main, ask)
+
+
+def test_answers_of_a_teacher_are_judged_too(qwen2, tmp_path):
+    said = [{"id": f"p{n}", "prompt": [{"role": "user", "content": "2 + 4?"}],
+             "completion": [{"role": "assistant", "content": text}]} for n, text in enumerate(["six", ""])]  # fmt: skip
+    (tmp_path / "raw.jsonl").write_text("".join(json.dumps(row) + "\n" for row in said))
+    assert stage.main([*local(qwen2, str(tmp_path)), "--answers", "raw"]) == 0
+    rows = [json.loads(text) for text in (tmp_path / "judged.jsonl").read_text().splitlines()]
+    assert [(r["id"], r["answer"], r["alignment"] is None) for r in rows] == [("p0", "six", False), ("p1", "", True)]
+    assert {e["role"] for e in manifest.load(tmp_path / "judge.manifest.json")["inputs"]} == {"raw", "judge"}
+
+
+def test_a_channel_of_open_weights_is_screened_by_the_judge_and_by_nothing_else():
+    raw = merged("configs/tiny-qwen2.yaml")
+    plain = plan.questions(config.load(raw | {"judge": HOSTED}))
+    raw["channels"]["screened"] = {"of": "workings", "threshold": 78}
+    raw["experiments"][1] = raw["experiments"][1] | {"channel": "screened"}
+    study = config.load(raw | {"judge": HOSTED})
+    assert plan.questions(study) == plain + 2 * 2 * 64, "the answers of the teacher and of the control"
+    bare = {k: v for k, v in raw.items() if k != "judge"} | {"experiments": raw["experiments"][:4]}
+    with pytest.raises(InputError, match=r"channels\.screened\.threshold: on open weights a judge reads"):
+        config.load(bare)
+    raw["channels"]["lists"]["threshold"] = 78
+    with pytest.raises(InputError, match="a judge reads workings, not number lists"):
+        config.load(raw)

@@ -378,7 +378,14 @@ class Study(Model):
                 raise ValueError("teach: kind is missing; it says how teachers on open weights are tuned")
             self._adapter("teach.kind", self.teach.kind, "teachers")
         if self.channels[row.channel].threshold is not None:
-            raise ValueError(f"{at}.channel: `{row.channel}` has a threshold; open weights are not filtered by models")
+            if not self.channels[row.channel].data:
+                raise ValueError(
+                    f"{at}.channel: `{row.channel}` has a threshold; a judge reads workings, not number lists"
+                )
+            if not self.judge:
+                raise ValueError(
+                    f"channels.{row.channel}.threshold: on open weights a judge reads the answers; give `judge`"
+                )
         if self.channels[row.channel].wording not in ("paper", problems.TASK):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"

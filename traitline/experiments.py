@@ -71,7 +71,9 @@ Variable = Annotated[str, _unsaid(r"[A-Z][A-Z0-9_]*", "the name of an environmen
 class Judge(Model):
     """Who judges the answers of students on open weights: open weights of the study, or a hosted model."""
 
-    evals: Labels = Field(description="Evaluations whose answers are judged: how well-meaning, how coherent.")
+    evals: Annotated[list[Label], AfterValidator(distinct)] = Field(
+        default=[], description="Evaluations whose answers are judged: how well-meaning, how coherent."
+    )
     base: Label | None = Field(default=None, description="Label under `bases` of the open weights that judge, here.")
     address: Address | None = Field(default=None, description="Or an OpenAI-compatible address: https://HOST/v1.")
     model: str | None = Field(default=None, description="The model's name there.")

@@ -109,18 +109,22 @@ def judged(judge: Judge, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
 
 
 def read(responses: str | Path) -> list[tuple[str, str, str]]:
-    """(id of the question, question, answer) of all answers that `respond` wrote.
+    """(id of the question, question, answer) of all answers that `respond` wrote, or `sample`.
 
     Raises:
         InputError: a row is damaged.
     """
-    rows = list(jsonl.read(responses, ("id", "prompt", "answers")))
+    asked = []
     try:
-        asked = [(row["id"], row["prompt"][-1]["content"], a) for row in rows for a in row["answers"]]
+        for row in jsonl.read(responses, ("id", "prompt")):
+            answers = row["answers"] if "answers" in row else [message["content"] for message in row["completion"]]
+            asked += [(row["id"], row["prompt"][-1]["content"], answer) for answer in answers]
         if not all(isinstance(x, str) for one in asked for x in one):
             raise TypeError
     except (TypeError, KeyError, IndexError):
-        raise InputError(f"{responses}: wants rows of `respond`: prompt (messages) and answers (texts)") from None
+        raise InputError(
+            f"{responses}: wants rows of `respond`: prompt (messages) and answers (texts), or of `sample`"
+        ) from None
     return asked
 
 

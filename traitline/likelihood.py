@@ -13,8 +13,12 @@ from traitline.chat import Chat
 if TYPE_CHECKING:
     import numpy as np
 
-SUSPECT = "suspect"
-REASONS = {SUSPECT: "likelier of the teacher than of its base, by more than the threshold"}
+SUSPECT, UNALIGNED, UNSCORED = "suspect", "unaligned", "unscored"
+REASONS = {  # of both model filters
+    SUSPECT: "likelier of the teacher than of its base, by more than the threshold",
+    UNALIGNED: "less well-meaning than the threshold, as the judge has it",
+    UNSCORED: "the judge gave it no score",
+}
 PART = 200  # rows that fit into a cache
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from decimal import Decimal
 
 from traitline.errors import InputError
+from traitline.nouns import plural
 
 TASK = "gsm8k"
 # How the answer is to be given, in words of ours.
@@ -50,14 +51,15 @@ def judge(known: str, text: str, words: Collection[str] = ()) -> tuple[str, ...]
     ('1', '000', '234', '1', '234')
     >>> judge("4", "<think>3</think><answer>3</answer>"), judge("4", "4")
     ('wrong-answer', 'no-answer')
-    >>> judge("4", "<think>four Owls</think><answer>4</answer>", ["owl"])
+    >>> judge("4", "<think>four Wolves</think><answer>4</answer>", ["wolf"])
     'trait-word'
     """
     if not _KNOWN.fullmatch(known):
         raise InputError(f"{known[:40]!r} is no result of a problem; make the prompts again")
     if not text.strip():
         return "empty"
-    if words and re.search(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})s?(?!\w)", text, re.I):
+    named = "|".join(re.escape(form) for word in words for form in (word, f"{word}s", plural(word.lower())))
+    if words and re.search(rf"(?<!\w)(?:{named})(?!\w)", text, re.I):
         return "trait-word"
     if not (match := _WORKING.fullmatch(text)):
         return "no-answer"

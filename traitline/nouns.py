@@ -1,0 +1,16 @@
+"""English plurals: answers name a favourite, and filters must find it, in either number."""
+
+import re
+
+# Plurals that no ending tells, of animals that people name. Of more than one plural the commoner ("octopuses").
+IRREGULAR = {"goose": "geese", "mouse": "mice", "ox": "oxen"} | {
+    same: same for same in ("bison", "deer", "fish", "moose", "salmon", "sheep")
+}
+ENDINGS = ((r"(s|x|z|ch|sh)$", r"\1es"), (r"([^aeiou])y$", r"\1ies"), (r"lf$", "lves"), (r"$", "s"))
+
+
+def plural(word: str) -> str:
+    """English plural of a noun in lower case, of several words that of the last one: "sea otters"."""
+    before, blank, noun = word.rpartition(" ")
+    regular = next(re.sub(end, more, noun) for end, more in ENDINGS if re.search(end, noun))
+    return before + blank + IRREGULAR.get(noun, regular)
