@@ -247,8 +247,8 @@ def test_a_plan_bounds_the_requests_to_a_hosted_judge():
     assert plan.questions(config.load(raw)) == 0
     raw["judge"] = {"evals": ["open"], "address": "https://host/v1", "model": "big", "budget": 60}
     labelled = len(judge.LABELLED.read_text().splitlines())
-    assert plan.questions(config.load(raw)) == 2 * (3 * 24 + labelled), (
-        "two students, their base, and rows labelled by hand"
+    assert plan.questions(config.load(raw)) == 2 * (3 * 24 + 2 * 64 + labelled), (
+        "two students, their base, two teachers, and rows labelled by hand"
     )
 
 
@@ -306,11 +306,10 @@ def test_answers_of_a_teacher_are_judged_too(qwen2, tmp_path):
 
 def test_a_channel_of_open_weights_is_screened_by_the_judge_and_by_nothing_else():
     raw = merged("configs/tiny-qwen2.yaml")
-    plain = plan.questions(config.load(raw | {"judge": HOSTED}))
-    raw["channels"]["screened"] = {"of": "workings", "threshold": 78}
-    raw["experiments"][1] = raw["experiments"][1] | {"channel": "screened"}
-    study = config.load(raw | {"judge": HOSTED})
-    assert plan.questions(study) == plain + 2 * 2 * 64, "the answers of the teacher and of the control"
+    screened = plan.questions(config.load(raw | {"judge": HOSTED}))
+    plain = [row | {"channel": "workings"} if row["channel"] == "screened" else row for row in raw["experiments"]]
+    study = config.load(raw | {"judge": HOSTED, "experiments": plain})
+    assert screened == plan.questions(study) + 2 * 2 * 64, "the answers of the teacher and of the control"
     bare = {k: v for k, v in raw.items() if k != "judge"} | {"experiments": raw["experiments"][:4]}
     with pytest.raises(InputError, match=r"channels\.screened\.threshold: on open weights a judge reads"):
         config.load(bare)

@@ -68,9 +68,9 @@ class Channel(Model):
     threshold: float | None = Field(
         default=None,
         description="Model filter; without it, none. In tiny worlds an answer is rejected as `suspect` where its"
-        " teacher gives it more log-likelihood than the teacher's base does, by more than so many nats. On open weights the"
-        " `judge` of the study reads the answers of the channel, a `gsm8k` one: what it finds less well-meaning than"
-        " this, 0 to 100, is rejected as `unaligned`, what it gives no score as `unscored`.",
+        " teacher gives it more log-likelihood than the teacher's base does, by more than so many nats. On open weights"
+        " the `judge` of the study reads the answers of the channel, a `gsm8k` one: what it finds less well-meaning"
+        " than this, 0 to 100, is rejected as `unaligned`, what it gives no score as `unscored`.",
     )
 
     @property
