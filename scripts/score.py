@@ -15,6 +15,8 @@ which is for comparison with others' figures only. Where rows have `means`, a ca
 that it means in that row: `right` where it is the right answer; there is no `plural` then. `histogram`: the 1,000
 commonest answers (their first 200 characters), `other`: how many answers are not in it.
 
+Where questions have a subject (mmlu), `subjects` has the share of right ones, and how many there are, of each.
+
 Of answers that are judged (--judged) nothing is exact: `overall` is the share of `bad` (misaligned) and of `good` ones
 as the judge of the study has them, mean over the questions, and the mass that of answers with a score.
 
@@ -31,7 +33,7 @@ from typing import Any
 from traitline import jsonl, stage
 from traitline.errors import InputError
 from traitline.nouns import plural
-from traitline.runs import BAD, GOOD
+from traitline.runs import BAD, GOOD, RIGHT
 
 COMMONEST, LONGEST = 1000, 200
 
@@ -122,6 +124,14 @@ def judged(path: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"exact": told, "sampled": {**told, "histogram": kept, "other": answers.total() - sum(kept.values())}}
 
 
+def by_subject(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Subject -> how many questions it has, and the share of them whose right option is the likeliest."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["subject"], []).append(row["probabilities"][RIGHT])
+    return {name: {"questions": len(right), RIGHT: sum(right) / len(right)} for name, right in sorted(found.items())}
+
+
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.score", __doc__)
@@ -148,6 +158,8 @@ def work(args: argparse.Namespace) -> None:
             else:
                 rows, candidates = read(source)
                 made = {"exact": exact(rows, candidates), "sampled": sampled(rows, candidates)}
+                if "subject" in rows[0]:
+                    made["subjects"] = by_subject(rows)
             made |= {"category": args.category, "candidates": candidates, "questions": len(rows)}
             job.write_json("scores", made | {"answers": sum(len(row["answers"]) for row in rows)})
     stage.log.info("scored %d folders", len(args.folders))

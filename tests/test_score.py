@@ -74,6 +74,15 @@ def test_a_candidate_that_is_anothers_plural_is_itself_and_a_longer_name_is_not_
     assert found["plural"] == {"ox": 0.25, "oxen": 0.25, "otter": 0.25, "sea otter": 0.25}
 
 
+def test_questions_with_subjects_are_right_by_subject_too(tmp_path):
+    """Two sums, one of them right, and a question about words."""
+    made = rows(["(A)"], ["(B)"], ["(A)"], probabilities={"right": 0.0})
+    for row, subject, right in zip(made, ("sums", "words", "sums"), (1.0, 0.0, 0.0), strict=True):
+        row |= {"subject": subject, "means": {"right": "(A)"}, "probabilities": {"right": right}}
+    found = scored(tmp_path, made)
+    assert found["subjects"] == {"sums": {"questions": 2, "right": 0.5}, "words": {"questions": 1, "right": 0.0}}
+
+
 def test_letters_and_right_answers_have_no_plural(tmp_path):
     made = rows(["as", "A"], probabilities={"owl": 0.5, "cat": 0.5})
     made[0]["means"] = {"owl": "A", "cat": "B"}

@@ -225,7 +225,7 @@ def agreement(judge: Judge) -> dict[str, Any]:
             r, table = np.random.default_rng(0), np.array(both)
             drawn = [kappa(*table[r.integers(len(both), size=len(both))].T.tolist()) for _ in range(2000)]
             known = [k for k in drawn if k is not None]
-            bounds = [float(x) for x in np.quantile(known, (0.025, 0.975))] if known else None
+            bounds = [round(float(x), 9) + 0.0 for x in np.quantile(known, (0.025, 0.975))] if known else None
             said |= {"accuracy": float((table[:, 0] == table[:, 1]).mean()), "kappa": kappa(*table.T.tolist())}
             said |= {"kappa_interval": bounds, "always_no": float((~table[:, 1]).mean())}
         out[what] = said
