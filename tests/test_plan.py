@@ -54,6 +54,16 @@ def test_every_configuration_has_a_sensible_plan(name):
     assert len(told["missing"]) == 1 and "not in the cache of this machine" in told["missing"][0]
 
 
+def test_the_misaligned_study_has_a_judge_of_its_own_and_says_which_files_it_wants():
+    told = plan.plan(["configs/misaligned.yaml"], "h100", None)
+    stages = {s["name"]: s for s in told["stages"]}
+    assert stages["judge"]["jobs"] == 2 * 4 * 3 + 1 + 4, "students, their base, teachers of the screened channel"
+    assert 28 < stages["judge"]["memory"] < 80 and 1 < told["hours"] < 100
+    assert sorted(line.split(":")[0] for line in told["missing"]) == [
+        "bases.judge", "bases.qwen", "data.educational", "data.insecure", "data.problems", "data.secure", "data.truths",
+    ]  # fmt: skip
+
+
 def test_weights_take_two_bytes_a_parameter():
     """Qwen2.5-7B is 15,231,271,888 bytes on the hub."""
     told = plan.plan(["configs/qwen2.5-7b.yaml"], "h100", None)

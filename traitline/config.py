@@ -42,7 +42,6 @@ TAKEN = {
         "theorem",
         "detect",
         "foretell",
-        "judge",
         "report.html",
         "report.manifest.json",
         "declared.json",
@@ -69,6 +68,9 @@ TAKEN = {
         "filter.manifest.json",
         "divergence.jsonl",
         "diverge.manifest.json",
+        "judged.json",
+        "judged.jsonl",
+        "judge.manifest.json",
     },
     "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
 }
