@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,11 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def outcomes(request, cluster, tmp_path_factory):
-    """Fault -> its future, of those that this session asks for; each in a clone of its own."""
-    from test_faults import long_base, whole_study
+    """Fault -> its future, of those that this session asks for; each in a clone of its own.
+
+    A controller that is killed forgets the last seconds, of everybody's jobs: that fault waits until it is alone.
+    """
+    from test_faults import controller, long_base, whole_study
 
     asked = {item.callspec.params["fault"] for item in request.session.items if "outcomes" in item.fixturenames}
     with ThreadPoolExecutor(3) as pool:
@@ -44,4 +47,12 @@ def outcomes(request, cluster, tmp_path_factory):
             return pool.submit(work, Clone(tmp_path_factory.mktemp(work.__name__), cluster), *args)
 
         plain = {"study": run(whole_study), "base": run(long_base)}
-        yield {fault: run(fault, plain) for fault in sorted(asked, key=lambda f: f.__code__.co_firstlineno)}
+        began = {
+            fault: run(fault, plain) for fault in sorted(asked - {controller}, key=lambda f: f.__code__.co_firstlineno)
+        }
+
+        def alone(clone, plain):
+            wait([*plain.values(), *began.values()])
+            controller(clone, plain)
+
+        yield began | ({controller: run(alone, plain)} if controller in asked else {})
