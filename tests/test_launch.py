@@ -34,8 +34,8 @@ def dead():
     return made
 
 
-def job(state="RUNNING"):
-    return slurm.Job("17", state, "cpu", "cpu1", "0:12", "rule_base_wildcards_a")
+def job(state="RUNNING", reason="None"):
+    return slurm.Job("17", state, "cpu", "cpu1", "0:12", reason, "rule_base_wildcards_a")
 
 
 def test_a_pin_holds_settings_and_code():
@@ -93,6 +93,8 @@ def test_status_says_what_runs_and_what_failed(here, capsys, monkeypatch):
     assert capsys.readouterr().out == "nothing was launched here through Slurm\n"
     made = dead()
     made.failures.write_text("train x: Slurm job 16 on cpu1: out of memory (300 MB), attempt 1\n")
+    monkeypatch.setattr(slurm, "jobs", lambda name: [job("PENDING", "JobHeldUser")])
+    assert launch.main(["status"]) == 0 and "rule_base_wildcards_a (JobHeldUser)" in capsys.readouterr().out
     monkeypatch.setattr(slurm, "jobs", lambda name: [job(), job("COMPLETED")])
     assert launch.main(["status"]) == 0
     said = capsys.readouterr().out.splitlines()
@@ -111,6 +113,16 @@ def test_without_an_answer_from_slurm_nothing_is_taken_for_ended(here, monkeypat
     monkeypatch.setattr(slurm, "reachable", lambda: False)
     assert launch.main(["resume"]) == 2
     assert "Slurm does not answer" in capsys.readouterr().err
+
+
+def test_who_resumes_is_told_of_a_job_that_waits_for_a_hand(here, monkeypatch, capsys):
+    dead()
+    answers = [[job("PENDING", "launch failed requeued held")], [job("COMPLETED")]]
+    monkeypatch.setattr(slurm, "jobs", lambda name: answers.pop(0))
+    monkeypatch.setattr(slurm, "reachable", lambda: False)
+    monkeypatch.setattr(launch.time, "sleep", lambda seconds: None)
+    launch.main(["resume"])
+    assert "waiting for 1 jobs: 17; held, so they wait for you: scontrol release 17" in capsys.readouterr().out
 
 
 def test_a_damaged_record_is_no_launch(here):

@@ -30,11 +30,13 @@ def says(tmp_path, monkeypatch):
 
 
 def test_jobs_are_read_from_squeue(says):
-    says("squeue", "17|RUNNING|cpu|cpu1|0:12|rule_base_wildcards_a\n18|PENDING|gpu||0:00|rule_train|odd\n")
-    first, second = slurm.jobs("6c1f")
+    waits = "18|PENDING|gpu||0:00|Resources|rule_train|odd\n19|PENDING|cpu||0:00|launch failed requeued held|rule_base"
+    says("squeue", f"17|RUNNING|cpu|cpu1|0:12|None|rule_base_wildcards_a\n{waits}\n")
+    first, second, third = slurm.jobs("6c1f")
     assert (first.id, first.node, first.over) == ("17", "cpu1", False)
     assert (second.comment, second.over) == ("rule_train|odd", False)
-    says("squeue", "17|COMPLETED|cpu|cpu1|0:12|rule_base\n")
+    assert [job.held for job in (first, second, third)] == [False, False, True]
+    says("squeue", "17|COMPLETED|cpu|cpu1|0:12|None|rule_base\n")
     assert slurm.jobs("6c1f")[0].over
 
 

@@ -246,6 +246,8 @@ def resume(found: Launch, cancel: bool) -> int:
         if cancel:
             subprocess.run(["scancel", *ids], check=False)
         line = f"{'cancelling' if cancel else 'waiting for'} {len(left)} jobs: {' '.join(ids)}"
+        if held := [job.id for job in left if job.held]:
+            line += f"; held, so they wait for you: scontrol release {' '.join(held)}"
         if line != told:
             print(line, flush=True)
             told = line
@@ -268,7 +270,8 @@ def status(found: Launch) -> None:
     for job in slurm.jobs(found.name):
         if job.state != "COMPLETED":
             where = f"{job.partition:<8} {job.node or '-':<8}"
-            print(f"  {job.id:>8} {job.state:<10} {where} {job.elapsed:>9} {job.comment}")
+            why = f" ({job.reason})" if job.state == "PENDING" else ""
+            print(f"  {job.id:>8} {job.state:<10} {where} {job.elapsed:>9} {job.comment}{why}")
     if found.failures.exists():
         print(found.failures.read_text(encoding="utf-8"), end="")
 

@@ -34,7 +34,13 @@ class Job:
     partition: str
     node: str
     elapsed: str
+    reason: str
     comment: str
+
+    @property
+    def held(self) -> bool:
+        """It waits until somebody releases it."""
+        return self.state == "PENDING" and "held" in self.reason.lower()
 
     @property
     def over(self) -> bool:
@@ -57,8 +63,8 @@ def reachable() -> bool:
 
 def jobs(name: str) -> list[Job]:
     """Jobs of this name: those in the queue, and those that ended not long ago."""
-    said = _ask("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%P|%N|%M|%k")
-    return [Job(*line.split("|", 5)) for line in said.splitlines() if line.count("|") >= 5]
+    said = _ask("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%P|%N|%M|%r|%k")
+    return [Job(*line.split("|", 6)) for line in said.splitlines() if line.count("|") >= 6]
 
 
 def facts(job: str) -> dict[str, str]:
