@@ -93,6 +93,7 @@ def shared(seeds, size=3, traits=("owl", "cat")):
         **files[0],
         **files[1],
         "teach": files[0]["teach"],
+        "judge": None,
         "execution": {**files[0]["execution"], "stack": 2, "together": size},
     }
     raw["traits"] = {t: {"category": "animal"} for t in traits}
