@@ -127,13 +127,13 @@ class Clone:
         found = self.until("checkpoint", lambda: list(self.root.glob("work/base/a/*/fit.safetensors")))
         return job, found[0].parent
 
-    def halt(self):
-        """Stop the program of the job, so that its time runs out however fast the machine is."""
+    def halt(self, what=signal.SIGSTOP):
+        """Stop the program of the job: it does not end meanwhile, however fast the machine is; or let it go on."""
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 ours = os.readlink(process / "cwd") == str(self.root.resolve())
                 if ours and b"\0-m\0scripts.base\0" in (process / "cmdline").read_bytes():
-                    os.kill(int(process.name), signal.SIGSTOP)
+                    os.kill(int(process.name), what)
             except (FileNotFoundError, ProcessLookupError, PermissionError):  # it ended meanwhile, or is not ours
                 continue
 

@@ -9,6 +9,7 @@ import re
 import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 
 import pytest
 import yaml
@@ -147,8 +148,11 @@ def controller(clone, plain):
     prolong(clone)
     launcher = clone.launch(BASE)
     clone.under_way()
+    clone.halt()
+    sleep(6)  # a controller that is killed knows what it wrote down, which it does every five seconds
     done = clone.cluster.do("restart")
     assert done.returncode == 0, done.stderr
+    clone.halt(signal.SIGCONT)
     assert clone.finish(launcher).count("has been submitted") == 1
     assert clone.bytes(FILES) == plain["base"].result()
 
