@@ -127,8 +127,8 @@ class Clone:
         found = self.until("checkpoint", lambda: list(self.root.glob("work/base/a/*/fit.safetensors")))
         return job, found[0].parent
 
-    def halt(self, what=signal.SIGSTOP):
-        """Stop the program of the job: it does not end meanwhile, however fast the machine is; or let it go on."""
+    def tell(self, what):
+        """Send the program of the job a signal: while it is stopped it does not end, however fast the machine is."""
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 ours = os.readlink(process / "cwd") == str(self.root.resolve())

@@ -27,6 +27,7 @@ def cluster():
     if done.returncode:
         WHY_NOT.append((done.stderr.strip().splitlines() or ["no word"])[-1])
         shutil.rmtree(folder, ignore_errors=True)
+        # Where Slurm is there and may be started it must come up; elsewhere there is nothing to try.
         (pytest.fail if shutil.which("slurmctld") and os.geteuid() == 0 else pytest.skip)(WHY_NOT[0])
     yield made
     assert made.do("down").returncode == 0
