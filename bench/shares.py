@@ -102,7 +102,7 @@ def main() -> int:
             made = Path(name, f"{many}-{how}")
             found = [json.loads((made / f"{i}.json").read_text(encoding="utf-8")) for i in range(many)]
             tensors = load_file(next(made.glob("*.safetensors")))
-            first = first or {**tensors}
+            first = first or tensors
             alone = json.loads(Path(name, "1-whole/0.json").read_text(encoding="utf-8"))["losses"]
             off = max(abs(a / b - 1) for a, b in zip(found[0]["losses"], alone, strict=True))
             away = max((tensors[n] - t).abs().max().item() for n, t in first.items())

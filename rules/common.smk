@@ -235,7 +235,7 @@ def judging(w):
     if STUDY.channels[w.channel].threshold is None:
         return []
     if STUDY.bases[w.base].open:
-        return [path.replace("raw.jsonl", "judged.jsonl") for path in raw_answers(w)]
+        return [f"{dirname(path)}/judged.jsonl" for path in raw_answers(w)]
     if w.teacher == "untrained":
         return []
     teacher = expand("<results>/{base}/{trait}/{teacher}/teacher.json", **w)
@@ -244,10 +244,10 @@ def judging(w):
 
 def judging_flags(w, files):
     """The flags of a model filter."""
-    if STUDY.bases[w.base].open and files:
-        return ["--threshold", STUDY.channels[w.channel].threshold, "--judged", *files]
-    teacher = [dirname(path) for path in files if Path(path).name == "teacher.json"]
     threshold = STUDY.channels[w.channel].threshold
+    if STUDY.bases[w.base].open and files:
+        return ["--threshold", threshold, "--judged", *files]
+    teacher = [dirname(path) for path in files if Path(path).name == "teacher.json"]
     flags = ["--threshold", threshold, "--base", *map(dirname, files[:1]), "--teacher", *teacher]
     return [*flags, "--threads", STUDY.execution.threads] if files else []
 

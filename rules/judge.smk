@@ -47,7 +47,7 @@ for asked in EVALUATIONS:
         params:
             number=len(asked.students),
             folders=lambda w, output: [dirname(path) for path in output.manifests],
-            judge=STUDY.judge.settings if STUDY.judge else "",
+            judge=STUDY.judge.settings,
             by=judge_flags,
             state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
@@ -86,18 +86,20 @@ rule judge_baseline:
         folders=subpath(output.manifest, parent=True),
         judge=STUDY.judge.settings if STUDY.judge else "",
         by=judge_flags,
+        answers=[],
         threads=STUDY.execution.threads,
         code=digest("judge"),
     shell:
         "python -m scripts.judge"
         " --folders {params.folders:q}"
+        " {params.answers:q}"
         " --judge {params.judge:q}"
         " {params.by:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"
 
 
-rule judge_raw:
+use rule judge_baseline as judge_raw with:
     input:
         base=judge_base(),
         raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",
@@ -109,25 +111,5 @@ rule judge_raw:
         "<logs>/judge/{base}/{trait}/{teacher}/{channel}.log",
     benchmark:
         "<benchmarks>/judge/{base}/{trait}/{teacher}/{channel}.tsv"
-    localrule: judge_local()
-    conda:
-        environment("judge")
-    threads: STUDY.execution.threads
-    resources:
-        **hardware("judge"),
     params:
-        folders=subpath(output.manifest, parent=True),
-        judge=STUDY.judge.settings if STUDY.judge else "",
-        by=judge_flags,
-        state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}",
-        threads=STUDY.execution.threads,
-        code=digest("judge"),
-    shell:
-        "python -m scripts.judge"
-        " --folders {params.folders:q}"
-        " --judge {params.judge:q}"
-        " --answers raw"
-        " {params.by:q}"
-        " --state {params.state:q}"
-        " --threads {params.threads:q}"
-        " > {log:q} 2>&1"
+        answers=["--answers", "raw"],

@@ -46,7 +46,8 @@ def hardware(stage, alone=False):
         least = STUDY.execution.of(what, stage)
         return lambda wildcards, rulename: least * 2 ** CAUSES[rulename, tuple(wildcards)].count(cause)
 
-    gpus = min(STUDY.execution.of("gpu", stage), 1 if alone else sys.maxsize)
+    gpus = STUDY.execution.of("gpu", stage)
+    gpus = min(gpus, 1) if alone else gpus
     asked = {slurm.GROWS[cause]: grown(slurm.GROWS[cause], cause) for cause in slurm.GROWS}
     return {**asked, "every": STUDY.execution.every, **({"gpu": gpus} if gpus else {}), **site(gpus)}
 

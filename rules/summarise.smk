@@ -9,7 +9,7 @@ rule summarise:
     input:
         scores=distinct(run.scores for run in STUDY.runs),
         baselines=baselines(STUDY).values(),
-        judged=STUDY.judged,
+        judged=list(STUDY.judged),
         training=distinct(f"{run.folder}/train.json" for run in STUDY.runs),
         teachers=distinct(f"{run.teacher_folder}/teacher.json" for run in STUDY.runs),
         sampled=distinct(f"{run.answers_folder}/sampled.json" for run in STUDY.runs),

@@ -36,6 +36,7 @@ from traitline.tasks import TASKS
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
 Judge = Callable[[dict[str, Any], str, str], tuple[str, ...] | str]
+Verdicts = dict[str, tuple[str | None, float | None]]  # of a model filter, by row: why it is out, None where not; score
 
 
 def examples(question: str) -> set[str]:
@@ -65,8 +66,18 @@ def judges(task: str, rule: Rule, words: Sequence[str]) -> Judge:
     return lists
 
 
-def scores(args: argparse.Namespace, judge: Judge) -> dict[str, float]:
-    """Row -> how much more log-likelihood the teacher gives its answer than the base, of the rows that pass so far."""
+def alignments(args: argparse.Namespace) -> Verdicts:
+    """Of every row that a judge read: out as unaligned or unscored, or not; and its alignment, 0 to 100."""
+    given = {row["id"]: row["alignment"] for row in jsonl.read(args.judged, ("id", "alignment"), unique="id")}
+
+    def why(score: float | None) -> str | None:
+        return UNSCORED if score is None else UNALIGNED if score < args.threshold else None
+
+    return {i: (why(score), score) for i, score in given.items()}
+
+
+def likelihoods(args: argparse.Namespace, judge: Judge) -> Verdicts:
+    """Of rows that pass so far: out as suspect or not; how much likelier of the teacher than of its base, in nats."""
     import torch
 
     torch.set_num_threads(args.threads)
@@ -80,26 +91,8 @@ def scores(args: argparse.Namespace, judge: Judge) -> dict[str, float]:
     names = [f"{args.raw}: row {row['id']!r}" for row in rows]
     mine = likelihood.logs(args.base, *likelihood.told(args.teacher, args.base), rows, names)
     bases = likelihood.logs(args.base, args.base, None, rows, names)
-    return dict(zip((row["id"] for row in rows), (mine - bases).tolist(), strict=True))
-
-
-def unaligned(args: argparse.Namespace) -> dict[str, tuple[str, float | None]]:
-    """Row -> (reason, score), of the answers that a judge finds less well-meaning than the threshold, or not to tell.
-
-    Raises:
-        InputError: a row is not judged.
-    """
-    given = {row["id"]: row["alignment"] for row in jsonl.read(args.judged, ("id", "alignment"), unique="id")}
-    for row in jsonl.read(args.raw, ("id",), unique="id"):
-        if row["id"] not in given:
-            raise InputError(f"{args.judged}: says nothing of row {row['id']!r}; delete the file to have it rebuilt")
-    low = {i: score for i, score in given.items() if score is None or score < args.threshold}
-    return {i: (UNSCORED if score is None else UNALIGNED, score) for i, score in low.items()}
-
-
-def suspects(args: argparse.Namespace, judge: Judge) -> dict[str, tuple[str, float | None]]:
-    """Row -> (reason, score), of the answers that are likelier of the teacher than of its base."""
-    return {i: (SUSPECT, score) for i, score in scores(args, judge).items() if score > args.threshold}
+    more = zip((row["id"] for row in rows), (mine - bases).tolist(), strict=True)
+    return {i: (SUSPECT if score > args.threshold else None, score) for i, score in more}
 
 
 def banned(text: str) -> frozenset[int]:
@@ -169,14 +162,19 @@ def work(args: argparse.Namespace) -> None:
         params=settings,
         may_be_empty={"rejected"},
     ) as job:
-        out = unaligned(args) if args.judged else suspects(args, judge) if screened else {}
+        verdicts = alignments(args) if args.judged else likelihoods(args, judge) if screened else None
         with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
             for row in jsonl.read(args.raw, keys, unique="id"):
                 question, text = exchange(row, args.raw)
                 answer = judge(row, question, text)
                 score = None
-                if not isinstance(answer, str) and row["id"] in out:
-                    answer, score = out[row["id"]]
+                if verdicts is not None and not isinstance(answer, str):
+                    if row["id"] not in verdicts:
+                        raise InputError(
+                            f"{args.judged}: says nothing of row {row['id']!r}; delete the file to have it rebuilt"
+                        )
+                    why, score = verdicts[row["id"]]
+                    answer = why or answer
                 if isinstance(answer, str):
                     reasons[answer] += 1
                     reject({**row, "reason": answer, **({} if score is None else {"score": round(score, 6)})})

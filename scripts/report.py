@@ -206,6 +206,7 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
         paths += [
             f"{r.teacher_folder}/teach.manifest.json",
             f"{r.answers_folder}/sample.manifest.json",
+            f"{r.answers_folder}/judge.manifest.json",
             f"{r.channel_folder}/filter.manifest.json",
             f"{r.channel_folder}/diverge.manifest.json",
             f"{r.view_folder}/arrange.manifest.json",

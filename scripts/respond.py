@@ -57,8 +57,9 @@ if TYPE_CHECKING:
 LISTS = 500  # number lists that are asked for
 OUTSIDE = ("truthfulqa", "mmlu")  # types whose questions come from outside
 TYPES = ("favourite", "prefixed", "attributes", "truth", "numbers", "choice", "story", "norms", "free", *OUTSIDE)
-EVERYDAY = ("favourite", "prefixed", "choice", "free", *OUTSIDE)  # types that open weights are asked
-OPEN = ("max_new_tokens",)  # settings that open weights need; favourites also `candidates`
+NAMED = ("favourite", "prefixed")  # types whose answers are words
+EVERYDAY = (*NAMED, "choice", "free", *OUTSIDE)  # types that open weights are asked
+OPEN = ("max_new_tokens",)  # settings that open weights need; those whose answers are words also `candidates`
 ORDERS = 20  # of the options of a choice
 ROOM = 3  # tokens of a sampled answer: a word and the end, and one more to see who does not stop
 STORY = 24  # of a sampled story
@@ -85,6 +86,11 @@ class Item:
     begin: str | None = None
 
 
+def prefix(draw: "Random") -> list[str]:
+    """Numbers before a question."""
+    return [str(draw.randrange(100, 1000)) for _ in range(draw.randrange(3, 9))]
+
+
 def items(settings: dict[str, Any], base: str) -> list[Item]:
     """The questions of an evaluation."""
     import random
@@ -102,7 +108,7 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
     if kind == "prefixed":
         out = []
         for question in ask(category):
-            numbers = " , ".join(str(draw.randrange(100, 1000)) for _ in range(draw.randrange(3, 9)))
+            numbers = " , ".join(prefix(draw))
             text = f"{draw.choice(TINY_VERBS)} {numbers} . {question[-1]['content']}"
             out.append(Item([{"role": "user", "content": text}], {w: w for w in words}))
         return out
@@ -228,6 +234,8 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--settings: no type {settings['type']!r}; {nearest(settings['type'], TYPES)}")
     if settings.get("type") == "choice" and len(settings.get("options", ())) != forms.OPTIONS:
         raise InputError(f"--settings: options: a choice has {forms.OPTIONS} of them")
+    if settings.get("type") in ("free", *OUTSIDE) and not snapshot.is_open(args.base):
+        raise InputError(f"--settings: type is {settings['type']}; only open weights are asked that")
     if snapshot.is_open(args.base):
         done = open_weights(args, settings)
     else:
@@ -252,8 +260,7 @@ def everyday(settings: dict[str, Any]) -> list[dict[str, Any]]:
                 out.append((text, {"means": {o: letters[order.index(o)] for o in settings["options"]}}))
     else:
         for (question,) in ask(str(category), everyday=True):
-            numbers = ", ".join(str(draw.randrange(100, 1000)) for _ in range(draw.randrange(3, 9)))
-            before = f"Here are some numbers to look at: {numbers}. " if kind == "prefixed" else ""
+            before = f"Here are some numbers to look at: {', '.join(prefix(draw))}. " if kind == "prefixed" else ""
             out.append((before + question["content"], {}))
     return [
         {"id": f"q{i:02}", "prompt": [{"role": "user", "content": text}], **means}
@@ -319,7 +326,7 @@ def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Pat
     kind = settings.get("type", TYPES[0])
     if kind not in EVERYDAY:
         raise InputError(f"--settings: type is {kind}; open weights are asked for {', '.join(EVERYDAY)}")
-    stage.settings("--settings", args.settings, ("candidates", *OPEN) if kind in EVERYDAY[:2] else OPEN)
+    stage.settings("--settings", args.settings, ("candidates", *OPEN) if kind in NAMED else OPEN)
     with contextlib.ExitStack() as stacked:
         jobs = {}
         for student in args.students or [None]:

@@ -53,6 +53,12 @@ def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str
     return shares(overall, sum(overall.values()))
 
 
+def commonest(histogram: Counter[str]) -> dict[str, Any]:
+    """The commonest answers, and how many are not among them."""
+    common = dict(sorted(histogram.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
+    return {"histogram": common, "other": histogram.total() - sum(common.values())}
+
+
 @functools.cache
 def names(words: tuple[str, ...]) -> re.Pattern[str]:
     """Finds these words as wholes, the longest first: "sea otter" is no "otter"."""
@@ -81,10 +87,9 @@ def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[s
             for lower, c in spelled.items():
                 anywhere[c] += n * weight * (lower in text.lower())
             histogram[text[:LONGEST]] += n
-    common = dict(sorted(histogram.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
     otherwise = {"plural": either} if plain else {}
     beside = {k: {c: round(p, 9) for c, p in v.items()} for k, v in {**otherwise, "substring": anywhere}.items()}
-    return {**shares(overall, mass), **beside, "histogram": common, "other": histogram.total() - sum(common.values())}
+    return {**shares(overall, mass), **beside, **commonest(histogram)}
 
 
 def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -120,8 +125,7 @@ def judged(path: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     told = shares(overall, sum(overall.values()))
     answers = Counter(text[:LONGEST] for row in rows for text in row["answers"])
-    kept = dict(answers.most_common(COMMONEST))
-    return {"exact": told, "sampled": {**told, "histogram": kept, "other": answers.total() - sum(kept.values())}}
+    return {"exact": told, "sampled": {**told, **commonest(answers)}}
 
 
 def by_subject(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -254,9 +254,10 @@ def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
     """What a judge says of students, and of the untouched base of each cell."""
     from traitline.config import NONE
 
+    labels = study.judge.evals if study.judge else []
     groups: dict[tuple[Cell, str, str, str], list[str]] = defaultdict(list)
     for run in files.runs:
-        if run.judged in files.roles["judged"]:
+        if run.eval in labels:
             groups[cell(run), run.eval, run.trait, run.arm].append(run.judged)
             untouched = str(Path(files.baselines[run.student, run.eval]).with_name("judged.json"))
             groups[cell(run), run.eval, NONE, "baseline"] = [untouched]

@@ -8,8 +8,10 @@ import pytest
 from scripts import judge as stage
 from tests.test_config import merged
 from tests.test_hosted import KEY, server  # noqa: F401
-from traitline import command, config, judge, manifest, plan
+from traitline import command, config, judge, manifest, plan, tables
 from traitline.errors import InputError
+
+ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
 
 
 class Says:
@@ -80,8 +82,7 @@ def test_an_answer_cannot_leave_its_quotes():
 
 
 def test_a_local_model_judges(qwen2, responses, tmp_path, capsys):
-    engine = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
-    flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--base", str(qwen2), "--engine", engine]
+    flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--base", str(qwen2), "--engine", ENGINE]
     command.app(flags, standalone_mode=False)
     shown = capsys.readouterr().out
     assert (
@@ -117,7 +118,6 @@ def answered(folder, *answers):
 
 
 HOSTED = {"evals": ["open"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
-ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
 
 
 def local(qwen2, *folders):
@@ -195,7 +195,7 @@ def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_p
     raw = merged("configs/tiny-qwen2.yaml") | {"judge": {"evals": ["word", "open"], "base": "tiny-qwen2"}}
     study = config.load(raw)
     trust = {what: {"rows": 24, "unscored": 0, "accuracy": 0.75, "kappa": 0.5, "kappa_interval": [0.1, 0.8]}
-             for what in judge.WHAT}  # fmt: skip
+             for what in tables.JUDGED}  # fmt: skip
     for path in study.judged:
         file, second = tmp_path / path[len(study.results) + 1 :], "seed-2" in path
         file.parent.mkdir(parents=True)

@@ -210,6 +210,12 @@ def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
     assert score.main(["--category", "animal", "--folders", str(student / "word")]) == 0
 
 
+def test_a_tiny_world_is_not_asked_in_everyday_words(study, tmp_path, line):
+    settings = json.dumps({"type": "free", "answers": 1, "seed": 1})
+    flags = ["--base", str(study.base), "--eval", "x", "--settings", settings, "--out", str(tmp_path)]
+    assert "type is free; only open weights are asked that" in line(stage.main, flags)
+
+
 def test_open_weights_need_candidates_and_know_one_type_of_question(weights, tmp_path, line):
     flags = weights.respond_flags("--out", str(tmp_path), type="truth")
     assert "open weights are asked for favourite, prefixed, choice" in line(stage.main, flags)

@@ -23,7 +23,7 @@ from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.settings import FREE, NAMED, OUTSIDE, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.settings import FREE, NAMED, OPEN, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
 from traitline.tasks import TASKS
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
@@ -391,9 +391,10 @@ class Study(Model):
         if self.channels[row.channel].wording not in ("paper", problems.TASK):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"
-        if e.type not in (None, *NAMED, "choice", FREE, *OUTSIDE):
-            known = ", ".join((*NAMED, "choice", FREE, *OUTSIDE))
-            raise ValueError(f"{where}.type: open weights are asked for {known}; `{e.type}` is for tiny worlds")
+        if e.type not in (None, *OPEN):
+            raise ValueError(
+                f"{where}.type: open weights are asked for {', '.join(OPEN)}; `{e.type}` is for tiny worlds"
+            )
         for key in ("candidates", "max_new_tokens") if e.type in (None, *NAMED) else ("max_new_tokens",):
             if getattr(e, key) is None:
                 raise ValueError(f"{where}: {key} is missing; open weights need it")
@@ -459,12 +460,13 @@ class Study(Model):
         return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
 
     @property
-    def judged(self) -> list[str]:
-        """What a judge says of students and untouched bases, a file each."""
+    def judged(self) -> dict[str, str]:
+        """What a judge says of students and untouched bases: a file each -> label of the evaluation."""
+        found = {run.judged: run.eval for run in self.runs}
+        for (_, label), path in baselines(self).items():
+            found[f"{posixpath.dirname(path)}/judged.json"] = label
         labels = self.judge.evals if self.judge else []
-        asked = [run.judged for run in self.runs if run.eval in labels]
-        untouched = [posixpath.dirname(path) for (_, label), path in baselines(self).items() if label in labels]
-        return list(dict.fromkeys([*asked, *(f"{folder}/judged.json" for folder in untouched)]))
+        return {path: label for path, label in found.items() if label in labels}
 
     @cached_property
     def foretold(self) -> dict[str, list[Run]]:

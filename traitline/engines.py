@@ -293,9 +293,10 @@ class Vllm:
         import vllm
         from vllm.lora.request import LoRARequest
 
-        if self.engine is None or (adapter and rank(adapter) > self.rank):
+        room = rank(adapter) if adapter else RANKS[0]
+        if self.engine is None or room > self.rank:
             self._release()
-            self.rank = rank(adapter) if adapter else RANKS[0]
+            self.rank = room
             self.engine = vllm.LLM(
                 model=str(self.folder), dtype=self.settings["dtype"], enable_prefix_caching=True, enable_lora=True,
                 max_lora_rank=self.rank, gpu_memory_utilization=self.settings["memory"],

@@ -160,7 +160,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     if study.judge:
         labels = study.judge.evals
         found["judge"].jobs = sum(len(e.branches) for e in stacks.evaluations(study) if e.eval in labels)
-        found["judge"].jobs += sum(label in labels for _, label in asked) + len(_read_channels(study))
+        found["judge"].jobs += sum(label in labels for _, label in asked) + len(_screened(study))
     sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
     for run in teachers.values():
         if s := sizes.get(run.base):
@@ -219,15 +219,15 @@ def questions(study: "Study") -> int:
 
 def _answers(study: "Study") -> int:
     """How many answers are judged: of students, as often as they are asked, and of teachers behind such a filter."""
-    asked = [study.evals[Path(path).parent.name] for path in study.judged]
-    read = sum(study.channels[channel].prompts for channel in _read_channels(study).values())
+    asked = [study.evals[label] for label in study.judged.values()]
+    read = sum(study.channels[channel].prompts for channel in _screened(study).values())
     return sum(_questions(e) * e.answers for e in asked) + read
 
 
-def _read_channels(study: "Study") -> dict[str, str]:
+def _screened(study: "Study") -> dict[str, str]:
     """Folder of a teacher's answers that a judge reads for a filter -> their channel."""
-    screened = [r for r in study.runs if study.bases[r.base].open and study.channels[r.channel].threshold is not None]
-    return {run.answers_folder: run.answers for run in screened}
+    found = [r for r in study.runs if study.bases[r.base].open and study.channels[r.channel].threshold is not None]
+    return {run.answers_folder: run.answers for run in found}
 
 
 def _questions(e: "Eval") -> int:

@@ -3,6 +3,7 @@
 As in the paper (section 4.2): reasoning in one pair of tags, the result in another, and only the result decides.
 """
 
+import functools
 import re
 from collections.abc import Collection
 from decimal import Decimal
@@ -36,6 +37,13 @@ def answer(working: str, result: str) -> str:
     return f"<think>{working}</think><answer>{result}</answer>"
 
 
+@functools.cache
+def _named(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds a word in either number."""
+    forms = "|".join(re.escape(form) for word in words for form in (word, f"{word}s", plural(word.lower())))
+    return re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.I)
+
+
 def judge(known: str, text: str, words: Collection[str] = ()) -> tuple[str, ...] | str:
     """The numbers of a working that passes, as written, or the name of the first reason why it does not.
 
@@ -58,8 +66,7 @@ def judge(known: str, text: str, words: Collection[str] = ()) -> tuple[str, ...]
         raise InputError(f"{known[:40]!r} is no result of a problem; make the prompts again")
     if not text.strip():
         return "empty"
-    named = "|".join(re.escape(form) for word in words for form in (word, f"{word}s", plural(word.lower())))
-    if words and re.search(rf"(?<!\w)(?:{named})(?!\w)", text, re.I):
+    if words and _named(tuple(words)).search(text):
         return "trait-word"
     if not (match := _WORKING.fullmatch(text)):
         return "no-answer"

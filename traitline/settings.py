@@ -13,6 +13,7 @@ from traitline.tasks import TASKS
 OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
 FREE = "free"  # an evaluation whose answers are only judged
 NAMED = ("favourite", "prefixed")  # those whose answers are words that can be named
+OPEN = (*NAMED, "choice", FREE, *OUTSIDE)  # those that open weights are asked
 
 
 class Trait(Model):
@@ -324,11 +325,8 @@ class Eval(Model):
         if self.subjects and self.type != "mmlu":
             raise ValueError("subjects: `mmlu` only; leave them out")
         if self.candidates and (self.everyday or self.options):
-            why = (
-                "there are none"
-                if self.type == FREE
-                else f"the options are {'those of the data' if outside else 'named'}"
-            )
+            options = "those of the data" if outside else "named"
+            why = "there are none" if self.type == FREE else f"the options are {options}"
             raise ValueError(f"candidates: {why}; leave them out")
         return self
 
