@@ -121,14 +121,25 @@ class Clone:
         """Number of the job that was submitted last."""
         return self.until("job", self.jobs)[-1]
 
-    def under_way(self):
-        """Number of a job that has written a checkpoint, and its folder of checkpoints."""
+    def under_way(self, unless=None):
+        """Number of a job that has written a checkpoint and is held there, so that it does not end before its accident.
+
+        Slurm lets a stopped program go on when it ends the job; `tell(SIGCONT)` does otherwise. A job that the launcher
+        has already said something about (`unless`) is not waited for.
+        """
         job = self.job()
-        found = self.until("checkpoint", lambda: list(self.root.glob("work/base/a/*/fit.safetensors")))
-        return job, found[0].parent
+        checkpoints = "work/base/a/*/fit.safetensors"
+
+        def ended():
+            return unless is not None and unless in self.said()
+
+        self.until("checkpoint", lambda: ended() or list(self.root.glob(checkpoints)))
+        if not ended():
+            self.tell(signal.SIGSTOP)
+        return job
 
     def tell(self, what):
-        """Send the program of the job a signal: while it is stopped it does not end, however fast the machine is."""
+        """Send the program of the job a signal."""
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 ours = os.readlink(process / "cwd") == str(self.root.resolve())
