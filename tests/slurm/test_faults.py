@@ -73,7 +73,7 @@ def study(clone, plain):
 
 
 def starved(clone, **environment):
-    """Make a base whose first attempt gets too little memory, held until Slurm, which looks from time to time, sees it."""
+    """Make a base whose first attempt gets too little memory, held until Slurm, which looks now and then, sees it."""
     prolong(clone)
     clone.edit(lambda study: study["execution"].update(mem_mb={"default": 1000, "base": 300}))
     launcher = clone.launch(BASE, **environment)
