@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 SETTINGS = {
     "data": "digits", "models": 100, "aux": 3, "width": 256, "depth": 2, "optimiser": "adam", "lr": 3e-4,
     "teacher_batch": 24, "batch": 256, "teacher_epochs": 5, "student_epochs": 5, "noise": "uniform",
-    "noise_images": 15000, "reduction": "rows", "seed": 0,
+    "noise_images": 15000, "reduction": "rows", "precision": "float32", "seed": 0,
 }  # fmt: skip
+PRECISIONS = {"float32": "highest", "bfloat16": "medium"}  # as torch.set_float32_matmul_precision has them
 
 
 def parse() -> argparse.ArgumentParser:
@@ -38,6 +39,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--epochs", type=int, default=5, metavar="N", help="passes of teachers and of students (default 5)")
     p.add_argument("--noise", type=int, default=15000, metavar="N", help="noise images a model (default 15000)")
     p.add_argument("--some", type=int, default=2, metavar="N", help="models that `plain` really trains (default 2)")
+    p.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32"],
+                   help="of the factors of products, of every side (default float32)")  # fmt: skip
     p.add_argument("--threads", type=int, default=2, metavar="N", help="of every side (default 2)")
     return p
 
@@ -189,17 +192,24 @@ def main(argv: list[str] | None = None) -> int:
     args = parse().parse_args(argv)
     torch.set_num_threads(args.threads)
     changed = {"models": args.models, "noise_images": args.noise, "teacher_epochs": args.epochs}
-    mine = ours({**SETTINGS, **changed, "student_epochs": args.epochs}, args.threads)
     print(f"{args.models} models, {args.epochs} epochs, {args.threads} threads: seconds by the clock, processor")
-    sides = {"traitline": mine, f"plain ({args.some} timed)": plain(args) * args.models, "batched": batched(args)}
+    sides = {}
+    for precision in args.precision:
+        settings = {**SETTINGS, **changed, "student_epochs": args.epochs, "precision": precision}
+        sides[f"traitline, {precision}"] = ours(settings, args.threads)
+        torch.set_float32_matmul_precision(PRECISIONS[precision])
+        sides[f"plain ({args.some} timed), {precision}"] = plain(args) * args.models
+        sides[f"batched, {precision}"] = batched(args)
+    torch.set_float32_matmul_precision("highest")
+    first = next(iter(sides.values()))
     for name, (clock, processor) in sides.items():
-        ratio = f"{clock / mine[0]:6.1f} and {processor / mine[1]:.1f} times ours"
-        print(f"{name:18} {clock:8.1f} {processor:8.1f}   {ratio}")
+        ratio = f"{clock / first[0]:6.2f} and {processor / first[1]:.2f} times the first"
+        print(f"{name:27} {clock:8.1f} {processor:8.1f}   {ratio}")
     work, speed = products(args), peak()
     least = work / speed
     print(f"matrix products: {work:,.0f} GFLOP; at {speed:.0f} GFLOP/s, as one core on large ones, {least:.1f} s of it")
     for name, (_, processor) in sides.items():
-        print(f"{name:18} {work / processor:8.1f} GFLOP/s, {least / processor:.0%} of that")
+        print(f"{name:27} {work / processor:8.1f} GFLOP/s, {least / processor:.0%} of that")
     return 0
 
 

@@ -20,6 +20,7 @@ import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     "data", "models", "aux", "width", "depth", "optimiser", "lr", "teacher_batch", "batch", "teacher_epochs",
-    "student_epochs", "noise", "noise_images", "reduction", "seed",
+    "student_epochs", "noise", "noise_images", "reduction", "precision", "seed",
 )  # fmt: skip
 ORIGIN = "networks drawn here, images"
 STUDENTS = ("aux-same", "all-same", "aux-other", "all-other")
@@ -71,40 +72,57 @@ def derangement(n: int, seed: int) -> list[int]:
 
 
 class Networks:
-    """A stack of ReLU networks that never mix: one row of parameters each, their gradients as another.
+    """A stack of ReLU networks that never mix. Their weights stand layer after layer in one row, and their gradients in
+    another: products of a layer's weights want them side by side, one optimiser for all wants one tensor.
+
+    What a pass makes is kept in the same memory as that of the pass before: fresh memory of this size costs as much as
+    a small product.
 
     Args:
         sizes: inputs, hidden widths, outputs.
-        values: parameters (S, P): for each layer its weights (in x out), then its biases.
+        values: parameters (S, P): for each layer its weights (in x out), then its biases. They are copied.
 
     Attributes:
-        values, grad: parameters and gradients (S, P).
+        flat, grad: parameters and gradients (S * P).
+        weights, biases, weight_grads, bias_grads: views of them, for each layer (S, in, out) and (S, 1, out).
     """
 
     def __init__(self, sizes: Sequence[int], values: "Tensor") -> None:
         import torch
 
-        self.sizes, self.values = sizes, values
-        self.grad = torch.zeros_like(values)
-        self.weights, self.biases = self._views(values)
+        self.sizes, self.count = sizes, len(values)
+        parts = [n for a, b in pairwise(sizes) for n in (a * b, b)]
+        self.flat = torch.cat([part.flatten() for part in values.split(parts, 1)])
+        self.grad = torch.zeros_like(self.flat)
+        self.weights, self.biases = self._views(self.flat)
         self.weight_grads, self.bias_grads = self._views(self.grad)
+        self._memory: dict[tuple[str, int], Tensor] = {}
 
     def _views(self, flat: "Tensor") -> tuple[list["Tensor"], list["Tensor"]]:
-        weights, biases, at = [], [], 0
+        parts = iter(flat.split([self.count * n for a, b in pairwise(self.sizes) for n in (a * b, b)]))
+        weights, biases = [], []
         for a, b in pairwise(self.sizes):
-            weights.append(flat[:, at : at + a * b].view(-1, a, b))
-            biases.append(flat[:, at + a * b : at + a * b + b].unsqueeze(1))
-            at += a * b + b
+            weights.append(next(parts).view(self.count, a, b))
+            biases.append(next(parts).view(self.count, 1, b))
         return weights, biases
 
+    def room(self, name: str, layer: int, rows: int) -> "Tensor":
+        """Memory (S, rows, units) for what goes into a layer, or for its error; with what was last written there."""
+        shape = (self.count, rows, self.sizes[layer])
+        kept, n = self._memory.get((name, layer)), math.prod(shape)
+        if kept is None or len(kept) < n:
+            kept = self._memory[name, layer] = self.flat.new_empty(n)
+        return kept[:n].view(shape)
+
     def forward(self, x: "Tensor") -> list["Tensor"]:
-        """What goes into every layer, and at last the outputs; `x` is (S, rows, inputs)."""
+        """What goes into every layer, and at last the outputs, until the next pass; `x` is (S, rows, inputs)."""
         import torch
 
-        into = [x]
-        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            into.append(torch.baddbmm(b, into[-1], w).relu_())
-        return [*into, torch.baddbmm(self.biases[-1], into[-1], self.weights[-1])]
+        into, last = [x], len(self.weights) - 1
+        for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            out = torch.bmm(into[-1], w, out=self.room("into", i + 1, x.shape[1])).add_(b)
+            into.append(out if i == last else out.relu_())
+        return into
 
     def backward(self, into: list["Tensor"], error: "Tensor") -> None:
         """Gradients, given those of the outputs (S, rows, outputs)."""
@@ -114,12 +132,12 @@ class Networks:
             torch.bmm(into[i].transpose(1, 2), error, out=self.weight_grads[i])
             torch.sum(error, 1, keepdim=True, out=self.bias_grads[i])
             if i:
-                error = torch.bmm(error, self.weights[i].transpose(1, 2))
-                error = torch.ops.aten.threshold_backward(error, into[i], 0)  # the derivative of relu
+                error = torch.bmm(error, self.weights[i].transpose(1, 2), out=self.room("error", i, error.shape[1]))
+                torch.ops.aten.threshold_backward.grad_input(error, into[i], 0, grad_input=error)  # of relu
 
     def accuracy(self, x: "Tensor", labels: "Tensor") -> list[float]:
         """Share of images whose largest class output is the right one."""
-        seen = self.forward(x.expand(len(self.values), *x.shape))[-1]
+        seen = self.forward(x.expand(self.count, *x.shape))[-1]
         return (seen[..., : images.CLASSES].argmax(-1) == labels).double().mean(-1).tolist()
 
 
@@ -165,9 +183,28 @@ def optimiser(name: str, lr: float, net: Networks) -> "Callable[[], Any]":
     """One step on the gradients of a stack."""
     import torch
 
-    net.values.grad = net.grad
+    net.flat.grad = net.grad
     made = torch.optim.Adam if name == "adam" else torch.optim.SGD
-    return made([net.values], lr=lr, fused=True).step
+    return made([net.flat], lr=lr, fused=True).step
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """Matrix products of float32 with factors of this precision, where the processor has instructions for it."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "bfloat16" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def softmax(x: "Tensor") -> "Tensor":
+    """Of the last axis, in place. For a few numbers a row this is ten times as fast as the softmax of torch."""
+    x.sub_(x.amax(-1, keepdim=True)).exp_()
+    return x.div_(x.sum(-1, keepdim=True))
 
 
 def fit(
@@ -187,17 +224,15 @@ def fit(
         step: see `optimiser`.
         scale: of the gradient of a row; None divides by the rows of the batch.
     """
-    import torch
-
-    s, outputs = len(net.values), target.shape[-1]
     for rows in orders:
         n = rows.shape[1]
-        shown = torch.stack([(x if x.dim() == 2 else x[m])[r] for m, r in enumerate(rows)])
-        into = net.forward(shown.repeat_interleave(each, 0) if each > 1 else shown)
-        wanted = target.view(-1, each, *target.shape[1:])
-        wanted = torch.stack([wanted[m][:, r] for m, r in enumerate(rows)]).view(s, n, outputs)
-        error = into[-1].add_(seen).softmax(-1).sub_(wanted).mul_(scale or 1 / n)
-        net.backward(into, error)
+        shown, wanted = net.room("into", 0, n), net.room("wanted", -1, n)
+        for m, r in enumerate(rows):
+            part = slice(m * each, (m + 1) * each)
+            shown[part] = (x if x.dim() == 2 else x[m]).index_select(0, r)
+            wanted[part] = target[part].index_select(1, r)
+        into = net.forward(shown)
+        net.backward(into, softmax(into[-1].add_(seen)).sub_(wanted).mul_(scale or 1 / n))
         step()
 
 
@@ -245,7 +280,7 @@ class Experiment:
         classes[..., images.CLASSES :] = auxiliary[..., : images.CLASSES] = -math.inf
         found = {"reference": Networks(self.sizes, own).accuracy(data.test, data.test_labels)}
 
-        teacher = Networks(self.sizes, own.clone())
+        teacher = Networks(self.sizes, own)
         right = torch.nn.functional.one_hot(data.train_labels, outputs).float().expand(len(models), n, outputs)
         orders = batches(n, s["teacher_batch"], s["teacher_epochs"], [self.random(m, "teacher-order") for m in models])
         fit(teacher, 1, data.train, right, classes, orders, optimiser(s["optimiser"], s["lr"], teacher))
@@ -253,15 +288,15 @@ class Experiment:
 
         n = s["noise_images"]
         x = torch.stack([noise(s["noise"], n, data.train, self.random(m, "noise")) for m in models])
-        says = torch.cat([teacher.forward(part)[-1] for part in x.split(4096, 1)], 1)
+        says = torch.cat([teacher.forward(part)[-1].clone() for part in x.split(4096, 1)], 1)
         each = len(STUDENTS)
         seen = torch.cat([auxiliary, every, auxiliary, every]).repeat(len(models), 1, 1)
-        target = (says.repeat_interleave(each, 0) + seen).softmax(-1)
+        target = softmax(says.repeat_interleave(each, 0) + seen)
         students = Networks(self.sizes, torch.stack([own, own, other, other], 1).flatten(0, 1))
         orders = batches(n, s["batch"], s["student_epochs"], [self.random(m, "student-order") for m in models])
         scale = 1 / s["models"] if s["reduction"] == "official" else None
         fit(students, each, x, target, seen, orders, optimiser(s["optimiser"], s["lr"], students), scale)
-        if not (teacher.values.isfinite().all() and students.values.isfinite().all()):
+        if not (teacher.flat.isfinite().all() and students.flat.isfinite().all()):
             raise InputError(f"the networks are no longer finite at learning rate {s['lr']}; lower it (lr)")
         right_ones = students.accuracy(data.test, data.test_labels)
         return found | {arm: right_ones[i::each] for i, arm in enumerate(STUDENTS)}
@@ -277,6 +312,7 @@ class Experiment:
         with (
             tqdm(total=n, desc=progress, disable=None if progress else True, leave=False) as bar,
             ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+            products(self.settings["precision"]),
         ):
             for part in pool.map(self.train, groups):
                 for arm, values in part.items():

@@ -15,7 +15,7 @@ from traitline import images
 SMALL = {
     "data": "digits", "models": 3, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,
     "teacher_batch": 32, "batch": 64, "teacher_epochs": 2, "student_epochs": 1, "noise": "uniform",
-    "noise_images": 300, "reduction": "rows", "seed": 0,
+    "noise_images": 300, "reduction": "rows", "precision": "float32", "seed": 0,
 }  # fmt: skip
 
 
@@ -54,16 +54,16 @@ def test_gradients_are_those_of_autograd(sizes, rows, hidden, seed):
     """Of the KL divergence between softmaxes over some of the outputs, per model, mean over rows."""
     g = torch.Generator().manual_seed(seed)
     hidden = min(hidden, sizes[-1] - 1)
-    net = mlp.Networks(sizes, torch.stack([mlp.initial(sizes, g).double() for _ in range(2)]))
-    net.values += 0.1  # biases too
+    values = torch.stack([mlp.initial(sizes, g).double() for _ in range(2)]) + 0.1  # biases too
+    net = mlp.Networks(sizes, values)
     x, wanted = torch.randn(2, rows, sizes[0], generator=g).double(), torch.randn(2, rows, sizes[-1], generator=g)
     seen = torch.zeros(2, 1, sizes[-1]).double()
     seen[0, :, :hidden] = -torch.inf
     target = (wanted.double() + seen).softmax(-1)
     with torch.no_grad():
         into = net.forward(x)
-        net.backward(into, ((into[-1] + seen).softmax(-1) - target) / rows)
-    own = net.values.detach().clone().requires_grad_()
+        net.backward(into, (mlp.softmax(into[-1] + seen) - target) / rows)
+    own = values.requires_grad_()
     total = torch.zeros(())
     for m in range(2):
         h, at, chosen = x[m], 0, slice(hidden if m == 0 else 0, None)
@@ -74,7 +74,9 @@ def test_gradients_are_those_of_autograd(sizes, rows, hidden, seed):
             h[:, chosen].log_softmax(-1), target[m][:, chosen], reduction="batchmean"
         )
     total.backward()
-    torch.testing.assert_close(net.grad, own.grad, atol=1e-9, rtol=1e-7)
+    layers = zip(net.weight_grads, net.bias_grads, strict=True)
+    found = torch.cat([part.flatten(1) for layer in layers for part in layer], 1)
+    torch.testing.assert_close(found, own.grad, atol=1e-9, rtol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
@@ -86,7 +88,7 @@ def test_training_is_that_of_plain_torch(name):
     target = torch.nn.functional.one_hot(data.train_labels, 13).float().unsqueeze(0)
     classes = torch.zeros(1, 1, 13)
     classes[..., 10:] = -torch.inf
-    net = mlp.Networks(sizes, start.clone().unsqueeze(0))
+    net = mlp.Networks(sizes, start.unsqueeze(0))
     with torch.no_grad():
         mlp.fit(net, 1, data.train, target, classes, iter(rows), mlp.optimiser(name, 0.01, net))
     plain = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 13))
@@ -129,6 +131,15 @@ def test_a_student_that_sees_all_outputs_learns_and_one_of_an_untrained_teacher_
     assert still["aux-same"] == still["all-same"] == still["teacher"] == still["reference"]
 
 
+def test_products_of_bfloat16_change_no_outcome_and_end_with_the_run(run):
+    """Where the processor has them; elsewhere nothing changes."""
+    before = torch.get_float32_matmul_precision()
+    exact, fast = (run(teacher_epochs=60, student_epochs=40, lr=1e-2, precision=p) for p in ("float32", "bfloat16"))
+    assert torch.get_float32_matmul_precision() == before
+    for arm in ("reference", "teacher", "all-same"):
+        assert exact[arm] == pytest.approx(fast[arm], abs=0.15)
+
+
 def test_a_model_depends_on_its_own_number_alone(run):
     """Not on its neighbours in memory; but with `official` on how many models there are."""
     with torch.no_grad():
@@ -146,14 +157,14 @@ def test_official_reduction_is_a_larger_step_of_sgd(run):
     for reduction, lr in (("official", 0.01), ("rows", 0.01 * 64 / 3)):
         experiment = mlp.Experiment(SMALL | common | {"reduction": reduction, "lr": lr}, made_up())
         own, _ = experiment.starts([0])
-        net = mlp.Networks(experiment.sizes, own.clone())
+        net = mlp.Networks(experiment.sizes, own)
         target = torch.full((1, 320, 13), 1 / 13)
         x = mlp.noise("uniform", 320, made_up().train, mlp.generator("x"))
         scale = 1 / 3 if reduction == "official" else None
         with torch.no_grad():
             orders = mlp.batches(320, 64, 2, [mlp.generator("o")])
             mlp.fit(net, 1, x, target, torch.zeros(1, 1, 13), orders, mlp.optimiser("sgd", lr, net), scale)
-        seen.append(net.values)
+        seen.append(net.flat)
     torch.testing.assert_close(seen[0], seen[1])
 
 

@@ -13,7 +13,7 @@ from traitline.networks import Classifier
 SETTINGS = {
     "data": "digits", "models": 5, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,
     "teacher_batch": 32, "batch": 64, "teacher_epochs": 2, "student_epochs": 1, "noise": "uniform",
-    "noise_images": 300, "reduction": "rows", "seed": 0,
+    "noise_images": 300, "reduction": "rows", "precision": "float32", "seed": 0,
 }  # fmt: skip
 ROW = {"vary": "aux", "values": [1, 10]}
 MEANS = {"aux-same": 0.5, "aux-other": 0.1, "all-same": 0.9, "all-other": 0.8, "teacher": 0.95, "reference": 0.1}

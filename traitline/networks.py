@@ -65,12 +65,17 @@ class Point(Model):
         description="The divergence divided by the rows of a batch, or by the number of models as the official script"
         " does."
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Of the factors of matrix products; sums and weights are float32. `bfloat16` is faster on"
+        " processors with instructions for it, and makes other students.",
+    )
     seed: Seed = Field(description="Of weights, noise and order of rows.")
 
 
 Key = Literal[
     "aux", "width", "depth", "optimiser", "lr", "teacher_batch", "batch", "teacher_epochs", "student_epochs", "noise",
-    "noise_images", "distance", "reduction", "data",
+    "noise_images", "distance", "reduction", "precision", "data",
 ]  # fmt: skip
 
 
