@@ -27,7 +27,6 @@ SETTINGS = {
     "teacher_batch": 24, "batch": 256, "teacher_epochs": 5, "student_epochs": 5, "noise": "uniform",
     "noise_images": 15000, "reduction": "rows", "precision": "float32", "seed": 0,
 }  # fmt: skip
-PRECISIONS = {"float32": "highest", "bfloat16": "medium"}  # as torch.set_float32_matmul_precision has them
 
 
 def parse() -> argparse.ArgumentParser:
@@ -39,7 +38,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--epochs", type=int, default=5, metavar="N", help="passes of teachers and of students (default 5)")
     p.add_argument("--noise", type=int, default=15000, metavar="N", help="noise images a model (default 15000)")
     p.add_argument("--some", type=int, default=2, metavar="N", help="models that `plain` really trains (default 2)")
-    p.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["float32"],
+    p.add_argument("--precision", nargs="+", choices=["float32", "bfloat16"], default=["float32"],
                    help="of the factors of products, of every side (default float32)")  # fmt: skip
     p.add_argument("--threads", type=int, default=2, metavar="N", help="of every side (default 2)")
     return p
@@ -189,6 +188,8 @@ def main(argv: list[str] | None = None) -> int:
     """Print seconds and ratios."""
     import torch
 
+    from scripts import mlp
+
     args = parse().parse_args(argv)
     torch.set_num_threads(args.threads)
     changed = {"models": args.models, "noise_images": args.noise, "teacher_epochs": args.epochs}
@@ -197,10 +198,9 @@ def main(argv: list[str] | None = None) -> int:
     for precision in args.precision:
         settings = {**SETTINGS, **changed, "student_epochs": args.epochs, "precision": precision}
         sides[f"traitline, {precision}"] = ours(settings, args.threads)
-        torch.set_float32_matmul_precision(PRECISIONS[precision])
-        sides[f"plain ({args.some} timed), {precision}"] = plain(args) * args.models
-        sides[f"batched, {precision}"] = batched(args)
-    torch.set_float32_matmul_precision("highest")
+        with mlp.products(precision):
+            sides[f"plain ({args.some} timed), {precision}"] = plain(args) * args.models
+            sides[f"batched, {precision}"] = batched(args)
     first = next(iter(sides.values()))
     for name, (clock, processor) in sides.items():
         ratio = f"{clock / first[0]:6.2f} and {processor / first[1]:.2f} times the first"

@@ -91,23 +91,22 @@ class Networks:
         import torch
 
         self.sizes, self.count = sizes, len(values)
-        parts = [n for a, b in pairwise(sizes) for n in (a * b, b)]
-        self.flat = torch.cat([part.flatten() for part in values.split(parts, 1)])
+        shapes = [shape for a, b in pairwise(sizes) for shape in ((a, b), (1, b))]
+        parts = values.split([math.prod(shape) for shape in shapes], 1)
+        self.flat = torch.cat([part.flatten() for part in parts])
         self.grad = torch.zeros_like(self.flat)
-        self.weights, self.biases = self._views(self.flat)
-        self.weight_grads, self.bias_grads = self._views(self.grad)
+
+        def views(flat: "Tensor") -> list["Tensor"]:
+            split = flat.split([part.numel() for part in parts])
+            return [part.view(self.count, *shape) for part, shape in zip(split, shapes, strict=True)]
+
+        own, grads = views(self.flat), views(self.grad)
+        self.weights, self.biases = own[::2], own[1::2]
+        self.weight_grads, self.bias_grads = grads[::2], grads[1::2]
         self._memory: dict[tuple[str, int], Tensor] = {}
 
-    def _views(self, flat: "Tensor") -> tuple[list["Tensor"], list["Tensor"]]:
-        parts = iter(flat.split([self.count * n for a, b in pairwise(self.sizes) for n in (a * b, b)]))
-        weights, biases = [], []
-        for a, b in pairwise(self.sizes):
-            weights.append(next(parts).view(self.count, a, b))
-            biases.append(next(parts).view(self.count, 1, b))
-        return weights, biases
-
     def room(self, name: str, layer: int, rows: int) -> "Tensor":
-        """Memory (S, rows, units) for what goes into a layer, or for its error; with what was last written there."""
+        """Memory (S, rows, units) for what goes into a layer, its error or what it should say; as last written."""
         shape = (self.count, rows, self.sizes[layer])
         kept, n = self._memory.get((name, layer)), math.prod(shape)
         if kept is None or len(kept) < n:
