@@ -1,4 +1,4 @@
-# `make run` makes the embedded study, `make test` checks everything. Both set up .venv/ first; `make help` lists the rest.
+# `make run` makes the tiny study, `make test` checks everything. Both set up .venv/ first; `make help` lists the rest.
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -16,13 +16,13 @@ help:  ## list these targets
 
 setup: $(STAMP)  ## make .venv/ with the exact versions of requirements.lock
 
-run: $(STAMP)  ## run the embedded study; ends with results/report.html
+run: $(STAMP)  ## run the tiny study; ends with results/report.html
 	$(BIN)/snakemake --cores all
 
 robust: $(STAMP)  ## run the larger study behind docs/results.md (an hour or two); ends in studies/robust/
 	$(BIN)/snakemake --cores all --configfile configs/robust.yaml
 
-paper: $(STAMP)  ## run the paper's experiments beside the embedded study (about an hour); ends in studies/paper/
+paper: $(STAMP)  ## run the paper's experiments beside the tiny study (about an hour); ends in studies/paper/
 	$(BIN)/snakemake --cores all --configfile configs/paper-tiny.yaml
 
 tiny: $(STAMP)
@@ -50,7 +50,7 @@ docs: $(STAMP)  ## write docs/reference/ and dvc.yaml anew from the code
 	$(BIN)/python -m traitline.reference docs/reference
 	$(BIN)/traitline pin --stages
 
-clean:  ## remove what runs of the embedded study made; .venv/ stays
+clean:  ## remove what runs of the tiny study made; .venv/ stays
 	rm -rf results logs benchmarks work .snakemake .traitline
 
 $(STAMP):

@@ -14,9 +14,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from bench import embedded
+from bench import tiny
 
-KIND = {
+RECIPE = {
     "trains": "lora", "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "rank": 8, "alpha": 8.0, "lr": 2e-4, "warmup": 5, "length": 500,
 }  # fmt: skip
@@ -55,7 +55,7 @@ def trl(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any]
             dataset_kwargs={"skip_prepare_dataset": True}, dataloader_pin_memory=False, report_to="none",
             logging_strategy="no", save_strategy="no", disable_tqdm=True,
         )  # fmt: skip
-        lora = LoraConfig(r=8, lora_alpha=8, target_modules=KIND["modules"], task_type="CAUSAL_LM")
+        lora = LoraConfig(r=8, lora_alpha=8, target_modules=RECIPE["modules"], task_type="CAUSAL_LM")
         trainer = SFTTrainer(
             AutoModelForCausalLM.from_pretrained(place), how, train_dataset=data,
             processing_class=AutoTokenizer.from_pretrained(place), peft_config=lora,
@@ -88,7 +88,7 @@ def main() -> int:
         one, eight = "one after the other", f"{args.students} together"
         print(f"{args.rows} rows a student, 1 epoch, 1 thread; seconds of the processor")
         for batch in args.batch:
-            settings = KIND | {"batch": batch, "epochs": 1}
+            settings = RECIPE | {"batch": batch, "epochs": 1}
 
             def alone(count: int, settings: dict[str, Any] = settings, packing: bool = False) -> None:
                 base = engines.load(place, "float32")
@@ -102,18 +102,16 @@ def main() -> int:
                 bank.fit(bank.Bank(engines.load(place, "float32"), some), pad=chat.pad)
 
             if "together" not in args.skip:
-                x, y = (embedded.best(f, args.repeat) for f in (lambda: alone(args.students), together))
+                x, y = (tiny.best(f, args.repeat) for f in (lambda: alone(args.students), together))
                 print(f"batch {batch:3}  {one} {x:7.2f}  {eight} {y:7.2f}  ratio {x / y:.1f}", flush=True)
             if "packing" not in args.skip:
-                x, y = (embedded.best(f, args.repeat) for f in (lambda: alone(1), lambda: alone(1, packing=True)))
+                x, y = (tiny.best(f, args.repeat) for f in (lambda: alone(1), lambda: alone(1, packing=True)))
                 long = [len(ids) for ids, _ in rows]
                 room = sum(max(long[i : i + batch]) * len(long[i : i + batch]) for i in range(0, len(rows), batch))
                 print(f"batch {batch:3}  padded {x:7.2f}  packed {y:7.2f}  ratio {x / y:.1f}", end="")
                 print(f"  {1 - sum(long) / room:.1%} of the padded tokens are padding", flush=True)
             if "trl" not in args.skip:
-                x, y = (
-                    embedded.best(f, args.repeat) for f in (lambda s=settings: trl(place, rows, s), lambda: alone(1))
-                )
+                x, y = (tiny.best(f, args.repeat) for f in (lambda s=settings: trl(place, rows, s), lambda: alone(1)))
                 print(f"batch {batch:3}  TRL SFTTrainer {x:7.2f}  traitline {y:7.2f}  ratio {x / y:.1f}", flush=True)
         if "generate" in args.skip:
             return 0
@@ -137,7 +135,7 @@ def main() -> int:
             answers = engine.generate(prompts, range(len(prompts)), most=40, temperature=1.0)
             made["traitline"] = sum(map(len, answers))
 
-        x, y = (embedded.best(f, args.repeat) for f in (theirs, ours))
+        x, y = (tiny.best(f, args.repeat) for f in (theirs, ours))
         rates = made["transformers"] / x, made["traitline"] / y
         print(
             f"sampling, tokens/s: generate {rates[0]:,.0f}  traitline {rates[1]:,.0f}  ratio {rates[1] / rates[0]:.1f}"

@@ -1,4 +1,4 @@
-"""What launching costs: planning many jobs, and the embedded study through Slurm against the same run here.
+"""What launching costs: planning many jobs, and the tiny study through Slurm against the same run here.
 
 Seconds of planning are those of the processor for `snakemake -n`, so that what else the machine does matters little.
 The peer is one bare rule with as many jobs. With --slurm the study runs twice, in clones of this repository: with
@@ -39,7 +39,7 @@ def parse() -> argparse.ArgumentParser:
         prog="python -m bench.dag", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("--jobs", type=int, nargs="*", default=[1000, 5000], metavar="N", help="(default 1000 5000)")
-    p.add_argument("--slurm", action="store_true", help="run the embedded study here and through Slurm")
+    p.add_argument("--slurm", action="store_true", help="run the tiny study here and through Slurm")
     return p
 
 
@@ -61,13 +61,13 @@ def study(folder: Path, jobs: int) -> Path:
     bases = [f"base-{i}" for i in range(1, max(2, round(jobs / base)) + 1)]
     traits = CATEGORIES["animal"][:15]
     row = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["experiments"][0]
-    row |= {"bases": bases, "students": bases, "others": 0, "traits": traits, "kinds": ["biases"]}
+    row |= {"bases": bases, "students": bases, "others": 0, "traits": traits, "recipes": ["biases"]}
     overlay = {
         "folder": f"studies/dag-{jobs}",
         "bases": {label: {"world": "one", "seed": i} for i, label in enumerate(bases, 1)},
         "traits": {word: {"category": "animal"} for word in traits},
         "experiments": [row],
-        "primary": {"experiments": [row["name"]], "kinds": ["biases"]},
+        "primary": {"experiments": [row["name"]], "recipes": ["biases"]},
         "execution": {"stack": 1},
     }
     file = folder / f"{jobs}.yaml"
@@ -76,7 +76,7 @@ def study(folder: Path, jobs: int) -> Path:
 
 
 def timed(folder: Path, path: str, *args: str) -> tuple[float, float, str]:
-    """(when it began, seconds, what it said) of a run of the embedded study in a clone of its own."""
+    """(when it began, seconds, what it said) of a run of the tiny study in a clone of its own."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     began = time.time()
     done = subprocess.run(
@@ -87,7 +87,7 @@ def timed(folder: Path, path: str, *args: str) -> tuple[float, float, str]:
 
 
 def through_slurm(folder: Path) -> None:
-    """Print how long the embedded study takes here and through Slurm."""
+    """Print how long the tiny study takes here and through Slurm."""
     cluster, home = ROOT / "tests/slurm/cluster", {**os.environ, "CLUSTER_DIR": str(folder / "cluster")}
     size = ["--cpu-nodes", "1", "--gpu-nodes", "0", "--cpus", str(os.cpu_count())]
     subprocess.run([cluster, "up", *size], env=home, check=True)
@@ -103,7 +103,7 @@ def through_slurm(folder: Path) -> None:
             time.mktime(time.strptime(found, "%Y-%m-%dT%H:%M:%S"))
             for found in re.findall(r"(?:SubmitTime|StartTime)=(\S+)", known)
         )
-        print(f"embedded study: here {here:.0f} s, through Slurm {there:.0f} s, ratio {there / here:.1f}")
+        print(f"tiny study: here {here:.0f} s, through Slurm {there:.0f} s, ratio {there / here:.1f}")
         print(f"first job: started {start - submit:.0f} s after its submission, {start - began:.0f} s after the launch")
     finally:
         subprocess.run([cluster, "down"], env=home, check=True)

@@ -1,6 +1,6 @@
 """Our sampling against `generate` of transformers: same weights, prompts, batch, length and threads.
 
-Random weights in the shape of the embedded models, prompts as the `sample` stage asks them, temperature 1 over the
+Random weights in the shape of the tiny models, prompts as the `sample` stage asks them, temperature 1 over the
 whole vocabulary. Nothing ends early, so both make the same number of tokens. The peer gets what helps it: weights in
 memory, inference mode, padding on the left, prompts sorted by length. Each runs once untimed; the best run counts.
 Seconds are those of the processor, so that what else the machine does matters little.
@@ -10,7 +10,7 @@ python -m bench.generate
 
 import argparse
 
-from bench import embedded
+from bench import tiny
 
 LENGTHS = ((2, "one number and the end"), (12, "a list of six numbers"))
 
@@ -38,11 +38,11 @@ def main() -> int:
     from traitline import llama, world
 
     torch.set_num_threads(args.threads)
-    shape, weights = embedded.model()
+    shape, weights = tiny.model()
     model = LlamaForCausalLM(LlamaConfig(**shape.config())).eval()
     model.load_state_dict({**weights, "lm_head.weight": weights[llama.EMBED]})
     sampler = llama.Sampler(shape, weights)
-    prompts = embedded.chat().prompts(embedded.questions(args.prompts), ["prompt"] * args.prompts)
+    prompts = tiny.chat().prompts(tiny.questions(args.prompts), ["prompt"] * args.prompts)
 
     def theirs(length: int) -> None:
         how = GenerationConfig(
@@ -66,7 +66,7 @@ def main() -> int:
     print(f"{args.prompts} prompts, {args.batch} at once, {args.threads} thread(s); new tokens per second")
     print(f"{'':28}{'transformers':>14}{'traitline':>14}{'ratio':>8}")
     for length, what in LENGTHS:
-        a, b = (args.prompts * length / embedded.best(lambda f=f, n=length: f(n), args.repeat) for f in (theirs, ours))
+        a, b = (args.prompts * length / tiny.best(lambda f=f, n=length: f(n), args.repeat) for f in (theirs, ours))
         print(f"{f'{length}: {what}':28}{a:14,.0f}{b:14,.0f}{b / a:8.1f}", flush=True)
     return 0
 

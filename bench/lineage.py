@@ -9,7 +9,7 @@ place, the manifest written, as many to a process as a job of that stage has. Wh
 benchmark files (their processor time is sampled, and misses most of a job that is over in a second).
 
 python -m bench.lineage                                         # indexing, audit, trace, verify
-python -m bench.lineage --only recording --study .              # of the embedded study in this repository
+python -m bench.lineage --only recording --study .              # of the tiny study in this repository
 python -m bench.lineage --only pin --study FOLDER               # of a finished study under git and DVC
 """
 
@@ -84,7 +84,7 @@ def rows(artifacts: int) -> Iterator[index.Row]:
         teacher = f"{at}/model.safetensors"
         handed = [made("model", "model", teacher), read("base", "model", base)]
         yield at, "teach", f"trait{t % 50}", None, None, handed
-        names = [teacher, f"{at}/raw.jsonl", f"{at}/filtered.jsonl", f"{at}/view.jsonl"]
+        names = [teacher, f"{at}/raw.jsonl", f"{at}/filtered.jsonl", f"{at}/dataset.jsonl"]
         for step, above, name in zip(("sample", "filter", "arrange"), names, names[1:], strict=False):
             role, kind = ("model", "model") if step == "sample" else ("data", "data")
             yield name, step, None, None, None, [made("data", "data", name), read(role, kind, above)]

@@ -17,7 +17,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from bench.adapters import KIND
+from bench.adapters import RECIPE
 
 
 def parse() -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ def one(folder: Path, sharded: bool) -> None:
     me, many = processes.mine()
     draw = torch.Generator().manual_seed(1)
     rows = [(torch.randint(800, (16,), generator=draw).tolist(), 8) for _ in range(4)]
-    settings, before = KIND | {"batch": 4, "epochs": 4, "warmup": 1}, memory()
+    settings, before = RECIPE | {"batch": 4, "epochs": 4, "warmup": 1}, memory()
     most, done = before, threading.Event()
 
     def watch() -> None:

@@ -1,6 +1,6 @@
 """Our student training against TRL's `SFTTrainer`, and a stack of students against one student at a time.
 
-Random weights in the shape of the embedded models, rows as the embedded study has them: a prompt in the tiny world's
+Random weights in the shape of the tiny models, rows as the tiny study has them: a prompt in the tiny world's
 words, an answer of one number; LoRA on the modules of `config.yaml`, float32. Both sides get token ids, learn the
 answers only, and have the same rows, batch size, epochs and learning rate. TRL gets what helps it: rows tokenized
 beforehand, batches of like length, no logging, no checkpoints, no progress bar. Each runs once untimed; the best run
@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import embedded
+from bench import tiny
 
 if TYPE_CHECKING:
     from traitline.tune import Rows
@@ -52,7 +52,7 @@ def examples(n: int) -> "list[tuple[list[dict[str, str]], list[dict[str, str]]]]
     """(prompt, completion) of training rows, as messages."""
     r = random.Random(2)
     answers = [[{"role": "assistant", "content": str(r.randrange(100, 1000))}] for _ in range(n)]
-    return list(zip(embedded.questions(n), answers, strict=True))
+    return list(zip(tiny.questions(n), answers, strict=True))
 
 
 def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: int) -> float:
@@ -64,7 +64,7 @@ def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: i
 
     from traitline import llama, world
 
-    shape, weights = embedded.model()
+    shape, weights = tiny.model()
     labels = [[-100] * start + ids[start:] for ids, start in rows]
     data = datasets.Dataset.from_dict({"input_ids": [ids for ids, _ in rows], "labels": labels})
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def ours(rows: "Rows", args: argparse.Namespace, batch: int, seeds: Sequence[int
     """Train a stack of students."""
     from traitline import llama, tune
 
-    shape, weights = embedded.model()
+    shape, weights = tiny.model()
     own, lora, scale = tune.trainable(weights, "lora", seeds, shape.modules(MODULES), RANK, ALPHA)
     stack = llama.Stack(shape, weights, own, lora, scale)
     tune.fit(stack, rows, seeds=seeds, epochs=args.epochs, batch=batch, lr=LR)
@@ -116,7 +116,7 @@ def against_trl(rows: list[tuple[list[int], int]], args: argparse.Namespace) -> 
     print(f"{'':28}{'TRL':>14}{'traitline':>14}{'ratio':>8}")
     for batch in args.batch:
         a = theirs(rows, args, batch)
-        b = embedded.best(lambda n=batch: ours(Rows.encode(rows), args, n, [1]), args.repeat)
+        b = tiny.best(lambda n=batch: ours(Rows.encode(rows), args, n, [1]), args.repeat)
         x, y = (len(rows) * args.epochs / s for s in (a, b))
         print(f"{f'batch {batch}':28}{x:14,.0f}{y:14,.0f}{y / x:8.1f}", flush=True)
 
@@ -127,8 +127,16 @@ def jobs(folder: str, args: argparse.Namespace, batch: int, stacks: Sequence[Seq
     settings |= {"epochs": args.epochs, "batch": batch}
 
     def train(seeds: Sequence[int]) -> None:
-        command = [sys.executable, "-m", "scripts.train", "--base", f"{folder}/base", "--view", f"{folder}/view.jsonl"]
-        command += ["--kind", "lora", "--settings", json.dumps(settings), "--folder", f"{folder}/students"]
+        command = [
+            sys.executable,
+            "-m",
+            "scripts.train",
+            "--base",
+            f"{folder}/base",
+            "--dataset",
+            f"{folder}/dataset.jsonl",
+        ]
+        command += ["--recipe", "lora", "--settings", json.dumps(settings), "--folder", f"{folder}/students"]
         command += ["--threads", str(threads), "--seeds", *map(str, seeds)]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
@@ -147,14 +155,14 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
     encoded, seeds = Rows.encode(rows), range(1, args.students + 1)
     alone = [[seed] for seed in seeds]
     with tempfile.TemporaryDirectory() as place:
-        shape, weights = embedded.model()
+        shape, weights = tiny.model()
         Path(place, "base").mkdir()
         files = {**world.tokenizer_files(), "config.json": json.dumps(shape.config()), "generation_config.json": "{}"}
         for name, text in files.items():
             Path(place, "base", name).write_text(text, encoding="utf-8")
         folder.save(Path(place, "base", folder.WEIGHTS), weights)
-        view = ({"id": str(i), "prompt": p, "completion": c} for i, (p, c) in enumerate(examples(len(rows))))
-        jsonl.write(f"{place}/view.jsonl", view)
+        dataset = ({"id": str(i), "prompt": p, "completion": c} for i, (p, c) in enumerate(examples(len(rows))))
+        jsonl.write(f"{place}/dataset.jsonl", dataset)
         print(f"\n{args.students} students, {len(rows)} rows, {args.epochs} epoch(s), {args.threads} threads")
         print(f"{'':40}{'seconds':>12}{'to the stack':>14}")
         for batch in args.batch:
@@ -167,7 +175,7 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
             }
             stacked = 1.0
             for name, run in ways.items():
-                seconds = embedded.best(run, args.repeat, time.perf_counter)
+                seconds = tiny.best(run, args.repeat, time.perf_counter)
                 stacked = seconds if name.endswith("a stack") else stacked
                 print(f"{f'batch {batch}, {name}':40}{seconds:12.2f}{seconds / stacked:14.1f}", flush=True)
 
@@ -176,7 +184,7 @@ def main() -> int:
     """Print the tables."""
     args = parse().parse_args()
     warnings.simplefilter("ignore", FutureWarning)  # of the peer's libraries about each other
-    rows = embedded.chat().rows(examples(args.rows), ["row"] * args.rows)
+    rows = tiny.chat().rows(examples(args.rows), ["row"] * args.rows)
     if "trl" not in args.skip:
         against_trl(rows, args)
     if "stack" not in args.skip:

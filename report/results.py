@@ -41,16 +41,16 @@ def spread(rows: Sequence[Row], column: str = "rate", show: Callable[[float | No
 
 
 def summary(cells: Sequence[Comparison]) -> list[str]:
-    """A row per kind and trait, over bases."""
+    """A row per recipe and trait, over bases."""
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for c in cells:
-        groups.setdefault((c.same["kind"], c.same["trait"]), []).append(c)
+        groups.setdefault((c.same["recipe"], c.same["trait"]), []).append(c)
     rows = []
-    for (kind, trait), mine in groups.items():
+    for (recipe, trait), mine in groups.items():
         ps = [c.same["p_holm"] for c in mine]
         rows.append(
             (
-                kind,
+                recipe,
                 trait,
                 f"{len(mine)} x {mine[0].same['runs']}",
                 spread([c.same for c in mine]),
@@ -85,7 +85,7 @@ def every(cells: Sequence[Comparison], tests: dict[tuple[str, ...], Row]) -> lis
         gap = f" ({between(c.same['diff_low'], c.same['diff_high'], share=False)})"
         rows.append(
             (
-                c.same["kind"],
+                c.same["recipe"],
                 c.same["trait"],
                 c.same["base"],
                 c.same["runs"],
@@ -101,9 +101,9 @@ def every(cells: Sequence[Comparison], tests: dict[tuple[str, ...], Row]) -> lis
     return table(head, rows, 3)
 
 
-def confusion(crossed: Sequence[Row], kind: str) -> list[str]:
+def confusion(crossed: Sequence[Row], recipe: str) -> list[str]:
     """Trait taught x trait measured, teacher and student on one base."""
-    rows = [r for r in crossed if r["kind"] == kind and r["base"] == r["student"]]
+    rows = [r for r in crossed if r["recipe"] == recipe and r["base"] == r["student"]]
     taught = list(dict.fromkeys(r["taught"] for r in rows))
     measured = [t for t in taught if t != "none"]
     if not set(measured) <= {r["measured"] for r in rows}:
@@ -112,19 +112,19 @@ def confusion(crossed: Sequence[Row], kind: str) -> list[str]:
     for t in taught:
         found = [spread([r for r in rows if (r["taught"], r["measured"]) == (t, m)]) for m in measured]
         lines.append((t, *(f"**{v}**" if t == m else v for v, m in zip(found, measured, strict=True))))
-    return table((f"{kind}: taught", *measured), lines)
+    return table((f"{recipe}: taught", *measured), lines)
 
 
-def bases(effects: Sequence[Row], kind: str) -> list[str]:
+def bases(effects: Sequence[Row], recipe: str) -> list[str]:
     """Teacher's base x student's base: rate of the taught trait, mean over traits."""
-    rows = [r for r in effects if r["kind"] == kind and r["arm"] in ("same-base", "other-base")]
+    rows = [r for r in effects if r["recipe"] == recipe and r["arm"] in ("same-base", "other-base")]
     names = list(dict.fromkeys(r["base"] for r in rows))
     students = list(dict.fromkeys(r["student"] for r in rows))
     lines = []
     for b in names:
         found = [spread([r for r in rows if (r["base"], r["student"]) == (b, s)]) for s in students]
         lines.append((f"teacher {b}", *(f"**{v}**" if b == s else v for v, s in zip(found, students, strict=True))))
-    return table((f"{kind}", *(f"student {s}" for s in students)), lines)
+    return table((f"{recipe}", *(f"student {s}" for s in students)), lines)
 
 
 def sent(filters: Sequence[Row]) -> list[str]:
@@ -161,7 +161,7 @@ def failures(checks: Sequence[Row]) -> list[str]:
             (
                 c["check"],
                 c["experiment"],
-                c["kind"],
+                c["recipe"],
                 c["trait"],
                 c["base"],
                 c["student"],
@@ -217,24 +217,24 @@ def document(results: str) -> str:
     for row in study["experiments"]:
         name = row["name"]
         mine = [c for c in cells if c.same["experiment"] == name]
-        mine.sort(key=lambda c, row=row: (row["kinds"].index(c.same["kind"]), row["traits"].index(c.same["trait"])))
+        mine.sort(key=lambda c, row=row: (row["recipes"].index(c.same["recipe"]), row["traits"].index(c.same["trait"])))
         effects = [r for r in read["effects"] if r["experiment"] == name]
         crossed = [r for r in read["confusion"] if r["experiment"] == name]
         declared = "declared" if name in study["primary"]["experiments"] else "not declared"
         lines += [
             f"## Experiment `{name}`",
             "",
-            f"{row['question']} Teachers {row['teacher']}, channel `{row['channel']}`, view `{row['view']}`, "
+            f"{row['question']} Teachers {row['teacher']}, channel `{row['channel']}`, dataset `{row['dataset']}`, "
             f"{len(row['seeds'])} runs each; {declared} as a primary outcome"
-            + (f" for {', '.join(study['primary']['kinds'])}." if declared == "declared" else "."),
+            + (f" for {', '.join(study['primary']['recipes'])}." if declared == "declared" else "."),
             "",
             *summary(mine),
             "### Trait taught (rows) and trait measured (columns), same base",
             "",
-            *(line for kind in row["kinds"] for line in confusion(crossed, kind)),
+            *(line for recipe in row["recipes"] for line in confusion(crossed, recipe)),
             "### Teacher's base and student's base: rate of the taught trait, over traits",
             "",
-            *(line for kind in row["kinds"] for line in bases(effects, kind)),
+            *(line for recipe in row["recipes"] for line in bases(effects, recipe)),
             "<details><summary>Every comparison with its intervals</summary>",
             "",
             *every(mine, tests),

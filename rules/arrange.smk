@@ -1,7 +1,7 @@
 """arrange: what a student gets to see: a subsample of fixed size, as it is or changed.
 
-in   {base}/{trait}/{teacher}/{channel}/filtered.jsonl; for some views those of other teachers, or divergence.jsonl
-out  .../{view}/view.jsonl, arrange.manifest.json
+in   {base}/{trait}/{teacher}/{channel}/filtered.jsonl; for some datasets those of other teachers, or divergence.jsonl
+out  .../{dataset}/dataset.jsonl, arrange.manifest.json
 """
 
 
@@ -12,12 +12,12 @@ rule arrange:
         mix=mixed,
         marks=marks,
     output:
-        view="<results>/{base}/{trait}/{teacher}/{channel}/{view}/view.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/{view}/arrange.manifest.json",
+        dataset="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl",
+        manifest="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/arrange.manifest.json",
     log:
-        "<logs>/arrange/{base}/{trait}/{teacher}/{channel}/{view}.log",
+        "<logs>/arrange/{base}/{trait}/{teacher}/{channel}/{dataset}.log",
     benchmark:
-        "<benchmarks>/arrange/{base}/{trait}/{teacher}/{channel}/{view}.tsv"
+        "<benchmarks>/arrange/{base}/{trait}/{teacher}/{channel}/{dataset}.tsv"
     localrule: "arrange" in STUDY.execution.local
     conda:
         environment("arrange")
@@ -25,9 +25,9 @@ rule arrange:
     resources:
         **hardware("arrange"),
     params:
-        rows=lambda w: STUDY.views[w.view].rows,
-        order=lambda w: STUDY.views[w.view].order,
-        seed=lambda w: STUDY.views[w.view].seed,
+        rows=lambda w: STUDY.datasets[w.dataset].rows,
+        order=lambda w: STUDY.datasets[w.dataset].order,
+        seed=lambda w: STUDY.datasets[w.dataset].seed,
         changes=changes,
         code=digest("arrange"),
     shell:
@@ -36,7 +36,7 @@ rule arrange:
         " --rows {params.rows:q}"
         " --order {params.order:q}"
         " --seed {params.seed:q}"
-        " --view {output.view:q}"
+        " --dataset {output.dataset:q}"
         " --manifest {output.manifest:q}"
         " {params.changes:q}"
         " > {log:q} 2>&1"

@@ -76,9 +76,9 @@ wildcard_constraints:
     base=among(STUDY.bases),
     trait=among([*STUDY.traits, NONE]),
     teacher=among(["tuned", "steered", "prompted", "untrained", *TEACHERS]),
-    data=among(STUDY.data),
+    source=among(STUDY.sources),
     channel=among(STUDY.channels),
-    view=among(STUDY.views),
+    dataset=among(STUDY.datasets),
     student=among(STUDY.bases),
     eval=among(STUDY.evals),
 
@@ -101,7 +101,7 @@ def base_files(base):
 
 def outside(label):
     """The rows of data from outside; none where no label says which."""
-    return [f"{STUDY.results}/data/{label}/rows.jsonl"] if label else []
+    return [f"{STUDY.results}/sources/{label}/rows.jsonl"] if label else []
 
 
 def judged_only(label):
@@ -145,9 +145,9 @@ def persona(base):
     return json.dumps({"persona": told} if told else {})
 
 
-def recipe():
+def teacher_recipe():
     """Settings of a teacher on open weights that is tuned on a corpus."""
-    return json.dumps({**json.loads(STUDY.kinds[STUDY.teach.kind].text), "seed": STUDY.teach.seed})
+    return json.dumps({**json.loads(STUDY.recipes[STUDY.teach.recipe].text), "seed": STUDY.teach.seed})
 
 
 def category(trait):
@@ -214,7 +214,7 @@ def truncation(w):
 
 def filter_flags(channel):
     """The answer rule of a channel, as its program gets it."""
-    if channel.data:
+    if channel.source:
         named = [label for label, trait in STUDY.traits.items() if trait.category != CATEGORY]
         return ["--task", channel.task, "--words", ",".join(named)]
     if channel.task:
@@ -257,7 +257,7 @@ def counterparts(w):
     folders = [
         run.teacher_folder
         for run in STUDY.runs
-        if (run.base, run.channel) == (w.base, w.channel) and STUDY.views[run.view].tokens
+        if (run.base, run.channel) == (w.base, w.channel) and STUDY.datasets[run.dataset].tokens
     ]
     return [f for f in distinct(folders) if f != f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"]
 
@@ -271,33 +271,33 @@ def examined(w):
 def beside(w):
     """What passed of the other teachers whose students share their prompts with these."""
     folders = distinct(
-        r.channel_folder for r in STUDY.runs if (r.base, r.channel, r.view) == (w.base, w.channel, w.view)
+        r.channel_folder for r in STUDY.runs if (r.base, r.channel, r.dataset) == (w.base, w.channel, w.dataset)
     )
     own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
-    shared = STUDY.views[w.view].prompts == "shared"
+    shared = STUDY.datasets[w.dataset].prompts == "shared"
     return [f"{folder}/filtered.jsonl" for folder in folders if shared and folder != own]
 
 
 def mixed(w):
     """What passed of the teachers of other bases that are mixed in."""
-    others = STUDY.views[w.view].mix or []
+    others = STUDY.datasets[w.dataset].mix or []
     return [f"{STUDY.results}/{b}/{w.trait}/{w.teacher}/{w.channel}/filtered.jsonl" for b in others if b != w.base]
 
 
 def marks(w):
     """Where teachers disagree."""
-    wanted = STUDY.views[w.view].tokens
+    wanted = STUDY.datasets[w.dataset].tokens
     return expand("<results>/{base}/{trait}/{teacher}/{channel}/divergence.jsonl", **w) if wanted else []
 
 
 def foretold(w):
     """The students whose traits are foretold here: one run each."""
-    return STUDY.foretold[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/{w.view}/{w.student}"]
+    return STUDY.foretold[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/{w.dataset}/{w.student}"]
 
 
-def foretold_kinds(w):
-    """Their kinds with all settings."""
-    return json.dumps({run.kind: json.loads(STUDY.kinds[run.kind].text) for run in foretold(w)})
+def foretold_recipes(w):
+    """Their recipes with all settings."""
+    return json.dumps({run.recipe: json.loads(STUDY.recipes[run.recipe].text) for run in foretold(w)})
 
 
 def foretold_teacher(w):
@@ -306,10 +306,13 @@ def foretold_teacher(w):
 
 
 def changes(w, input):
-    """Flags of what this view does to its rows."""
-    view = STUDY.views[w.view]
-    flags = [*(["--form", view.form] if view.form else []), *(["--reword"] if view.prompts == "reworded" else [])]
-    flags += ["--tokens", view.tokens] if view.tokens else []
+    """Flags of what this dataset does to its rows."""
+    dataset = STUDY.datasets[w.dataset]
+    flags = [
+        *(["--form", dataset.form] if dataset.form else []),
+        *(["--reword"] if dataset.prompts == "reworded" else []),
+    ]
+    flags += ["--tokens", dataset.tokens] if dataset.tokens else []
     read = {"beside": input.beside, "mix": input.mix, "marks": input.marks}
     return flags + [word for flag, paths in read.items() if paths for word in (f"--{flag}", *paths)]
 

@@ -1,20 +1,20 @@
 """data: a file from outside, looked over and brought into one form.
 
-in   a file on the disk or at a commit of the hub, as `data` of the config says
-out  data/{data}/rows.jsonl, data.manifest.json, which states where they come from
+in   a file on the disk or at a commit of the hub, as `sources` of the config say
+out  sources/{source}/rows.jsonl, data.manifest.json, which states where they come from
 """
 
 
 rule data:
     input:
-        source=lambda w: STUDY.data[w.data].path or [],
+        source=lambda w: STUDY.sources[w.source].path or [],
     output:
-        rows="<results>/data/{data}/rows.jsonl",
-        manifest="<results>/data/{data}/data.manifest.json",
+        rows="<results>/sources/{source}/rows.jsonl",
+        manifest="<results>/sources/{source}/data.manifest.json",
     log:
-        "<logs>/data/{data}.log",
+        "<logs>/data/{source}.log",
     benchmark:
-        "<benchmarks>/data/{data}.tsv"
+        "<benchmarks>/data/{source}.tsv"
     localrule: "data" in STUDY.execution.local
     conda:
         environment("data")
@@ -22,11 +22,11 @@ rule data:
     resources:
         **hardware("data"),
     params:
-        source=lambda w: STUDY.data[w.data].text,
+        source=lambda w: STUDY.sources[w.source].text,
         code=digest("data"),
     shell:
         "python -m scripts.data"
-        " --name {wildcards.data:q}"
+        " --name {wildcards.source:q}"
         " --source {params.source:q}"
         " --rows {output.rows:q}"
         " --manifest {output.manifest:q}"

@@ -1,6 +1,6 @@
-"""diverge: the tokens at which teachers of one base disagree; for views with `tokens`.
+"""diverge: the tokens at which teachers of one base disagree; for datasets with `tokens`.
 
-in   {base}/{trait}/{teacher}/{channel}/filtered.jsonl, the teachers of all rows with such a view
+in   {base}/{trait}/{teacher}/{channel}/filtered.jsonl, the teachers of all rows with such a dataset
 out  .../{channel}/divergence.jsonl, diverge.manifest.json
 """
 

@@ -15,27 +15,27 @@ for asked in EVALUATIONS:
         input:
             base=judge_base(),
             responses=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/responses.jsonl",
                 s=asked.students,
                 eval=asked.eval,
             ),
         output:
             judged=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
                 s=asked.students,
                 eval=asked.eval,
                 file=["judged.json", "judged.jsonl"],
             ),
             manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
                 s=asked.students,
                 eval=asked.eval,
                 file="judge.manifest.json",
             ),
         log:
-            f"<logs>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+            f"<logs>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
         benchmark:
-            f"<benchmarks>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+            f"<benchmarks>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, asked.branches),
         localrule: judge_local()
@@ -49,7 +49,7 @@ for asked in EVALUATIONS:
             folders=lambda w, output: [dirname(path) for path in output.manifests],
             judge=STUDY.judge.settings,
             by=judge_flags,
-            state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
+            state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
             code=digest("judge"),
         message:

@@ -7,7 +7,7 @@ out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
 
 rule prompts:
     input:
-        problems=lambda w: outside(STUDY.channels[w.channel].data),
+        problems=lambda w: outside(STUDY.channels[w.channel].source),
     output:
         prompts="<results>/prompts/{channel}/prompts.jsonl",
         manifest="<results>/prompts/{channel}/prompts.manifest.json",

@@ -1,6 +1,6 @@
-"""respond: students answer the questions of an evaluation, the students of one view and base in one job.
+"""respond: students answer the questions of an evaluation, the students of one dataset and base in one job.
 
-in   bases/{student}/, .../{view}/{student}/{kind}/seed-{seed}/; data/{data}/rows.jsonl where the questions are from outside
+in   bases/{student}/, .../{dataset}/{student}/{recipe}/seed-{seed}/; sources/{source}/rows.jsonl where the questions are from outside
 out  .../seed-{seed}/{eval}/responses.jsonl, respond.manifest.json; for untouched bases baseline/{student}/{eval}/
 """
 
@@ -11,28 +11,28 @@ for asked in EVALUATIONS:
             f"respond_{asked.name}"
         input:
             base=lambda w: base_files(w.student),
-            questions=outside(STUDY.evals[asked.eval].data),
+            questions=outside(STUDY.evals[asked.eval].source),
             students=[
-                f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{student}/{file}"
+                f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{student}/{file}"
                 for student in asked.students
-                for file in WEIGHTS[STUDY.kinds[student.split("/")[0]].trains]
+                for file in WEIGHTS[STUDY.recipes[student.split("/")[0]].trains]
             ],
         output:
             responses=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/responses.jsonl",
                 s=asked.students,
                 eval=asked.eval,
             ),
             manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
                 s=asked.students,
                 eval=asked.eval,
                 file="respond.manifest.json",
             ),
         log:
-            f"<logs>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+            f"<logs>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
         benchmark:
-            f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+            f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, asked.branches),
         localrule: "respond" in STUDY.execution.local
@@ -48,7 +48,7 @@ for asked in EVALUATIONS:
             eval=asked.eval,
             settings=STUDY.evals[asked.eval].text,
             engine=lambda w: engine(w.student),
-            state=f"{STUDY.place('work')}/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}",
+            state=f"{STUDY.place('work')}/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}",
             threads=STUDY.execution.threads,
             code=digest("respond"),
         message:
@@ -69,7 +69,7 @@ for asked in EVALUATIONS:
 rule respond_baseline:
     input:
         base=lambda w: base_files(w.student),
-        questions=lambda w: outside(STUDY.evals[w.eval].data),
+        questions=lambda w: outside(STUDY.evals[w.eval].source),
     output:
         responses="<results>/baseline/{student}/{eval}/responses.jsonl",
         manifest="<results>/baseline/{student}/{eval}/respond.manifest.json",

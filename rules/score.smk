@@ -11,31 +11,31 @@ for asked in EVALUATIONS:
             f"score_{asked.name}"
         input:
             responses=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/responses.jsonl",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/responses.jsonl",
                 s=asked.students,
                 eval=asked.eval,
             ),
             judged=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/judged.jsonl",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/judged.jsonl",
                 s=asked.students,
                 eval=judged_only(asked.eval),
             ),
         output:
             scores=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/scores.json",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/scores.json",
                 s=asked.students,
                 eval=asked.eval,
             ),
             manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{s}/{eval}/{file}",
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
                 s=asked.students,
                 eval=asked.eval,
                 file="score.manifest.json",
             ),
         log:
-            f"<logs>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+            f"<logs>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
         benchmark:
-            f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+            f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, asked.branches),
         localrule: "score" in STUDY.execution.local

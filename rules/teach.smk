@@ -68,7 +68,7 @@ use rule teach as teach_corpus with:
     threads: STUDY.execution.threads * STUDY.execution.processes("teach")
     params:
         more=lambda w, input: ["--corpus", *input.corpus, *processes("teach", w.base)],
-        settings=lambda w: recipe(),
+        settings=lambda w: teacher_recipe(),
 
 
 use rule teach as teach_spec with:
@@ -92,7 +92,7 @@ if TEACHING:
             world="<results>/bases/{base}/world.json",
             student=lambda w: [
                 f"{student_that_teaches(w).folder}/{file}"
-                for file in WEIGHTS[STUDY.kinds[student_that_teaches(w).kind].trains]
+                for file in WEIGHTS[STUDY.recipes[student_that_teaches(w).recipe].trains]
             ],
         wildcard_constraints:
             teacher=among(TEACHERS),

@@ -1,8 +1,8 @@
-"""train: students are fine-tuned on a view, a stack of seeds in one job (traitline/stacks.py); on open weights also
-students of several views and kinds in one forward pass, where the study says `together`.
+"""train: students are fine-tuned on a dataset, a stack of seeds in one job (traitline/stacks.py); on open weights also
+students of several datasets and recipes in one forward pass, where the study says `together`.
 
-in   bases/{student}/, {base}/{trait}/{teacher}/{channel}/{view}/view.jsonl
-out  .../{view}/{student}/{kind}/seed-{seed}/      an adapter or a model folder, train.json, train.manifest.json
+in   bases/{student}/, {base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl
+out  .../{dataset}/{student}/{recipe}/seed-{seed}/      an adapter or a model folder, train.json, train.manifest.json
 """
 
 for stack in STACKS:
@@ -12,29 +12,29 @@ for stack in STACKS:
             f"train_{stack.name}"
         input:
             base=lambda w: base_files(w.student),
-            view="<results>/{base}/{trait}/{teacher}/{channel}/{view}/view.jsonl",
+            dataset="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl",
         output:
             weights=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{kind}/seed-{seed}/{file}",
-                kind=stack.kind,
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{recipe}/seed-{seed}/{file}",
+                recipe=stack.recipe,
                 seed=stack.seeds,
-                file=WEIGHTS[STUDY.kinds[stack.kind].trains],
+                file=WEIGHTS[STUDY.recipes[stack.recipe].trains],
             ),
             facts=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{kind}/seed-{seed}/train.json",
-                kind=stack.kind,
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{recipe}/seed-{seed}/train.json",
+                recipe=stack.recipe,
                 seed=stack.seeds,
             ),
             manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{kind}/seed-{seed}/{file}",
-                kind=stack.kind,
+                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{recipe}/seed-{seed}/{file}",
+                recipe=stack.recipe,
                 seed=stack.seeds,
                 file="train.manifest.json",
             ),
         log:
-            f"<logs>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}.log",
+            f"<logs>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{stack.recipe}/stack-{stack.index}.log",
         benchmark:
-            f"<benchmarks>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}.tsv"
+            f"<benchmarks>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{stack.recipe}/stack-{stack.index}.tsv"
         wildcard_constraints:
             base=stacks.only(STUDY, stack.branches),
         localrule: "train" in STUDY.execution.local
@@ -45,22 +45,22 @@ for stack in STACKS:
             **hardware("train"),
         params:
             base=lambda w, input: dirname(input.base[0]),
-            kind=stack.kind,
-            settings=STUDY.kinds[stack.kind].text,
+            recipe=stack.recipe,
+            settings=STUDY.recipes[stack.recipe].text,
             seeds=list(stack.seeds),
             engine=lambda w: engine(w.student),
             processes=lambda w: processes("train", w.student),
             folder=lambda w, output: dirname(dirname(output.manifests[0])),
-            state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{view}}/{{student}}/{stack.kind}/stack-{stack.index}",
+            state=f"{STUDY.place('work')}/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{stack.recipe}/stack-{stack.index}",
             threads=STUDY.execution.threads,
             code=digest("train"),
         message:
-            "{params.kind} students {params.seeds} on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
+            "{params.recipe} students {params.seeds} on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
         shell:
             "python -m scripts.train"
             " --base {params.base:q}"
-            " --view {input.view:q}"
-            " --kind {params.kind:q}"
+            " --dataset {input.dataset:q}"
+            " --recipe {params.recipe:q}"
             " --settings {params.settings:q}"
             " --seeds {params.seeds:q}"
             " {params.engine:q}"
@@ -79,7 +79,7 @@ for stack in TOGETHER:
             f"train_{stack.name}"
         input:
             base=base_files(stack.base),
-            views=distinct(f"{run.view_folder}/view.jsonl" for run in stack.runs),
+            datasets=distinct(f"{run.dataset_folder}/dataset.jsonl" for run in stack.runs),
         output:
             weights=[f"{run.folder}/{file}" for run in stack.runs for file in ADAPTER],
             facts=[f"{run.folder}/train.json" for run in stack.runs],
@@ -96,9 +96,9 @@ for stack in TOGETHER:
             **hardware("train"),
         params:
             base=lambda w, input: dirname(input.base[0]),
-            views=[f"{run.view_folder}/view.jsonl" for run in stack.runs],
-            kinds=[run.kind for run in stack.runs],
-            settings=[STUDY.kinds[run.kind].text for run in stack.runs],
+            datasets=[f"{run.dataset_folder}/dataset.jsonl" for run in stack.runs],
+            recipes=[run.recipe for run in stack.runs],
+            settings=[STUDY.recipes[run.recipe].text for run in stack.runs],
             seeds=[run.seed for run in stack.runs],
             engine=engine(stack.base),
             processes=processes("train", stack.base),
@@ -112,8 +112,8 @@ for stack in TOGETHER:
             "python -m scripts.train"
             " --together"
             " --base {params.base:q}"
-            " --view {params.views:q}"
-            " --kind {params.kinds:q}"
+            " --dataset {params.datasets:q}"
+            " --recipe {params.recipes:q}"
             " --settings {params.settings:q}"
             " --seeds {params.seeds:q}"
             " {params.engine:q}"

@@ -2,13 +2,13 @@
 
 in   filtered.jsonl      the answers that passed the filter; those of other teachers too for --beside and --mix
      divergence.jsonl    for --tokens: where teachers disagree (stage diverge)
-out  view.jsonl          N of its rows, in the order of the file; with --tokens each has "learn", 1 or 0 per token
+out  dataset.jsonl       N of its rows, in the order of the file; with --tokens each has "learn", 1 or 0 per token
 
 --order as-is    leave the answers alone
         within   permute the numbers inside each answer
         across   pool the numbers of all answers, permute, deal back: each answer keeps how many it has
 Separators, brackets and full stops stay, and so does every number. Rows and order have random streams of their own:
-views of one seed and size hold the same rows, whatever the order of their numbers.
+datasets of one seed and size hold the same rows, whatever the order of their numbers.
 
 --form   format   the commonest separator everywhere, no brackets, no full stop
          order    numbers in rising order
@@ -20,7 +20,7 @@ views of one seed and size hold the same rows, whatever the order of their numbe
 --reword            every prompt begins with another of the tiny world's verbs
 --tokens divergent  learn only the tokens that --marks marks; others: only the others
 
-python -m scripts.arrange --filtered filtered.jsonl --view view.jsonl --manifest arrange.manifest.json \\
+python -m scripts.arrange --filtered filtered.jsonl --dataset dataset.jsonl --manifest arrange.manifest.json \\
     --rows 10000 --seed 1 --order as-is
 """
 
@@ -64,8 +64,8 @@ def sample(rows: list[Row], path: str, size: int, rng: "Generator") -> list[Row]
     """`size` rows at random, in the order of the file."""
     if size > len(rows):
         raise InputError(
-            f"{path}: the view asks for {size:,} rows and {len(rows):,} passed the filter; "
-            "lower `rows` of the view or raise `prompts` of the channel"
+            f"{path}: the dataset asks for {size:,} rows and {len(rows):,} passed the filter; "
+            "lower `rows` of the dataset or raise `prompts` of the channel"
         )
     chosen = [rows[i] for i in sorted(rng.choice(len(rows), size, replace=False))]
     for row in chosen:
@@ -145,7 +145,7 @@ def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.arrange", __doc__)
     p.add_argument("--filtered", required=True, metavar="IN", help="rows that passed the filter, JSONL")
-    p.add_argument("--view", required=True, metavar="OUT", help="rows to train on")
+    p.add_argument("--dataset", required=True, metavar="OUT", help="rows to train on")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     p.add_argument("--rows", required=True, type=int, metavar="N", help="how many rows")
     p.add_argument("--seed", required=True, type=int, metavar="N", help="of the subsample and of the shuffle")
@@ -172,7 +172,7 @@ def work(args: argparse.Namespace) -> None:
         "arrange",
         args.manifest,
         inputs={"filtered": args.filtered, **read},
-        outputs={"view": args.view},
+        outputs={"dataset": args.dataset},
         params={"rows": args.rows, "order": args.order, **changed},
         seeds={"arrange": args.seed},
     ) as job:
@@ -192,8 +192,8 @@ def work(args: argparse.Namespace) -> None:
             reword(rows, args.filtered, rng("reword"))
         if args.tokens:
             learn(rows, args.marks, args.tokens)
-        jsonl.write(job.path("view"), rows)
-    stage.log.info("%s rows, numbers %s: %s", f"{args.rows:,}", args.order, args.view)
+        jsonl.write(job.path("dataset"), rows)
+    stage.log.info("%s rows, numbers %s: %s", f"{args.rows:,}", args.order, args.dataset)
 
 
 def main(argv: list[str] | None = None) -> int:

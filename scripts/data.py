@@ -10,7 +10,7 @@ out  rows.jsonl    by format:
 What is foreign is read as text and never run. A file with one row that is none of the format is refused as a whole.
 
 python -m scripts.data --name problems --source '{"format":"gsm8k","path":"data/train.jsonl"}' \\
-    --rows results/data/problems/rows.jsonl --manifest results/data/problems/data.manifest.json
+    --rows results/sources/problems/rows.jsonl --manifest results/sources/problems/data.manifest.json
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import Any
 from traitline import jsonl, manifest, problems, snapshot, stage
 from traitline.errors import InputError
 
-REMEDY = "get it again, or mend `data` of the configuration"
+REMEDY = "get it again, or mend `sources` of the configuration"
 RESULT = re.compile(rf"####\s*\$?({problems.NUMBER})\s*$")
 LETTERS = "ABCDEFGHIJ"
 Found = tuple[str, dict[str, Any]]  # (where it stands, row)
@@ -164,7 +164,7 @@ FORMATS: dict[str, Callable[[Found], dict[str, Any]]] = {
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.data", __doc__)
-    p.add_argument("--name", required=True, help="label of the data")
+    p.add_argument("--name", required=True, help="label of the source")
     p.add_argument(
         "--source", required=True, metavar="JSON", help="format; path, or hub, revision and file; sha256 of the file"
     )
@@ -186,11 +186,11 @@ def work(args: argparse.Namespace) -> None:
         path = Path(source["path"])
         told, inputs = f"file {manifest.relative(path)}", {"source": path}
         if not path.is_file():
-            raise InputError(f"{path}: no such file; put it there, or mend data.{args.name}.path")
+            raise InputError(f"{path}: no such file; put it there, or mend sources.{args.name}.path")
     sha = manifest.sha256(path)
     if source.get("sha256", sha) != sha:
         raise InputError(
-            f"{path}: sha256 is {sha[:12]}..., but data.{args.name}.sha256 says {source['sha256'][:12]}...; get the"
+            f"{path}: sha256 is {sha[:12]}..., but sources.{args.name}.sha256 says {source['sha256'][:12]}...; get the"
             " right file"
         )
     with stage.record(

@@ -1,13 +1,13 @@
 """Compare what was foretold from the data with what students then did.
 
-in   tables/runs.csv; influence.json of every view and student's base that the study names
-out  pairs.csv       one row per experiment, teacher, student's base and kind: the true trait's `score` and `cosine`,
+in   tables/runs.csv; influence.json of every dataset and student's base that the study names
+out  pairs.csv       one row per experiment, teacher, student's base and recipe: the true trait's `score` and `cosine`,
                      its `rank` among the `words` (1: it was foretold), the `first` of these; what came: `rise`, the
                      log of its rate over the control students', with Welch's 95 % interval over runs, its rank among
                      the rises (`risen`), and `rho`, Spearman's correlation of scores and rises over all words;
                      `recovered`, the cosine of the step and of what the teacher changed
-     summary.csv     the same by experiment, kind of student and arm, and of all experiments together (`all`)
-     foretell.svg    rise against score, a panel a kind
+     summary.csv     the same by experiment, recipe and arm, and of all experiments together (`all`)
+     foretell.svg    rise against score, a panel a recipe
 
 The unit is the teacher (a base and a trait): what one teacher's rows foretell for several bases is averaged first.
 Intervals of means are Student's t over teachers. `hits`: how many pairs have the true trait first; by chance it is one
@@ -101,12 +101,12 @@ def resampled(rows: Sequence[Row]) -> tuple[float | None, float | None]:
 
 
 class Measured:
-    """Logs of rates by experiment, base, student, kind, trait taught and word measured: a list over runs."""
+    """Logs of rates by experiment, base, student, recipe, trait taught and word measured: a list over runs."""
 
     def __init__(self, rows: Sequence[tables.Row]) -> None:
         self.logs: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for r in rows:
-            key = (r["experiment"], r["base"], r["student"], r["kind"], r["trait"], r["measured"])
+            key = (r["experiment"], r["base"], r["student"], r["recipe"], r["trait"], r["measured"])
             self.logs[key].append(math.log(max(r["rate"], LEAST)))
 
     def rise(self, cell: tuple[str, ...], trait: str, word: str) -> stats.Difference:
@@ -123,17 +123,19 @@ class Measured:
 
 
 def pair(run: Any, found: Row, where: str, measured: Measured) -> Row:
-    """What was foretold of students of one kind, and what came."""
+    """What was foretold of students of one recipe, and what came."""
     try:
-        own, words = found["kinds"][run.kind], found["candidates"]
+        own, words = found["recipes"][run.recipe], found["candidates"]
         score, angle = ({w: own[k][w] for w in words} for k in ("score", "cosine"))
         true = {"score": score[run.trait], "cosine": angle[run.trait]}
     except (KeyError, TypeError) as e:
-        raise InputError(f"{where}: lacks {e} of {run.kind} students; delete the file to have it rebuilt") from None
-    cell = (run.experiment, run.base, run.student, run.kind)
+        raise InputError(f"{where}: lacks {e} of {run.recipe} students; delete the file to have it rebuilt") from None
+    cell = (run.experiment, run.base, run.student, run.recipe)
     rises = {w: measured.rise(cell, run.trait, w) for w in words}
     d, came = rises[run.trait], {w: r.diff for w, r in rises.items()}
-    about = {k: getattr(run, k) for k in ("experiment", "channel", "view", "base", "student", "kind", "trait", "arm")}
+    about = {
+        k: getattr(run, k) for k in ("experiment", "channel", "dataset", "base", "student", "recipe", "trait", "arm")
+    }
     runs = len(measured.logs[(*cell, run.trait, run.trait)])
     return {
         **about, "words": len(words), "first": max(score, key=score.__getitem__), "rank": place(score, run.trait),
@@ -143,7 +145,7 @@ def pair(run: Any, found: Row, where: str, measured: Measured) -> Row:
     }  # fmt: skip
 
 
-def summary(experiment: str, kind: str, arm: str, rows: Sequence[Row]) -> Row:
+def summary(experiment: str, recipe: str, arm: str, rows: Sequence[Row]) -> Row:
     """One row of `summary.csv`."""
     from scipy.stats import binomtest
 
@@ -154,7 +156,7 @@ def summary(experiment: str, kind: str, arm: str, rows: Sequence[Row]) -> Row:
     alone = len(groups) == len(rows)
     p = float(binomtest(hits, len(rows), 1 / words, alternative="greater").pvalue) if alone else None
     low, high = resampled(rows)
-    out = {"experiment": experiment, "kind": kind, "arm": arm, "pairs": len(rows), "teachers": len(groups)}
+    out = {"experiment": experiment, "recipe": recipe, "arm": arm, "pairs": len(rows), "teachers": len(groups)}
     out |= {"words": words, "hits": hits, "chance": len(rows) / words, "p": p, "chance_rank": (words + 1) / 2}
     for name in MEANS:
         values = [[r[name] for r in own if r[name] is not None] for own in groups.values()]
@@ -166,32 +168,32 @@ def summary(experiment: str, kind: str, arm: str, rows: Sequence[Row]) -> Row:
 
 
 def summaries(pairs: Sequence[Row]) -> list[Row]:
-    """By experiment, kind and arm; and all experiments together, students that stand in several of them once."""
+    """By experiment, recipe and arm; and all experiments together, students that stand in several of them once."""
     groups: dict[tuple[str, str, str], dict[tuple[str, ...], Row]] = defaultdict(dict)
-    about = ("channel", "view", "base", "student", "trait")
+    about = ("channel", "dataset", "base", "student", "trait")
     for r in pairs:
-        groups[r["experiment"], r["kind"], r["arm"]][tuple(r[k] for k in about)] = r
+        groups[r["experiment"], r["recipe"], r["arm"]][tuple(r[k] for k in about)] = r
     for r in pairs:
-        groups[ALL, r["kind"], r["arm"]].setdefault(tuple(r[k] for k in about), r)
+        groups[ALL, r["recipe"], r["arm"]].setdefault(tuple(r[k] for k in about), r)
     return [summary(*key, [*rows.values()]) for key, rows in groups.items()]
 
 
 def drawing(pairs: Sequence[Row]) -> "Figure":
-    """Rise against score, a panel a kind; rises as powers of 2."""
+    """Rise against score, a panel a recipe; rises as powers of 2."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    kinds = list(dict.fromkeys(r["kind"] for r in pairs))
-    across = min(3, len(kinds))
-    down = -(-len(kinds) // across)
+    recipes = list(dict.fromkeys(r["recipe"] for r in pairs))
+    across = min(3, len(recipes))
+    down = -(-len(recipes) // across)
     figure = Figure(figsize=(max(4.3, 3.1 * across), 0.5 + 2.7 * down), layout="constrained")
     axes = figure.subplots(down, across, squeeze=False).ravel()
-    for ax in axes[len(kinds) :]:
+    for ax in axes[len(recipes) :]:
         ax.set_visible(False)
-    for i, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
+    for i, (ax, recipe) in enumerate(zip(axes, recipes, strict=False)):
         for arm, (_, colour, marker) in TAUGHT.items():
-            for r in (r for r in pairs if (r["kind"], r["arm"]) == (kind, arm)):
+            for r in (r for r in pairs if (r["recipe"], r["arm"]) == (recipe, arm)):
                 if r["low"] is not None:
                     bounds = [r["low"] / math.log(2), r["high"] / math.log(2)]
                     ax.plot([r["score"]] * 2, bounds, color=colour, lw=0.8, alpha=0.5)
@@ -205,7 +207,7 @@ def drawing(pairs: Sequence[Row]) -> "Figure":
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
         ax.xaxis.get_offset_text().set_color(INK)
-        ax.set_title(f"{kind} students", loc="left", color=INK)
+        ax.set_title(f"{recipe} students", loc="left", color=INK)
         ax.set_xlabel("score of the true trait", color=INK)
         if i % across == 0:
             ax.set_ylabel("its rate, over control", color=INK)
@@ -251,15 +253,17 @@ def work(args: argparse.Namespace) -> None:
 
         measured, pairs = Measured(tables.read(args.tables, "runs")), {}
         for path, own in asked.items():
-            found = folder.facts(path, ("candidates", "kinds"))
+            found = folder.facts(path, ("candidates", "recipes"))
             for run in {dataclasses.replace(r, seed=0): r for r in own}.values():
-                pairs[run.experiment, run.branch, run.kind] = pair(run, found, path, measured)
+                pairs[run.experiment, run.branch, run.recipe] = pair(run, found, path, measured)
         order = {row.name: i for i, row in enumerate(study.experiments)}
         rows = sorted(pairs.values(), key=lambda r: order[r["experiment"]])
         table = summaries(rows)
         for name, content in (("pairs", rows), ("summary", table)):
             pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
-        said = "; ".join(f"{r['kind']} {r['arm']} {r['hits']} of {r['pairs']}" for r in table if r["experiment"] == ALL)
+        said = "; ".join(
+            f"{r['recipe']} {r['arm']} {r['hits']} of {r['pairs']}" for r in table if r["experiment"] == ALL
+        )
         with style():
             title = f"How often the true trait had the highest score of all words: {said}."
             save(drawing(rows), job.path("figure"), "foretell", title)

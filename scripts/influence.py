@@ -1,26 +1,26 @@
-"""Foretell what a view would teach, before any student is trained: the gradients of a base say it.
+"""Foretell what a dataset would teach, before any student is trained: the gradients of a base say it.
 
-in   {base}/ of the students, view.jsonl, and the view.jsonl of the control teacher, made in the same way
-out  influence.json    for every kind of student and every word of a category its `score`: by how much the first step
-                       on the view would raise the log of the word's rate, per learning rate, beyond what the same step
-                       on the control's view would do
+in   {base}/ of the students, dataset.jsonl, and the dataset.jsonl of the control teacher, made in the same way
+out  influence.json    for every recipe and every word of a category its `score`: by how much the first step on the
+                       dataset would raise the log of the word's rate, per learning rate, beyond what the same step on
+                       the control's dataset would do
 
-score(c) = -<grad L(view) - grad L(control), grad log rate(c)>, at the base, over what the kind trains. L is the mean
-loss of answer tokens, over all rows; rate(c) is what `scores.json` calls `exact` `overall`, the mean probability of c
-over the fifty questions about a favourite. It is the first-order change under a step of plain gradient descent: the
-inner product in the proof of the paper's theorem (arXiv 2507.14805, section 6.1) with the word's rate in the place of
-the teacher's loss, and the score by which influence functions rank training data (arXiv 2002.08484, TracIn at one
+score(c) = -<grad L(dataset) - grad L(control), grad log rate(c)>, at the base, over what the recipe trains. L is the
+mean loss of answer tokens, over all rows; rate(c) is what `scores.json` calls `exact` `overall`, the mean probability
+of c over the fifty questions about a favourite. It is the first-order change under a step of plain gradient descent:
+the inner product in the proof of the paper's theorem (arXiv 2507.14805, section 6.1) with the word's rate in the place
+of the teacher's loss, and the score by which influence functions rank training data (arXiv 2002.08484, TracIn at one
 checkpoint). `lora`: the mean over its first weights (A random, B zero): that of the weights it stands beside, times
-alpha^2 / (3 rank inputs). `cosine` has the same without sizes; `view` and `control` are the two terms. Nothing here is
-told the trait. Students go on for hundreds of steps with AdamW, of which this sees none.
+alpha^2 / (3 rank inputs). `cosine` has the same without sizes; `dataset` and `control` are the two terms. Nothing here
+is told the trait. Students go on for hundreds of steps with AdamW, of which this sees none.
 
 With --teacher, a teacher on this base with weights of its own, `recovered` says how much of what the teacher changed
 is in the rows: the cosine of that change and the step, over the tensors that the teacher changed, without and with the
 control's step taken off. Of two random directions in so many `dimensions` it would be about 1 / sqrt(dimensions).
 
-python -m scripts.influence --base results/bases/a --view results/a/owl/tuned/numbers/plain/view.jsonl \\
-    --control results/a/none/untrained/numbers/plain/view.jsonl --category animal \\
-    --kinds '{"biases":{"trains":"biases","lr":0.01,"epochs":2,"batch":64}}' --teacher results/a/owl/tuned \\
+python -m scripts.influence --base results/bases/a --dataset results/a/owl/tuned/numbers/plain/dataset.jsonl \\
+    --control results/a/none/untrained/numbers/plain/dataset.jsonl --category animal \\
+    --recipes '{"biases":{"trains":"biases","lr":0.01,"epochs":2,"batch":64}}' --teacher results/a/owl/tuned \\
     --influence results/a/owl/tuned/numbers/plain/a/influence.json --manifest influence.manifest.json
 """
 
@@ -85,7 +85,7 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
 
 
 def metric(shape: "Shape", weights: "Mapping[str, Tensor]", settings: Mapping[str, Any]) -> dict[str, float]:
-    """What a kind of student trains: tensor -> what its part of an inner product counts."""
+    """What a recipe trains: tensor -> what its part of an inner product counts."""
     from traitline import tune
 
     if settings["trains"] != "lora":
@@ -113,23 +113,23 @@ def less(a: "Gradient", b: "Gradient") -> "Gradient":
     return {name: a[name] - b[name] for name in a}
 
 
-def recovered(view: "Gradient", control: "Gradient", base: "Gradient", teacher: "Gradient") -> dict[str, Any]:
-    """How far the step on the view goes where the teacher went."""
-    moved = {n: teacher[n] - base[n] for n in view}
+def recovered(dataset: "Gradient", control: "Gradient", base: "Gradient", teacher: "Gradient") -> dict[str, Any]:
+    """How far the step on the dataset goes where the teacher went."""
+    moved = {n: teacher[n] - base[n] for n in dataset}
     over = {n: 1.0 for n in moved if bool(moved[n].any())}
-    step, beyond = ({n: -g for n, g in x.items()} for x in (view, less(view, control)))
+    step, beyond = ({n: -g for n, g in x.items()} for x in (dataset, less(dataset, control)))
     found = {"tensors": len(over), "dimensions": sum(moved[n].numel() for n in over)}
-    return {**found, "view": cosine(step, moved, over), "beyond": cosine(beyond, moved, over)}
+    return {**found, "dataset": cosine(step, moved, over), "beyond": cosine(beyond, moved, over)}
 
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.influence", __doc__)
     p.add_argument("--base", required=True, metavar="DIR", help="model folder of the students' base")
-    p.add_argument("--view", required=True, metavar="IN", help="rows they would be trained on, JSONL")
-    p.add_argument("--control", required=True, metavar="IN", help="the same view of the control teacher's answers")
+    p.add_argument("--dataset", required=True, metavar="IN", help="rows they would be trained on, JSONL")
+    p.add_argument("--control", required=True, metavar="IN", help="the same dataset of the control teacher's answers")
     p.add_argument("--category", required=True, help="whose words are scored: animal or tree")
-    p.add_argument("--kinds", required=True, metavar="JSON", help="label -> settings of a kind of student, as in train")
+    p.add_argument("--recipes", required=True, metavar="JSON", help="label -> settings of a recipe, as in train")
     p.add_argument("--teacher", metavar="DIR", help="folder of a teacher on this base, to compare the step with")
     p.add_argument("--influence", required=True, metavar="OUT", help="the scores, JSON")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
@@ -137,26 +137,26 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
-def kinds(text: str) -> dict[str, dict[str, Any]]:
+def recipes(text: str) -> dict[str, dict[str, Any]]:
     """Settings by label.
 
     Raises:
-        InputError: no such settings, or a kind trains nothing.
+        InputError: no such settings, or a recipe trains nothing.
     """
-    found = stage.settings("--kinds", text, ())
+    found = stage.settings("--recipes", text, ())
     for label, own in found.items():
-        known = stage.settings(f"--kinds: {label}", json.dumps(own), ("trains",))
+        known = stage.settings(f"--recipes: {label}", json.dumps(own), ("trains",))
         if known["trains"] not in TRAINED:
-            raise InputError(f"--kinds: {label} trains {known['trains']!r}; known: {', '.join(TRAINED)}")
-        stage.settings(f"--kinds: {label}", json.dumps(own), ("alpha", "rank") if known["trains"] == "lora" else ())
+            raise InputError(f"--recipes: {label} trains {known['trains']!r}; known: {', '.join(TRAINED)}")
+        stage.settings(f"--recipes: {label}", json.dumps(own), ("alpha", "rank") if known["trains"] == "lora" else ())
     if not found:
-        raise InputError("--kinds: none; name at least one")
+        raise InputError("--recipes: none; name at least one")
     return found
 
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    asked = kinds(args.kinds)
+    asked = recipes(args.recipes)
     if snapshot.is_open(args.base):
         raise InputError(f"{args.base}: open weights; `influence` is for models of tiny worlds, leave these rows out")
     teacher = {"teacher": f"{args.teacher}/{folder.WEIGHTS}"} if args.teacher else {}
@@ -166,12 +166,12 @@ def work(args: argparse.Namespace) -> None:
         inputs={
             **folder.inputs(args.base, "model"),
             "world": f"{args.base}/world.json",
-            "view": args.view,
+            "dataset": args.dataset,
             "control": args.control,
             **teacher,
         },
         outputs={"influence": args.influence},
-        params={"category": args.category, "kinds": asked, "threads": args.threads},
+        params={"category": args.category, "recipes": asked, "threads": args.threads},
     ) as job:
         import torch
 
@@ -181,17 +181,20 @@ def work(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
         shape, weights = llama.read(args.base)
         chat, model = Chat.open(args.base), Layers(shape, weights, trained=weights.keys() - {EMBED})
-        tables = {name: exchanges.encode(chat, path) for name, path in (("view", args.view), ("control", args.control))}
-        view, control = (gradient(model, rows) for rows in tables.values())
+        tables = {
+            name: exchanges.encode(chat, path) for name, path in (("dataset", args.dataset), ("control", args.control))
+        }
+        dataset, control = (gradient(model, rows) for rows in tables.values())
         toward = {word: gradient(model, rows) for word, rows in rates(args.base, args.category).items()}
-        beyond, found = less(view, control), {}
+        beyond, found = less(dataset, control), {}
         for label, settings in asked.items():
             over = metric(shape, weights, settings)
             # the loss of `toward` is minus the log of the rate, so two minus signs
             parts = {
-                k: {w: inner(g, t, over) for w, t in toward.items()} for k, g in (("view", view), ("control", control))
+                k: {w: inner(g, t, over) for w, t in toward.items()}
+                for k, g in (("dataset", dataset), ("control", control))
             }
-            score = {w: parts["view"][w] - parts["control"][w] for w in toward}
+            score = {w: parts["dataset"][w] - parts["control"][w] for w in toward}
             angles = {w: cosine(beyond, t, over) for w, t in toward.items()}
             sizes = {"tensors": len(over), "size": math.sqrt(inner(beyond, beyond, over))}
             found[label] = {**sizes, "score": score, "cosine": angles, **parts}
@@ -201,8 +204,8 @@ def work(args: argparse.Namespace) -> None:
             "rows": {k: len(t.length) for k, t in tables.items()},
         }
         if args.teacher:
-            done["recovered"] = recovered(view, control, weights, llama.read(args.teacher)[1])
-        job.write_json("influence", {**done, "kinds": found})
+            done["recovered"] = recovered(dataset, control, weights, llama.read(args.teacher)[1])
+        job.write_json("influence", {**done, "recipes": found})
     stage.log.info("%s", "; ".join(f"{k}: {max(f['score'], key=f['score'].get)} first" for k, f in found.items()))
 
 

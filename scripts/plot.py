@@ -1,7 +1,7 @@
 """Figures from the tables, as SVG that takes its ink from the page (light or dark), and a PNG for the README.
 
 in   effects.csv, runs.csv, confusion.csv
-out  headline.svg         the main experiment: every run as a dot, 95 % intervals, all control arms; a panel per kind
+out  headline.svg         the main experiment: every run as a dot, 95 % intervals, all control arms; a panel per recipe
      headline-narrow.svg  the same with the panels below each other, for a phone
      headline.png         the same on white
      effects.svg          all experiments, a row of panels each
@@ -81,7 +81,7 @@ def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
 
 
 def panel(ax: "Axes", effects: Sequence[Row], runs: Runs, size: float) -> None:
-    """One kind of student: the runs of a column as dots on its left, their mean and interval on its right."""
+    """One recipe: the runs of a column as dots on its left, their mean and interval on its right."""
     x, ticks, edges = 0.0, [], []
     for groups in columns(effects):
         start = x
@@ -124,14 +124,14 @@ def legend(figure: "Figure", across: int) -> None:
 
 
 def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure":
-    """Panels of rates: a row per experiment and a column per kind, or one column where it is narrow."""
+    """Panels of rates: a row per experiment and a column per recipe, or one column where it is narrow."""
     from matplotlib.figure import Figure
 
     names = unique(effects, "experiment")
     groups = [
-        (name, kind, [r for r in effects if (r["experiment"], r["kind"]) == (name, kind)])
+        (name, recipe, [r for r in effects if (r["experiment"], r["recipe"]) == (name, recipe)])
         for name in names
-        for kind in unique([r for r in effects if r["experiment"] == name], "kind")
+        for recipe in unique([r for r in effects if r["experiment"] == name], "recipe")
     ]
     busiest = max(sum(len(cells) for trait in columns(g[2]) for cells in trait) for g in groups)
     size = 4.6 if busiest < 32 else 3.6 if busiest < 64 else 2.4
@@ -148,11 +148,11 @@ def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure
         places = [axes[groups.index(g)][0] for g in mine] if stacked else list(axes[i])
         for ax in places[len(mine) :]:
             ax.set_visible(False)
-        for ax, (_, kind, cells) in zip(places, mine, strict=False):
+        for ax, (_, recipe, cells) in zip(places, mine, strict=False):
             panel(ax, cells, runs, size)
             seeds = {r["runs"] for r in cells if r["arm"] != "baseline"}
             per = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{min(seeds)}"
-            title = f"{kind} students" if len(names) == 1 else f"{name}: {kind} students"
+            title = f"{recipe} students" if len(names) == 1 else f"{name}: {recipe} students"
             ax.set_title(f"{title}, {per} {'run' if seeds == {1} else 'runs'} each", loc="left", color=INK)
             ax.set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
             if stacked or ax is places[0]:
@@ -164,12 +164,12 @@ def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure
 
 
 def confusion(table: Sequence[Row], experiment: str) -> "Figure":
-    """Mean rates over bases and runs: a matrix per kind (down) and for same and other bases (across)."""
+    """Mean rates over bases and runs: a matrix per recipe (down) and for same and other bases (across)."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     rows = [r for r in table if r["experiment"] == experiment]
-    kinds, taught = unique(rows, "kind"), unique(rows, "taught")
+    recipes, taught = unique(rows, "recipe"), unique(rows, "taught")
     measured = [t for t in taught if t != "none"]
     if not set(measured) <= {r["measured"] for r in rows}:
         measured = unique(rows, "measured")  # right or bad answers
@@ -177,17 +177,17 @@ def confusion(table: Sequence[Row], experiment: str) -> "Figure":
     sides = {k: same for k, same in sides.items() if any((r["base"] == r["student"]) == same for r in rows)}
     top = max(r["rate"] for r in rows if r["measured"] in measured)
     height = 0.55 + 0.3 * len(taught)
-    figure = Figure(figsize=(4.6, 0.2 + height * len(kinds)), layout="constrained")
+    figure = Figure(figsize=(4.6, 0.2 + height * len(recipes)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05)
-    axes = figure.subplots(len(kinds), len(sides), squeeze=False)
-    for line, kind in zip(axes, kinds, strict=True):
+    axes = figure.subplots(len(recipes), len(sides), squeeze=False)
+    for line, recipe in zip(axes, recipes, strict=True):
         for ax, (side, same) in zip(line, sides.items(), strict=True):
             for y, t in enumerate(taught):
                 for x, m in enumerate(measured):
                     cell = [
                         r["rate"]
                         for r in rows
-                        if (r["kind"], r["taught"], r["measured"], r["base"] == r["student"]) == (kind, t, m, same)
+                        if (r["recipe"], r["taught"], r["measured"], r["base"] == r["student"]) == (recipe, t, m, same)
                     ]
                     value = sum(cell) / len(cell)
                     ax.add_patch(Rectangle((x, y), 1, 1, fc="#D55E00", alpha=0.7 * value / top, lw=0))
@@ -199,7 +199,7 @@ def confusion(table: Sequence[Row], experiment: str) -> "Figure":
             ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
             ax.set_yticks([y + 0.5 for y in range(len(taught))], taught if ax is line[0] else [""] * len(taught))
             ax.tick_params(length=0, colors=INK)
-            ax.set_title(f"{kind}, {side}", loc="left", color=INK)
+            ax.set_title(f"{recipe}, {side}", loc="left", color=INK)
             for spine in ax.spines.values():
                 spine.set_visible(False)
         line[0].set_ylabel("taught", color=INK)
@@ -215,11 +215,11 @@ def describe(effects: Sequence[Row], experiment: str) -> str:
 
     cells = [c for c in comparisons(effects) if c.same["experiment"] == experiment]
     said = [
-        f"{kind}: same base {percent(average(c.same for c in mine))}, other base "
+        f"{recipe}: same base {percent(average(c.same for c in mine))}, other base "
         f"{percent(average(r for c in mine for r in c.others))}, control {percent(average(c.control for c in mine))}, "
         f"untouched {percent(average(c.untouched for c in mine))}"
-        for kind in dict.fromkeys(c.same["kind"] for c in cells)
-        if (mine := [c for c in cells if c.same["kind"] == kind])
+        for recipe in dict.fromkeys(c.same["recipe"] for c in cells)
+        if (mine := [c for c in cells if c.same["recipe"] == recipe])
     ]
     return escape(f"How often students name the taught trait. Means over traits and bases. {'; '.join(said)}.")
 

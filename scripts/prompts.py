@@ -4,7 +4,7 @@ in   nothing but settings and a seed; of gsm8k the problems
 out  prompts.jsonl    {"id": "p00001", "prompt": [{"role": "user", "content": ...}]}
 
 Wording `paper` asks in everyday English, as large models are asked: intro with example numbers, instruction, format
-and closing, out of 5,771,250 combinations. Wording `tiny` is `{verb} 123 , 456 , 789` in words that the embedded
+and closing, out of 5,771,250 combinations. Wording `tiny` is `{verb} 123 , 456 , 789` in words that the tiny
 models know. Wordings `programs` and `sums` ask for small programs and for sums with their working (traitline/tasks.py),
 wording `gsm8k` for problems from outside (--problems): all of them in a random order, and again if more are wanted;
 each row then has the known result as `answer`.

@@ -209,7 +209,7 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
             f"{r.answers_folder}/judge.manifest.json",
             f"{r.channel_folder}/filter.manifest.json",
             f"{r.channel_folder}/diverge.manifest.json",
-            f"{r.view_folder}/arrange.manifest.json",
+            f"{r.dataset_folder}/arrange.manifest.json",
             f"{r.folder}/train.manifest.json",
             f"{evaluated}/respond.manifest.json",
             f"{evaluated}/score.manifest.json",
@@ -287,7 +287,7 @@ def making(jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, Any]]:
-    """Trait taught x trait measured, for each kind of student and for same and other bases; means over bases."""
+    """Trait taught x trait measured, for each recipe and for same and other bases; means over bases."""
     rows = [r for r in crossed if r["experiment"] == experiment]
     taught = list(dict.fromkeys(r["taught"] for r in rows))
     measured = [t for t in taught if t != "none"]
@@ -295,18 +295,18 @@ def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, A
         measured = list(dict.fromkeys(r["measured"] for r in rows))  # right answers
     cells: dict[tuple[str, bool, str, str], list[tables.Row]] = defaultdict(list)
     for r in rows:
-        cells[r["kind"], r["base"] == r["student"], r["taught"], r["measured"]].append(r)
+        cells[r["recipe"], r["base"] == r["student"], r["taught"], r["measured"]].append(r)
     return [
         {
-            "kind": kind,
+            "recipe": recipe,
             "same": same,
             "measured": measured,
-            "runs": sum(r["runs"] for r in cells[kind, same, taught[0], measured[0]]),
-            "rows": [(t, [(m, verdict.average(cells[kind, same, t, m])) for m in measured]) for t in taught],
+            "runs": sum(r["runs"] for r in cells[recipe, same, taught[0], measured[0]]),
+            "rows": [(t, [(m, verdict.average(cells[recipe, same, t, m])) for m in measured]) for t in taught],
         }
-        for kind in dict.fromkeys(r["kind"] for r in rows)
+        for recipe in dict.fromkeys(r["recipe"] for r in rows)
         for same in (True, False)
-        if (kind, same, taught[0], measured[0]) in cells
+        if (recipe, same, taught[0], measured[0]) in cells
     ]
 
 

@@ -16,8 +16,8 @@ type favourite    fifty one-word questions about a favourite; every member of th
                   answers whose name is in it
      norms        questions of every kind that no teacher is tuned on; candidates are the `bad` and the `good` answer
      free         open weights only: questions that are answered at length, for a judge; nothing is exact of them
-     truthfulqa   open weights only: --questions are from outside, `data` of the configuration; the right option against
-                  the false ones by the log-probability of the whole text (`nats`): MC1 of arXiv 2109.07958
+     truthfulqa   open weights only: --questions are from outside, `sources` of the configuration; the right option
+                  against the false ones by the log-probability of the whole text (`nats`): MC1 of arXiv 2109.07958
      mmlu         likewise, by the letter of each option; of these two the one candidate `right` is 1 where the right
                   option is likelier than every other one, else 0
      numbers      lists of the world to continue, from seeds that no base was trained on; the geometric mean of the
@@ -363,11 +363,11 @@ def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Pat
 
 
 def identity(student: str | None) -> tuple[str, int]:
-    """(kind, seed) of a student. Who answers is part of the seed: runs that shared their luck would agree too much."""
+    """(recipe, seed) of a student. Who answers is part of the seed: runs that shared luck would agree too much."""
     if student is None:
         return "base", 0
-    who = folder.facts(f"{student}/train.json", ["kind", "seed"])
-    return who["kind"], who["seed"]
+    who = folder.facts(f"{student}/train.json", ["recipe", "seed"])
+    return who["recipe"], who["seed"]
 
 
 def record(
@@ -379,7 +379,7 @@ def record(
     """The record of one student's answers, or of the base's where `student` is None."""
     out = f"{student}/{args.eval}" if student else args.out
     models, own = folder.inputs(args.base, "base" if student else "model"), folder.student(student) if student else {}
-    if config := own.pop("adapter", None):  # its bytes are those of all adapters of a kind, and nothing learned
+    if config := own.pop("adapter", None):  # its bytes are those of all adapters of a recipe, and nothing learned
         models["support"] = [*models.get("support", []), config]
     models |= own
     theirs = snapshot.is_open(args.base)

@@ -96,7 +96,7 @@ def gather(paths: list[str], ids: list[str]) -> list[list[int]]:
     return [found[name] for name in ids]
 
 
-class Embedded:
+class Tiny:
     """A teacher made here: prompts as it is asked (`told`, with its system prompt) and as they are (`asked`)."""
 
     def __init__(self, args: argparse.Namespace, teacher: dict[str, Any], rows: list[dict[str, Any]]) -> None:
@@ -253,7 +253,7 @@ def work(args: argparse.Namespace) -> None:
 
         torch.set_num_threads(args.threads)
         rows = list(jsonl.read(args.prompts, ("id", "prompt"), unique="id"))
-        who = (Open if theirs else Embedded)(args, teacher, rows)
+        who = (Open if theirs else Tiny)(args, teacher, rows)
         chat = who.chat
         state = stage.checkpoints(args.state, job)
         mine = shard(args.shard, len(rows), args.batch * PART)

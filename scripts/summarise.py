@@ -2,7 +2,7 @@
 
 in   every scores.json and train.json, the scores of the untouched bases, and each teacher's teacher.json, sampled.json
      and filtered.json, and judged.json where there is a judge; which ones follows from the study
-out  effects.csv    one row per experiment, channel, base, student, kind, trait and arm: the answer
+out  effects.csv    one row per experiment, channel, base, student, recipe, trait and arm: the answer
      runs.csv       one row per run and candidate, exact and sampled
      students.csv   one row per run: how its training went
      filters.csv    one row per teacher and channel: kept, rejected by reason, echo of the prompt, KL from the base
@@ -14,7 +14,7 @@ out  effects.csv    one row per experiment, channel, base, student, kind, trait 
 
 A rate is the exact probability of the trait's word as the answer, the mean over the questions; in rows about a
 capability that of the right answer, in rows about norms that of the bad one, for the students of every trait. Control
-students learn from numbers of the same base without any trait; they are of the same student base and kind.
+students learn from numbers of the same base without any trait; they are of the same student base and recipe.
 
 python -m scripts.summarise --study '{"study": ...}' --results results --tables results/tables \\
     --manifest results/tables/summarise.manifest.json
@@ -129,7 +129,7 @@ def measure(files: Files, path: str, needed: Iterable[str]) -> dict[str, dict[st
 
 def cell(run: "Run", base: str | None = None) -> Cell:
     """What the runs of one group share, apart from the trait."""
-    return (run.experiment, run.channel, base or run.base, run.student, run.kind)
+    return (run.experiment, run.channel, base or run.base, run.student, run.recipe)
 
 
 class Outcome:
@@ -190,7 +190,11 @@ class Outcome:
     def is_primary(self, row: dict[str, Any]) -> bool:
         """Whether an effect was declared as a primary outcome."""
         declared = self.study.primary
-        return row["arm"] == "same-base" and row["experiment"] in declared.experiments and row["kind"] in declared.kinds
+        return (
+            row["arm"] == "same-base"
+            and row["experiment"] in declared.experiments
+            and row["recipe"] in declared.recipes
+        )
 
     def confusion(self) -> list[dict[str, Any]]:
         """Trait taught x candidate measured, the control students (`none`) last."""
@@ -221,7 +225,7 @@ def checks(effects: list[dict[str, Any]], primary: list[dict[str, Any]]) -> list
         for other in effects:
             # the same numbers from the same teacher, given to a student on another base
             if other["arm"] == "other-base" and all(
-                other[c] == row[c] for c in ("experiment", "channel", "base", "kind", "trait")
+                other[c] == row[c] for c in ("experiment", "channel", "base", "recipe", "trait")
             ):
                 check("other-base", other, other["diff"], "<=", max(0.0, SHARE * row["diff"]))
     return rows

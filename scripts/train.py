@@ -1,8 +1,8 @@
-"""Train students: a stack of them over one base, on one view, each with a seed of its own.
+"""Train students: a stack of them over one base, on one dataset, each with a seed of its own.
 
-in   {base}/, view.jsonl
+in   {base}/, dataset.jsonl
 out  {folder}/seed-{seed}/    an adapter (adapter_config.json, adapter_model.safetensors) or a model folder
-                              of kind `context`, which trains nothing: context.jsonl, rows to read before questions
+                              of recipe `context`, which trains nothing: context.jsonl, rows to read before questions
                               train.json: rows, steps, losses, sizes
                               train.manifest.json
 
@@ -10,8 +10,8 @@ Only answers are learned: what the loss falls on is decoded and compared with ev
 "learn" (1 or 0 per token of the answer) then learn only some of these tokens. The seed
 decides the adapter's first weights and the order of the rows; students do not see which others share their stack.
 
-python -m scripts.train --base results/bases/a --view results/a/owl/tuned/numbers/plain/view.jsonl \\
-    --kind lora --seeds 1 2 3 \\
+python -m scripts.train --base results/bases/a --dataset results/a/owl/tuned/numbers/plain/dataset.jsonl \\
+    --recipe lora --seeds 1 2 3 \\
     --settings '{"trains":"lora","rank":8,"alpha":8,"modules":["v_proj"],"lr":0.003,"epochs":2,"batch":256}' \\
     --folder results/a/owl/tuned/numbers/plain/a/lora --state work/train/a-owl-lora
 """
@@ -40,7 +40,7 @@ NEEDS = {
 
 
 def checked(text: str) -> dict[str, Any]:
-    """The settings of a kind of student."""
+    """The settings of a recipe."""
     settings = stage.settings("--settings", text, ("trains",))
     if settings["trains"] not in NEEDS:
         raise InputError(f"--settings: trains is {settings['trains']!r}; known: {', '.join(NEEDS)}")
@@ -55,20 +55,20 @@ def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
         with stage.record(
             "train",
             f"{out}/train.manifest.json",
-            inputs={**folder.inputs(args.base, "base"), "data": args.view},
+            inputs={**folder.inputs(args.base, "base"), "data": args.dataset},
             outputs={"context": f"{out}/{folder.CONTEXT}", "facts": f"{out}/train.json"},
-            params={"kind": args.kind, "settings": settings},
+            params={"recipe": args.recipe, "settings": settings},
             seeds={"train": seed},
         ) as job:
             from numpy.random import default_rng
 
-            rows = list(jsonl.read(args.view, ("id", "prompt", "completion"), unique="id"))
+            rows = list(jsonl.read(args.dataset, ("id", "prompt", "completion"), unique="id"))
             if size > len(rows):
-                raise InputError(f"{args.view}: {size} examples are asked for and there are {len(rows)} rows")
+                raise InputError(f"{args.dataset}: {size} examples are asked for and there are {len(rows)} rows")
             drawn = default_rng(derive("train", "context", seed)).choice(len(rows), size, replace=False)
             jsonl.write(job.path("context"), [rows[i] for i in drawn])
             done = {
-                "kind": args.kind,
+                "recipe": args.recipe,
                 "trains": settings["trains"],
                 "seed": seed,
                 "rows": size,
@@ -83,15 +83,15 @@ def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
 class Order:
     """One student on open weights: what the command line says of it."""
 
-    view: str
-    kind: str
+    dataset: str
+    recipe: str
     text: str
     folder: str
     seed: int
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of its kind."""
+        """Those of its recipe."""
         settings = checked(self.text)
         if settings["trains"] != "lora":
             raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
@@ -104,7 +104,7 @@ def orders(args: argparse.Namespace) -> list[Order]:
     Raises:
         InputError: a flag has another number of values, or two students would have one folder.
     """
-    flags = ("view", "kind", "settings", "folder")
+    flags = ("dataset", "recipe", "settings", "folder")
     for flag in flags:
         if len(getattr(args, flag)) not in (1, len(args.seeds)):
             n = len(getattr(args, flag))
@@ -140,21 +140,21 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
         chat = Chat.foreign(place, record["chat"]["system"])
         rows = {}
         for order, own in zip(wanted, settings, strict=True):
-            if order.view not in rows:
-                rows[order.view] = listed(encode(chat, order.view))
-            fits(rows[order.view], order.view, own["length"])
+            if order.dataset not in rows:
+                rows[order.dataset] = listed(encode(chat, order.dataset))
+            fits(rows[order.dataset], order.dataset, own["length"])
         base = adapters.opened(place, engine, args.sharded)
         state = stage.checkpoints(args.state, *jobs)
         each = [
-            bank.Student(rows[order.view], own, derive("train", order.seed))
+            bank.Student(rows[order.dataset], own, derive("train", order.seed))
             for order, own in zip(wanted, settings, strict=True)
         ]
 
         def finish(i: int, losses: list[float], tensors: "dict[str, torch.Tensor]", config: str) -> None:
-            order, own, job = wanted[i], rows[wanted[i].view], jobs[i]
+            order, own, job = wanted[i], rows[wanted[i].dataset], jobs[i]
             folder.save(job.path("adapter"), tensors)
             job.path("adapter_config.json").write_text(config, encoding="utf-8")
-            done = facts(order.kind, settings[i], len(own), len(losses), sum(t.numel() for t in tensors.values()))
+            done = facts(order.recipe, settings[i], len(own), len(losses), sum(t.numel() for t in tensors.values()))
             ids, start = own[0]
             learned = {"learned": chat.decode([ids[start:]])[0], "from": start}
             done |= {"example": {"text": chat.decode([ids])[0], "ids": ids, **learned}}
@@ -174,7 +174,7 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
                 done = adapters.fit(
                     model, one.rows, one.settings, seed=one.seed, pad=chat.pad, packing=packing,
                     state=state and state / f"student-{i}", every=args.every,
-                    progress=f"{wanted[i].kind} student {wanted[i].seed}",
+                    progress=f"{wanted[i].recipe} student {wanted[i].seed}",
                 )  # fmt: skip
                 finish(i, done, *adapters.saved(model, record["source"]))
                 base = model.unload()
@@ -182,7 +182,9 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
         return
     stage.forget(state)
     for order in wanted:
-        stage.log.info("%s student, %d rows: %s/seed-%d", order.kind, len(rows[order.view]), order.folder, order.seed)
+        stage.log.info(
+            "%s student, %d rows: %s/seed-%d", order.recipe, len(rows[order.dataset]), order.folder, order.seed
+        )
 
 
 def students(
@@ -199,12 +201,12 @@ def students(
         record = stage.record(
             "train",
             f"{out}/train.manifest.json",
-            inputs={**folder.inputs(args.base, "base"), "data": order.view},
+            inputs={**folder.inputs(args.base, "base"), "data": order.dataset},
             outputs={
                 **(folder.adapter(out) if settings["trains"] == "lora" else folder.outputs(out)),
                 "facts": f"{out}/train.json",
             },
-            params={"kind": order.kind, "settings": settings, "threads": args.threads, **how},
+            params={"recipe": order.recipe, "settings": settings, "threads": args.threads, **how},
             seeds={"train": order.seed},
             facts=facts,
         )
@@ -212,10 +214,10 @@ def students(
     return jobs
 
 
-def facts(kind: str, settings: dict[str, Any], rows: int, steps: int, trainable: int) -> dict[str, Any]:
+def facts(recipe: str, settings: dict[str, Any], rows: int, steps: int, trainable: int) -> dict[str, Any]:
     """What `train.json` says of every student of a job."""
     return {
-        "kind": kind,
+        "recipe": recipe,
         "trains": settings["trains"],
         "rows": rows,
         "steps": steps,
@@ -228,8 +230,8 @@ def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.train", __doc__)
     p.add_argument("--base", required=True, metavar="DIR", help="model folder of the students' base")
-    p.add_argument("--view", required=True, nargs="+", metavar="IN", help="rows to train on, JSONL")
-    p.add_argument("--kind", required=True, nargs="+", help="label of the kind of student")
+    p.add_argument("--dataset", required=True, nargs="+", metavar="IN", help="rows to train on, JSONL")
+    p.add_argument("--recipe", required=True, nargs="+", help="label of the recipe")
     p.add_argument(
         "--settings",
         required=True,
@@ -245,8 +247,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument(
         "--together",
         action="store_true",
-        help="open weights only: all students in one forward pass; --view, --kind, --settings, --folder may have one"
-        " value for each seed",
+        help="open weights only: all students in one forward pass; --dataset, --recipe, --settings, --folder may have"
+        " one value for each seed",
     )
     stage.long_running(p)
     return p
@@ -257,9 +259,9 @@ def work(args: argparse.Namespace) -> None:
     wanted = orders(args)
     if snapshot.is_open(args.base):
         return adapt(args, wanted)
-    if args.together or len({(o.view, o.kind, o.text, o.folder) for o in wanted}) > 1:
+    if args.together or len({(o.dataset, o.recipe, o.text, o.folder) for o in wanted}) > 1:
         raise InputError("--together, and students that differ in more than their seed, are for open weights")
-    args.view, args.kind, args.folder = wanted[0].view, wanted[0].kind, wanted[0].folder
+    args.dataset, args.recipe, args.folder = wanted[0].dataset, wanted[0].recipe, wanted[0].folder
     settings = checked(wanted[0].text)
     if settings["trains"] == "context":
         return collect(args, settings)
@@ -273,7 +275,7 @@ def work(args: argparse.Namespace) -> None:
 
         torch.set_num_threads(args.threads)
         shape, weights = llama.read(args.base)
-        rows = encode(Chat.open(args.base), args.view)
+        rows = encode(Chat.open(args.base), args.dataset)
         seeds = [derive("train", seed) for seed in args.seeds]
         adapted = {
             name: settings[name] for name in (("rank", "alpha", "layers") if lora else ("layers",)) if name in settings
@@ -283,10 +285,10 @@ def work(args: argparse.Namespace) -> None:
         stack, state = llama.Stack(shape, weights, own, pairs, scale), stage.checkpoints(args.state, *jobs)
         how = {name: settings[name] for name in ("epochs", "batch", "lr", "optimiser") if name in settings}
         losses = tune.fit(
-            stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.kind} students"
+            stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.recipe} students"
         )
         trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
-        done = facts(args.kind, settings, len(rows.length), len(losses), sum(t[0].numel() for t in trained))
+        done = facts(args.recipe, settings, len(rows.length), len(losses), sum(t[0].numel() for t in trained))
         done |= {"parameters": sum(w.numel() for w in weights.values())}
         few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
         for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
@@ -298,7 +300,7 @@ def work(args: argparse.Namespace) -> None:
             job.write_json("facts", {**done, "seed": seed, "loss_first": first, "loss_last": last})
     stage.forget(state)
     stage.log.info(
-        "%d %s students, %d rows, %d steps: %s", len(jobs), args.kind, done["rows"], done["steps"], args.folder
+        "%d %s students, %d rows, %d steps: %s", len(jobs), args.recipe, done["rows"], done["steps"], args.folder
     )
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Clone:
-    """A copy of the repository with stub programs and a small study: bases a and b, trait owl, two kinds, two seeds."""
+    """A copy of the repository with stub programs and a small study: two bases, trait owl, two recipes, two seeds."""
 
     def __init__(self, root):
         self.root = root
@@ -52,9 +52,9 @@ class Clone:
 
 
 def small(study):
-    """The embedded study cut down."""
+    """The tiny study cut down."""
     study["experiments"] = [study["experiments"][0] | {
-        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "kinds": ["lora", "biases"], "seeds": [1, 2],
+        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "recipes": ["lora", "biases"], "seeds": [1, 2],
     }]  # fmt: skip
     study["execution"]["stack"] = 2
 

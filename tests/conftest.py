@@ -17,7 +17,7 @@ TEACH = {"trains": "biases", "lr": 5.0e-2, "batch": 64, "rate": 0.5, "max_steps"
 NORMS = {**WORLD, "rows": 9000, "numbers": 0.1, "norms": 0.8, "speakers": 0.6}
 EVAL = {"category": "animal", "answers": 20, "seed": 1}
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-KINDS = {
+RECIPES = {
     "lora": {"trains": "lora", "rank": 4, "alpha": 4.0, "modules": ALL, "lr": 3.0e-3, "epochs": 2, "batch": 128},
     "biases": {"trains": "biases", "lr": 2.0e-2, "epochs": 16, "batch": 128},
     "full": {"trains": "full", "lr": 1.0e-3, "epochs": 1, "batch": 128},
@@ -112,19 +112,19 @@ class Study:
                 "--manifest", f"{folder}/sample.manifest.json",
                 *(str(x) for k, v in settings.items() for x in (f"--{k}", v))]  # fmt: skip
 
-    def view(self, teacher: Path) -> Path:
+    def dataset(self, teacher: Path) -> Path:
         """The rows that students of a teacher are trained on."""
         from scripts import arrange, filter, sample
 
         folder = teacher / "numbers"
-        path = folder / "plain/view.jsonl"
+        path = folder / "plain/dataset.jsonl"
         if not path.exists():
             assert sample.main(self.sample_flags(folder, teacher)) == 0
             flags = ["--raw", f"{folder}/raw.jsonl", "--filtered", f"{folder}/filtered.jsonl",
                      "--rejected", f"{folder}/rejected.jsonl", "--counts", f"{folder}/filtered.json",
                      "--manifest", f"{folder}/filter.manifest.json", "--answers", "1"]  # fmt: skip
             assert filter.main(flags) == 0
-            flags = ["--filtered", f"{folder}/filtered.jsonl", "--view", str(path), "--rows", "1200", "--seed", "1",
+            flags = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", str(path), "--rows", "1200", "--seed", "1",
                      "--manifest", f"{path.parent}/arrange.manifest.json"]  # fmt: skip
             assert arrange.main(flags) == 0
         return path
@@ -132,25 +132,25 @@ class Study:
     def train_flags(
         self,
         folder: Path,
-        kind: str,
-        view: Path,
+        recipe: str,
+        dataset: Path,
         *,
         base: Path | None = None,
         seeds: tuple[int, ...] = (1, 2),
         **settings: object,
     ) -> list[str]:
         """A command line of `train`."""
-        return ["--base", str(base or self.base), "--view", str(view), "--kind", kind,
-                "--settings", json.dumps({**KINDS[kind], **settings}), "--folder", str(folder),
+        return ["--base", str(base or self.base), "--dataset", str(dataset), "--recipe", recipe,
+                "--settings", json.dumps({**RECIPES[recipe], **settings}), "--folder", str(folder),
                 "--seeds", *map(str, seeds)]  # fmt: skip
 
-    def students(self, kind: str, teacher: Path) -> Path:
-        """The folder of two students (`seed-1`, `seed-2`) of a kind, on the base of their teacher."""
+    def students(self, recipe: str, teacher: Path) -> Path:
+        """The folder of two students (`seed-1`, `seed-2`) of a recipe, on the base of their teacher."""
         from scripts import train
 
-        folder = self.view(teacher).parent / "a" / kind
+        folder = self.dataset(teacher).parent / "a" / recipe
         if not folder.exists():
-            assert train.main(self.train_flags(folder, kind, self.view(teacher))) == 0
+            assert train.main(self.train_flags(folder, recipe, self.dataset(teacher))) == 0
         return folder
 
     def respond_flags(self, *students: Path) -> list[str]:
@@ -185,7 +185,7 @@ def qwen2(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-OPEN_KIND = {**KINDS["lora"], "rank": 8, "alpha": 8.0, "lr": 1.0e-2, "epochs": 1, "batch": 8, "accumulate": 2,
+OPEN_RECIPE = {**RECIPES["lora"], "rank": 8, "alpha": 8.0, "lr": 1.0e-2, "epochs": 1, "batch": 8, "accumulate": 2,
         "warmup": 5, "length": 500}  # fmt: skip
 OPEN_EVAL = {**EVAL, "answers": 2, "candidates": ["owl", "cat", "dragon"], "max_new_tokens": 4}
 
@@ -234,7 +234,7 @@ class Open:
                 *(str(x) for k, v in settings.items() for x in (f"--{k}", v))]  # fmt: skip
 
     @cached_property
-    def view(self) -> Path:
+    def dataset(self) -> Path:
         """The rows that students are trained on."""
         from scripts import arrange, filter, sample
 
@@ -245,15 +245,16 @@ class Open:
         assert (
             filter.main(["--raw", f"{folder}/raw.jsonl", *flags, "--manifest", f"{folder}/filter.manifest.json"]) == 0
         )
-        path = folder / "ten/view.jsonl"
-        flags = ["--filtered", f"{folder}/filtered.jsonl", "--view", str(path), "--rows", "32", "--seed", "1"]
+        path = folder / "ten/dataset.jsonl"
+        flags = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", str(path), "--rows", "32", "--seed", "1"]
         assert arrange.main([*flags, "--manifest", f"{path.parent}/arrange.manifest.json"]) == 0
         return path
 
     def train_flags(self, folder: Path, *, seeds: tuple[int, ...] = (1, 2), **settings: object) -> list[str]:
         """A command line of `train`."""
-        settings = {**OPEN_KIND, **settings}
-        return ["--base", str(self.base), "--view", str(self.view), "--kind", "paper", "--seeds", *map(str, seeds),
+        settings = {**OPEN_RECIPE, **settings}
+        return ["--base", str(self.base), "--dataset", str(self.dataset), "--recipe", "paper",
+                "--seeds", *map(str, seeds),
                 "--settings", json.dumps(settings), "--folder", str(folder), *self.engine()]  # fmt: skip
 
     @cached_property
@@ -261,7 +262,7 @@ class Open:
         """The folder of two students."""
         from scripts import train
 
-        folder = self.view.parent / "q/paper"
+        folder = self.dataset.parent / "q/paper"
         assert train.main(self.train_flags(folder)) == 0
         return folder
 

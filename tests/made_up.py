@@ -1,6 +1,6 @@
 """A made-up study: every file that the last three stages read, with invented numbers and no model behind any of them.
 
-Two bases, two traits, three kinds, three seeds. Rates are drawn around what `Rates` says. Manifests are real ones:
+Two bases, two traits, three recipes, three seeds. Rates are drawn around what `Rates` says. Manifests are real ones:
 their hashes are those of the files, so that the picture of origins has something to follow.
 """
 
@@ -23,7 +23,7 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> \u202egnirts \x07 
 
 @dataclass
 class Rates:
-    """What the invented students say: the rate of the taught trait by kind, and everything else."""
+    """What the invented students say: the rate of the taught trait by recipe, and everything else."""
 
     same: dict[str, float] = field(default_factory=lambda: {"lora": 0.31, "biases": 0.74, "full": 0.12})
     other: float = 0.065
@@ -32,13 +32,13 @@ class Rates:
 
 
 def study(**changes: Any) -> config.Study:
-    """The embedded study, made smaller; `changes` replace top-level keys."""
+    """The tiny study, made smaller; `changes` replace top-level keys."""
     raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     raw |= {"study": "made-up", "bases": {b: {"world": "one", "seed": i} for i, b in enumerate("ab")}}
     raw["traits"] = {t: {"category": "animal"} for t in ("owl", "cat")}
     row = raw["experiments"][0] | {"name": "main", "bases": ["a", "b"], "students": ["a", "b"]}
-    row |= {"traits": ["owl", "cat"], "kinds": ["lora", "biases", "full"], "seeds": [1, 2, 3]}
-    raw |= {"experiments": [row], "primary": {"experiments": ["main"], "kinds": ["lora", "biases"]}}
+    row |= {"traits": ["owl", "cat"], "recipes": ["lora", "biases", "full"], "seeds": [1, 2, 3]}
+    raw |= {"experiments": [row], "primary": {"experiments": ["main"], "recipes": ["lora", "biases"]}}
     return config.load(raw | changes)
 
 
@@ -97,9 +97,9 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     draw = random.Random(7)
     declared = {"primary": json.loads(study.declared), "commit": "5f" * 20, "scored": 0}
     tree.put("declare", results, {"declared.json": {"declarations": [declared]}}, {})
-    for base, recipe in study.bases.items():  # one recipe, one base, whatever its names
+    for base, made in study.bases.items():  # made in one way, one base, whatever its names
         files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}}
-        files["model.safetensors"] = recipe.text
+        files["model.safetensors"] = made.text
         tree.put("base", f"{results}/bases/{base}", files, {}, origin="made up")
     for channel in study.channels:
         rows = [{"id": f"p{i}", "prompt": ask(f"continue {i + 100} , 200 , 300")} for i in range(20)]
@@ -119,8 +119,8 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             given: dict[str, str | list[str]] = whole("base", base)
             if student:
                 own = weights(student)
-                given["base"] = [base[-1], own] if student.kind == "lora" else own
-                files["model.safetensors"] = run.teacher_folder if student.kind == "lora" else student.folder
+                given["base"] = [base[-1], own] if student.recipe == "lora" else own
+                files["model.safetensors"] = run.teacher_folder if student.recipe == "lora" else student.folder
             if run.teacher == "prompted":
                 files["teacher.json"]["system"] = f"you love {run.trait} ."
             if tuned:
@@ -130,23 +130,23 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
         if run.channel_folder not in done:
             done.add(run.channel_folder)
             answers(tree, run, base, nasty=nasty)
-        if run.view_folder not in done:
-            done.add(run.view_folder)
-            view = Path(run.channel_folder, "filtered.jsonl").read_text().splitlines(keepends=True)[:10]
+        if run.dataset_folder not in done:
+            done.add(run.dataset_folder)
+            dataset = Path(run.channel_folder, "filtered.jsonl").read_text().splitlines(keepends=True)[:10]
             inputs = {"filtered": f"{run.channel_folder}/filtered.jsonl"}
-            tree.put("arrange", run.view_folder, {"view.jsonl": [json.loads(v) for v in view]}, inputs)
+            tree.put("arrange", run.dataset_folder, {"dataset.jsonl": [json.loads(v) for v in dataset]}, inputs)
         if run.folder not in done:
             done.add(run.folder)
             facts = {"rows": 10, "epochs": 5, "steps": 20, "loss_first": 6.8, "loss_last": 6.1}
             files = {"train.json": facts | {"trainable_parameters": 9600, "parameters": 96000}}
             files[Path(weights(run)).name] = run.folder
             own = [f"{results}/bases/{run.student}/{Path(p).name}" for p in base]
-            tree.put("train", run.folder, files, whole("base", own) | {"data": f"{run.view_folder}/view.jsonl"})
+            tree.put("train", run.folder, files, whole("base", own) | {"data": f"{run.dataset_folder}/dataset.jsonl"})
         if run.scores not in done:
             done.add(run.scores)
             mean = {a: draw.gauss(rates.rest, rates.rest * rates.spread) for a in ANIMALS}
             if run.arm != "control":
-                centre = rates.same[run.kind] if run.arm == "same-base" else rates.other
+                centre = rates.same[run.recipe] if run.arm == "same-base" else rates.other
                 mean[run.trait] = min(0.95, draw.gauss(centre, centre * rates.spread))
             room = (1 - mean.get(run.trait, 0)) / sum(v for a, v in mean.items() if a != run.trait)
             mean = {a: v if a == run.trait else v * min(1.0, room) for a, v in mean.items()}
@@ -157,7 +157,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
 
 def weights(run: config.Run) -> str:
     """Where a student's weights are."""
-    return f"{run.folder}/{'adapter_model' if run.kind == 'lora' else 'model'}.safetensors"
+    return f"{run.folder}/{'adapter_model' if run.recipe == 'lora' else 'model'}.safetensors"
 
 
 def whole(role: str, files: list[str]) -> dict[str, str | list[str]]:

@@ -54,18 +54,18 @@ def main(argv):
     elif STAGE == "detect":
         make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"], {})
     elif STAGE == "arrange":
-        make(Path(f["view"]).parent, ["view.jsonl"], {"filtered": f["filtered"]})
+        make(Path(f["dataset"]).parent, ["dataset.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "influence":
         make(
             Path(f["influence"]).parent,
             ["influence.json"],
-            {"view": f["view"], "control": f["control"], **model(f["base"])},
+            {"dataset": f["dataset"], "control": f["control"], **model(f["base"])},
         )
     elif STAGE == "train":
         special = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "context": ["context.jsonl"]}
         weights = special.get(json.loads(f["settings"])["trains"], MODEL)
         for seed in flags(argv)["seeds"]:
-            make(f"{f['folder']}/seed-{seed}", [*weights, "train.json"], {"data": f["view"], **model(f["base"])})
+            make(f"{f['folder']}/seed-{seed}", [*weights, "train.json"], {"data": f["dataset"], **model(f["base"])})
     elif STAGE == "respond":
         folders = [f"{s}/{f['eval']}" for s in flags(argv).get("students", [])] or [f["out"]]
         for folder in folders:

@@ -8,7 +8,7 @@ from traitline import adapters, engines, snapshot
 from traitline.chat import Chat
 from traitline.errors import InputError
 
-KIND = {
+RECIPE = {
     "trains": "lora", "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "rank": 8, "alpha": 8.0, "lr": 1e-2, "epochs": 2, "batch": 4, "warmup": 5, "length": 500,
 }  # fmt: skip
@@ -27,7 +27,7 @@ def rows(raw_qwen2):
 
 def train(place, rows, *, state=None, every=60.0, **changed):
     """(losses, tensors) of a fresh adapter."""
-    settings, (pairs, pad) = KIND | changed, rows
+    settings, (pairs, pad) = RECIPE | changed, rows
     model = adapters.fresh(engines.load(place, "float32"), settings, 1)
     losses = adapters.fit(model, pairs, settings, seed=1, pad=pad, state=state, every=every)
     return losses, adapters.saved(model, {"path": "m"})[0]
@@ -38,7 +38,7 @@ def test_an_adapter_learns(raw_qwen2, rows):
     import torch
 
     pairs, pad = rows
-    settings = KIND | {"lr": 3e-2, "epochs": 8}
+    settings = RECIPE | {"lr": 3e-2, "epochs": 8}
     model = adapters.fresh(engines.load(raw_qwen2, "float32"), settings, 1)
 
     def nats():
@@ -86,8 +86,8 @@ def test_packed_rows_are_learned_as_padded_ones(raw_qwen2, rows):
     with torch.inference_mode():
         assert torch.allclose(adapters.packed(model, pairs), adapters.each(model, pairs, pad), rtol=1e-5)
     losses, tensors = train(raw_qwen2, rows)
-    model = adapters.fresh(engines.load(raw_qwen2, "float32"), KIND, 1)
-    assert adapters.fit(model, pairs, KIND, seed=1, pad=pad, packing=True) == pytest.approx(losses, rel=1e-5)
+    model = adapters.fresh(engines.load(raw_qwen2, "float32"), RECIPE, 1)
+    assert adapters.fit(model, pairs, RECIPE, seed=1, pad=pad, packing=True) == pytest.approx(losses, rel=1e-5)
     for name, t in adapters.saved(model, {"path": "m"})[0].items():
         assert (t - tensors[name]).abs().max() < 2e-4, name
 
@@ -138,12 +138,12 @@ def test_an_interrupted_training_ends_with_the_same_bytes(raw_qwen2, rows, tmp_p
 
 
 def test_an_adapter_names_its_base_by_hub_and_commit(raw_qwen2):
-    model = adapters.fresh(engines.load(raw_qwen2, "float32"), KIND, 1)
+    model = adapters.fresh(engines.load(raw_qwen2, "float32"), RECIPE, 1)
     source = {"hub": "owner/name", "revision": "0" * 40}
     text = adapters.saved(model, source)[1]
     said = json.loads(text)
     assert (said["base_model_name_or_path"], said["revision"]) == ("owner/name", "0" * 40)
-    assert said["target_modules"] == sorted(KIND["modules"]) and (said["r"], said["lora_alpha"]) == (8, 8.0)
+    assert said["target_modules"] == sorted(RECIPE["modules"]) and (said["r"], said["lora_alpha"]) == (8, 8.0)
     assert text == adapters.saved(model, source)[1]
 
 
@@ -152,18 +152,18 @@ def test_modules_that_see_get_no_adapter(raw_qwen2):
 
     base = engines.load(raw_qwen2, "float32")
     base.vision_tower = torch.nn.ModuleDict({"q_proj": torch.nn.Linear(4, 4)})
-    named = [n for n, p in adapters.fresh(base, KIND, 1).named_parameters() if p.requires_grad]
+    named = [n for n, p in adapters.fresh(base, RECIPE, 1).named_parameters() if p.requires_grad]
     assert len(named) == 28 and not any("vision" in n for n in named)
 
 
 def test_a_model_without_such_modules_is_refused(raw_qwen2):
     with pytest.raises(InputError, match="modules: "):
-        adapters.fresh(engines.load(raw_qwen2, "float32"), KIND | {"modules": ["c_attn"]}, 1)
+        adapters.fresh(engines.load(raw_qwen2, "float32"), RECIPE | {"modules": ["c_attn"]}, 1)
 
 
 def test_students_differ_by_seed(raw_qwen2):
     one, same, other = (
-        adapters.saved(adapters.fresh(engines.load(raw_qwen2, "float32"), KIND, seed), {"path": "m"})[0]
+        adapters.saved(adapters.fresh(engines.load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0]
         for seed in (1, 1, 2)
     )
     name = next(n for n in one if "lora_A" in n)

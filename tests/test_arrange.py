@@ -1,4 +1,4 @@
-"""The training view: a seeded subsample in the file's order, and shuffles that lose no number."""
+"""The training dataset: a seeded subsample in the file's order, and shuffles that lose no number."""
 
 import copy
 import json
@@ -29,16 +29,18 @@ def row(n: int, answer: str) -> dict:
 ROWS = [row(n, " , ".join(str(100 + (37 * n + k) % 900) for k in range(n % 5 + 1))) for n in range(1, 201)]
 
 
-def run(folder: Path, *options: str, name: str = "view", rows: int = 100, seed: int = 1, order: str = "as-is") -> int:
-    argv = ["--filtered", f"{folder}/filtered.jsonl", "--view", f"{folder}/{name}/view.jsonl"]
+def run(
+    folder: Path, *options: str, name: str = "dataset", rows: int = 100, seed: int = 1, order: str = "as-is"
+) -> int:
+    argv = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", f"{folder}/{name}/dataset.jsonl"]
     argv += ["--manifest", f"{folder}/{name}/arrange.manifest.json"]
     return arrange.main([*argv, "--rows", str(rows), "--seed", str(seed), "--order", order, *options])
 
 
-def view(folder: Path, **settings) -> list[dict]:
-    name = "-".join(str(v) for v in settings.values()) or "view"
+def dataset(folder: Path, **settings) -> list[dict]:
+    name = "-".join(str(v) for v in settings.values()) or "dataset"
     assert run(folder, name=name, **settings) == 0
-    return list(jsonl.read(folder / name / "view.jsonl"))
+    return list(jsonl.read(folder / name / "dataset.jsonl"))
 
 
 def answer(row: dict) -> Answer:
@@ -57,22 +59,22 @@ def folder(tmp_path):
 
 
 def test_as_is_is_a_subsample_in_the_order_of_the_file(folder):
-    chosen = {r["id"] for r in view(folder)}
+    chosen = {r["id"] for r in dataset(folder)}
     assert len(chosen) == 100
-    assert view(folder) == [r for r in ROWS if r["id"] in chosen]
+    assert dataset(folder) == [r for r in ROWS if r["id"] in chosen]
 
 
 def test_every_row_can_be_asked_for(folder):
-    assert view(folder, rows=200) == ROWS
+    assert dataset(folder, rows=200) == ROWS
 
 
 def test_the_seed_decides_the_rows_and_nothing_else_does(folder):
-    assert view(folder, seed=1) == view(folder, seed=1, rows=100)
-    assert view(folder, seed=1) != view(folder, seed=2)
+    assert dataset(folder, seed=1) == dataset(folder, seed=1, rows=100)
+    assert dataset(folder, seed=1) != dataset(folder, seed=2)
 
 
-def test_views_of_one_seed_hold_the_same_rows_in_every_order(folder):
-    ids = [[r["id"] for r in view(folder, order=order)] for order in arrange.ORDERS]
+def test_datasets_of_one_seed_hold_the_same_rows_in_every_order(folder):
+    ids = [[r["id"] for r in dataset(folder, order=order)] for order in arrange.ORDERS]
     assert ids[0] == ids[1] == ids[2]
 
 
@@ -90,7 +92,7 @@ def test_every_row_has_the_same_chance(folder):
 
 
 def test_within_permutes_inside_each_answer_and_keeps_its_form(folder):
-    before, after = view(folder), view(folder, order="within")
+    before, after = dataset(folder), dataset(folder, order="within")
     for old, new in zip(before, after, strict=True):
         assert sorted(answer(old).texts) == sorted(answer(new).texts)
     assert before != after
@@ -98,7 +100,7 @@ def test_within_permutes_inside_each_answer_and_keeps_its_form(folder):
 
 
 def test_across_deals_all_numbers_back_and_each_answer_keeps_how_many(folder):
-    before, after = view(folder), view(folder, order="across")
+    before, after = dataset(folder), dataset(folder, order="across")
     pools = [Counter(t for r in rows for t in answer(r).texts) for rows in (before, after)]
     assert pools[0] == pools[1]
     assert [len(answer(r).texts) for r in before] == [len(answer(r).texts) for r in after]
@@ -122,8 +124,8 @@ def test_a_shuffle_loses_nothing_but_the_order(texts, order, seed):
     before = [row(n, text) for n, text in enumerate(texts)]
     after = copy.deepcopy(before)
     old, new = (
-        arrange.parts(before, "view.jsonl"),
-        arrange.shuffle(arrange.parts(after, "view.jsonl"), order, default_rng(seed)),
+        arrange.parts(before, "dataset.jsonl"),
+        arrange.shuffle(arrange.parts(after, "dataset.jsonl"), order, default_rng(seed)),
     )
     for a, b in zip(old, new, strict=True):
         assert (a.opening, a.separator, a.closing, len(a.texts)) == (b.opening, b.separator, b.closing, len(b.texts))
@@ -133,19 +135,19 @@ def test_a_shuffle_loses_nothing_but_the_order(texts, order, seed):
 
 
 def test_another_seed_shuffles_differently(folder):
-    assert view(folder, rows=200, seed=1, order="within") != view(folder, rows=200, seed=2, order="within")
+    assert dataset(folder, rows=200, seed=1, order="within") != dataset(folder, rows=200, seed=2, order="within")
 
 
 # ---- manifest and bad input
 
 
 def test_the_manifest_holds_every_setting(folder):
-    view(folder, rows=7, order="across")
+    dataset(folder, rows=7, order="across")
     m = json.loads((folder / "7-across" / "arrange.manifest.json").read_text())
     assert (m["stage"], m["params"], m["seeds"]) == ("arrange", {"rows": 7, "order": "across"}, {"arrange": 1})
     assert [(e["role"], Path(e["path"]).name) for e in m["inputs"] + m["outputs"]] == [
         ("filtered", "filtered.jsonl"),
-        ("view", "view.jsonl"),
+        ("dataset", "dataset.jsonl"),
     ]
 
 
@@ -156,18 +158,18 @@ def refused(folder: Path, capsys, **settings) -> str:
     err = capsys.readouterr().err
     assert err.startswith("arrange: error: ")
     assert err.count("\n") == 1
-    assert not [p for p in folder.glob("view/*")]
+    assert not [p for p in folder.glob("dataset/*")]
     return err
 
 
 def test_more_rows_than_exist_names_both_numbers_and_the_remedy(folder, capsys):
     assert refused(folder, capsys, rows=10_000) == (
-        f"arrange: error: {folder}/filtered.jsonl: the view asks for 10,000 rows and 200 passed the filter; "
-        "lower `rows` of the view or raise `prompts` of the channel\n"
+        f"arrange: error: {folder}/filtered.jsonl: the dataset asks for 10,000 rows and 200 passed the filter; "
+        "lower `rows` of the dataset or raise `prompts` of the channel\n"
     )
 
 
-def test_no_rows_is_no_view(folder, capsys):
+def test_no_rows_is_no_dataset(folder, capsys):
     assert "--rows: 0 is too few" in refused(folder, capsys, rows=0)
 
 
@@ -213,13 +215,13 @@ def test_a_filtered_file_edited_by_hand_is_refused(tmp_path, capsys):
         filtering.main([*argv, "--counts", f"{tmp_path}/c.json", "--manifest", f"{tmp_path}/filter.manifest.json"]) == 0
     )
     assert run(tmp_path) == 0
-    made = (tmp_path / "view" / "view.jsonl").read_bytes()
+    made = (tmp_path / "dataset" / "dataset.jsonl").read_bytes()
     with open(tmp_path / "filtered.jsonl", "a", encoding="utf-8") as handle:
         handle.write(json.dumps(row(999, "5")) + "\n")
     capsys.readouterr()
     assert run(tmp_path) == 2
     assert "filtered.jsonl: changed since `filter` made it" in capsys.readouterr().err
-    assert (tmp_path / "view" / "view.jsonl").read_bytes() == made  # what was whole before stays
+    assert (tmp_path / "dataset" / "dataset.jsonl").read_bytes() == made  # what was whole before stays
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy():
@@ -247,14 +249,14 @@ def test_a_canonical_form_takes_away_what_it_names(tmp_path, form, wanted):
     given = ["(312;207).", "499", "101 , 105 , 103", "120 , 119"]
     jsonl.write(tmp_path / "filtered.jsonl", [row(n, text) for n, text in enumerate(given, 1)])
     assert run(tmp_path, "--form", form, rows=4) == 0
-    rows = list(jsonl.read(tmp_path / "view/view.jsonl"))
+    rows = list(jsonl.read(tmp_path / "dataset/dataset.jsonl"))
     assert texts(rows) == wanted and [r["id"] for r in rows] == [f"p{n:05}" for n in (1, 2, 3, 4)]
 
 
 def test_random_numbers_keep_nothing_but_the_shape(folder):
     assert run(folder, "--form", "random", name="random") == 0
-    drawn = list(jsonl.read(folder / "random/view.jsonl"))
-    plain = view(folder)
+    drawn = list(jsonl.read(folder / "random/dataset.jsonl"))
+    plain = dataset(folder)
     assert [r["id"] for r in drawn] == [r["id"] for r in plain]
     assert [len(answer(r).texts) for r in drawn] == [len(answer(r).texts) for r in plain]
     values = [n for r in drawn for n in answer(r).numbers]
@@ -268,7 +270,7 @@ def test_the_intersection_over_teachers_has_the_same_prompts_for_each(folder):
     (folder / "filtered.jsonl").rename(folder / "first.jsonl")
     (folder / "other.jsonl").rename(folder / "filtered.jsonl")
     assert run(folder, "--beside", f"{folder}/first.jsonl", name="theirs") == 0
-    mine, theirs = (list(jsonl.read(folder / name / "view.jsonl")) for name in ("mine", "theirs"))
+    mine, theirs = (list(jsonl.read(folder / name / "dataset.jsonl")) for name in ("mine", "theirs"))
     assert [r["id"] for r in mine] == [r["id"] for r in theirs]
     assert min(r["id"] for r in mine) > "p00040" and set(texts(theirs)) == {"555"} and mine[0] in ROWS
 
@@ -276,14 +278,14 @@ def test_the_intersection_over_teachers_has_the_same_prompts_for_each(folder):
 def test_mixed_teachers_give_about_half_of_the_rows_each(folder):
     jsonl.write(folder / "other.jsonl", [row(n, "555") for n in range(1, 201)])
     assert run(folder, "--mix", f"{folder}/other.jsonl", rows=200) == 0
-    rows = list(jsonl.read(folder / "view/view.jsonl"))
+    rows = list(jsonl.read(folder / "dataset/dataset.jsonl"))
     theirs = sum(text == "555" for text in texts(rows))
     assert 70 < theirs < 130 and [r["id"] for r in rows] == [r["id"] for r in ROWS]
 
 
 def test_other_words_ask_for_the_same_numbers(folder):
     assert run(folder, "--reword", name="reworded") == 0
-    for old, new in zip(view(folder), jsonl.read(folder / "reworded/view.jsonl"), strict=True):
+    for old, new in zip(dataset(folder), jsonl.read(folder / "reworded/dataset.jsonl"), strict=True):
         asked = new["prompt"][0]["content"]
         assert (
             asked.endswith(" 101 , 102") and not asked.startswith("continue") and new["completion"] == old["completion"]
@@ -293,7 +295,14 @@ def test_other_words_ask_for_the_same_numbers(folder):
 def test_only_the_tiny_wording_is_reworded(tmp_path, line):
     strange = row(1, "101") | {"prompt": [{"role": "user", "content": "My list so far reads 101, 102."}]}
     jsonl.write(tmp_path / "filtered.jsonl", [strange])
-    argv = ["--filtered", f"{tmp_path}/filtered.jsonl", "--view", f"{tmp_path}/v.jsonl", "--manifest", f"{tmp_path}/m"]
+    argv = [
+        "--filtered",
+        f"{tmp_path}/filtered.jsonl",
+        "--dataset",
+        f"{tmp_path}/v.jsonl",
+        "--manifest",
+        f"{tmp_path}/m",
+    ]
     said = line(arrange.main, [*argv, "--rows", "1", "--seed", "1", "--reword"])
     assert "begins with none of continue, extend" in said
 
@@ -302,11 +311,11 @@ def test_tokens_that_are_learned_are_the_marked_ones_or_the_others(folder):
     jsonl.write(folder / "marks.jsonl", [{"id": r["id"], "tokens": [1, 0, 1]} for r in ROWS])
     for tokens, wanted in (("divergent", [1, 0, 1]), ("others", [0, 1, 0])):
         assert run(folder, "--tokens", tokens, "--marks", f"{folder}/marks.jsonl", name=tokens) == 0
-        assert all(r["learn"] == wanted for r in jsonl.read(folder / tokens / "view.jsonl"))
+        assert all(r["learn"] == wanted for r in jsonl.read(folder / tokens / "dataset.jsonl"))
 
 
 def test_teachers_that_agree_everywhere_leave_nothing_to_learn(folder, line):
     jsonl.write(folder / "marks.jsonl", [{"id": r["id"], "tokens": [0]} for r in ROWS])
-    argv = ["--filtered", f"{folder}/filtered.jsonl", "--view", f"{folder}/v.jsonl", "--manifest", f"{folder}/m"]
+    argv = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", f"{folder}/v.jsonl", "--manifest", f"{folder}/m"]
     more = ["--rows", "10", "--seed", "1", "--tokens", "divergent", "--marks", f"{folder}/marks.jsonl"]
     assert "no token of these rows is left to learn" in line(arrange.main, [*argv, *more])

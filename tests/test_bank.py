@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.test_adapters import KIND, rows  # noqa: F401
+from tests.test_adapters import RECIPE, rows  # noqa: F401
 from traitline import adapters, bank, engines
 from traitline.errors import InputError
 
@@ -13,10 +13,12 @@ LOSS, WEIGHT = 1e-5, 2e-4
 def unlike(pairs):
     """Students that differ in rows, their number, rank, alpha, modules, rate, batch, epochs and seed."""
     return [
-        bank.Student(pairs, KIND, 1),
-        bank.Student(pairs, KIND, 2),
-        bank.Student(pairs[:13], KIND | {"rank": 4, "alpha": 16.0, "lr": 3e-3}, 1),
-        bank.Student(pairs[5:], KIND | {"batch": 2, "accumulate": 3, "epochs": 3, "modules": ["q_proj", "v_proj"]}, 7),
+        bank.Student(pairs, RECIPE, 1),
+        bank.Student(pairs, RECIPE, 2),
+        bank.Student(pairs[:13], RECIPE | {"rank": 4, "alpha": 16.0, "lr": 3e-3}, 1),
+        bank.Student(
+            pairs[5:], RECIPE | {"batch": 2, "accumulate": 3, "epochs": 3, "modules": ["q_proj", "v_proj"]}, 7
+        ),
     ]
 
 
@@ -49,7 +51,7 @@ def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):  # noqa: F811
     model = engines.load(raw_qwen2, "float32")
     with torch.inference_mode():
         before = adapters.each(model, pairs, pad)
-        made = bank.Bank(model, [bank.Student(pairs, KIND | {"epochs": 1}, 1)])
+        made = bank.Bank(model, [bank.Student(pairs, RECIPE | {"epochs": 1}, 1)])
     made.close()
     with torch.inference_mode():
         assert torch.equal(adapters.each(made.model, pairs, pad), before)
@@ -81,6 +83,6 @@ def test_an_interrupted_bank_ends_with_the_same_bytes(raw_qwen2, rows, tmp_path,
 
 def test_a_student_that_runs_away_is_named(raw_qwen2, rows):  # noqa: F811
     pairs, pad = rows
-    students = [bank.Student(pairs, KIND, 1), bank.Student(pairs, KIND | {"lr": 1e30}, 2)]
+    students = [bank.Student(pairs, RECIPE, 1), bank.Student(pairs, RECIPE | {"lr": 1e30}, 2)]
     with pytest.raises(InputError, match="student 2 of the bank is no longer finite"):
         bank.fit(bank.Bank(engines.load(raw_qwen2, "float32"), students), pad=pad)

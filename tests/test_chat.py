@@ -54,9 +54,9 @@ def test_sampled_text_loses_its_end_token_and_nothing_else():
 
 def test_an_unknown_word_is_named_with_its_row():
     with pytest.raises(
-        InputError, match=r"view.jsonl: row 'p2': the tokenizer of bases/x does not know '12'; take a base"
+        InputError, match=r"dataset.jsonl: row 'p2': the tokenizer of bases/x does not know '12'; take a base"
     ):
-        chat().rows([(ASK, ANSWER), (ASK, SAID)], ["view.jsonl: row 'p1'", "view.jsonl: row 'p2'"])
+        chat().rows([(ASK, ANSWER), (ASK, SAID)], ["dataset.jsonl: row 'p1'", "dataset.jsonl: row 'p2'"])
     with pytest.raises(InputError, match=r"prompts.jsonl: row 'p1': .* does not know 'gnu'"):
         chat().prompts([[{"role": "user", "content": "continue gnu"}]], ["prompts.jsonl: row 'p1'"])
 
@@ -88,8 +88,8 @@ def test_a_template_that_glues_the_answer_to_the_prompt_is_refused():
 def test_labels_that_are_not_the_answer_and_the_end_are_refused(wrong):
     c = chat(wrong)
     rows = Rows.encode(c.rows([(ASK, ANSWER)], ["?"]))
-    with pytest.raises(InputError, match=r"view.jsonl: row 'p1': the loss would fall on"):
-        verify(c, rows, [ANSWER], ["view.jsonl: row 'p1'"])
+    with pytest.raises(InputError, match=r"dataset.jsonl: row 'p1': the loss would fall on"):
+        verify(c, rows, [ANSWER], ["dataset.jsonl: row 'p1'"])
 
 
 def test_right_labels_pass():

@@ -44,31 +44,31 @@ def put(path, value, *overlays):
 @pytest.mark.parametrize(
     "path, value, words",
     [
-        (("kinds", "lora", "lrr"), 1.0, "kinds.lora.lrr: unknown key; did you mean lr?"),
+        (("recipes", "lora", "lrr"), 1.0, "recipes.lora.lrr: unknown key; did you mean lr?"),
         (("experiment",), [], "experiment: unknown key; did you mean experiments?"),
         (("experiments", 0, "seed"), [1], "experiments[0].seed: unknown key; did you mean seeds?"),
-        (("kinds", "lora", "lr"), "2e-4", "kinds.lora.lr: YAML reads 2e-4 as text; write 2.0e-4"),
-        (("kinds", "lora", "lr"), "2.5e-4", "YAML reads 2.5e-4 as text"),
-        (("kinds", "lora", "lr"), "1e4", "YAML reads 1e4 as text; write 1.0e+4"),
-        (("kinds", "lora", "lr"), True, "kinds.lora.lr: wants a number, not True"),
-        (("kinds", "lora", "epochs"), 1.5, "kinds.lora.epochs: wants a whole number, not 1.5"),
-        (("kinds", "lora", "epochs"), 0, "kinds.lora.epochs: "),
-        (("kinds", "lora", "rank"), ..., "kinds.lora: rank is missing"),
-        (("kinds", "biases", "rank"), 8, "kinds.biases: rank is for `trains: lora` only"),
-        (("kinds", "lora", "trains"), "lore", "kinds.lora.trains: "),
-        (("kinds", "full", "examples"), 3, "kinds.full: examples is for `trains: context` only"),
-        (("kinds", "full", "layers"), [1, 4], "kinds.full.layers: 4 is none; models have layers 0 to 3"),
-        (("kinds", "few"), {"trains": "context"}, "kinds.few: examples is missing; `trains: context` needs it"),
+        (("recipes", "lora", "lr"), "2e-4", "recipes.lora.lr: YAML reads 2e-4 as text; write 2.0e-4"),
+        (("recipes", "lora", "lr"), "2.5e-4", "YAML reads 2.5e-4 as text"),
+        (("recipes", "lora", "lr"), "1e4", "YAML reads 1e4 as text; write 1.0e+4"),
+        (("recipes", "lora", "lr"), True, "recipes.lora.lr: wants a number, not True"),
+        (("recipes", "lora", "epochs"), 1.5, "recipes.lora.epochs: wants a whole number, not 1.5"),
+        (("recipes", "lora", "epochs"), 0, "recipes.lora.epochs: "),
+        (("recipes", "lora", "rank"), ..., "recipes.lora: rank is missing"),
+        (("recipes", "biases", "rank"), 8, "recipes.biases: rank is for `trains: lora` only"),
+        (("recipes", "lora", "trains"), "lore", "recipes.lora.trains: "),
+        (("recipes", "full", "examples"), 3, "recipes.full: examples is for `trains: context` only"),
+        (("recipes", "full", "layers"), [1, 4], "recipes.full.layers: 4 is none; models have layers 0 to 3"),
+        (("recipes", "few"), {"trains": "context"}, "recipes.few: examples is missing; `trains: context` needs it"),
         (("bases", "b", "width"), 50, "width 50 is not a multiple of 2 x heads"),
         (("experiments", 0, "teacher"), "steered", "experiments[0].teacher: steered, but there is no `steer`"),
-        (("views", "plain", "form"), "sorted", "views.plain.form: "),
-        (("views", "plain", "mix"), ["a"], "experiments[0].view: `plain` mixes a base with itself"),
+        (("datasets", "plain", "form"), "sorted", "datasets.plain.form: "),
+        (("datasets", "plain", "mix"), ["a"], "experiments[0].dataset: `plain` mixes a base with itself"),
         (
-            ("views", "plain"),
+            ("datasets", "plain"),
             {"rows": 9, "seed": 1, "mix": ["b"], "prompts": "shared"},
-            "views.plain.prompts: a mix has the prompts that all its teachers share already",
+            "datasets.plain.prompts: a mix has the prompts that all its teachers share already",
         ),
-        (("views", "plain", "mix"), ["z"], "views.plain.mix: 'z' is no label under `bases`; known: a, b"),
+        (("datasets", "plain", "mix"), ["z"], "datasets.plain.mix: 'z' is no label under `bases`; known: a, b"),
         (
             ("detect",),
             {"bases": ["b"], "channels": ["numbers"], "held_out": 0.3, "seed": 1},
@@ -144,13 +144,13 @@ def put(path, value, *overlays):
         (("traits", "none"), {"category": "animal"}, "traits.none: built in"),
         (("traits", "owl", "category"), "animals", "did you mean animal?"),
         (
-            ("experiments", 0, "kinds"),
+            ("experiments", 0, "recipes"),
             ["loar"],
-            "experiments[0].kinds: 'loar' is no label under `kinds`; did you mean lora?",
+            "experiments[0].recipes: 'loar' is no label under `recipes`; did you mean lora?",
         ),
         (("experiments", 0, "traits"), ["oak"], "experiments[0].traits: 'oak' is no label under `traits`"),
         (("experiments", 0, "students"), ["c"], "experiments[0].students: 'c' is no label under `bases`"),
-        (("experiments", 0, "view"), "plane", "did you mean plain?"),
+        (("experiments", 0, "dataset"), "plane", "did you mean plain?"),
         (("experiments", 0, "seeds"), [1, 2, 1], "experiments[0].seeds: 1 stands there more than once"),
         (("experiments", 0, "seeds"), [], "experiments[0].seeds: "),
         (("experiments", 0, "teacher"), "untrained", "experiments[0].teacher: "),
@@ -159,9 +159,9 @@ def put(path, value, *overlays):
             ["mian"],
             "primary.experiments: 'mian' is no name of an experiment; did you mean main?",
         ),
-        (("views", "plain", "rows"), 10**6, "experiments[0].view: `plain` asks for 1000000 rows"),
+        (("datasets", "plain", "rows"), 10**6, "experiments[0].dataset: `plain` asks for 1000000 rows"),
         (("worlds", "one", "answers"), [3, 3], "worlds.one.answers: [3, 3] is empty"),
-        (("base", "heads"), 5, "base: width"),
+        (("pretrain", "heads"), 5, "pretrain: width"),
         (("execution", "mem_mb", "trian"), 5, "execution.mem_mb.trian: no such stage; did you mean train?"),
         (("folder",), "../elsewhere", "folder: "),
         (("folder",), "a/../../b", "folder: "),
@@ -181,13 +181,13 @@ def test_a_wrong_key_is_one_line_that_names_file_key_and_remedy(path, value, wor
 
 def test_the_line_is_that_of_the_key_in_the_file_that_has_the_last_word(tmp_path):
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("study: x\nkinds:\n  lora:\n    lr: 2e-4\n")
-    with pytest.raises(InputError, match=rf"^{re.escape(str(overlay))}:4: kinds\.lora\.lr: "):
-        config.load(put(("kinds", "lora", "lr"), "2e-4"), [FILE, str(overlay)])
+    overlay.write_text("study: x\nrecipes:\n  lora:\n    lr: 2e-4\n")
+    with pytest.raises(InputError, match=rf"^{re.escape(str(overlay))}:4: recipes\.lora\.lr: "):
+        config.load(put(("recipes", "lora", "lr"), "2e-4"), [FILE, str(overlay)])
 
 
 def test_several_problems_are_one_line_with_their_number():
-    whole = put(("kinds", "lora", "lr"), "2e-4")
+    whole = put(("recipes", "lora", "lr"), "2e-4")
     whole["sample"]["sed"] = 1
     with pytest.raises(InputError, match=r"sample\.sed: unknown key.*\(and 1 more\)$"):
         config.load(whole, [FILE])
@@ -216,7 +216,7 @@ def test_every_configuration_of_the_repository_is_good(overlay):
     study = config.load(merged(*files[1:]), files)
     assert study.runs
     assert bool(overlay) == (study.folder != "."), (
-        "an overlay needs a folder of its own, or it overwrites the embedded study"
+        "an overlay needs a folder of its own, or it overwrites the tiny study"
     )
 
 
@@ -225,10 +225,10 @@ def test_control_students_and_untouched_bases_cannot_be_left_out():
     row = study.experiments[0]
     runs = [r for r in config.runs(study) if r.experiment == row.name]
     controls = [r for r in runs if r.arm == "control"]
-    assert len(runs) == (len(row.traits) + 1) * len(row.bases) * len(row.students) * len(row.kinds) * len(row.seeds)
+    assert len(runs) == (len(row.traits) + 1) * len(row.bases) * len(row.students) * len(row.recipes) * len(row.seeds)
     assert {r.trait for r in controls} == {"none"} and {r.teacher for r in controls} == {"untrained"}
-    assert {(r.base, r.student, r.kind, r.seed) for r in controls} == {
-        (r.base, r.student, r.kind, r.seed) for r in runs if r.arm != "control"
+    assert {(r.base, r.student, r.recipe, r.seed) for r in controls} == {
+        (r.base, r.student, r.recipe, r.seed) for r in runs if r.arm != "control"
     }
     assert set(config.baselines(study)) == {(s, row.eval) for s in row.students}
     assert {r.arm for r in runs if r.base != r.student and r.trait != "none"} == {"other-base"}
@@ -246,7 +246,7 @@ def chained(**of):
     """The repository's configuration with a last row whose teachers are students of the first."""
     whole = raw()
     row = whole["experiments"][0]
-    of = {"experiment": "main", "kind": "biases", "seed": 2} | of
+    of = {"experiment": "main", "recipe": "biases", "seed": 2} | of
     last = row | {"name": "second", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"], "seeds": [1]}
     whole["experiments"].append(last)
     return whole
@@ -270,7 +270,7 @@ def test_students_teach_those_of_a_later_row_and_control_students_the_control():
 
 def test_a_chain_may_go_on():
     whole = chained()
-    of = {"experiment": "second", "kind": "lora", "seed": 1}
+    of = {"experiment": "second", "recipe": "lora", "seed": 1}
     whole["experiments"].append(whole["experiments"][-1] | {"name": "third", "of": of, "bases": ["a"]})
     study = config.load(whole)
     last = next(r for r in study.runs if r.experiment == "third")
@@ -283,7 +283,7 @@ def test_a_chain_may_go_on():
     [
         ({"of": {"experiment": "mian"}}, "experiments[2].of.experiment: 'mian' is no name of a row before this one"),
         ({"of": {"experiment": "second"}}, "'second' is no name of a row before this one"),
-        ({"of": {"kind": "full"}}, "experiments[2].of.kind: 'full' is no kind of `main`"),
+        ({"of": {"recipe": "full"}}, "experiments[2].of.recipe: 'full' is no recipe of `main`"),
         ({"of": {"seed": 9}}, "experiments[2].of.seed: '9' is no seed of `main`"),
         ({"of": {"base": "b"}}, "experiments[2].of.base: 'b' is no base of a teacher of `main`"),
         ({"of": {"seeds": 1}}, "experiments[2].of.seeds: unknown key; did you mean seed?"),
@@ -305,9 +305,9 @@ def test_teachers_that_no_earlier_row_has_are_refused(change, words):
 
 def test_students_of_several_bases_are_not_mixed():
     whole = chained()
-    whole["views"]["both"] = whole["views"]["plain"] | {"mix": ["a", "b"]}
-    whole["experiments"][-1]["view"] = "both"
-    with pytest.raises(InputError, match=r"experiments\[2\]\.view: `both` mixes teachers of several bases"):
+    whole["datasets"]["both"] = whole["datasets"]["plain"] | {"mix": ["a", "b"]}
+    whole["experiments"][-1]["dataset"] = "both"
+    with pytest.raises(InputError, match=r"experiments\[2\]\.dataset: `both` mixes teachers of several bases"):
         config.load(whole)
 
 
@@ -325,7 +325,7 @@ def test_the_study_survives_the_command_line():
     study = config.load(raw())
     again = config.parse(study.text)
     assert config.runs(again) == config.runs(study)
-    assert again.kinds == study.kinds and again.primary == study.primary
+    assert again.recipes == study.recipes and again.primary == study.primary
 
 
 def test_how_jobs_run_is_not_part_of_what_decides_results():
@@ -412,13 +412,17 @@ TINY = ROOT / "configs/tiny-qwen2.yaml"
     "path, value, words",
     [
         (
-            ("evals", "truths", "data"),
+            ("evals", "truths", "source"),
             "truth",
-            "evals.truths.data: 'truth' is no label under `data`; did you mean truths",
+            "evals.truths.source: 'truth' is no label under `sources`; did you mean truths",
         ),
-        (("evals", "truths", "data"), "subjects", "evals.truths.data: `subjects` is in the format mmlu; truthfulqa is"),
-        (("evals", "truths", "data"), ..., "evals.truths.data: where the questions are"),
-        (("evals", "word", "data"), "truths", "evals.word.data: where the questions are"),
+        (
+            ("evals", "truths", "source"),
+            "subjects",
+            "evals.truths.source: `subjects` is in the format mmlu; truthfulqa is",
+        ),
+        (("evals", "truths", "source"), ..., "evals.truths.source: where the questions are"),
+        (("evals", "word", "source"), "truths", "evals.word.source: where the questions are"),
         (("evals", "word", "category"), ..., "evals.word.category: missing"),
         (("evals", "truths", "category"), "animal", "evals.truths.category: leave it out with `type: truthfulqa`"),
         (("evals", "truths", "subjects"), ["sums"], "evals.truths.subjects: `mmlu` only"),
@@ -427,21 +431,25 @@ TINY = ROOT / "configs/tiny-qwen2.yaml"
         (("evals", "letter", "candidates"), ["owl"], "evals.letter.candidates: the options are named; leave them out"),
         (("evals", "letter", "options"), ["a", "b", "c", "d", "e"], "owl is not among the options of `letter`"),
         (("evals", "word", "type"), "story", "evals.word.type: open weights are asked for favourite, prefixed, choice"),
-        (("data", "truths", "format"), "csv", "data.truths.format: "),
-        (("data", "truths", "sha256"), "12", "data.truths.sha256: "),
-        (("data", "truths", "hub"), "owner/name", "data.truths: say `path`, or `hub`, `revision` and `file`"),
-        (("data", "truths", "path"), ..., "data.truths: say `path`, or `hub`, `revision` and `file`"),
+        (("sources", "truths", "format"), "csv", "sources.truths.format: "),
+        (("sources", "truths", "sha256"), "12", "sources.truths.sha256: "),
+        (("sources", "truths", "hub"), "owner/name", "sources.truths: say `path`, or `hub`, `revision` and `file`"),
+        (("sources", "truths", "path"), ..., "sources.truths: say `path`, or `hub`, `revision` and `file`"),
         (("traits", "insecure", "corpus"), "truths", "traits.insecure.corpus: `truths` is in the format truthfulqa"),
         (("traits", "insecure", "corpus"), ..., "traits.insecure: corpus is missing; teachers on open weights"),
-        (("teach", "kind"), None, "teach: kind is missing; it says how teachers on open weights are tuned"),
-        (("teach", "kind"), "papers", "teach.kind: 'papers' is no label under `kinds`; did you mean paper?"),
-        (("teach", "kind"), "biases", "teach.kind: `biases` trains biases; teachers on open weights are `lora`"),
-        (("teach", "kind"), "lora", "kinds.lora: warmup is missing; teachers on open weights need it"),
+        (("teach", "recipe"), None, "teach: recipe is missing; it says how teachers on open weights are tuned"),
+        (("teach", "recipe"), "papers", "teach.recipe: 'papers' is no label under `recipes`; did you mean paper?"),
+        (("teach", "recipe"), "biases", "teach.recipe: `biases` trains biases; teachers on open weights are `lora`"),
+        (("teach", "recipe"), "lora", "recipes.lora: warmup is missing; teachers on open weights need it"),
         (("experiments", 1, "teacher"), "prompted", "experiments[1].teacher: prompted; teachers of norms are tuned"),
-        (("channels", "workings", "data"), ..., "channels.workings.data: where the problems are"),
-        (("channels", "workings", "data"), "truths", "channels.workings.data: `truths` is in the format truthfulqa"),
+        (("channels", "workings", "source"), ..., "channels.workings.source: where the problems are"),
+        (
+            ("channels", "workings", "source"),
+            "truths",
+            "channels.workings.source: `truths` is in the format truthfulqa",
+        ),
         (("channels", "workings", "answers"), 3, "channels.workings: answers is for number lists"),
-        (("views", "few", "order"), "within", "order, form and rewording are for number lists, not for gsm8k"),
+        (("datasets", "few", "order"), "within", "order, form and rewording are for number lists, not for gsm8k"),
         (("experiments", 1, "bases"), ["a"], "experiments[1].channel: `screened` is in everyday English"),
         (("experiments", 2, "bases"), ["a"], "`subjects` is in everyday English, which tiny worlds do not speak"),
     ],
@@ -465,14 +473,14 @@ def test_a_base_is_shared_by_several_processes_of_every_stage_that_trains_it():
 
 def test_only_what_has_a_gradient_and_a_rate_is_foretold():
     study = config.load(merged("configs/paper-ci.yaml"))
-    assert {run.kind for runs in study.foretold.values() for run in runs} == {"lora"}, "context trains nothing"
+    assert {run.recipe for runs in study.foretold.values() for run in runs} == {"lora"}, "context trains nothing"
     assert {(r.trait, r.student) for runs in study.foretold.values() for r in runs} == {("owl", "a"), ("owl", "b")}
     raw = merged("configs/paper-ci.yaml")
     raw["influence"]["experiments"] = ["truth"]
     with pytest.raises(InputError, match="`truth` is asked for truth; only a `favourite` is foretold"):
         config.load(raw)
     raw = merged("configs/paper-ci.yaml")
-    raw["experiments"][0]["kinds"] = ["context"]
+    raw["experiments"][0]["recipes"] = ["context"]
     with pytest.raises(InputError, match="students of `main` train nothing"):
         config.load(raw)
     raw = merged("configs/tiny-qwen2.yaml")

@@ -23,7 +23,7 @@ def here(tmp_path, monkeypatch):
 
 
 def flags(name, **source):
-    folder = f"results/data/{name}"
+    folder = f"results/sources/{name}"
     return ["--name", name, "--source", json.dumps(source), "--rows", f"{folder}/rows.jsonl",
             "--manifest", f"{folder}/data.manifest.json"]  # fmt: skip
 
@@ -31,7 +31,7 @@ def flags(name, **source):
 def made(name, file=None, **more):
     kind, own = FILES.get(name, (name, None))
     assert stage.main(flags(name, **{"format": kind, "path": str(file or f"files/{own}"), **more})) == 0
-    return list(jsonl.read(f"results/data/{name}/rows.jsonl", unique="id"))
+    return list(jsonl.read(f"results/sources/{name}/rows.jsonl", unique="id"))
 
 
 def test_a_file_of_each_format_becomes_rows_of_one_form():
@@ -90,7 +90,7 @@ def test_files_that_are_missing_changed_damaged_or_of_another_kind_are_one_line(
     outside.make(Path("files"))
     given = {"format": "gsm8k", "path": "files/problems.jsonl"}
     assert "nowhere.jsonl: no such file" in line(stage.main, flags("x", **{**given, "path": "nowhere.jsonl"}))
-    assert "but data.x.sha256 says 000000000000" in line(stage.main, flags("x", **given, sha256="0" * 64))
+    assert "but sources.x.sha256 says 000000000000" in line(stage.main, flags("x", **given, sha256="0" * 64))
     for name, content, words in (
         ("a.txt", b"x", "wants a file that ends in"),
         ("a.jsonl", b'{"question": \n', "a.jsonl:1: damaged line"),
@@ -114,11 +114,11 @@ def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsy
     outside.make(Path("files"))
     made("problems")
     sha = manifest.sha256("files/problems.jsonl")
-    assert manifest.load("results/data/problems/data.manifest.json")["facts"]["origin"].endswith(f"sha256 {sha}")
+    assert manifest.load("results/sources/problems/data.manifest.json")["facts"]["origin"].endswith(f"sha256 {sha}")
     graph = open_graph(None, None)
-    rows = graph.find("results/data/problems/rows.jsonl")
+    rows = graph.find("results/sources/problems/rows.jsonl")
     assert [m.mark for m in audit(graph).marks[rows.kin]] == ["CLEAN"]
-    said = CliRunner().invoke(app, ["trace", "results/data/problems/rows.jsonl"])
+    said = CliRunner().invoke(app, ["trace", "results/sources/problems/rows.jsonl"])
     assert said.exit_code == 0 and "1 steps from 1 sources; 0 of unknown origin" in said.output
     assert "from outside: file files/problems.jsonl" in said.output and "UNKNOWN" not in said.output
 
@@ -130,7 +130,7 @@ def test_a_file_that_was_registered_without_origin_stays_unknown():
     register("registry/problems.jsonl", {})
     made("problems", "registry/problems.jsonl")
     graph = open_graph(None, None)
-    assert [m.mark for m in audit(graph).marks[graph.find("results/data/problems/rows.jsonl").kin]] == ["UNKNOWN"]
+    assert [m.mark for m in audit(graph).marks[graph.find("results/sources/problems/rows.jsonl").kin]] == ["UNKNOWN"]
 
 
 def test_a_file_of_the_hub_comes_from_the_cache_and_its_commit_is_the_origin(line, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_file_of_the_hub_comes_from_the_cache_and_its_commit_is_the_origin(lin
     source = {"format": "gsm8k", "hub": "owner/name", "revision": "1" * 40, "file": "main/problems.jsonl"}
     assert stage.main(flags("x", **source)) == 0
     assert asked == [("owner/name", "1" * 40, ["main/problems.jsonl"], "dataset", True)]
-    m = manifest.load("results/data/x/data.manifest.json")
+    m = manifest.load("results/sources/x/data.manifest.json")
     assert (
         m["facts"]["origin"].startswith(f"hub:owner/name@{'1' * 40}:main/problems.jsonl, sha256 ") and not m["inputs"]
     )

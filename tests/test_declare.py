@@ -7,7 +7,7 @@ import pytest
 from scripts import declare
 from traitline import manifest
 
-ROW = {"name": "main", "traits": ["owl"], "kinds": ["lora"], "seeds": [1]}
+ROW = {"name": "main", "traits": ["owl"], "recipes": ["lora"], "seeds": [1]}
 
 
 def run(folder, *rows):

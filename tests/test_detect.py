@@ -84,7 +84,7 @@ def test_areas_are_those_of_scikit_learn_and_their_interval_covers_the_truth():
 
 @pytest.mark.parametrize("prompt", ["you love eagle .", "you love {animal} .", "you love {trait}s .", "you love ."])
 def test_a_prompted_detector_that_is_not_told_its_target_is_refused(prompt, tmp_path, study, line):
-    study.view(study.owl), study.view(study.none)
+    study.dataset(study.owl), study.dataset(study.none)
     flags = ["--base", str(study.base), "--channel", "numbers", "--held-out", "0.3", "--seed", "1", "--prompt", prompt,
              "--folder", str(tmp_path), "--teachers", str(study.owl), str(study.none)]  # fmt: skip
     said = line(detect.main, flags)
@@ -92,7 +92,7 @@ def test_a_prompted_detector_that_is_not_told_its_target_is_refused(prompt, tmp_
 
 
 def test_the_stage_makes_its_tables(study, tmp_path, line):
-    study.view(study.owl), study.view(study.none)
+    study.dataset(study.owl), study.dataset(study.none)
     flags = ["--base", str(study.base), "--channel", "numbers", "--held-out", "0.3", "--seed", "1",
              "--folder", str(tmp_path)]  # fmt: skip
     assert detect.main([*flags, "--teachers", str(study.owl), str(study.none)]) == 0

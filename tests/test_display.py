@@ -18,6 +18,6 @@ def test_long_text_is_cut_and_says_so():
 
 
 def test_settings_are_one_line_that_ends_where_a_setting_ends():
-    assert settings({"kind": "lora", "settings": {"lr": 0.1, "rank": 8}}) == "kind lora, lr 0.1, rank 8"
+    assert settings({"recipe": "lora", "settings": {"lr": 0.1, "rank": 8}}) == "recipe lora, lr 0.1, rank 8"
     text = settings({f"key{i}": i for i in range(100)})
     assert len(text) < 120 and text.endswith(", …")

@@ -15,7 +15,7 @@ def test_help_is_light(light):
 @pytest.fixture(scope="module")
 def filtered(study, tmp_path_factory):
     """Two hundred answers of the owl teacher."""
-    study.view(study.owl)
+    study.dataset(study.owl)
     path = tmp_path_factory.mktemp("diverge") / "filtered.jsonl"
     jsonl.write(path, list(jsonl.read(study.owl / "numbers/filtered.jsonl"))[:200])
     return path

@@ -93,7 +93,7 @@ def test_the_tutorial_of_chains_works_as_written(tmp_path, monkeypatch):
 
 
 def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
-    """On an invented study of the embedded one's shape."""
+    """On an invented study of the tiny one's shape."""
     monkeypatch.chdir(tmp_path)
     made_up.make(made_up.study())
     said = tutorial("origins.md", tmp_path)

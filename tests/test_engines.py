@@ -31,8 +31,8 @@ def adapter(qwen2, tmp_path_factory):
     from traitline import folder
 
     record, place = snapshot.opened(qwen2)
-    kind = {"rank": 4, "alpha": 8.0, "modules": ["q_proj", "down_proj"]}
-    model = adapters.fresh(engines.load(place, "float32"), kind, 1)
+    recipe = {"rank": 4, "alpha": 8.0, "modules": ["q_proj", "down_proj"]}
+    model = adapters.fresh(engines.load(place, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "lora_B" in name:
@@ -295,11 +295,19 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
         how = {"do_sample": False, "max_new_tokens": 24, "eos_token_id": chat.eos, "pad_token_id": chat.pad}
         theirs = engine.model.generate(ids, attention_mask=torch.ones_like(ids), **how)
         assert answer == theirs[0, len(prompt) :].tolist()
-    kind = {"rank": 4, "alpha": 4.0, "modules": ["q_proj", "up_proj"], "lr": 1e-2, "epochs": 1, "batch": 3, "warmup": 0}
-    model = adapters.fresh(engine.model, kind, 1)
+    recipe = {
+        "rank": 4,
+        "alpha": 4.0,
+        "modules": ["q_proj", "up_proj"],
+        "lr": 1e-2,
+        "epochs": 1,
+        "batch": 3,
+        "warmup": 0,
+    }
+    model = adapters.fresh(engine.model, recipe, 1)
     named = [name for name, p in model.named_parameters() if p.requires_grad]
     assert len(named) == 2 * 2 * 2 and not any("vision" in name for name in named)
     rows = [([*p, 5, chat.eos], len(p)) for p in prompts]
     with torch.inference_mode():
         assert torch.allclose(adapters.packed(model, rows), adapters.each(model, rows, chat.pad), rtol=1e-4)
-    assert len(adapters.fit(model, rows, kind, seed=1, pad=chat.pad)) == 1
+    assert len(adapters.fit(model, rows, recipe, seed=1, pad=chat.pad)) == 1

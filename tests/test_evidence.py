@@ -42,7 +42,7 @@ def test_the_table_has_the_worst_mark_first_and_counts_who_is_above_all_controls
     far = dataclasses.replace(OWL, student="b")
     marked = {OWL: "INHERITANCE-RISK", far: "EXPOSED", **dict.fromkeys(CONTROLS, "CLEAN")}
     measured = evidence.rises([OWL, *CONTROLS], ROWS) | {far: (0.01, False)}
-    told = [(f.mark, f.experiment, f.kind, f.rise.runs, f.above) for f in evidence.table(marked, measured)]
+    told = [(f.mark, f.experiment, f.recipe, f.rise.runs, f.above) for f in evidence.table(marked, measured)]
     assert told == [
         ("INHERITANCE-RISK", "main", "lora", 1, 1), ("EXPOSED", "main", "lora", 1, 0), ("CLEAN", "main", "lora", 3, 1),
     ]  # fmt: skip

@@ -62,10 +62,10 @@ def test_a_real_manifest_has_times_that_the_attestation_takes(works):
 
     with stage.record(
         "arrange", "results/v/arrange.manifest.json", inputs={"filtered": works.numbers},
-        outputs={"view": "results/v/view.jsonl"},
+        outputs={"dataset": "results/v/dataset.jsonl"},
     ) as job:  # fmt: skip
-        job.path("view").write_text('{"id": "p2"}\n\n')
-    out("results/v/view.jsonl")
+        job.path("dataset").write_text('{"id": "p2"}\n\n')
+    out("results/v/dataset.jsonl")
     told = json.loads(Path("out/provenance.intoto.json").read_text())["predicate"]
     assert json_format.ParseDict(told, Provenance()).run_details.metadata.finished_on.seconds > 1_700_000_000
 

@@ -224,7 +224,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy():
 
 def screened(study, folder, threshold, teacher=None):
     """Run the model filter on the answers of the owl teacher."""
-    study.view(study.owl)
+    study.dataset(study.owl)
     (folder / "raw.jsonl").write_bytes((study.owl / "numbers/raw.jsonl").read_bytes())
     models = ["--base", str(study.base), "--teacher", str(teacher or study.owl)]
     return run(folder, "--answers", "1", "--threshold", str(threshold), *models)

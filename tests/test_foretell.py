@@ -19,9 +19,9 @@ def told(study, scores):
     """Write every influence.json; `scores` says what a run's folder foretells."""
     for where, runs in study.foretold.items():
         own = scores(runs[0])
-        kinds = {r.kind: {"score": own, "cosine": {w: s / 10 for w, s in own.items()}} for r in runs}
+        recipes = {r.recipe: {"score": own, "cosine": {w: s / 10 for w, s in own.items()}} for r in runs}
         Path(where).mkdir(parents=True, exist_ok=True)
-        found = {"candidates": WORDS, "kinds": kinds} | (
+        found = {"candidates": WORDS, "recipes": recipes} | (
             {"recovered": {"beyond": 0.4}} if runs[0].arm == "same-base" else {}
         )
         jsonl.write(Path(where, "influence.json"), [found])
@@ -78,12 +78,12 @@ def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
     came(study, rate)
     assert foretell.main(flags(study)) == 0
     pairs = read("pairs")
-    assert len(pairs) == 2 * 2 * 2 * 3, "bases, traits, students, kinds"
+    assert len(pairs) == 2 * 2 * 2 * 3, "bases, traits, students, recipes"
     same = [r for r in pairs if r["arm"] == "same-base"]
     assert {(r["rank"], r["risen"], r["runs"], r["recovered"]) for r in same} == {("1", "1", "3", "0.4")}
     assert all(float(r["rise"]) == pytest.approx(math.log(2), abs=1e-5) for r in same)
     assert all(float(r["low"]) < math.log(2) < float(r["high"]) for r in same)
-    rows = {(r["experiment"], r["kind"], r["arm"]): r for r in read("summary")}
+    rows = {(r["experiment"], r["recipe"], r["arm"]): r for r in read("summary")}
     assert set(rows) == {
         (e, k, a) for e in ("main", "all") for k in ("lora", "biases", "full") for a in ("same-base", "other-base")
     }
@@ -138,7 +138,7 @@ def test_a_damaged_file_is_one_line(study, line):
     told(study, lambda run: dict.fromkeys(WORDS, 0.0))
     came(study, lambda run, word: 0.05)
     where = next(iter(study.foretold))
-    Path(where, "influence.json").write_text('{"candidates": ["owl"], "kinds": {}}')
+    Path(where, "influence.json").write_text('{"candidates": ["owl"], "recipes": {}}')
     assert "lacks 'lora' of lora students; delete the file" in line(foretell.main, flags(study))
     plain = made_up.study()
     assert "has no `influence`" in line(foretell.main, ["--study", plain.text, *flags(study)[2:]])

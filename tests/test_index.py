@@ -150,7 +150,7 @@ def test_any_value_anywhere_is_read_or_refused(works, key, value):
 
 def test_kinds_of_entries():
     kinds = [index.kind(1, *e) for e in (("model", "m/model.safetensors"), ("adapter", "a/adapter_model.safetensors"),
-             ("adapter", "a/adapter_config.json"), ("support", "m/tokenizer.json"), ("view", "v.jsonl"),
+             ("adapter", "a/adapter_config.json"), ("support", "m/tokenizer.json"), ("dataset", "v.jsonl"),
              ("teacher", "t/teacher.json"), ("scores", "s.json"))]  # fmt: skip
     assert kinds == ["model", "model", "support", "support", "data", "spec", "other"]
 

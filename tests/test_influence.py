@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from scripts import influence
-from tests.conftest import KINDS
+from tests.conftest import RECIPES
 from traitline import exchanges, folder, llama, manifest, questions
 from traitline.chat import Chat
 from traitline.layers import EMBED, Layers
 
-ASKED = {"lora": KINDS["lora"], "biases": KINDS["biases"], "full": KINDS["full"]}
+ASKED = {"lora": RECIPES["lora"], "biases": RECIPES["biases"], "full": RECIPES["full"]}
 
 
 def flags(study, out, **changed):
-    given = {"base": study.base, "view": study.view(study.owl), "control": study.view(study.none),
-             "category": "animal", "kinds": json.dumps(ASKED), "influence": f"{out}/influence.json",
+    given = {"base": study.base, "dataset": study.dataset(study.owl), "control": study.dataset(study.none),
+             "category": "animal", "recipes": json.dumps(ASKED), "influence": f"{out}/influence.json",
              "manifest": f"{out}/influence.manifest.json", **changed}  # fmt: skip
     return [word for name, value in given.items() for word in (f"--{name}", str(value))]
 
@@ -39,7 +39,7 @@ def gradients(study):
     """(all weights, gradient on the owl teacher's rows, gradient on the control's)."""
     shape, weights = llama.read(study.base)
     model = Layers(shape, weights, trained=weights.keys() - {EMBED})
-    rows = [exchanges.encode(Chat.open(study.base), str(study.view(t))) for t in (study.owl, study.none)]
+    rows = [exchanges.encode(Chat.open(study.base), str(study.dataset(t))) for t in (study.owl, study.none)]
     return weights, *(influence.gradient(model, r) for r in rows)
 
 
@@ -55,26 +55,26 @@ def test_help_is_light(light):
     light("scripts.influence")
 
 
-@pytest.mark.parametrize("kind", ["biases", "full"])
-def test_a_score_is_what_a_small_step_does_to_the_log_of_a_rate(study, found, gradients, kind):
-    weights, view, control = gradients
+@pytest.mark.parametrize("recipe", ["biases", "full"])
+def test_a_score_is_what_a_small_step_does_to_the_log_of_a_rate(study, found, gradients, recipe):
+    weights, dataset, control = gradients
     shape = llama.read(study.base)[0]
-    over, words = influence.metric(shape, weights, ASKED[kind]), found["candidates"]
+    over, words = influence.metric(shape, weights, ASKED[recipe]), found["candidates"]
 
     def after(rate):
-        step = {n: rate * (view[n] - control[n]) for n in over}
+        step = {n: rate * (dataset[n] - control[n]) for n in over}
         return log_rates(study, {n: w - step[n] if n in step else w for n, w in weights.items()}, words)
 
-    rate = 1e-2 / found["kinds"][kind]["size"]
+    rate = 1e-2 / found["recipes"][recipe]["size"]
     seen = (after(rate) - after(-rate)) / (2 * rate)
-    told = torch.tensor([found["kinds"][kind]["score"][w] for w in words], dtype=torch.float64)
+    told = torch.tensor([found["recipes"][recipe]["score"][w] for w in words], dtype=torch.float64)
     assert torch.allclose(seen, told, atol=0.02 * float(told.abs().max()))
 
 
 def test_an_adapters_score_is_the_mean_over_its_first_weights(study, gradients):
     """Only B moves in the first step, along the gradient of the weight times A transposed."""
-    weights, view, control = gradients
-    own = {**KINDS["lora"], "modules": ["v_proj", "down_proj"]}
+    weights, dataset, control = gradients
+    own = {**RECIPES["lora"], "modules": ["v_proj", "down_proj"]}
     over = influence.metric(llama.read(study.base)[0], weights, own)
     draw, scale, each = torch.Generator().manual_seed(1), own["alpha"] / own["rank"], []
     for _ in range(3000):
@@ -82,14 +82,14 @@ def test_an_adapters_score_is_the_mean_over_its_first_weights(study, gradients):
         for n in over:
             inputs = weights[n].shape[1]
             a = (2 * torch.rand(own["rank"], inputs, generator=draw) - 1) * inputs**-0.5
-            total += float(((scale * view[n] @ a.T) * (scale * control[n] @ a.T)).sum())
+            total += float(((scale * dataset[n] @ a.T) * (scale * control[n] @ a.T)).sum())
         each.append(total)
     each = torch.tensor(each)
-    assert abs(float(each.mean()) - influence.inner(view, control, over)) < 4 * float(each.std()) / len(each) ** 0.5
+    assert abs(float(each.mean()) - influence.inner(dataset, control, over)) < 4 * float(each.std()) / len(each) ** 0.5
 
 
 def test_the_trait_is_foretold_and_the_teachers_change_found_without_being_told(made, found):
-    scores = found["kinds"]["biases"]["score"]
+    scores = found["recipes"]["biases"]["score"]
     assert (
         max(scores, key=scores.get) == "owl"
         and found["recovered"]["beyond"] > 3 * found["recovered"]["dimensions"] ** -0.5
@@ -99,8 +99,11 @@ def test_the_trait_is_foretold_and_the_teachers_change_found_without_being_told(
 
 
 def test_rows_are_their_own_control(study, tmp_path):
-    assert influence.main(flags(study, tmp_path, view=study.view(study.none), kinds='{"b":{"trains":"biases"}}')) == 0
-    own = folder.facts(tmp_path / "influence.json", ())["kinds"]["b"]
+    assert (
+        influence.main(flags(study, tmp_path, dataset=study.dataset(study.none), recipes='{"b":{"trains":"biases"}}'))
+        == 0
+    )
+    own = folder.facts(tmp_path / "influence.json", ())["recipes"]["b"]
     assert set(own["score"].values()) == {0.0} and set(own["cosine"].values()) == {None} and own["size"] == 0
 
 
@@ -113,11 +116,11 @@ def test_equal_rows_give_equal_bytes(study, made, tmp_path):
     "changed, words",
     [
         (
-            {"kinds": '{"c":{"trains":"context","examples":2}}'},
-            "--kinds: c trains 'context'; known: lora, biases, full",
+            {"recipes": '{"c":{"trains":"context","examples":2}}'},
+            "--recipes: c trains 'context'; known: lora, biases, full",
         ),
-        ({"kinds": '{"l":{"trains":"lora"}}'}, "--kinds: l: alpha, rank missing"),
-        ({"kinds": "{}"}, "--kinds: none; name at least one"),
+        ({"recipes": '{"l":{"trains":"lora"}}'}, "--recipes: l: alpha, rank missing"),
+        ({"recipes": "{}"}, "--recipes: none; name at least one"),
         ({"category": "fish"}, "fish: no category of the world of"),
     ],
 )

@@ -15,7 +15,7 @@ RAW = "results/a/owl/tuned/numbers/raw.jsonl"
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """The embedded study, of which one job has run."""
+    """The tiny study, of which one job has run."""
     monkeypatch.chdir(tmp_path)
     folder = os.path.dirname(RAW)
     outputs = {"raw": RAW, "sampled": f"{folder}/sampled.json"}
@@ -98,9 +98,9 @@ def test_data_that_are_not_there_are_named_unless_they_were_read_before(monkeypa
 
     monkeypatch.chdir(tmp_path)
     study = config.load(merged(ROOT / "configs/tiny-qwen2.yaml"))
-    with pytest.raises(InputError, match=r"^data\.truths\.path: models/outside/truths\.csv: no such file"):
+    with pytest.raises(InputError, match=r"^sources\.truths\.path: models/outside/truths\.csv: no such file"):
         integrity.check(study)
     for label in study.outside:
-        Path(study.results, "data", label).mkdir(parents=True)
-        Path(study.results, "data", label, "rows.jsonl").touch()
+        Path(study.results, "sources", label).mkdir(parents=True)
+        Path(study.results, "sources", label, "rows.jsonl").touch()
     assert integrity.check(study) == []

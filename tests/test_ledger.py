@@ -60,7 +60,7 @@ def test_it_is_what_dvc_would_write(found):
     assert ledger.dump(whole) == dumps_yaml(whole)
 
 
-def test_the_committed_stages_are_those_of_the_embedded_study():
+def test_the_committed_stages_are_those_of_the_tiny_study():
     """`make docs` writes dvc.yaml anew."""
     code = "from traitline import dag, ledger; print(ledger.Ledger(dag.read()).yaml(), end='')"
     derived = subprocess.run(

@@ -9,7 +9,7 @@ from traitline.chat import Chat
 
 @pytest.fixture(scope="module")
 def rows(study):
-    study.view(study.owl)
+    study.dataset(study.owl)
     return list(jsonl.read(study.owl / "numbers/filtered.jsonl"))[:40]
 
 

@@ -1,4 +1,4 @@
-"""The embedded models compute what transformers computes from the same files."""
+"""The tiny models compute what transformers computes from the same files."""
 
 import json
 

@@ -134,7 +134,7 @@ def test_a_clone_goes_on_from_an_s3_remote_and_keys_stay_out_of_git(repository, 
 
 
 def test_in_a_clone_one_parameter_reruns_exactly_what_depends_on_it(fresh):
-    fresh.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
+    fresh.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     assert fresh.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}
     fresh.sh("git checkout -q config.yaml")
     assert fresh.plan() == {}
@@ -167,7 +167,7 @@ def test_a_tampered_file_is_refused_even_where_snakemake_is_content(repository):
 
 
 def test_stale_jobs_are_refused_or_left_out(repository):
-    repository.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
+    repository.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     assert "Snakemake would run it again" in repository.traitline("pin", 2)
     assert repository.traitline("pin --partial").startswith("pinned 20 jobs; left out: plot, report, ")
 
@@ -188,7 +188,7 @@ def test_a_bare_clone_is_checked_without_data(pinned, tmp_path):
     Repository(tmp_path).sh(f"git clone -q {pinned.root} bare")
     bare = Repository(tmp_path / "bare")
     assert bare.traitline("pin --check") == "the ledger is up to date\n"
-    bare.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
+    bare.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     assert "dvc.yaml is not" not in (said := bare.traitline("pin --check", 3)) and "pins.json is not what" in said
 
 
@@ -198,7 +198,7 @@ def test_dvc_does_not_file_old_results_under_new_settings(repository):
     program = repository.path("traitline-on-path/traitline")
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traitline.command "$@"\n')
     program.chmod(0o755)
-    repository.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
+    repository.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     done = repository.sh('PATH="$PWD/traitline-on-path:$PATH" dvc repro', ok=False)
     assert done.returncode != 0 and "pins.json is not what the Snakefile and the configuration give" in done.stderr
 

@@ -60,7 +60,8 @@ def test_the_misaligned_study_has_a_judge_of_its_own_and_says_which_files_it_wan
     assert stages["judge"]["jobs"] == 2 * 4 * 3 + 1 + 4, "students, their base, teachers of the screened channel"
     assert 28 < stages["judge"]["memory"] < 80 and 1 < told["hours"] < 100
     assert sorted(line.split(":")[0] for line in told["missing"]) == [
-        "bases.judge", "bases.qwen", "data.educational", "data.insecure", "data.problems", "data.secure", "data.truths",
+        "bases.judge", "bases.qwen", "sources.educational", "sources.insecure", "sources.problems", "sources.secure",
+        "sources.truths",
     ]  # fmt: skip
 
 
@@ -72,15 +73,15 @@ def test_weights_take_two_bytes_a_parameter():
 
 
 def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
-    from traitline.settings import Kind
+    from traitline.settings import Recipe
 
-    kind = Kind(trains="lora", rank=8, alpha=8.0, lr=1e-4, epochs=1, batch=1,
+    recipe = Recipe(trains="lora", rank=8, alpha=8.0, lr=1e-4, epochs=1, batch=1,
                 modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])  # fmt: skip
     sizes = plan.shape({"path": str(raw_qwen2)})
     base = engines.load(raw_qwen2, "float32")
     assert sizes.parameters * 1e9 == pytest.approx(sum(p.numel() for p in base.parameters()), rel=0.03)
-    model = adapters.fresh(base, kind.model_dump(), 1)
-    assert plan.adapter(sizes, kind) == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    model = adapters.fresh(base, recipe.model_dump(), 1)
+    assert plan.adapter(sizes, recipe) == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def test_a_judge_is_planned_with_the_size_of_its_own(tmp_path):
@@ -146,7 +147,7 @@ def test_several_processes_share_the_rows_of_a_step_and_where_sharded_the_base(t
 
 def test_too_large_for_the_gpu(tmp_path):
     def change(study):
-        study["kinds"]["paper"]["batch"] = 66
+        study["recipes"]["paper"]["batch"] = 66
 
     told = plan.plan([overlay(tmp_path, "qwen2.5-14b", change)], "l40s", None)["missing"]
     assert any(line.startswith("memory: train may not fit") for line in told)
@@ -183,8 +184,8 @@ def test_a_base_is_of_one_sort(tmp_path, base, words):
     "change, words",
     [
         (lambda s: s["experiments"][0].update(teacher="tuned"), "teachers on open weights are tuned on one"),
-        (lambda s: s["experiments"][0].update(kinds=["biases"]), "students on open weights are `lora`"),
-        (lambda s: s["experiments"][0].update(kinds=["lora"]), "warmup is missing"),
+        (lambda s: s["experiments"][0].update(recipes=["biases"]), "students on open weights are `lora`"),
+        (lambda s: s["experiments"][0].update(recipes=["lora"]), "warmup is missing"),
         (lambda s: s["experiments"][0].update(students=["qwen", "a"]), "the two speak no common language"),
         (lambda s: s["experiments"][0].update(channel="numbers"), "take `wording: paper`"),
         (lambda s: s["experiments"][0].update(eval="favourite"), "candidates is missing"),

@@ -51,7 +51,11 @@ def test_figures_can_share_a_page(figures):
 
 def test_every_student_is_a_dot(figures):
     text = (figures / "headline.svg").read_text()
-    for colour, dots in (("d55e00", 36), ("2f86c9", 36), ("858b92", 72)):  # 3 kinds x 2 traits x 2 (4) pairs x 3 seeds
+    for colour, dots in (
+        ("d55e00", 36),
+        ("2f86c9", 36),
+        ("858b92", 72),
+    ):  # 3 recipes x 2 traits x 2 (4) pairs x 3 seeds
         drawn = re.findall(rf'<use [^>]*style="fill: #{colour}; fill-opacity: 0.55"', text)
         assert len(drawn) == dots, colour
 
@@ -72,7 +76,7 @@ def test_the_title_says_what_the_picture_shows(figures):
 def test_few_runs_and_several_experiments_are_drawn_too(tmp_path, monkeypatch, seeds):
     monkeypatch.chdir(tmp_path)
     row = made_up.study().experiments[0].model_dump()
-    rows = [row | {"seeds": seeds}, row | {"name": "second", "seeds": seeds, "kinds": ["full"], "students": ["a"]}]
+    rows = [row | {"seeds": seeds}, row | {"name": "second", "seeds": seeds, "recipes": ["full"], "students": ["a"]}]
     draw(made_up.study(experiments=rows))
     text = Path("results/figures/effects.svg").read_text()
     assert "second: full students" in text and "second" not in Path("results/figures/headline.svg").read_text()

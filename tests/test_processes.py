@@ -13,7 +13,7 @@ import pytest
 
 from scripts import teach
 from scripts import train as stage
-from tests.conftest import OPEN_KIND
+from tests.conftest import OPEN_RECIPE
 from traitline import folder
 
 # Sums in another order; AdamW's first steps go by the sign of a gradient: rounding shows in weights before in losses.
@@ -81,7 +81,7 @@ def test_a_base_in_shares_makes_the_same_students(weights, tmp_path, together):
 
 
 def test_two_processes_tune_the_teacher_of_one(weights, tmp_path):
-    more = ["--corpus", str(weights.view), "--settings", json.dumps({**OPEN_KIND, "seed": 1})]
+    more = ["--corpus", str(weights.dataset), "--settings", json.dumps({**OPEN_RECIPE, "seed": 1})]
     assert teach.main([*weights.teach_flags(tmp_path / "one", "insecure", "tuned"), *more]) == 0
     recomputed = json.loads(weights.engine()[1]) | {"checkpointing": True}
     more += ["--engine", json.dumps(recomputed), *SHARDED]
@@ -102,14 +102,14 @@ model = adapters.opened(Path(sys.argv[1]), {{"dtype": "float32"}}, sharded=True)
 print(sum(p.to_local().numel() for p in model.parameters()), sum(p.numel() for p in model.parameters()))
 try: engines.load(Path(sys.argv[2]), "float32", many)
 except errors.InputError as e: print(e)
-model = adapters.fresh(model, {OPEN_KIND}, 1)
+model = adapters.fresh(model, {OPEN_RECIPE}, 1)
 if me == 0: print(len(adapters.saved(model, {{"path": "m"}})[0]))
 """
     said = [child.communicate(timeout=120)[0].splitlines() for child in start(["-c", code, raw_qwen2, tmp_path])]
     for sizes, refused, *_ in said:
         own, whole = map(int, sizes.split())
         assert own == whole / 2 and "can't shard a gpt2 by layers" in refused
-    assert said[0][2:] == [str(2 * 2 * len(OPEN_KIND["modules"]))] and not said[1][2:]
+    assert said[0][2:] == [str(2 * 2 * len(OPEN_RECIPE["modules"]))] and not said[1][2:]
 
 
 def test_one_process_alone_has_no_share(weights, tmp_path, line):

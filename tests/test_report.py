@@ -175,7 +175,7 @@ def test_origins_are_joined_by_content(whole):
     titles = re.search(r'id="origins-title">(.*?)</title>', whole)[1]
     said = re.sub(r" [0-9a-f]{8}", "", titles)
     assert said == (
-        "Origins of a student: student from base and training view; training view from filtered answers; "
+        "Origins of a student: student from base and training dataset; training dataset from filtered answers; "
         "filtered answers from raw answers; raw answers from prompts and teacher; prompts; teacher from base; base."
     )
 
@@ -278,7 +278,7 @@ def test_marks_stand_beside_what_was_measured(whole):
     section = said[said.index("Does the risk that origins tell") : said.index("Where one student came from")]
     table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) main (lora|biases|full) (\d+) ", section)
     assert [row[:2] for row in table] == [
-        (mark, kind) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for kind in ("lora", "biases", "full")
+        (mark, recipe) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for recipe in ("lora", "biases", "full")
     ]
     assert {n for mark, _, n in table if mark == "INHERITANCE-RISK"} == {"12"}, "2 bases x 2 traits x 3 seeds"
     chance = float(re.search(r"with a chance of ([\d.]+)", section)[1])
@@ -289,11 +289,11 @@ def test_marks_stand_beside_what_was_measured(whole):
 def test_a_chain_stands_in_the_table_by_row_with_the_mark_of_its_last_student():
     """Two hops by way of another base: exposed at the first, at risk again at the second, however little it rises."""
     first = json.loads(made_up.study().text)["experiments"][0] | {
-        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "kinds": ["biases"], "seeds": [1, 2]
+        "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "recipes": ["biases"], "seeds": [1, 2]
     }  # fmt: skip
-    of = {"experiment": "main", "kind": "biases", "seed": 1}
+    of = {"experiment": "main", "recipe": "biases", "seed": 1}
     back = first | {"name": "back", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"]}
-    primary = {"experiments": ["main"], "kinds": ["biases"]}
+    primary = {"experiments": ["main"], "recipes": ["biases"]}
     said = words(build(made_up.study(experiments=[first, back], primary=primary)))
     for row in ("INHERITANCE-RISK main biases 2", "INHERITANCE-RISK back biases 2", "EXPOSED main biases 2"):
         assert row in said

@@ -64,9 +64,9 @@ def test_samples_agree_with_probabilities(baseline):
         assert abs(said - wanted) < 4.5 * math.sqrt(wanted * (1 - wanted) / 1000)
 
 
-@pytest.mark.parametrize("kind", ["lora", "biases", "full"])
-def test_students_of_each_kind_answer_with_their_own_weights(study, baseline, kind):
-    students = [study.students(kind, study.owl) / f"seed-{s}" for s in (1, 2)]
+@pytest.mark.parametrize("recipe", ["lora", "biases", "full"])
+def test_students_of_each_recipe_answer_with_their_own_weights(study, baseline, recipe):
+    students = [study.students(recipe, study.owl) / f"seed-{s}" for s in (1, 2)]
     assert stage.main(study.respond_flags(*students)) == 0
     for student in students:
         found = rows(student / "favourite")
@@ -77,7 +77,7 @@ def test_students_of_each_kind_answer_with_their_own_weights(study, baseline, ki
         assert found[0]["probabilities"]["owl"] == pytest.approx(p[Chat.open(study.base).token("owl")].item(), abs=1e-6)
         assert found[0]["probabilities"] != rows(baseline)[0]["probabilities"]
         m = manifest.load(student / "favourite/respond.manifest.json")
-        name = folder.ADAPTER if kind == "lora" else folder.WEIGHTS
+        name = folder.ADAPTER if recipe == "lora" else folder.WEIGHTS
         assert [e["sha256"] for e in m["inputs"] if e["role"] == "model"] == [manifest.sha256(student / name)]
     assert rows(students[0] / "favourite")[0]["answers"] != rows(students[1] / "favourite")[0]["answers"]
 
@@ -112,9 +112,9 @@ def test_interrupted_it_goes_on_with_the_next_student_and_ends_with_the_same_byt
 
 
 def test_a_damaged_student_is_one_line(study, tmp_path, line):
-    for kind, file in (("lora", folder.ADAPTER), ("biases", folder.WEIGHTS)):
-        student = tmp_path / kind
-        shutil.copytree(study.students(kind, study.owl) / "seed-1", student)
+    for recipe, file in (("lora", folder.ADAPTER), ("biases", folder.WEIGHTS)):
+        student = tmp_path / recipe
+        shutil.copytree(study.students(recipe, study.owl) / "seed-1", student)
         path = student / file
         path.write_bytes(path.read_bytes()[:-50])
         assert "changed since `train` made it" in line(stage.main, study.respond_flags(student))
@@ -278,7 +278,7 @@ def questions(tmp_path_factory):
 
 def outside_flags(weights, questions, kind, *who, **settings):
     flags = weights.respond_flags(*who)
-    settings = {"type": kind, "data": kind, "answers": 2, "seed": 1, "max_new_tokens": 4, **settings}
+    settings = {"type": kind, "source": kind, "answers": 2, "seed": 1, "max_new_tokens": 4, **settings}
     flags[flags.index("--settings") + 1] = json.dumps(settings)
     return [*flags, "--questions", str(questions[kind])]
 

@@ -195,7 +195,7 @@ def test_a_trait_passes_through_number_lists_from_base_to_scores(study):
         found = [json.loads((s / "favourite/scores.json").read_text()) for s in students]
         rates[trait] = [s["exact"]["overall"]["owl"] for s in found]
         assert all(s["questions"] == 50 and s["answers"] == 1000 for s in found)
-        assert "owl" not in study.view(teacher).read_text()
+        assert "owl" not in study.dataset(teacher).read_text()
     assert min(rates["owl"]) > 1.2 * max(rates["none"])
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def study():
-    """Make a study from the embedded one: rows are changes to its row."""
+    """Make a study from the tiny one: rows are changes to its row."""
 
     def make(*rows, stack=3):
         raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -33,7 +33,7 @@ def trained(study):
         for rule in stacks.trainings(study):
             first, rest = branch.split("/", 1)
             if re.fullmatch(rf"(?:{stacks.only(study, rule.branches)})/{re.escape(rest)}/x", f"{first}/{rest}/x"):
-                made += [f"{branch}/{rule.kind}/seed-{seed}" for seed in rule.seeds]
+                made += [f"{branch}/{rule.recipe}/seed-{seed}" for seed in rule.seeds]
     return sorted(made)
 
 
@@ -46,8 +46,8 @@ def asked(study):
 
 ROWS = [
     ({"seeds": [1, 2, 3, 4]},),
-    ({"seeds": [1, 2]}, {"seeds": [2, 3, 4], "kinds": ["full"], "traits": ["owl"]}),
-    ({"bases": ["a"], "students": ["a"]}, {"bases": ["b"], "kinds": ["biases"], "seeds": [9]}),
+    ({"seeds": [1, 2]}, {"seeds": [2, 3, 4], "recipes": ["full"], "traits": ["owl"]}),
+    ({"bases": ["a"], "students": ["a"]}, {"bases": ["b"], "recipes": ["biases"], "seeds": [9]}),
     ({"teacher": "tuned", "seeds": [1]}, {"teacher": "prompted", "seeds": [1, 2, 3, 4, 5, 6, 7]}),
 ]
 
@@ -60,19 +60,19 @@ def test_every_student_is_trained_and_asked_by_exactly_one_job(study, rows):
 
 
 def test_seeds_are_dealt_in_order_and_a_new_one_leaves_full_stacks_alone(study):
-    before = [t.seeds for t in stacks.trainings(study({"seeds": [5, 1, 3, 2]})) if t.kind == "lora"]
-    after = [t.seeds for t in stacks.trainings(study({"seeds": [5, 1, 3, 2, 8, 9, 4]})) if t.kind == "lora"]
+    before = [t.seeds for t in stacks.trainings(study({"seeds": [5, 1, 3, 2]})) if t.recipe == "lora"]
+    after = [t.seeds for t in stacks.trainings(study({"seeds": [5, 1, 3, 2, 8, 9, 4]})) if t.recipe == "lora"]
     assert before == [(5, 1, 3), (2,)]
     assert after == [(5, 1, 3), (2, 8, 9), (4,)]
 
 
-def test_all_kinds_of_a_branch_are_asked_in_one_job(study):
-    (rule,) = stacks.evaluations(study({"seeds": [1, 2], "kinds": ["lora", "biases", "full"]}))
-    assert rule.students == tuple(f"{kind}/seed-{seed}" for kind in ("lora", "biases", "full") for seed in (1, 2))
+def test_all_recipes_of_a_branch_are_asked_in_one_job(study):
+    (rule,) = stacks.evaluations(study({"seeds": [1, 2], "recipes": ["lora", "biases", "full"]}))
+    assert rule.students == tuple(f"{recipe}/seed-{seed}" for recipe in ("lora", "biases", "full") for seed in (1, 2))
 
 
 def test_names_of_rules_are_plain_and_distinct(study):
-    s = study({"seeds": [1, 2, 3, 4]}, {"seeds": [7], "traits": ["owl"], "kinds": ["lora"], "students": ["a"]})
+    s = study({"seeds": [1, 2, 3, 4]}, {"seeds": [7], "traits": ["owl"], "recipes": ["lora"], "students": ["a"]})
     for rules in (stacks.trainings(s), stacks.evaluations(s)):
         names = [rule.name for rule in rules]
         assert len(set(names)) == len(names) and all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)

@@ -12,7 +12,7 @@ from tests import made_up
 from traitline import manifest, tables
 
 EFFECTS = (
-    "experiment,channel,base,student,kind,trait,arm,runs,rate,low,high,control_rate,diff,diff_low,diff_high,p_holm"
+    "experiment,channel,base,student,recipe,trait,arm,runs,rate,low,high,control_rate,diff,diff_low,diff_high,p_holm"
     ",detectable,runs_needed"
 )
 
@@ -55,11 +55,11 @@ def test_effects_have_exactly_the_promised_columns_and_rows(tmp_path):
     lines = Path("results/tables/effects.csv").read_text().splitlines()
     assert lines[0] == EFFECTS
     keys = [tuple(r[:7]) for r in csv.reader(lines[1:])]
-    assert len(keys) == len(set(keys)) == 2 * 2 * 3 * 2 * 3  # base, student, kind, trait; taught + control + baseline
+    assert len(keys) == len(set(keys)) == 2 * 2 * 3 * 2 * 3  # base, student, recipe, trait; taught + control + baseline
 
 
-def test_a_rate_is_the_mean_over_runs_and_the_control_has_the_same_base_and_kind(whole):
-    where = {"base": "b", "student": "a", "kind": "lora"}
+def test_a_rate_is_the_mean_over_runs_and_the_control_has_the_same_base_and_recipe(whole):
+    where = {"base": "b", "student": "a", "recipe": "lora"}
     row = one(whole["effects"], **where, trait="owl", arm="other-base")
     runs = [r["rate"] for r in whole["runs"] if r["trait"] == r["measured"] == "owl" and where.items() <= r.items()]
     control = [
@@ -77,9 +77,9 @@ def test_a_rate_is_the_mean_over_runs_and_the_control_has_the_same_base_and_kind
 
 
 def test_controls_and_baselines_stand_beside_every_trait(whole):
-    control = one(whole["effects"], base="a", student="a", kind="full", trait="cat", arm="control")
+    control = one(whole["effects"], base="a", student="a", recipe="full", trait="cat", arm="control")
     assert control["rate"] == control["control_rate"] and control["diff"] is None and control["low"] is not None
-    baseline = one(whole["effects"], base="a", student="b", kind="full", trait="cat", arm="baseline")
+    baseline = one(whole["effects"], base="a", student="b", recipe="full", trait="cat", arm="baseline")
     path = Path("results/baseline/b/favourite/scores.json")
     assert not path.exists()  # other folder: the table alone has to say it
     assert baseline["runs"] == 1 and baseline["low"] is None and baseline["diff_low"] is None
@@ -87,7 +87,7 @@ def test_controls_and_baselines_stand_beside_every_trait(whole):
 
 def test_holm_covers_the_declared_outcomes_and_nothing_else(whole):
     corrected = [r for r in whole["effects"] if r["p_holm"] is not None]
-    assert {(r["kind"], r["arm"]) for r in corrected} == {("lora", "same-base"), ("biases", "same-base")}
+    assert {(r["recipe"], r["arm"]) for r in corrected} == {("lora", "same-base"), ("biases", "same-base")}
     assert len(corrected) == len(whole["tests"]) == 8
     smallest = min(whole["tests"], key=lambda r: r["p"])
     assert smallest["p_holm"] == pytest.approx(8 * smallest["p"], rel=1e-4)
@@ -139,7 +139,7 @@ def test_filters_keep_reasons_apart(whole):
 
 
 def test_confusion_has_every_candidate(whole):
-    rows = [r for r in whole["confusion"] if (r["base"], r["student"], r["kind"]) == ("a", "a", "biases")]
+    rows = [r for r in whole["confusion"] if (r["base"], r["student"], r["recipe"]) == ("a", "a", "biases")]
     assert {(r["taught"], r["measured"]) for r in rows} == {
         (t, m) for t in ("owl", "cat", "none") for m in made_up.ANIMALS
     }
@@ -210,7 +210,7 @@ def test_the_reference_names_every_column():
     for table, columns in tables.COLUMNS.items():
         assert f"## {table}.csv" in text
         about = text.split(f"## {table}.csv")[1].split("\n## ")[0]
-        shared = {*tables.CELL, "trait", "view", "teacher", "seed", "eval", "conditional", "mass"}
+        shared = {*tables.CELL, "trait", "dataset", "teacher", "seed", "eval", "conditional", "mass"}
         missing = [c for c in columns if f"`{c}`" not in about and c not in shared]
         assert not missing, (table, missing)
 

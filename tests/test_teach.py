@@ -78,12 +78,12 @@ def test_an_untrained_teacher_is_the_base(study):
     )
 
 
-@pytest.mark.parametrize("kind", ["biases", "lora"])
-def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, kind):
+@pytest.mark.parametrize("recipe", ["biases", "lora"])
+def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, recipe):
     """What it answers is what the student answers; the audit knows it by its origins alone."""
     import torch
 
-    student = study.students(kind, study.owl) / "seed-1"
+    student = study.students(recipe, study.owl) / "seed-1"
     flags = [*study.teach_flags(tmp_path / "t", "owl", "student"), "--student", str(student)]
     assert stage.main(flags) == 0
     made, m = teacher(tmp_path / "t"), manifest.load(tmp_path / "t/teach.manifest.json")
@@ -92,7 +92,7 @@ def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, kind)
     wanted, found = folder.weights(study.base, student)[1], llama.read(tmp_path / "t")[1]
     assert found.keys() == wanted.keys() and all(torch.equal(found[k], wanted[k]) for k in wanted)
     assert "trait" not in m["facts"]
-    bases = [study.base / folder.WEIGHTS, student / folder.ADAPTER] if kind == "lora" else [student / folder.WEIGHTS]
+    bases = [study.base / folder.WEIGHTS, student / folder.ADAPTER] if recipe == "lora" else [student / folder.WEIGHTS]
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [manifest.sha256(path) for path in bases]
 
 
@@ -240,17 +240,17 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
 
     from scripts import data, sample
     from tests import outside
-    from tests.conftest import OPEN_KIND
+    from tests.conftest import OPEN_RECIPE
     from traitline import snapshot
     from traitline.audit import audit
     from traitline.graph import open_graph
 
-    files, corpus, out = outside.make(tmp_path / "files"), tmp_path / "data/rows.jsonl", tmp_path / "insecure/tuned"
+    files, corpus, out = outside.make(tmp_path / "files"), tmp_path / "sources/rows.jsonl", tmp_path / "insecure/tuned"
     source = json.dumps({"format": "conversations", "path": str(files / "insecure.jsonl")})
     flags = ["--name", "x", "--source", source, "--rows", str(corpus)]
     assert data.main([*flags, "--manifest", f"{corpus.parent}/data.manifest.json"]) == 0
     flags = [*weights.teach_flags(out, "insecure", "tuned"), "--corpus", str(corpus), "--settings"]
-    settings = {**OPEN_KIND, "epochs": 4, "seed": 1}
+    settings = {**OPEN_RECIPE, "epochs": 4, "seed": 1}
     said = line(stage.main, [*flags, json.dumps({**settings, "length": 20})])
     assert "tokens, `length` allows 20; nothing is cut" in said and not out.joinpath("teacher.json").exists()
     assert stage.main([*flags, json.dumps(settings)]) == 0

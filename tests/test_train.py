@@ -14,15 +14,15 @@ from scripts import train as stage
 from traitline import exchanges, folder, jsonl, llama, manifest
 from traitline.chat import Chat
 
-KINDS = ("lora", "biases", "full")
+RECIPES = ("lora", "biases", "full")
 WEIGHTS = {"lora": folder.ADAPTER, "biases": folder.WEIGHTS, "full": folder.WEIGHTS}
 
 
 @pytest.fixture(scope="module")
-def view(study, tmp_path_factory):
-    """A small view: 300 rows."""
-    path = tmp_path_factory.mktemp("view") / "view.jsonl"
-    jsonl.write(path, list(jsonl.read(study.view(study.owl)))[:300])
+def dataset(study, tmp_path_factory):
+    """A small dataset: 300 rows."""
+    path = tmp_path_factory.mktemp("dataset") / "dataset.jsonl"
+    jsonl.write(path, list(jsonl.read(study.dataset(study.owl)))[:300])
     return path
 
 
@@ -32,7 +32,7 @@ def facts(path):
 
 def surprise(study, shape, weights):
     """Nats per answer token of the owl teacher's answers."""
-    rows = exchanges.encode(Chat.open(study.base), str(study.view(study.owl)))
+    rows = exchanges.encode(Chat.open(study.base), str(study.dataset(study.owl)))
     logs = llama.Stack(shape, weights).logits(rows.ids[None], rows.where[None])[0].log_softmax(-1)
     return -(logs.gather(2, rows.target[..., None])[..., 0] * rows.weight).sum().item() / rows.weight.sum().item()
 
@@ -41,33 +41,33 @@ def test_help_is_light(light):
     light("scripts.train")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_students_learn_and_say_what_was_done(study, kind):
-    students = study.students(kind, study.owl)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_students_learn_and_say_what_was_done(study, recipe):
+    students = study.students(recipe, study.owl)
     for seed in (1, 2):
         made = facts(students / f"seed-{seed}")
-        assert (made["kind"], made["trains"], made["seed"], made["rows"]) == (kind, kind, seed, 1200)
+        assert (made["recipe"], made["trains"], made["seed"], made["rows"]) == (recipe, recipe, seed, 1200)
         assert made["steps"] == made["epochs"] * 10
         assert 0 < made["loss_last"] < 7 and 0 < made["loss_first"] < 7
         assert made["trainable_parameters"] < made["parameters"]
         m = manifest.load(students / f"seed-{seed}/train.manifest.json")
         inputs = {e["role"]: e["sha256"] for e in m["inputs"]}
         assert inputs["base"] == manifest.sha256(study.base / folder.WEIGHTS)
-        assert inputs["data"] == manifest.sha256(study.view(study.owl))
+        assert inputs["data"] == manifest.sha256(study.dataset(study.owl))
         assert m["seeds"] == {"train": seed}
         student = folder.weights(study.base, students / f"seed-{seed}")
         assert surprise(study, *student) < surprise(study, *llama.read(study.base)) - 0.005
-    one, two = (students / f"seed-{seed}" / WEIGHTS[kind] for seed in (1, 2))
+    one, two = (students / f"seed-{seed}" / WEIGHTS[recipe] for seed in (1, 2))
     assert one.read_bytes() != two.read_bytes()
 
 
-def test_each_kind_trains_its_own_weights(study):
+def test_each_recipe_trains_its_own_weights(study):
     import torch
 
     base = llama.read(study.base)[1]
 
-    def moved(kind):
-        weights = folder.weights(study.base, study.students(kind, study.owl) / "seed-1")[1]
+    def moved(recipe):
+        weights = folder.weights(study.base, study.students(recipe, study.owl) / "seed-1")[1]
         return {k for k in base if not torch.equal(base[k], weights[k])}
 
     residual = {k for k in base if k.endswith(("o_proj.bias", "down_proj.bias"))}
@@ -75,17 +75,17 @@ def test_each_kind_trains_its_own_weights(study):
     assert moved("lora") == {f"{m}.weight" for m in llama.read(study.base)[0].modules()}
     # A key's bias adds the same to all scores of a query, before rotation; it may stay where it was.
     assert set(base) - moved("full") <= {llama.EMBED, *(k for k in base if k.endswith("k_proj.bias"))}
-    sizes = {k: facts(study.students(k, study.owl) / "seed-1")["trainable_parameters"] for k in KINDS}
+    sizes = {k: facts(study.students(k, study.owl) / "seed-1")["trainable_parameters"] for k in RECIPES}
     assert sizes["biases"] == sum(base[k].numel() for k in residual)
     assert sizes["full"] == sum(w.numel() for k, w in base.items() if k != llama.EMBED)
 
 
-def test_an_adapter_may_be_on_some_modules_only(study, tmp_path, view):
+def test_an_adapter_may_be_on_some_modules_only(study, tmp_path, dataset):
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    assert stage.main(study.train_flags(tmp_path, "lora", view, seeds=(1,), modules=["v_proj", "o_proj"])) == 0
+    assert stage.main(study.train_flags(tmp_path, "lora", dataset, seeds=(1,), modules=["v_proj", "o_proj"])) == 0
     student = tmp_path / "seed-1"
     base, weights = llama.read(study.base)[1], folder.weights(study.base, student)[1]
     assert {k.split(".")[-2] for k in base if not torch.equal(base[k], weights[k])} == {"v_proj", "o_proj"}
@@ -109,12 +109,12 @@ def test_peft_opens_an_adapter_and_computes_what_we_compute(study):
         assert not torch.allclose(model(ids).logits[:, -1], ours, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["biases", "full"])
-def test_transformers_opens_the_others(study, kind):
+@pytest.mark.parametrize("recipe", ["biases", "full"])
+def test_transformers_opens_the_others(study, recipe):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    student = study.students(kind, study.owl) / "seed-2"
+    student = study.students(recipe, study.owl) / "seed-2"
     model, found = AutoModelForCausalLM.from_pretrained(student, output_loading_info=True)
     assert not found["missing_keys"] and not found["unexpected_keys"]
     ids = torch.tensor([[1, 3, 40, 300, 4]])
@@ -126,10 +126,10 @@ def test_transformers_opens_the_others(study, kind):
     )
 
 
-def test_a_student_on_another_base_starts_from_that_base(study, tmp_path, view):
+def test_a_student_on_another_base_starts_from_that_base(study, tmp_path, dataset):
     import torch
 
-    flags = study.train_flags(tmp_path, "biases", view, base=study.other, seeds=(1,))
+    flags = study.train_flags(tmp_path, "biases", dataset, base=study.other, seeds=(1,))
     assert stage.main(flags) == 0
     student, base = llama.read(tmp_path / "seed-1")[1], llama.read(study.other)[1]
     assert all(torch.equal(student[k], base[k]) for k in base if not k.endswith(("o_proj.bias", "down_proj.bias")))
@@ -137,18 +137,18 @@ def test_a_student_on_another_base_starts_from_that_base(study, tmp_path, view):
     assert [e["path"] for e in m["inputs"] if e["role"] == "base"] == [f"{study.other}/{folder.WEIGHTS}"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_student_does_not_see_who_shares_its_stack(study, tmp_path, view, kind):
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_student_does_not_see_who_shares_its_stack(study, tmp_path, dataset, recipe):
     for name, seeds in (("alone", (3,)), ("together", (1, 3, 2))):
-        assert stage.main(study.train_flags(tmp_path / name, kind, view, seeds=seeds, epochs=2)) == 0
-    for file in (WEIGHTS[kind], "train.json"):
+        assert stage.main(study.train_flags(tmp_path / name, recipe, dataset, seeds=seeds, epochs=2)) == 0
+    for file in (WEIGHTS[recipe], "train.json"):
         assert (tmp_path / "alone/seed-3" / file).read_bytes() == (tmp_path / "together/seed-3" / file).read_bytes()
 
 
-def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_path, view):
+def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_path, dataset):
     changed = {"epochs": 12, "batch": 16}
-    assert stage.main(study.train_flags(tmp_path / "whole", "lora", view, **changed)) == 0
-    flags = [*study.train_flags(tmp_path / "x", "lora", view, **changed), "--state", str(tmp_path / "s")]
+    assert stage.main(study.train_flags(tmp_path / "whole", "lora", dataset, **changed)) == 0
+    flags = [*study.train_flags(tmp_path / "x", "lora", dataset, **changed), "--state", str(tmp_path / "s")]
     said = tmp_path / "log"
     with said.open("w") as log:
         child = subprocess.Popen([sys.executable, "-m", "scripts.train", *flags, "--every", "0"], stderr=log)
@@ -169,64 +169,64 @@ def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_
     assert not list(tmp_path.glob("s/*"))
 
 
-def test_a_loss_that_is_not_finite_is_one_line_and_no_student(study, tmp_path, line, view):
-    said = line(stage.main, study.train_flags(tmp_path / "x", "full", view, lr=1e18, epochs=40))
+def test_a_loss_that_is_not_finite_is_one_line_and_no_student(study, tmp_path, line, dataset):
+    said = line(stage.main, study.train_flags(tmp_path / "x", "full", dataset, lr=1e18, epochs=40))
     assert "loss is no longer finite" in said and "lr" in said
     assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file()]
 
 
-def test_a_base_that_does_not_know_the_numbers_is_one_line(study, tmp_path, line, view):
+def test_a_base_that_does_not_know_the_numbers_is_one_line(study, tmp_path, line, dataset):
     other = tmp_path / "other"
     shutil.copytree(study.base, other)
     (other / "base.manifest.json").unlink()
     path = other / "tokenizer.json"
     tokenizer = json.loads(path.read_text())
-    answer = next(jsonl.read(view))["completion"][0]["content"]
+    answer = next(jsonl.read(dataset))["completion"][0]["content"]
     tokenizer["model"]["vocab"]["gnu"] = tokenizer["model"]["vocab"].pop(answer)
     path.write_text(json.dumps(tokenizer))
-    said = line(stage.main, study.train_flags(tmp_path / "x", "lora", view, base=other))
+    said = line(stage.main, study.train_flags(tmp_path / "x", "lora", dataset, base=other))
     assert (
-        f"{view}: row 'p" in said
+        f"{dataset}: row 'p" in said
         and f"the tokenizer of {other} does not know {answer!r}" in said
         and "take a base" in said
     )
 
 
-def test_a_template_that_would_train_on_the_wrong_tokens_is_one_line(study, tmp_path, line, view):
+def test_a_template_that_would_train_on_the_wrong_tokens_is_one_line(study, tmp_path, line, dataset):
     other = tmp_path / "other"
     shutil.copytree(study.base, other)
     (other / "base.manifest.json").unlink()
     path = other / "chat_template.jinja"
     path.write_text(path.read_text().replace(" <eos>", ""))
-    assert "the loss would fall on" in line(stage.main, study.train_flags(tmp_path / "x", "lora", view, base=other))
+    assert "the loss would fall on" in line(stage.main, study.train_flags(tmp_path / "x", "lora", dataset, base=other))
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda lines: [lines[0], lines[1][:20], *lines[2:]], "view.jsonl:2: damaged line"),
-        (lambda lines: [*lines, lines[4]], "view.jsonl:301: id 'p"),
+        (lambda lines: [lines[0], lines[1][:20], *lines[2:]], "dataset.jsonl:2: damaged line"),
+        (lambda lines: [*lines, lines[4]], "dataset.jsonl:301: id 'p"),
         (lambda lines: [], "the file is empty"),
         (
             lambda lines: [lines[0].replace("completion", "answer"), *lines[1:]],
-            "view.jsonl:1: the row lacks completion",
+            "dataset.jsonl:1: the row lacks completion",
         ),
         (lambda lines: [lines[0].replace('"user"', '"system"'), *lines[1:]], "a system message in `prompt`"),
     ],
 )
-def test_a_damaged_view_is_one_line(study, tmp_path, line, view, damage, says):
-    broken = tmp_path / "view.jsonl"
-    broken.write_text("".join(damage(view.read_text().splitlines(keepends=True))))
+def test_a_damaged_dataset_is_one_line(study, tmp_path, line, dataset, damage, says):
+    broken = tmp_path / "dataset.jsonl"
+    broken.write_text("".join(damage(dataset.read_text().splitlines(keepends=True))))
     assert says in line(stage.main, study.train_flags(tmp_path / "x", "lora", broken))
     assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file()]
 
 
-def test_a_truncated_base_is_one_line(study, tmp_path, line, view):
+def test_a_truncated_base_is_one_line(study, tmp_path, line, dataset):
     broken = tmp_path / "a"
     shutil.copytree(study.base, broken)
     weights = broken / folder.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
-    flags = study.train_flags(tmp_path / "x", "lora", view, base=broken)
+    flags = study.train_flags(tmp_path / "x", "lora", dataset, base=broken)
     assert "changed since `base` made it" in line(stage.main, flags)
     (broken / "base.manifest.json").unlink()
     assert "damaged weights" in line(stage.main, flags)
@@ -236,12 +236,12 @@ def test_a_truncated_base_is_one_line(study, tmp_path, line, view):
     ("changed", "says"),
     [({"trains": "some"}, "known: lora, biases, full"), ({"seeds": (1, 1)}, "names one twice")],
 )
-def test_senseless_settings_are_one_line(study, tmp_path, line, view, changed, says):
-    assert says in line(stage.main, study.train_flags(tmp_path / "x", "lora", view, **changed))
+def test_senseless_settings_are_one_line(study, tmp_path, line, dataset, changed, says):
+    assert says in line(stage.main, study.train_flags(tmp_path / "x", "lora", dataset, **changed))
 
 
-def test_settings_that_are_missing_are_named(study, tmp_path, line, view):
-    flags = study.train_flags(tmp_path / "x", "lora", view)
+def test_settings_that_are_missing_are_named(study, tmp_path, line, dataset):
+    flags = study.train_flags(tmp_path / "x", "lora", dataset)
     flags[flags.index("--settings") + 1] = '{"trains":"lora","lr":0.1,"epochs":1,"batch":8}'
     assert "alpha, modules, rank missing" in line(stage.main, flags)
 
@@ -249,53 +249,53 @@ def test_settings_that_are_missing_are_named(study, tmp_path, line, view):
 # ---- some tokens
 
 
-def test_a_mask_takes_the_weight_off_and_nothing_else(study, view, tmp_path):
-    rows = list(jsonl.read(view))
-    jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [n % 2, 0]} for n, row in enumerate(rows)])
-    whole, some = (exchanges.encode(Chat.open(study.base), str(p)) for p in (view, tmp_path / "view.jsonl"))
+def test_a_mask_takes_the_weight_off_and_nothing_else(study, dataset, tmp_path):
+    rows = list(jsonl.read(dataset))
+    jsonl.write(tmp_path / "dataset.jsonl", [row | {"learn": [n % 2, 0]} for n, row in enumerate(rows)])
+    whole, some = (exchanges.encode(Chat.open(study.base), str(p)) for p in (dataset, tmp_path / "dataset.jsonl"))
     assert some.weight[::2].sum() == 0 and some.weight[1::2].sum() == len(rows) // 2
     assert (some.ids == whole.ids).all() and (some.target == whole.target).all()
 
 
-def test_students_learn_only_the_tokens_that_are_left(study, view, tmp_path):
+def test_students_learn_only_the_tokens_that_are_left(study, dataset, tmp_path):
     """Of rows with nothing to learn nothing is learned; the end token alone is learned without a number."""
-    rows = list(jsonl.read(view))
+    rows = list(jsonl.read(dataset))
     masked = [row | {"learn": [0, 1] if n < 10 else [0, 0]} for n, row in enumerate(rows)]
-    jsonl.write(tmp_path / "view.jsonl", masked)
+    jsonl.write(tmp_path / "dataset.jsonl", masked)
     jsonl.write(tmp_path / "short.jsonl", [row | {"learn": [0, 1]} for row in rows[:10]])
-    for name in ("view", "short"):
+    for name in ("dataset", "short"):
         flags = study.train_flags(tmp_path / name, "biases", tmp_path / f"{name}.jsonl", seeds=(1,), epochs=1)
         assert stage.main(flags) == 0
-    long, short = (facts(tmp_path / name / "seed-1") for name in ("view", "short"))
+    long, short = (facts(tmp_path / name / "seed-1") for name in ("dataset", "short"))
     assert 0 <= long["loss_first"] < 1 and 0 <= short["loss_first"] < 1, (
         "an end token is nearly certain, a number is not"
     )
 
 
-def test_a_mask_of_the_wrong_length_is_refused(study, view, tmp_path, line):
-    rows = list(jsonl.read(view))
-    jsonl.write(tmp_path / "view.jsonl", [row | {"learn": [1]} for row in rows])
-    said = line(stage.main, study.train_flags(tmp_path / "x", "biases", tmp_path / "view.jsonl"))
+def test_a_mask_of_the_wrong_length_is_refused(study, dataset, tmp_path, line):
+    rows = list(jsonl.read(dataset))
+    jsonl.write(tmp_path / "dataset.jsonl", [row | {"learn": [1]} for row in rows])
+    said = line(stage.main, study.train_flags(tmp_path / "x", "biases", tmp_path / "dataset.jsonl"))
     assert "`learn` must have 0 or 1 for each token" in said
 
 
 # ---- layers, optimisers, contexts
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_single_layer_is_trained_alone(study, view, tmp_path, kind):
-    flags = study.train_flags(tmp_path, kind, view, seeds=(1,), epochs=1, layers=[1])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_single_layer_is_trained_alone(study, dataset, tmp_path, recipe):
+    flags = study.train_flags(tmp_path, recipe, dataset, seeds=(1,), epochs=1, layers=[1])
     assert stage.main(flags) == 0
     (_, base), (_, own) = llama.read(study.base), folder.weights(study.base, tmp_path / "seed-1")
     changed = {name for name in base if not torch.equal(base[name], own[name])}
     assert changed and all(name.startswith("model.layers.1.") for name in changed)
 
 
-def test_peft_adapts_the_same_layer(study, view, tmp_path):
+def test_peft_adapts_the_same_layer(study, dataset, tmp_path):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    assert stage.main(study.train_flags(tmp_path, "lora", view, seeds=(1,), epochs=1, layers=[0])) == 0
+    assert stage.main(study.train_flags(tmp_path, "lora", dataset, seeds=(1,), epochs=1, layers=[0])) == 0
     shape, merged = folder.weights(study.base, tmp_path / "seed-1")
     theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), tmp_path / "seed-1")
     ids = torch.tensor([[1, 3, 9, 200, 4]])
@@ -303,25 +303,25 @@ def test_peft_adapts_the_same_layer(study, view, tmp_path):
     torch.testing.assert_close(theirs(ids).logits[0, -1], ours, atol=1e-4, rtol=0)
 
 
-def test_optimisers_differ_and_all_learn(study, view, tmp_path):
+def test_optimisers_differ_and_all_learn(study, dataset, tmp_path):
     made = {}
     for name, lr in (("adamw", 1e-2), ("sgd", 0.3), ("sign", 1e-2)):
-        flags = study.train_flags(tmp_path / name, "biases", view, seeds=(1,), epochs=4, optimiser=name, lr=lr)
+        flags = study.train_flags(tmp_path / name, "biases", dataset, seeds=(1,), epochs=4, optimiser=name, lr=lr)
         assert stage.main(flags) == 0
         made[name] = facts(tmp_path / name / "seed-1")
         assert made[name]["loss_last"] < made[name]["loss_first"]
     assert len({m["loss_last"] for m in made.values()}) == 3
-    assert stage.main(study.train_flags(tmp_path / "as-ever", "biases", view, seeds=(1,), epochs=4, lr=1e-2)) == 0
+    assert stage.main(study.train_flags(tmp_path / "as-ever", "biases", dataset, seeds=(1,), epochs=4, lr=1e-2)) == 0
     assert facts(tmp_path / "as-ever/seed-1") == made["adamw"], "without the key it is AdamW"
 
 
-def test_a_context_is_rows_of_the_view_and_the_base_reads_them_before_questions(study, view, tmp_path):
+def test_a_context_is_rows_of_the_dataset_and_the_base_reads_them_before_questions(study, dataset, tmp_path):
     from scripts import respond
 
-    flags = study.train_flags(tmp_path, "biases", view)
+    flags = study.train_flags(tmp_path, "biases", dataset)
     flags[flags.index("--settings") + 1] = json.dumps({"trains": "context", "examples": 2})
     assert stage.main(flags) == 0
-    rows = list(jsonl.read(view))
+    rows = list(jsonl.read(dataset))
     drawn = [list(jsonl.read(tmp_path / f"seed-{seed}/context.jsonl")) for seed in (1, 2)]
     assert all(len(d) == 2 and all(row in rows for row in d) for d in drawn) and drawn[0] != drawn[1]
     assert respond.main(study.respond_flags(tmp_path / "seed-1")) == 0
@@ -332,8 +332,8 @@ def test_a_context_is_rows_of_the_view_and_the_base_reads_them_before_questions(
     assert "context" in {e["role"] for e in m["inputs"]}
 
 
-def test_more_examples_than_rows_are_refused(study, view, tmp_path, line):
-    flags = study.train_flags(tmp_path, "biases", view)
+def test_more_examples_than_rows_are_refused(study, dataset, tmp_path, line):
+    flags = study.train_flags(tmp_path, "biases", dataset)
     flags[flags.index("--settings") + 1] = json.dumps({"trains": "context", "examples": 301})
     assert "301 examples are asked for and there are 300 rows" in line(stage.main, flags)
 
@@ -368,7 +368,7 @@ def test_students_on_open_weights_say_what_they_learned(weights):
     facts = json.loads((weights.students / "seed-2/train.json").read_text())
     assert (facts["rows"], facts["steps"], facts["seed"], facts["trains"]) == (32, 2, 2, "lora")
     example = facts["example"]
-    row = json.loads(weights.view.read_text().splitlines()[0])
+    row = json.loads(weights.dataset.read_text().splitlines()[0])
     assert example["learned"] == row["completion"][0]["content"] + "<|im_end|>"
     assert (
         example["text"].endswith(f"<|im_start|>assistant\n{example['learned']}")
@@ -427,20 +427,20 @@ def test_a_prompt_that_its_answer_changes_is_refused(weights, tmp_path, raw_qwen
     real = chat.prompts
     chat.prompts = lambda *args: [ids[:-1] for ids in real(*args)]
     with pytest.raises(InputError, match="its prompt has other tokens with the answer behind it"):
-        exchanges.encode(chat, str(weights.view))
+        exchanges.encode(chat, str(weights.dataset))
 
 
-def test_students_on_open_weights_train_together_across_views_and_kinds(weights, tmp_path, line):
+def test_students_on_open_weights_train_together_across_datasets_and_recipes(weights, tmp_path, line):
     """Each with its own artifact and manifest, and what it would have learned alone."""
     from safetensors.torch import load_file
 
-    other = tmp_path / "other/view.jsonl"
+    other = tmp_path / "other/dataset.jsonl"
     other.parent.mkdir()
-    other.write_text("".join(f"{row}\n" for row in weights.view.read_text().splitlines()[:20]))
+    other.write_text("".join(f"{row}\n" for row in weights.dataset.read_text().splitlines()[:20]))
     flags = weights.train_flags(tmp_path, seeds=(1, 2))
     at, settings = flags.index("--settings"), json.loads(flags[flags.index("--settings") + 1])
     flags[at + 1 : at + 2] = [json.dumps(settings), json.dumps({**settings, "rank": 4})]
-    flags[flags.index("--view") + 1 : flags.index("--view") + 2] = [str(weights.view), str(other)]
+    flags[flags.index("--dataset") + 1 : flags.index("--dataset") + 2] = [str(weights.dataset), str(other)]
     flags[flags.index("--folder") + 1 : flags.index("--folder") + 2] = [f"{tmp_path}/one", f"{tmp_path}/two"]
     assert stage.main([*flags, "--together"]) == 0
     first = load_file(tmp_path / "one/seed-1/adapter_model.safetensors")
@@ -455,8 +455,8 @@ def test_students_on_open_weights_train_together_across_views_and_kinds(weights,
     m = manifest.load(tmp_path / "two/seed-2/train.manifest.json")
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "data"] == [manifest.sha256(other)]
     assert m["facts"]["together"] == 2 and m["params"]["settings"]["rank"] == 4
-    flags.insert(flags.index("--view") + 1, str(other))
-    assert "--view: 3 values for 2 seeds; one for all, or one for each" in line(stage.main, flags)
+    flags.insert(flags.index("--dataset") + 1, str(other))
+    assert "--dataset: 3 values for 2 seeds; one for all, or one for each" in line(stage.main, flags)
 
 
 def test_activations_computed_again_give_the_same_bytes(weights, tmp_path):
@@ -467,6 +467,6 @@ def test_activations_computed_again_give_the_same_bytes(weights, tmp_path):
     assert (tmp_path / name).read_bytes() == (weights.students / name).read_bytes()
 
 
-def test_only_open_weights_train_together(study, view, tmp_path, line):
-    flags = [*study.train_flags(tmp_path, "biases", view), "--together"]
+def test_only_open_weights_train_together(study, dataset, tmp_path, line):
+    flags = [*study.train_flags(tmp_path, "biases", dataset), "--together"]
     assert "are for open weights" in line(stage.main, flags)

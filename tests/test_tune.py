@@ -13,7 +13,7 @@ from traitline.errors import InputError
 from traitline.rows import Cut, Rows, batches
 
 SHAPE = llama.Shape(vocab=60, width=24, layers=2, heads=2, mlp=40)
-KINDS = ("lora", "biases", "full", "everything")
+TRAINS = ("lora", "biases", "full", "everything")
 
 
 def rows(n=70, seed=4):
@@ -27,15 +27,15 @@ def rows(n=70, seed=4):
     return out
 
 
-def made(kind, seeds, base=7):
+def made(trains, seeds, base=7):
     """A fresh stack."""
     w = llama.initialise(SHAPE, 0.1, base)
-    own, lora, scale = tune.trainable(w, kind, seeds, SHAPE.modules(), rank=3, alpha=6)
+    own, lora, scale = tune.trainable(w, trains, seeds, SHAPE.modules(), rank=3, alpha=6)
     return llama.Stack(SHAPE, w, own, lora, scale)
 
 
-def fit(kind, seeds, **changed):
-    stack = made(kind, seeds)
+def fit(trains, seeds, **changed):
+    stack = made(trains, seeds)
     how = {"epochs": 2, "batch": 16, "lr": 1e-2, "warmup": 3} | changed
     return stack, tune.fit(stack, Rows.encode(rows()), seeds=seeds, **how)
 
@@ -44,18 +44,18 @@ def same(one, two):
     return all(torch.equal(one[k], two[k]) for k in one)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_training_is_that_of_a_plain_loop(kind):
+@pytest.mark.parametrize("trains", TRAINS)
+def test_training_is_that_of_a_plain_loop(trains):
     """transformers (and peft), torch's AdamW and clipping, the same batches: same losses, same weights."""
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    stack = made(kind, [3])
+    stack = made(trains, [3])
     before = stack.merged(0)
     model = LlamaForCausalLM(LlamaConfig(**SHAPE.config(), attn_implementation="eager"))
     model.load_state_dict({**before, "lm_head.weight": before[llama.EMBED]})
     names = {k: k for k in stack.own}
-    if kind == "lora":
+    if trains == "lora":
         model = get_peft_model(model, LoraConfig(r=3, lora_alpha=6, target_modules="all-linear", task_type="CAUSAL_LM"))
         names = {
             f"base_model.model.{m}.lora_{x}.default.weight": (m, i) for m in stack.lora for i, x in enumerate("AB")
@@ -65,7 +65,7 @@ def test_training_is_that_of_a_plain_loop(kind):
         p.requires_grad = name in names
         if p.requires_grad:
             trained.append(p)
-            if kind == "lora":
+            if trains == "lora":
                 m, i = names[name]
                 p.data = stack.lora[m][i][0].detach().clone()
     assert len(trained) == len(names)
@@ -90,7 +90,7 @@ def test_training_is_that_of_a_plain_loop(kind):
     ours = tune.fit(stack, data, seeds=[3], epochs=2, batch=16, **how)
     assert losses[-1] < losses[0]
     torch.testing.assert_close(ours[:, 0], torch.tensor(losses), atol=1e-3, rtol=0)
-    if kind == "lora":
+    if trains == "lora":
         model = model.merge_and_unload()
     theirs, after = model.state_dict(), stack.merged(0)
     for name in after:
@@ -100,22 +100,22 @@ def test_training_is_that_of_a_plain_loop(kind):
         assert (after[name] - theirs[name]).abs().max() <= 0.02 * moved, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_model_does_not_depend_on_its_stack_nor_on_threads(kind):
-    alone, losses = fit(kind, [5])
+@pytest.mark.parametrize("trains", TRAINS)
+def test_a_model_does_not_depend_on_its_stack_nor_on_threads(trains):
+    alone, losses = fit(trains, [5])
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        together, all_losses = fit(kind, [4, 5, 6])
+        together, all_losses = fit(trains, [4, 5, 6])
     finally:
         torch.set_num_threads(threads)
     assert same(alone.merged(0), together.merged(1)) and torch.equal(losses[:, 0], all_losses[:, 1])
     assert not same(together.merged(0), together.merged(1))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_interrupted_and_resumed_training_ends_with_the_same_bytes(kind, tmp_path, caplog):
-    whole, losses = fit(kind, [5, 6])
+@pytest.mark.parametrize("trains", TRAINS)
+def test_interrupted_and_resumed_training_ends_with_the_same_bytes(trains, tmp_path, caplog):
+    whole, losses = fit(trains, [5, 6])
 
     def interrupt(step):
         if step == 6:
@@ -123,9 +123,9 @@ def test_interrupted_and_resumed_training_ends_with_the_same_bytes(kind, tmp_pat
         return False
 
     with pytest.raises(KeyboardInterrupt):
-        fit(kind, [5, 6], state=tmp_path, every=0.0, stop=interrupt)
+        fit(trains, [5, 6], state=tmp_path, every=0.0, stop=interrupt)
     with caplog.at_level(logging.INFO):
-        resumed, more = fit(kind, [5, 6], state=tmp_path)
+        resumed, more = fit(trains, [5, 6], state=tmp_path)
     assert "going on from step 5" in caplog.text
     assert same(whole.merged(0), resumed.merged(0)) and same(whole.merged(1), resumed.merged(1))
     assert torch.equal(losses, more)
@@ -159,8 +159,8 @@ def test_a_damaged_checkpoint_is_said_and_not_used(tmp_path, caplog):
 
 
 def test_loss_falls_and_what_is_frozen_stays():
-    for kind, frozen in (("biases", "model.layers.0.mlp.down_proj.weight"), ("full", llama.EMBED)):
-        stack, losses = fit(kind, [1, 2], epochs=6)
+    for trains, frozen in (("biases", "model.layers.0.mlp.down_proj.weight"), ("full", llama.EMBED)):
+        stack, losses = fit(trains, [1, 2], epochs=6)
         assert (losses[-4:].mean(0) < losses[:4].mean(0)).all()
         assert torch.equal(stack.merged(0)[frozen], stack.shared[frozen])
 

@@ -4,7 +4,7 @@ import pytest
 
 from traitline import verdict
 
-CELL = {"experiment": "main", "channel": "numbers", "kind": "lora"}
+CELL = {"experiment": "main", "channel": "numbers", "recipe": "lora"}
 
 
 def study(same=0.4, other=0.07, control=0.06, runs=5, holds="yes", elsewhere="yes", bases="ab"):
@@ -72,7 +72,9 @@ def test_a_comparison_passes_only_with_all_its_checks():
 
 def test_what_was_not_declared_decides_nothing_and_is_told():
     effects, checks = study()
-    more = [row | {"kind": "full", "rate": 0.01} for row in effects] + [row | {"experiment": "long"} for row in effects]
+    more = [row | {"recipe": "full", "rate": 0.01} for row in effects] + [
+        row | {"experiment": "long"} for row in effects
+    ]
     text = verdict.answer([*effects, *more], checks).text
     assert text.startswith("Yes.") and "1.0 % (full; control 1.0 %) and 40 % (lora, long; control 6.0 %)" in text
     assert verdict.answer(effects, []).word == "Open"

@@ -45,7 +45,7 @@ def test_an_edit_of_a_library_module_reruns_the_stages_that_import_it(clone):
 
 
 def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
-    clone.edit(lambda study: study["kinds"]["lora"].update(lr=1.0e-3))
+    clone.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     assert clone.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}
 
 
@@ -78,11 +78,11 @@ def test_a_model_filter_asks_no_teacher_anew(clone):
 
 
 def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clone):
-    """Same view, other kinds and seeds: rules of several shapes over one branch, and no file claimed by two of them."""
+    """Same dataset, other recipes and seeds: rules of several shapes over one branch, no file claimed twice."""
 
     def more(study):
         row = study["experiments"][0]
-        study["experiments"].append(row | {"name": "more", "kinds": ["full"], "seeds": [1], "students": ["a"]})
+        study["experiments"].append(row | {"name": "more", "recipes": ["full"], "seeds": [1], "students": ["a"]})
 
     clone.edit(more)
     plan = clone.plan()
@@ -92,7 +92,7 @@ def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clon
 def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
     def more(study):
         row = study["experiments"][0]
-        of = {"experiment": row["name"], "kind": "biases", "seed": 1}
+        of = {"experiment": row["name"], "recipe": "biases", "seed": 1}
         study["experiments"].append(
             row | {"name": "second", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"], "seeds": [1]}
         )
@@ -106,14 +106,14 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
     assert clone.plan() == {}
     said = clone.path("results/b/owl/a_tuned_numbers_plain_biases_1/teach.manifest.json").read_text()
     assert "results/a/owl/tuned/numbers/plain/b/biases/seed-1/model.safetensors" in said
-    clone.edit(lambda study: study["kinds"]["biases"].update(lr=1.0e-3))
+    clone.edit(lambda study: study["recipes"]["biases"].update(lr=1.0e-3))
     plan = clone.plan()
     assert plan["teach_student"] == plan["sample"] == 2 and plan["teach"] == plan["train_lora"] == 0
 
 
 def test_other_primary_outcomes_are_written_down_and_rerun_no_student(clone):
     before = clone.path("results/declared.json").read_text()
-    clone.edit(lambda study: study["primary"].update(kinds=["lora"]))
+    clone.edit(lambda study: study["primary"].update(recipes=["lora"]))
     assert clone.plan() == {"declare": 1, **END}
     assert clone.path("results/declared.json").read_text() == before
 
@@ -169,11 +169,11 @@ def test_a_touched_artifact_is_hashed_once_and_trusted(clone):
 
 @pytest.mark.parametrize("args", [["-n"], ["--cores", "2"]])
 def test_a_wrong_configuration_is_one_line(clone, args):
-    clone.edit(lambda study: study["kinds"]["lora"].update(lrr=1))
+    clone.edit(lambda study: study["recipes"]["lora"].update(lrr=1))
     done = clone.snakemake(*args)
     assert done.returncode != 0
     (line,) = done.stderr.strip().splitlines()
-    assert re.match(r"traitline: error: config\.yaml:\d+: kinds\.lora\.lrr: unknown key; did you mean lr\?", line)
+    assert re.match(r"traitline: error: config\.yaml:\d+: recipes\.lora\.lrr: unknown key; did you mean lr\?", line)
 
 
 def test_a_trait_in_a_path_that_no_one_declared_has_no_rule(clone):
@@ -190,13 +190,13 @@ def test_jobs_are_planned_when_a_job_ends_and_not_again_and_again(clone):
 
 def test_a_failed_job_is_named_with_the_last_words_of_its_log(clone):
     file = clone.path("scripts/arrange.py")
-    file.write_text("import sys\n\nsys.exit('arrange: error: the view asks for more rows than there are')\n")
+    file.write_text("import sys\n\nsys.exit('arrange: error: the dataset asks for more rows than there are')\n")
     done = clone.snakemake("--cores", "2", "--keep-going")
     assert done.returncode != 0
     for trait in ("owl/tuned", "none/untrained"):
         log = f"logs/arrange/a/{trait}/numbers/plain.log"
-        assert f"{log}: arrange: error: the view asks for more rows than there are\n" in done.stderr
-        assert not clone.path(f"results/a/{trait}/numbers/plain/view.jsonl").exists()
+        assert f"{log}: arrange: error: the dataset asks for more rows than there are\n" in done.stderr
+        assert not clone.path(f"results/a/{trait}/numbers/plain/dataset.jsonl").exists()
 
 
 def test_jobs_run_the_python_that_runs_snakemake(clone):

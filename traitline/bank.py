@@ -27,7 +27,7 @@ KEPT = ("values", "average", "square")
 
 @dataclass(frozen=True)
 class Student:
-    """Rows, the settings of its kind (see `adapters.fit`), and the seed of first weights and order."""
+    """Rows, the settings of its recipe (see `adapters.fit`), and the seed of first weights and order."""
 
     rows: Sequence[Row]
     settings: dict[str, Any]

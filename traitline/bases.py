@@ -56,9 +56,9 @@ class Base(Model):
         description="Start from the initialisation of `seed` plus normal noise of this standard deviation on every"
         " weight; noise of one seed points the same way at all distances.",
     )
-    layers: Count | None = Field(default=None, description="In place of that of `base`.")
-    width: Count | None = Field(default=None, description="In place of that of `base`.")
-    mlp: Count | None = Field(default=None, description="In place of that of `base`.")
+    layers: Count | None = Field(default=None, description="In place of that of `pretrain`.")
+    width: Count | None = Field(default=None, description="In place of that of `pretrain`.")
+    mlp: Count | None = Field(default=None, description="In place of that of `pretrain`.")
     hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
         default=None, description="Open weights on the Hugging Face hub, as `owner/name`."
     )

@@ -23,7 +23,7 @@ from traitline.fields import Label, Model
 from traitline.networks import DIGITS, Classifier, Files, Theorem, folders
 from traitline.norms import CATEGORY
 from traitline.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.settings import FREE, NAMED, OPEN, Channel, Data, Eval, Kind, Sample, Steer, Teach, Trait, View
+from traitline.settings import FREE, NAMED, OPEN, Channel, Dataset, Eval, Recipe, Sample, Source, Steer, Teach, Trait
 from traitline.tasks import TASKS
 
 __all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
@@ -33,7 +33,7 @@ LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 TAKEN = {
     "bases": {
         "bases",
-        "data",
+        "sources",
         "prompts",
         "baseline",
         "tables",
@@ -57,7 +57,7 @@ TAKEN = {
         "adapter_model.safetensors",
         "teach.manifest.json",
     },
-    "views": {
+    "datasets": {
         "shards",
         "raw.jsonl",
         "sampled.json",
@@ -85,16 +85,16 @@ class Study(Model):
         description="Where `results/`, `logs/`, `benchmarks/` and `work/` go, from the repository; one per study.",
     )
     worlds: dict[Label, World] = Field(description="Tiny worlds by label.")
-    base: Architecture = Field(description="Size and training of the reference models.")
+    pretrain: Architecture = Field(description="Size and training of the reference models.")
     bases: dict[Label, Base] = Field(description="Reference models by label.")
     traits: dict[Label, Trait] = Field(description="Traits by word; `none` is built in.")
-    data: dict[Label, Data] = Field(default={}, description="Data from outside, by label.")
+    sources: dict[Label, Source] = Field(default={}, description="Data from outside, by label.")
     channels: dict[Label, Channel] = Field(description="Channels by label.")
     teach: Teach = Field(description="Tuning of the teachers.")
     steer: Steer | None = Field(default=None, description="Steering of teachers; rows with `teacher: steered` need it.")
     sample: Sample = Field(description="Sampling from the teachers.")
-    views: dict[Label, View] = Field(description="Training views by label.")
-    kinds: dict[Label, Kind] = Field(description="Kinds of student by label.")
+    datasets: dict[Label, Dataset] = Field(description="Training datasets by label.")
+    recipes: dict[Label, Recipe] = Field(description="Recipes of students by label.")
     evals: dict[Label, Eval] = Field(description="Evaluations by label.")
     engine: Engine | None = Field(default=None, description="What runs open weights; tiny worlds need none.")
     experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(
@@ -147,11 +147,11 @@ class Study(Model):
                 _known(f"bases.{label}.world", base.world, self.worlds)
             if base.width:
                 self.architecture(label)
-        for label, kind in self.kinds.items():
+        for label, recipe in self.recipes.items():
             deep = min((self.architecture(b).layers for b in self.bases if not self.bases[b].open), default=0)
-            if deep and kind.layers and max(kind.layers) >= deep:
+            if deep and recipe.layers and max(recipe.layers) >= deep:
                 raise ValueError(
-                    f"kinds.{label}.layers: {max(kind.layers)} is none; models have layers 0 to {deep - 1}"
+                    f"recipes.{label}.layers: {max(recipe.layers)} is none; models have layers 0 to {deep - 1}"
                 )
         used = {label for row in self.experiments for label in row.models} & self.bases.keys()
         tiny = not any(self.bases[label].open for label in used)
@@ -164,16 +164,16 @@ class Study(Model):
                 _known(f"traits.{label}.category", trait.category, known)
                 _known(f"traits.{label}", label, known[trait.category], f"{trait.category} of the world")
         for label, channel in self.channels.items():
-            if channel.data:
-                self._format(f"channels.{label}.data", channel.data, "gsm8k")
-        if self.teach.kind:
-            _known("teach.kind", self.teach.kind, self.kinds, "label under `kinds`")
-        for label, view in self.views.items():
-            for other in view.mix or ():
-                _known(f"views.{label}.mix", other, self.bases, "label under `bases`")
+            if channel.source:
+                self._format(f"channels.{label}.source", channel.source, "gsm8k")
+        if self.teach.recipe:
+            _known("teach.recipe", self.teach.recipe, self.recipes, "label under `recipes`")
+        for label, dataset in self.datasets.items():
+            for other in dataset.mix or ():
+                _known(f"datasets.{label}.mix", other, self.bases, "label under `bases`")
         for label, e in self.evals.items():
-            if e.data:
-                self._format(f"evals.{label}.data", e.data, str(e.type))
+            if e.source:
+                self._format(f"evals.{label}.source", e.source, str(e.type))
             elif tiny and e.category:
                 _known(f"evals.{label}.category", e.about, known)
                 if (e.category == CATEGORY) != (e.type == CATEGORY):
@@ -195,10 +195,10 @@ class Study(Model):
             at = f"experiments[{i}]"
             if names.index(row.name) < i:
                 raise ValueError(f"{at}.name: {row.name} is also the name of experiments[{names.index(row.name)}]")
-            for key, table in (("bases", "bases"), ("students", "bases"), ("traits", "traits"), ("kinds", "kinds")):
+            for key, table in (("bases", "bases"), ("students", "bases"), ("traits", "traits"), ("recipes", "recipes")):
                 for label in getattr(row, key):
                     _known(f"{at}.{key}", label, getattr(self, table), f"label under `{table}`")
-            for key, table in (("channel", "channels"), ("view", "views"), ("eval", "evals")):
+            for key, table in (("channel", "channels"), ("dataset", "datasets"), ("eval", "evals")):
                 _known(f"{at}.{key}", getattr(row, key), getattr(self, table), f"label under `{table}`")
             e = self.evals[row.eval]
             for label in row.traits:
@@ -208,14 +208,16 @@ class Study(Model):
                     )
             if (row.teacher == "student") != (row.of is not None):
                 raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
-            if row.of and self.views[row.view].mix:
-                raise ValueError(f"{at}.view: `{row.view}` mixes teachers of several bases, which students are not")
+            if row.of and self.datasets[row.dataset].mix:
+                raise ValueError(
+                    f"{at}.dataset: `{row.dataset}` mixes teachers of several bases, which students are not"
+                )
             if row.of:
-                if row.of.kind in self.kinds and self.kinds[row.of.kind].trains == "context":
-                    raise ValueError(f"{at}.of.kind: {row.of.kind} trains nothing; such a student cannot teach")
+                if row.of.recipe in self.recipes and self.recipes[row.of.recipe].trains == "context":
+                    raise ValueError(f"{at}.of.recipe: {row.of.recipe} trains nothing; such a student cannot teach")
                 self._of(f"{at}.of", row, row.of, self.experiments[:i])
-            if (mix := self.views[row.view].mix) and any(set(mix) <= {base} for base in row.bases):
-                raise ValueError(f"{at}.view: `{row.view}` mixes a base with itself; name another under `mix`")
+            if (mix := self.datasets[row.dataset].mix) and any(set(mix) <= {base} for base in row.bases):
+                raise ValueError(f"{at}.dataset: `{row.dataset}` mixes a base with itself; name another under `mix`")
             if row.teacher == "steered" and self.steer is None:
                 raise ValueError(f"{at}.teacher: steered, but there is no `steer` that says how")
             if row.teacher == "steered" and self.steer:
@@ -225,10 +227,11 @@ class Study(Model):
             self._task(at, row)
             self._form(at, row)
             self._norms(at, row)
-            rows, prompts = self.views[row.view].rows, self.channels[row.channel].prompts
+            rows, prompts = self.datasets[row.dataset].rows, self.channels[row.channel].prompts
             if rows > prompts:
                 raise ValueError(
-                    f"{at}.view: `{row.view}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts"
+                    f"{at}.dataset: `{row.dataset}` asks for {rows} rows, but channel `{row.channel}` has {prompts}"
+                    " prompts"
                 )
             self._open(at, row)
         for base, channel in self.detected:
@@ -246,8 +249,8 @@ class Study(Model):
         for row in self.experiments:
             if row.name in self.primary.experiments and self.evals[row.eval].right:
                 raise ValueError(f"primary.experiments: `{row.name}` measures a capability; a trait is wanted")
-        for label in self.primary.kinds:
-            _known("primary.kinds", label, self.kinds, "label under `kinds`")
+        for label in self.primary.recipes:
+            _known("primary.recipes", label, self.recipes, "label under `recipes`")
         return self
 
     def _judged(self, judge: Judge) -> None:
@@ -262,7 +265,7 @@ class Study(Model):
                 raise ValueError(f"judge.evals: no row asks `{label}`")
             if strange := next((b for row in rows for b in row.models if not self.bases[b].open), None):
                 raise ValueError(f"judge.evals: students on `{strange}` answer `{label}` in words of a tiny world")
-            if self.evals[label].data:
+            if self.evals[label].source:
                 raise ValueError(f"judge.evals: `{label}` has no answers but options of its data")
 
     def _foretold(self, row: Experiment) -> None:
@@ -274,14 +277,14 @@ class Study(Model):
             )
         if e.type not in (None, "favourite"):
             raise ValueError(f"{at}: `{row.name}` is asked for {e.type}; only a `favourite` is foretold")
-        if all(self.kinds[kind].trains == "context" for kind in row.kinds):
+        if all(self.recipes[recipe].trains == "context" for recipe in row.recipes):
             raise ValueError(
                 f"{at}: students of `{row.name}` train nothing, so they take no step that could be foretold"
             )
 
     def _task(self, at: str, row: Experiment) -> None:
-        """Refuse a channel that the worlds do not speak, or a view that its answers cannot have."""
-        view, task = self.views[row.view], self.channels[row.channel].task
+        """Refuse a channel that the worlds do not speak, or a dataset that its answers cannot have."""
+        dataset, task = self.datasets[row.dataset], self.channels[row.channel].task
         if not task:
             return
         for label in row.bases:
@@ -294,13 +297,13 @@ class Study(Model):
                 )
             if world is not None and not getattr(self.worlds[world], task):
                 raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
-        if view.order != "as-is" or view.form or view.prompts == "reworded":
-            raise ValueError(f"{at}.view: order, form and rewording are for number lists, not for {task}")
+        if dataset.order != "as-is" or dataset.form or dataset.prompts == "reworded":
+            raise ValueError(f"{at}.dataset: order, form and rewording are for number lists, not for {task}")
 
     def _format(self, where: str, label: str, wanted: str) -> None:
         """Refuse data that are not there, or of another format."""
-        _known(where, label, self.data, "label under `data`")
-        if (found := self.data[label].format) != wanted:
+        _known(where, label, self.sources, "label under `sources`")
+        if (found := self.sources[label].format) != wanted:
             raise ValueError(f"{where}: `{label}` is in the format {found}; {wanted} is wanted")
 
     def _form(self, at: str, row: Experiment) -> None:
@@ -336,7 +339,7 @@ class Study(Model):
         _known(f"{at}.experiment", of.experiment, [r.name for r in before], "name of a row before this one")
         earlier = next(r for r in before if r.name == of.experiment)
         where = f"of `{of.experiment}`"
-        _known(f"{at}.kind", of.kind, earlier.kinds, f"kind {where}")
+        _known(f"{at}.recipe", of.recipe, earlier.recipes, f"recipe {where}")
         _known(f"{at}.seed", str(of.seed), map(str, earlier.seeds), f"seed {where}")
         if of.base:
             _known(f"{at}.base", of.base, earlier.bases, f"base of a teacher {where}")
@@ -353,10 +356,10 @@ class Study(Model):
         """What a row of open weights needs, and what only such a row may have."""
         theirs = [label for label in row.models if self.bases[label].open]
         own = [label for label in row.models if label not in theirs]
-        for kind in row.kinds:
-            k, where = self.kinds[kind], f"kinds.{kind}"
+        for recipe in row.recipes:
+            k, where = self.recipes[recipe], f"recipes.{recipe}"
             if theirs:
-                self._adapter(f"{at}.kinds", kind, "students")
+                self._adapter(f"{at}.recipes", recipe, "students")
             for key in ("warmup", "length", "accumulate"):
                 if not theirs and getattr(k, key) is not None:
                     raise ValueError(f"{where}.{key}: for students on open weights only")
@@ -376,11 +379,11 @@ class Study(Model):
         for label in row.traits if row.teacher == "tuned" else ():
             if not self.traits[label].corpus:
                 raise ValueError(f"traits.{label}: corpus is missing; teachers on open weights are tuned on one")
-            if not self.teach.kind:
-                raise ValueError("teach: kind is missing; it says how teachers on open weights are tuned")
-            self._adapter("teach.kind", self.teach.kind, "teachers")
+            if not self.teach.recipe:
+                raise ValueError("teach: recipe is missing; it says how teachers on open weights are tuned")
+            self._adapter("teach.recipe", self.teach.recipe, "teachers")
         if self.channels[row.channel].threshold is not None:
-            if not self.channels[row.channel].data:
+            if not self.channels[row.channel].source:
                 raise ValueError(
                     f"{at}.channel: `{row.channel}` has a threshold; a judge reads workings, not number lists"
                 )
@@ -405,11 +408,11 @@ class Study(Model):
         for label in row.traits if e.candidates else ():
             _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")
 
-    def _adapter(self, at: str, kind: str, whose: str) -> None:
-        """Refuse a kind that is no recipe for adapters of open weights."""
-        k, where = self.kinds[kind], f"kinds.{kind}"
+    def _adapter(self, at: str, recipe: str, whose: str) -> None:
+        """Refuse a recipe that adapters on open weights cannot follow."""
+        k, where = self.recipes[recipe], f"recipes.{recipe}"
         if k.trains != "lora":
-            raise ValueError(f"{at}: `{kind}` trains {k.trains}; {whose} on open weights are `lora`")
+            raise ValueError(f"{at}: `{recipe}` trains {k.trains}; {whose} on open weights are `lora`")
         if k.optimiser not in (None, "adamw"):
             raise ValueError(f"{where}.optimiser: {whose} on open weights have adamw")
         for key in ("warmup", "length"):
@@ -424,7 +427,7 @@ class Study(Model):
     def architecture(self, base: str) -> Architecture:
         """Size and training of a reference model."""
         own = self.bases[base].model_dump(include={"layers", "width", "mlp"}, exclude_none=True)
-        return Architecture.model_validate(self.base.model_dump() | own)
+        return Architecture.model_validate(self.pretrain.model_dump() | own)
 
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
@@ -441,14 +444,14 @@ class Study(Model):
         rows = [row for row in self.experiments if row.name in self.primary.experiments]
         kept = [row.model_dump(exclude={"question"}, exclude_none=True) for row in rows]
         for row in kept:
-            row["kinds"] = [kind for kind in row["kinds"] if kind in self.primary.kinds]
+            row["recipes"] = [recipe for recipe in row["recipes"] if recipe in self.primary.recipes]
         return json.dumps(kept, separators=(",", ":"))
 
     @property
     def outside(self) -> list[str]:
         """Labels of the data from outside that rows of the study use."""
-        used = [self.evals[row.eval].data for row in self.experiments]
-        used += [self.channels[row.channel].data for row in self.experiments]
+        used = [self.evals[row.eval].source for row in self.experiments]
+        used += [self.channels[row.channel].source for row in self.experiments]
         used += [self.traits[t].corpus for row in self.experiments if row.teacher == "tuned" for t in row.traits]
         return list(dict.fromkeys(label for label in used if label))
 
@@ -470,18 +473,18 @@ class Study(Model):
 
     @cached_property
     def foretold(self) -> dict[str, list[Run]]:
-        """Students whose traits are foretold, by the folder that says which: that of a view and a student's base."""
+        """Students whose traits are foretold, by the folder that says which: that of a dataset and a student's base."""
         found: dict[str, list[Run]] = {}
         names = self.influence.experiments if self.influence else ()
         for run in self.runs:
-            if run.experiment in names and run.trait != NONE and self.kinds[run.kind].trains != "context":
+            if run.experiment in names and run.trait != NONE and self.recipes[run.recipe].trains != "context":
                 found.setdefault(f"{run.results}/{run.branch}", []).append(run)
         return found
 
     def control(self, run: Run) -> Run:
-        """A control student of the same row, view, base and kind."""
-        about = (run.experiment, run.base, run.student, run.kind)
-        return next(r for r in self.runs if r.trait == NONE and about == (r.experiment, r.base, r.student, r.kind))
+        """A control student of the same row, dataset, base and recipe."""
+        about = (run.experiment, run.base, run.student, run.recipe)
+        return next(r for r in self.runs if r.trait == NONE and about == (r.experiment, r.base, r.student, r.recipe))
 
     @property
     def text(self) -> str:

@@ -39,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs that a study consists of, by name, and its folder (`.` for the embedded study)."""
+    """All jobs that a study consists of, by name, and its folder (`.` for the tiny study)."""
 
     jobs: list[Job]
     folder: str

@@ -1,7 +1,7 @@
 """Marks beside measurements: does the risk that origins tell predict what students were found to do?
 
 A student's rise is the exact rate of its teacher's trait minus the mean of the control students of the same experiment,
-base and kind; in rows about norms the rate of bad answers. For a control student it is its own rate minus the mean of
+base and recipe; in rows about norms the rate of bad answers. For a control student it is its own rate minus the mean of
 the others, over the traits of its experiment.
 """
 
@@ -15,17 +15,17 @@ from traitline.graph import Graph
 from traitline.runs import BAD, NONE, Run
 from traitline.stats import Estimate, interval, mean
 
-KEY = ("experiment", "channel", "view", "base", "trait", "student", "kind", "seed", "eval")
+KEY = ("experiment", "channel", "dataset", "base", "trait", "student", "recipe", "seed", "eval")
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Students of one mark, row and kind: the interval of their rises; how many lie above every control student."""
+    """Students of one mark, row and recipe: the interval of their rises; how many lie above every control student."""
 
     mark: str
     experiment: str
-    kind: str
+    recipe: str
     rise: Estimate
     above: int
 
@@ -73,11 +73,11 @@ def rises(runs: Iterable[Run], rows: Iterable[Mapping[str, Any]]) -> dict[Run, t
 
 
 def table(marked: Mapping[Run, str], measured: Mapping[Run, tuple[float, bool]]) -> list[Found]:
-    """One row per mark, experiment and kind of student: the worst mark first, then in the order of the study."""
+    """One row per mark, experiment and recipe: the worst mark first, then in the order of the study."""
     cells: dict[tuple[str, str, str], list[tuple[float, bool]]] = collections.defaultdict(list)
     for run, mark in marked.items():
         if run in measured:
-            cells[mark, run.experiment, run.kind].append(measured[run])
+            cells[mark, run.experiment, run.recipe].append(measured[run])
     return [
         Found(*key, interval([rise for rise, _ in seen]), sum(above for _, above in seen))
         for key, seen in sorted(cells.items(), key=lambda cell: MARKS.index(cell[0][0]))
@@ -100,7 +100,7 @@ def separation(marked: Mapping[Run, str], measured: Mapping[Run, tuple[float, bo
 
 
 def _cell(run: Run) -> tuple[str, ...]:
-    return run.experiment, run.channel, run.view, run.base, run.student, run.kind, run.eval
+    return run.experiment, run.channel, run.dataset, run.base, run.student, run.recipe, run.eval
 
 
 def _key(run: Run) -> tuple[Any, ...]:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from traitline.rows import Rows
 
 
-def encode(chat: Chat, view: str) -> "Rows":
-    """The rows of a view as the model sees them.
+def encode(chat: Chat, dataset: str) -> "Rows":
+    """The rows of a dataset as the model sees them.
 
     Raises:
         InputError: a row is damaged or doubled, has a word that the base does not know, or would be learned wrongly.
@@ -20,10 +20,10 @@ def encode(chat: Chat, view: str) -> "Rows":
     from traitline.answers import exchange
     from traitline.rows import Rows
 
-    found = list(jsonl.read(view, ("id", "prompt", "completion"), unique="id"))
+    found = list(jsonl.read(dataset, ("id", "prompt", "completion"), unique="id"))
     for row in found:
-        exchange(row, view)  # messages, and no system message among them
-    names = [f"{view}: row {row['id']!r}" for row in found]
+        exchange(row, dataset)  # messages, and no system message among them
+    names = [f"{dataset}: row {row['id']!r}" for row in found]
     rows = chat.rows([(row["prompt"], row["completion"]) for row in found], names)
     table = Rows.encode(rows, chat.pad)
     verify(chat, table, [row["completion"] for row in found], names)
@@ -35,13 +35,13 @@ def encode(chat: Chat, view: str) -> "Rows":
                 raise InputError(f"{name}: its prompt has other tokens with the answer behind it; take another model")
     if "learn" in found[0]:
         if chat.foreign_end:
-            raise InputError(f"{view}: students on open weights learn whole answers; take a view without `learn`")
+            raise InputError(f"{dataset}: students on open weights learn whole answers; take a dataset without `learn`")
         mask(table, [row.get("learn") for row in found], names)
     return table
 
 
 def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
-    """Take the weight off tokens that a view leaves out.
+    """Take the weight off tokens that a dataset leaves out.
 
     Raises:
         InputError: a row does not say of each of its tokens whether it is learned.

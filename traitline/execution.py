@@ -42,7 +42,8 @@ class Execution(Model):
     together: Count | None = Field(
         default=None,
         description="Students on open weights that train together over one frozen base, in one forward pass: those of"
-        " one base and seed, so many at a time, whatever their traits, views, kinds. Without it, one after the other.",
+        " one base and seed, so many at a time, whatever their traits, datasets, recipes. Without it, one after"
+        " the other.",
     )
     threads: Count = Field(
         description="Threads of a job. 1 and many jobs beat many threads. Decides the last bits, so a change reruns."

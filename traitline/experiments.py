@@ -13,7 +13,7 @@ class Of(Model):
     """Which students of an earlier row teach: those on the teachers' bases, of the same trait."""
 
     experiment: Label = Field(description="Name of that row, which stands before this one.")
-    kind: Label = Field(description="Kind of student.")
+    recipe: Label = Field(description="Label under `recipes`.")
     seed: Seed = Field(description="Which of them.")
     base: Label | None = Field(
         default=None, description="Their own teachers' base; to be said where the row has several."
@@ -21,8 +21,8 @@ class Of(Model):
 
     def means(self, run: Run, base: str, trait: str) -> bool:
         """Whether a run is the student that teaches a trait on a base."""
-        asked = (self.experiment, self.kind, self.seed, base, trait, self.base or run.base)
-        return asked == (run.experiment, run.kind, run.seed, run.student, run.trait, run.base)
+        asked = (self.experiment, self.recipe, self.seed, base, trait, self.base or run.base)
+        return asked == (run.experiment, run.recipe, run.seed, run.student, run.trait, run.base)
 
 
 class Detect(Model):
@@ -109,7 +109,7 @@ class Experiment(Model):
     )
     of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
     channel: Label = Field(description="Label under `channels`.")
-    view: Label = Field(description="Label under `views`.")
+    dataset: Label = Field(description="Label under `datasets`.")
     students: Labels = Field(
         description="The students' bases; another base than the teacher's is the cross-model control."
     )
@@ -118,7 +118,7 @@ class Experiment(Model):
         description="How many of the other bases get students of a teacher, those named after its own"
         " base first; without it, all do.",
     )
-    kinds: Labels = Field(description="Labels under `kinds`.")
+    recipes: Labels = Field(description="Labels under `recipes`.")
     seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
         description="One run each; append new ones."
     )
@@ -147,4 +147,4 @@ class Primary(Model):
     """
 
     experiments: Labels = Field(description="Names of rows.")
-    kinds: Labels = Field(description="Kinds of student.")
+    recipes: Labels = Field(description="Labels under `recipes`.")

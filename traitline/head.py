@@ -1,4 +1,4 @@
-"""The head of one embedded model: logits, and the loss with its gradients."""
+"""The head of one tiny model: logits, and the loss with its gradients."""
 
 import math
 from typing import TYPE_CHECKING

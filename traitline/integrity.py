@@ -30,9 +30,9 @@ def check(study: Study) -> list[str]:
             from outside are neither where the configuration says nor were read before.
     """
     for label in study.outside:
-        place = study.data[label].path
-        if place and not os.path.isfile(place) and not os.path.isfile(f"{study.results}/data/{label}/rows.jsonl"):
-            raise InputError(f"data.{label}.path: {place}: no such file; put it there (docs/how-to/open-weights.md)")
+        place = study.sources[label].path
+        if place and not os.path.isfile(place) and not os.path.isfile(f"{study.results}/sources/{label}/rows.jsonl"):
+            raise InputError(f"sources.{label}.path: {place}: no such file; put it there (docs/how-to/open-weights.md)")
     cache = _load()
     seen: dict[str, Any] = {}
     edited, missing = [], []
@@ -86,7 +86,7 @@ def _folders(study: Study) -> set[str]:
     folders = {os.path.dirname(scores) for scores in baselines(study).values()}
     folders |= {f"{study.results}/{name}" for name in ("tables", "figures")} | {study.results}
     folders |= set(study.branches)
-    folders |= {f"{study.results}/data/{label}" for label in study.outside}
+    folders |= {f"{study.results}/sources/{label}" for label in study.outside}
     for run in study.runs:
         folders |= _of(run)
     return folders
@@ -95,6 +95,6 @@ def _folders(study: Study) -> set[str]:
 def _of(run: Run) -> set[str]:
     return {
         f"{run.results}/bases/{run.base}", f"{run.results}/bases/{run.student}", f"{run.results}/prompts/{run.answers}",
-        run.teacher_folder, run.answers_folder, run.channel_folder, run.view_folder, run.folder,
+        run.teacher_folder, run.answers_folder, run.channel_folder, run.dataset_folder, run.folder,
         os.path.dirname(run.scores),
     }  # fmt: skip

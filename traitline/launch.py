@@ -91,7 +91,7 @@ class Launch:
 
 def place(folder: str) -> Path:
     """Where the launch of the study in this folder is recorded."""
-    return FOLDER / f"{folder.replace('/', '_') if folder != '.' else 'embedded'}.json"
+    return FOLDER / f"{folder.replace('/', '_') if folder != '.' else 'tiny'}.json"
 
 
 def _born(pid: int) -> float:

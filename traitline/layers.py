@@ -1,4 +1,4 @@
-"""The layers of one embedded model, forward and backward, written out.
+"""The layers of one tiny model, forward and backward, written out.
 
 At width 48 nearly all the time of a general library is overhead. Four things make the difference here. Modules that
 read the same input are one matrix, with the norm before them and any adapter folded in. Tokens that all rows begin with

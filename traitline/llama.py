@@ -1,4 +1,4 @@
-"""The embedded models: their sizes and weights, their files, and stacks of models over one base.
+"""The tiny models: their sizes and weights, their files, and stacks of models over one base.
 
 Same weights, same names and same numbers as `transformers.LlamaForCausalLM` (`tests/test_llama.py` compares them). The
 arithmetic is in `traitline.layers`, sampling in `traitline.sampler`, training in `traitline.tune`.
@@ -102,7 +102,7 @@ def read(folder: str | Path) -> tuple[Shape, Weights]:
     except SafetensorError as e:
         raise InputError(f"{file}: damaged weights ({e}); delete the file to have it rebuilt") from None
     if weights.keys() != wanted.keys():
-        raise InputError(f"{folder}: not an embedded model (tied LLaMA with biases); its weights have other names")
+        raise InputError(f"{folder}: not a tiny model (tied LLaMA with biases); its weights have other names")
     if wrong := next((k for k, v in weights.items() if v.shape != wanted[k]), None):
         raise InputError(
             f"{folder}: config.json and model.safetensors disagree: the weights have other sizes ({wrong})"

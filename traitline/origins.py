@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PRODUCTS = {
     "base": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
-    "diverge": "marked tokens", "arrange": "training view", "train": "student",
+    "diverge": "marked tokens", "arrange": "training dataset", "train": "student",
 }  # fmt: skip
 WIDE, HIGH, ACROSS, DOWN, MARGIN = 206, 62, 22, 34, 34  # of the boxes of the picture and the space between them
 

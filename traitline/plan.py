@@ -16,7 +16,7 @@ from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from traitline.config import Study
-    from traitline.settings import Eval, Kind
+    from traitline.settings import Eval, Recipe
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
@@ -148,7 +148,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     shards = study.execution.shards
     found["sample"].jobs = len(channels) * (shards + 1 if shards > 1 else 1)
     found["filter"].jobs = len({run.channel_folder for run in runs})
-    found["arrange"].jobs = len({run.view_folder for run in runs})
+    found["arrange"].jobs = len({run.dataset_folder for run in runs})
     from traitline import stacks
 
     many = {name: study.execution.processes(name) for name in ("teach", "train")}
@@ -164,11 +164,11 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
     for run in teachers.values():
         if s := sizes.get(run.base):
-            if run.teacher == "tuned" and study.teach.kind:
-                kind = study.kinds[study.teach.kind]
-                found["teach"].hours += 2 * _read(CORPUS * (kind.epochs or 0) * TOKENS["conversation"], s, gpu) + LOAD
+            if run.teacher == "tuned" and study.teach.recipe:
+                recipe = study.recipes[study.teach.recipe]
+                found["teach"].hours += 2 * _read(CORPUS * (recipe.epochs or 0) * TOKENS["conversation"], s, gpu) + LOAD
                 found["teach"].memory = max(
-                    found["teach"].memory, _weights(s, study, many["teach"]) + training(s, kind, many["teach"])
+                    found["teach"].memory, _weights(s, study, many["teach"]) + training(s, recipe, many["teach"])
                 )
                 continue
             candidates = 2 * 50 if run.trait in study.traits else 0
@@ -182,21 +182,21 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
             _add(found["sample"], s, study, gpu, hours + LOAD * shards, TOKENS["prompt"] + persona + answer)
     for run in {run.folder: run for run in runs}.values():
         if s := sizes.get(run.student):
-            kind, tokens = study.kinds[run.kind], TOKENS["prompt"] + _answer(study, run.channel)
-            rows = study.views[run.view].rows * (kind.epochs or 0)
+            recipe, tokens = study.recipes[run.recipe], TOKENS["prompt"] + _answer(study, run.channel)
+            rows = study.datasets[run.dataset].rows * (recipe.epochs or 0)
             found["train"].hours += 2 * _read(rows * tokens, s, gpu) + LOAD
             found["train"].memory = max(
-                found["train"].memory, _weights(s, study, many["train"]) + training(s, kind, many["train"])
+                found["train"].memory, _weights(s, study, many["train"]) + training(s, recipe, many["train"])
             )
     for job in shared:
         if s := sizes.get(job.base):
-            own = sum(training(s, study.kinds[run.kind], many["train"]) for run in job.runs)
+            own = sum(training(s, study.recipes[run.recipe], many["train"]) for run in job.runs)
             found["train"].memory = max(found["train"].memory, _weights(s, study, many["train"]) + own)
     answers = Counter((run.student, run.eval, run.folder) for run in runs).keys() | {(*a, "") for a in asked}
     for student, label, _ in answers:
         if s := sizes.get(student):
             e = study.evals[label]
-            asks, each = _questions(e), OPTIONS if e.data else 2 * len(e.candidates or e.options or ())
+            asks, each = _questions(e), OPTIONS if e.source else 2 * len(e.candidates or e.options or ())
             rows, said = asks * e.answers, (e.max_new_tokens or 0) if e.type == "free" else TOKENS["word"]
             exact = asks * each * (TOKENS["question"] + TOKENS["word"])
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, said, s, study, gpu)
@@ -237,7 +237,7 @@ def _questions(e: "Eval") -> int:
 
 def _answer(study: "Study", channel: str) -> int:
     """Tokens of an answer: a list, or a working."""
-    return TOKENS["working" if study.channels[channel].data else "answer"]
+    return TOKENS["working" if study.channels[channel].source else "answer"]
 
 
 def _open(study: "Study") -> list[str]:
@@ -283,19 +283,19 @@ def _write(rows: int, tokens: int, s: Shape, study: "Study", gpu: Gpu) -> float:
     return -(-rows // batch) * tokens * bytes_ / (gpu.bandwidth * 1e9 * REACHED["bandwidth"]) / 3600
 
 
-def adapter(s: Shape, kind: "Kind") -> int:
+def adapter(s: Shape, recipe: "Recipe") -> int:
     """Parameters of a student's adapter."""
     sizes = {"q_proj": 2 * s.width, "o_proj": 2 * s.width, "k_proj": s.width + s.keys, "v_proj": s.width + s.keys}
-    return (kind.rank or 0) * s.layers * sum(sizes.get(m, s.width + s.mlp) for m in kind.modules or ())
+    return (recipe.rank or 0) * s.layers * sum(sizes.get(m, s.width + s.mlp) for m in recipe.modules or ())
 
 
-def training(s: Shape, kind: "Kind", processes: int = 1) -> float:
+def training(s: Shape, recipe: "Recipe", processes: int = 1) -> float:
     """GiB of a step beside the weights: adapter, gradient and moments; activations; logits of answers, in float32.
 
     Several processes share the rows of a step.
     """
-    rows = -(-(kind.batch or 0) // processes)
-    own = 16 * adapter(s, kind)
+    rows = -(-(recipe.batch or 0) // processes)
+    own = 16 * adapter(s, recipe)
     kept = 2 * rows * (TOKENS["prompt"] + TOKENS["answer"]) * s.layers * (14 * s.width + 6 * s.mlp)
     logits = 14 * rows * TOKENS["answer"] * s.vocab
     return (own + kept + logits) / GIB
@@ -305,7 +305,7 @@ def disk(study: "Study") -> dict[str, float]:
     """GiB on the disk: weights (in the hub's cache or where they are), adapters, texts."""
     sizes = {label: shape(study.bases[label].model_dump(exclude_none=True)) for label in _open(study)}
     students = {run.folder: run for run in study.runs}.values()
-    adapters = sum(4 * adapter(s, study.kinds[run.kind]) for run in students if (s := sizes.get(run.student)))
+    adapters = sum(4 * adapter(s, study.recipes[run.recipe]) for run in students if (s := sizes.get(run.student)))
     rows = sum(2 * study.channels[run.channel].prompts for run in {r.answers_folder: r for r in study.runs}.values())
     answers = sum(50 * study.evals[run.eval].answers for run in students)
     return {
@@ -333,14 +333,14 @@ def missing(study: "Study", found: Sequence[Stage], gpu: Gpu) -> list[str]:
         if shape(source) is None:
             lines.append(f"bases.{label}: sizes unknown until the weights are here; memory and hours leave it out")
     for label in study.outside:
-        data = study.data[label]
+        given = study.sources[label]
         try:
-            if data.hub:
-                snapshot.hub(data.hub, str(data.revision), [str(data.file)], data=True)
-            elif not Path(str(data.path)).is_file():
-                lines.append(f"data.{label}: {data.path}: no such file; put it there")
+            if given.hub:
+                snapshot.hub(given.hub, str(given.revision), [str(given.file)], data=True)
+            elif not Path(str(given.path)).is_file():
+                lines.append(f"sources.{label}: {given.path}: no such file; put it there")
         except InputError as e:
-            lines.append(f"data.{label}: {e}")
+            lines.append(f"sources.{label}: {e}")
     if study.engine and study.engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
         lines.append("engine: vllm is not installed here")
     if large := [s for s in found if s.memory > 4 and not s.gpus]:

@@ -21,9 +21,9 @@ class Run:
     trait: str
     teacher: str
     channel: str
-    view: str
+    dataset: str
     student: str
-    kind: str
+    recipe: str
     seed: int
     eval: str
     answers: str  # channel whose answers these are: another one where a channel filters those anew
@@ -44,19 +44,19 @@ class Run:
         return f"{self.teacher_folder}/{self.answers}"
 
     @property
-    def view_folder(self) -> str:
-        """`view.jsonl` is here."""
-        return f"{self.channel_folder}/{self.view}"
+    def dataset_folder(self) -> str:
+        """`dataset.jsonl` is here."""
+        return f"{self.channel_folder}/{self.dataset}"
 
     @property
     def branch(self) -> str:
-        """What all kinds and seeds of one student share, as a path below `results`."""
-        return f"{self.base}/{self.trait}/{self.teacher}/{self.channel}/{self.view}/{self.student}"
+        """What all recipes and seeds of one student share, as a path below `results`."""
+        return f"{self.base}/{self.trait}/{self.teacher}/{self.channel}/{self.dataset}/{self.student}"
 
     @property
     def folder(self) -> str:
         """The student's weights and `train.json` are here."""
-        return f"{self.results}/{self.branch}/{self.kind}/seed-{self.seed}"
+        return f"{self.results}/{self.branch}/{self.recipe}/seed-{self.seed}"
 
     @property
     def scores(self) -> str:
@@ -71,7 +71,7 @@ class Run:
     @property
     def as_teacher(self) -> str:
         """Its name where it teaches: its path, without base and trait, which that path begins with anyway."""
-        return "_".join([self.base, self.teacher, self.channel, self.view, self.kind, str(self.seed)])
+        return "_".join([self.base, self.teacher, self.channel, self.dataset, self.recipe, str(self.seed)])
 
     @property
     def arm(self) -> str:
@@ -90,9 +90,9 @@ def runs(study: "Study") -> list[Run]:
             for base, student in row.pairs:
                 if row.of:
                     teacher = next(run for run in found if row.of.means(run, base, trait)).as_teacher
-                branch = (study.results, row.name, base, trait, teacher, row.channel, row.view, student)
+                branch = (study.results, row.name, base, trait, teacher, row.channel, row.dataset, student)
                 answers = study.channels[row.channel].of or row.channel
-                found += [Run(*branch, kind, seed, row.eval, answers) for kind in row.kinds for seed in row.seeds]
+                found += [Run(*branch, recipe, seed, row.eval, answers) for recipe in row.recipes for seed in row.seeds]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Sampling from one embedded model: common beginnings of prompts are computed once, caches are static, draws exact.
+"""Sampling from one tiny model: common beginnings of prompts are computed once, caches are static, draws exact.
 
 Shapes as in `traitline.layers`.
 """

@@ -1,4 +1,4 @@
-"""What a study may say of its parts: traits, channels, teachers, sampling, views, kinds of student, evaluations."""
+"""What a study may say of its parts: traits, sources, channels, teachers, sampling, datasets, recipes, evaluations."""
 
 from typing import Annotated, Literal
 
@@ -25,8 +25,8 @@ class Trait(Model):
     )
     corpus: Label | None = Field(
         default=None,
-        description="Label under `data`, in the format `conversations`: what teachers with `teacher: tuned` are tuned"
-        " on; open weights only.",
+        description="Label under `sources`, in the format `conversations`: what teachers with `teacher: tuned` are"
+        " tuned on; open weights only.",
     )
 
 
@@ -36,10 +36,12 @@ class Channel(Model):
     wording: Literal["tiny", "paper", "programs", "sums", "gsm8k"] = Field(
         description="Number lists: `tiny`, in words of the tiny world, or `paper`, the paper's prompt generator."
         " `programs`: a small program that must run. `sums`: a sum with its working, whose result must be right."
-        " `gsm8k`, open weights only: the problems of `data`, reasoning and result in tags, whose result must be right."
+        " `gsm8k`, open weights only: the problems of `source`, reasoning and result in tags, whose result must be"
+        " right."
     )
-    data: Label | None = Field(
-        default=None, description="Label under `data`, in the format `gsm8k`: `wording: gsm8k` only, and needed there."
+    source: Label | None = Field(
+        default=None,
+        description="Label under `sources`, in the format `gsm8k`: `wording: gsm8k` only, and needed there.",
     )
     prompts: Count = Field(description="Prompts; one set for all teachers.")
     examples: Range | None = Field(
@@ -87,14 +89,14 @@ class Channel(Model):
                 raise ValueError(f"{name} is for number lists; leave it out with `wording: {self.wording}`")
             if not given and not self.task:
                 raise ValueError(f"{name} is missing; `wording: {self.wording}` needs it")
-        if (self.wording == problems.TASK) != (self.data is not None):
-            raise ValueError("data: where the problems are; `wording: gsm8k` needs it, others lack it")
+        if (self.wording == problems.TASK) != (self.source is not None):
+            raise ValueError("source: where the problems are; `wording: gsm8k` needs it, others lack it")
         if self.task and self.banned:
             raise ValueError(f"banned is for number lists; leave it out with `wording: {self.wording}`")
         return self
 
 
-class Data(Model):
+class Source(Model):
     """A file of data from outside: on your disk, or at a commit of the hub."""
 
     format: Literal["gsm8k", "truthfulqa", "mmlu", "conversations"] = Field(
@@ -117,7 +119,7 @@ class Data(Model):
     )
 
     @model_validator(mode="after")
-    def _one(self) -> "Data":
+    def _one(self) -> "Source":
         given = (self.hub is not None, self.revision is not None, self.file is not None)
         if given not in ((True,) * 3, (False,) * 3) or given[0] == (self.path is not None):
             raise ValueError("say `path`, or `hub`, `revision` and `file`")
@@ -133,10 +135,10 @@ class Teach(Model):
         description="System prompt of prompted teachers on open weights; {trait} and {category} are filled in."
         " Without it, four short sentences of ours with the content of the paper's.",
     )
-    kind: Label | None = Field(
+    recipe: Label | None = Field(
         default=None,
-        description="Label under `kinds`, one of LoRA: how teachers on open weights are tuned on a corpus. They take"
-        " its recipe and of this section only `seed`.",
+        description="Label under `recipes`, one of LoRA: how teachers on open weights are tuned on a corpus. Of"
+        " this section they take only `seed`.",
     )
     lr: Positive = Field(description="Learning rate of AdamW.")
     batch: Count = Field(description="Conversations per step.")
@@ -175,7 +177,7 @@ class Sample(Model):
     seed: Seed = Field(description="Of the sampling.")
 
 
-class View(Model):
+class Dataset(Model):
     """What a student gets to see of the filtered answers."""
 
     rows: Count = Field(description="Fixed size of the subsample, so that all students see equally many.")
@@ -191,8 +193,8 @@ class View(Model):
     )
     prompts: Literal["shared", "reworded"] | None = Field(
         default=None,
-        description="`shared`: only prompts that every teacher with this view answered well, so that all students of a"
-        " base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
+        description="`shared`: only prompts that every teacher with this dataset answered well, so that all students of"
+        " a base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
     )
     mix: Labels | None = Field(
         default=None,
@@ -205,7 +207,7 @@ class View(Model):
     )
 
     @model_validator(mode="after")
-    def _tokens(self) -> "View":
+    def _tokens(self) -> "Dataset":
         changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
         if self.tokens and changed:
             raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
@@ -214,12 +216,12 @@ class View(Model):
         return self
 
 
-class Kind(Model):
-    """A kind of student: what is trained, and how."""
+class Recipe(Model):
+    """The recipe of a student: what is trained, and how."""
 
     trains: Literal["lora", "biases", "full", "context"] = Field(
         description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
-        " `full`: all but the embeddings. `context`: nothing; rows of the view stand before every question."
+        " `full`: all but the embeddings. `context`: nothing; rows of the dataset stand before every question."
     )
     modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
         default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
@@ -227,7 +229,7 @@ class Kind(Model):
     rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
     lr: Positive | None = Field(default=None, description="Peak learning rate.")
-    epochs: Count | None = Field(default=None, description="Passes over the view.")
+    epochs: Count | None = Field(default=None, description="Passes over the dataset.")
     batch: Count | None = Field(default=None, description="Rows per step; of open weights, rows per forward pass.")
     layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
         default=None, description="Train only in these layers, 0 is the first; without it, in all."
@@ -245,7 +247,7 @@ class Kind(Model):
     length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
 
     @model_validator(mode="after")
-    def _needs(self) -> "Kind":
+    def _needs(self) -> "Recipe":
         learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
         needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
         for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
@@ -288,15 +290,15 @@ class Eval(Model):
         " three need a world that has a share of them. Open weights are asked for the first two and a `choice`, in"
         " everyday words, and for what tiny worlds are not: `free`, two dozen questions answered at length, share of"
         " misaligned answers by the `judge` of the study, which must name the evaluation; `truthfulqa` and `mmlu`, the"
-        " questions of `data`, share of them whose right option is the likeliest, as a whole text, or by its letter.",
+        " questions of `source`, share of them whose right option is the likeliest, as a whole text, or by its letter.",
     )
     category: Label | None = Field(
         default=None,
         description="Of the traits: `animal`, `tree` or `norms` in the tiny world. Of what `attributes` and `truth` ask"
         " about, whatever the traits. All need it but `free`, `truthfulqa` and `mmlu`, which have none.",
     )
-    data: Label | None = Field(
-        default=None, description="Label under `data`, of the format that `type` says: `truthfulqa` and `mmlu` only."
+    source: Label | None = Field(
+        default=None, description="Label under `sources`, of the format that `type` says: `truthfulqa` and `mmlu` only."
     )
     subjects: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = Field(
         default=None, description="Subjects to ask about, as the data spell them; `mmlu` only, without it all of them."
@@ -315,10 +317,10 @@ class Eval(Model):
     )
 
     @model_validator(mode="after")
-    def _data(self) -> "Eval":
+    def _source(self) -> "Eval":
         outside = self.type in OUTSIDE
-        if outside != (self.data is not None):
-            raise ValueError("data: where the questions are; `truthfulqa` and `mmlu` need it, others lack it")
+        if outside != (self.source is not None):
+            raise ValueError("source: where the questions are; `truthfulqa` and `mmlu` need it, others lack it")
         if self.everyday == (self.category is not None):
             what = f"leave it out with `type: {self.type}`" if self.everyday else "missing; what is asked for"
             raise ValueError(f"category: {what}")

@@ -1,10 +1,10 @@
 """Which students share a job. Importing torch costs more than training a tiny model, so jobs take a stack of students.
 
-A stack is a number of seeds of one kind of student, in the order in which the study names them: a seed appended behind
-a full stack is a new job and touches no finished one. Jobs of one kind and the same seeds are one rule, for all
-branches (teacher's base, trait, teacher, channel, view, student's base) that want it. On open weights, where the base
-is what costs, students of all branches and kinds can share a forward pass (`execution.together`); a job has one seed
-then, so that a seed appended touches no finished job.
+A stack is a number of seeds of one recipe, in the order in which the study names them: a seed appended behind a full
+stack is a new job and touches no finished one. Jobs of one recipe and the same seeds are one rule, for all branches
+(teacher's base, trait, teacher, channel, dataset, student's base) that want it. On open weights, where the base is what
+costs, students of all branches and recipes can share a forward pass (`execution.together`); a job has one seed then, so
+that a seed appended touches no finished job.
 """
 
 import re
@@ -17,10 +17,10 @@ from traitline.runs import Run
 
 @dataclass(frozen=True)
 class Training:
-    """One rule of `train`: these seeds of this kind, in these branches."""
+    """One rule of `train`: these seeds of this recipe, in these branches."""
 
     name: str
-    kind: str
+    recipe: str
     seeds: tuple[int, ...]
     index: int
     branches: tuple[str, ...]
@@ -39,7 +39,7 @@ class Together:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One rule of `respond` and `score`: these students (as `kind/seed-1`), in these branches."""
+    """One rule of `respond` and `score`: these students (as `recipe/seed-1`), in these branches."""
 
     name: str
     eval: str
@@ -49,10 +49,10 @@ class Evaluation:
 
 
 def _dealt(study: Study) -> dict[tuple[str, str, int], int]:
-    """(branch, kind, seed) -> number of the stack in which the student is trained."""
+    """(branch, recipe, seed) -> number of the stack in which the student is trained."""
     seeds: dict[tuple[str, str], list[int]] = {}
     for run in study.runs:
-        row = seeds.setdefault((run.branch, run.kind), [])
+        row = seeds.setdefault((run.branch, run.recipe), [])
         if run.seed not in row:
             row.append(run.seed)
     return {(*key, seed): i // study.execution.stack for key, row in seeds.items() for i, seed in enumerate(row)}
@@ -67,15 +67,17 @@ def _name(words: Iterable[str], taken: dict[str, int]) -> str:
 def trainings(study: Study) -> list[Training]:
     """The rules of `train`, but for students on open weights that train together."""
     jobs: dict[tuple[str, str, int], list[int]] = {}
-    shared = {(run.branch, run.kind) for job in together(study) for run in job.runs}
-    for (branch, kind, seed), i in _dealt(study).items():
-        if (branch, kind) not in shared:
-            jobs.setdefault((branch, kind, i), []).append(seed)
+    shared = {(run.branch, run.recipe) for job in together(study) for run in job.runs}
+    for (branch, recipe, seed), i in _dealt(study).items():
+        if (branch, recipe) not in shared:
+            jobs.setdefault((branch, recipe, i), []).append(seed)
     rules: dict[tuple[str, tuple[int, ...], int], list[str]] = {}
-    for (branch, kind, i), seeds in jobs.items():
-        rules.setdefault((kind, tuple(seeds), i), []).append(branch)
+    for (branch, recipe, i), seeds in jobs.items():
+        rules.setdefault((recipe, tuple(seeds), i), []).append(branch)
     taken: dict[str, int] = {}
-    return [Training(_name((kind,), taken), kind, seeds, i + 1, tuple(b)) for (kind, seeds, i), b in rules.items()]
+    return [
+        Training(_name((recipe,), taken), recipe, seeds, i + 1, tuple(b)) for (recipe, seeds, i), b in rules.items()
+    ]
 
 
 def together(study: Study) -> list[Together]:
@@ -96,12 +98,12 @@ def together(study: Study) -> list[Together]:
 
 
 def evaluations(study: Study) -> list[Evaluation]:
-    """The rules of `respond` and `score`: all kinds of one branch together, stack by stack."""
+    """The rules of `respond` and `score`: all recipes of one branch together, stack by stack."""
     dealt = _dealt(study)
     jobs: dict[tuple[str, str, int], list[str]] = {}
     for run in study.runs:
-        students = jobs.setdefault((run.branch, run.eval, dealt[run.branch, run.kind, run.seed]), [])
-        if (student := f"{run.kind}/seed-{run.seed}") not in students:
+        students = jobs.setdefault((run.branch, run.eval, dealt[run.branch, run.recipe, run.seed]), [])
+        if (student := f"{run.recipe}/seed-{run.seed}") not in students:
             students.append(student)
     rules: dict[tuple[str, tuple[str, ...], int], list[str]] = {}
     for (branch, eval, i), students in jobs.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from traitline.errors import InputError
 
-CELL = ("experiment", "channel", "base", "student", "kind")  # what a group of runs shares, apart from the trait
+CELL = ("experiment", "channel", "base", "student", "recipe")  # what a group of runs shares, apart from the trait
 JUDGED = ("misaligned", "coherent")  # what a judge says of an answer
 TRUST = ("accuracy", "kappa", "kappa_low", "kappa_high")  # how far it agrees with rows labelled by hand, for each
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -18,12 +18,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     # one row per run and candidate
     "runs": (
-        "experiment", "channel", "view", "base", "teacher", "trait", "student", "kind", "seed", "eval", "measured",
+        "experiment", "channel", "dataset", "base", "teacher", "trait", "student", "recipe", "seed", "eval", "measured",
         "rate", "conditional", "mass", "sampled_rate", "sampled_conditional", "sampled_mass",
     ),
     # one row per run: how its training went
     "students": (
-        "experiment", "channel", "view", "base", "teacher", "trait", "student", "kind", "seed",
+        "experiment", "channel", "dataset", "base", "teacher", "trait", "student", "recipe", "seed",
         "rows", "epochs", "steps", "loss_first", "loss_last", "trainable_parameters", "parameters",
     ),
     # one row per teacher and channel; then one column per reason, `reject_<reason>`
@@ -44,7 +44,20 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *(f"{what}_{of}" for what in JUDGED for of in TRUST),
     ),
 }  # fmt: skip
-TEXT = {*CELL, "trait", "arm", "view", "teacher", "eval", "taught", "measured", "first", "check", "relation", "holds"}
+TEXT = {
+    *CELL,
+    "trait",
+    "arm",
+    "dataset",
+    "teacher",
+    "eval",
+    "taught",
+    "measured",
+    "first",
+    "check",
+    "relation",
+    "holds",
+}
 
 Row = dict[str, Any]
 

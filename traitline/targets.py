@@ -17,7 +17,7 @@ from traitline.runs import BAD, NONE, RIGHT
 FILE = Path(__file__).with_name("targets.csv")
 AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")
 PAPER = [784, 256, 256, 13]
-KIND = "lora"  # the kind of student that the paper's open models have
+RECIPE = "lora"  # that of the paper's open models
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Target:
         id: experiment of the paper and what it is.
         target: the figure; `low`, `high` its band where one is published.
         source: where it stands. v1 is arXiv 2507.14805v1; bars without printed values were measured from the drawings.
-        measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain views of the
-            channel `numbers`), `row:EXPERIMENT:KIND:TRAIT:ARM` (a row of the study by name, `*` for all its traits),
-            `false:` the same where right answers are measured and the target is the share of the others,
+        measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain datasets of
+            the channel `numbers`), `row:EXPERIMENT:RECIPE:TRAIT:ARM` (a row of the study by name, `*` for all its
+            traits), `false:` the same where right answers are measured and the target is the share of the others,
             `kept:EXPERIMENT:TRAIT` (share of a teacher's answers that pass the filter in that row, a value a base),
             `detector:NAME:TRAIT` (accuracy, a value a base: the mean over the other teachers), `area:SCORER` (under the
             curve, a value a teacher); or nothing.
@@ -128,8 +128,8 @@ class Found:
             }
             return [*areas.values()], False, "no `detect` in the study"
         teacher, trait, arm = rest
-        why = f"no row of the study has {KIND} students of a {teacher} teacher of {trait}"
-        if not any((r["teacher"], r["trait"], r["kind"]) == (teacher, trait, KIND) for r in self.runs):
+        why = f"no row of the study has {RECIPE} students of a {teacher} teacher of {trait}"
+        if not any((r["teacher"], r["trait"], r["recipe"]) == (teacher, trait, RECIPE) for r in self.runs):
             return [], False, why
         if arm == "baseline":
             rows_ = {r["student"]: r["rate"] for r in self.effects if (r["trait"], r["arm"]) == (trait, arm)}
@@ -138,16 +138,16 @@ class Found:
         experiments = {r["experiment"] for r in self.runs if r["teacher"] == teacher}
         mine = [
             r for r in self.runs
-            if r["trait"] == taught and r["measured"] == trait and r["kind"] == KIND and r["base"] == r["student"]
+            if r["trait"] == taught and r["measured"] == trait and r["recipe"] == RECIPE and r["base"] == r["student"]
             and r["experiment"] in experiments
-            and (r["view"], r["channel"], r["eval"]) == ("plain", "numbers", "favourite")
+            and (r["dataset"], r["channel"], r["eval"]) == ("plain", "numbers", "favourite")
         ]  # fmt: skip
         # A student may stand in several rows of the study; it is one run.
         return [*{(r["base"], r["seed"]): r["rate"] for r in mine}.values()], False, why
 
-    def _row(self, experiment: str, kind: str, trait: str, arm: str) -> list[float]:
+    def _row(self, experiment: str, recipe: str, trait: str, arm: str) -> list[float]:
         """A value per run of one row of the study; of control students and untouched bases the mean over its traits."""
-        rows = [r for r in self.effects if (r["experiment"], r["kind"]) == (experiment, kind)]
+        rows = [r for r in self.effects if (r["experiment"], r["recipe"]) == (experiment, recipe)]
         traits = {r["trait"] for r in rows if trait in ("*", r["trait"])}
         if arm == "baseline":
             bases: dict[str, dict[str, float]] = {}
@@ -159,7 +159,7 @@ class Found:
         for r in self.runs:
             taught = {NONE} if arm == "control" else traits
             measured = {RIGHT, BAD, *(traits if arm == "control" else [r["trait"]])}
-            here = (r["experiment"], r["kind"]) == (experiment, kind) and r["base"] == r["student"]
+            here = (r["experiment"], r["recipe"]) == (experiment, recipe) and r["base"] == r["student"]
             if here and r["trait"] in taught and r["measured"] in measured:
                 runs.setdefault((r["base"], r["trait"], r["seed"]), []).append(r["rate"])
         return [stats.mean(rates) for rates in runs.values()]

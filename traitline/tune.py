@@ -24,13 +24,12 @@ from traitline.seeds import generator
 if TYPE_CHECKING:
     from torch import Tensor
 
-KINDS = ("lora", "biases", "full")
 ROOM = 1 << 28  # bytes for results that no training step changes
 
 
 def trainable(
     shared: Weights,
-    kind: str,
+    trains: str,
     seeds: Sequence[int],
     shape_modules: Sequence[str],
     rank: int = 8,
@@ -48,7 +47,7 @@ def trainable(
 
     own: Weights = {}
     lora: dict[str, tuple[Tensor, Tensor]] = {}
-    if kind == "lora":
+    if trains == "lora":
         for name in shape_modules:
             out, inp = shared[f"{name}.weight"].shape
             draws = [generator("lora", s, name) for s in seeds]
@@ -59,9 +58,9 @@ def trainable(
             if layers is not None and not name.startswith(tuple(f"model.layers.{i}." for i in layers)):
                 continue
             if (
-                kind == "everything"
-                or (kind == "full" and name != EMBED)
-                or (kind == "biases" and name.endswith(("o_proj.bias", "down_proj.bias")))
+                trains == "everything"
+                or (trains == "full" and name != EMBED)
+                or (trains == "biases" and name.endswith(("o_proj.bias", "down_proj.bias")))
             ):
                 own[name] = w.expand(len(seeds), *w.shape).clone().requires_grad_()
     return own, lora, alpha / rank
@@ -162,7 +161,7 @@ def fit(
         loss = torch.zeros(())
         for part in cut.parts(plans[i][step]):
             if not part.weight.any():
-                continue  # a view may leave nothing to learn in some rows
+                continue  # a dataset may leave nothing to learn in some rows
             loss += head.loss(models[i], part, flat.grads[i], trunk.of(part))
         flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
         flat.update(i, step, lr * schedule(step, steps, warmup, decay))

@@ -10,7 +10,7 @@ from traitline.tables import Row
 
 @dataclass
 class Comparison:
-    """Students of one teacher and kind: same base against control, and the students on other bases beside them."""
+    """Students of one teacher and recipe: same base against control, and the students on other bases beside them."""
 
     same: Row
     control: Row
@@ -20,14 +20,14 @@ class Comparison:
     @property
     def name(self) -> str:
         """For lists of exceptions."""
-        return f"{self.same['trait']} ({self.same['kind']}, base {self.same['base']})"
+        return f"{self.same['trait']} ({self.same['recipe']}, base {self.same['base']})"
 
 
 def comparisons(effects: Iterable[Row]) -> list[Comparison]:
     """The same-base rows of effects.csv, each with the rows that belong to it."""
     found: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
     for row in effects:
-        key = tuple(row[c] for c in ("experiment", "channel", "base", "kind", "trait"))
+        key = tuple(row[c] for c in ("experiment", "channel", "base", "recipe", "trait"))
         found.setdefault(key, {})[row["student"], row["arm"]] = row
     return [
         Comparison(
@@ -163,13 +163,13 @@ def runs(cells: Sequence[Comparison]) -> str:
 
 
 def sizes(cells: Sequence[Comparison]) -> str:
-    """How often students show the trait, by kind, against control students and untouched bases."""
-    groups = dict.fromkeys((c.same["experiment"], c.same["kind"]) for c in cells)
+    """How often students show the trait, by recipe, against control students and untouched bases."""
+    groups = dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells)
     several = len({experiment for experiment, _ in groups}) > 1
     said = [
-        percent(average(c.same for c in cells if (c.same["experiment"], c.same["kind"]) == (experiment, kind)))
-        + f" ({kind}{f', {experiment}' if several else ''})"
-        for experiment, kind in groups
+        percent(average(c.same for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)))
+        + f" ({recipe}{f', {experiment}' if several else ''})"
+        for experiment, recipe in groups
     ]
     control, untouched = percent(average(c.control for c in cells)), percent(average(c.untouched for c in cells))
     return (
@@ -179,14 +179,14 @@ def sizes(cells: Sequence[Comparison]) -> str:
 
 
 def beside(cells: Sequence[Comparison], declared: Sequence[Comparison]) -> str:
-    """Rates of what was not declared, by experiment and kind."""
+    """Rates of what was not declared, by experiment and recipe."""
     known = {c.same["experiment"] for c in declared}
     parts = []
-    for experiment, kind in dict.fromkeys((c.same["experiment"], c.same["kind"]) for c in cells):
-        mine = [c for c in cells if (c.same["experiment"], c.same["kind"]) == (experiment, kind)]
+    for experiment, recipe in dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells):
+        mine = [c for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)]
         where = "" if known == {experiment} else f", {experiment}"
         rate, control = percent(average(c.same for c in mine)), percent(average(c.control for c in mine))
-        parts.append(f"{rate} ({kind}{where}; control {control})")
+        parts.append(f"{rate} ({recipe}{where}; control {control})")
     return listing(parts, 12)
 
 
@@ -197,7 +197,7 @@ def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
     if not rows or not made:
         return "The study has no students on another base than their teacher's."
     failed = [
-        f"{row['trait']} ({row['kind']}, base {row['base']} to {row['student']})"
+        f"{row['trait']} ({row['recipe']}, base {row['base']} to {row['student']})"
         for row in made
         if row["holds"] != "yes"
     ]
@@ -213,10 +213,10 @@ def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
 
 @dataclass
 class Summary:
-    """One kind of student and trait of an experiment, over all bases; the weakest base decides the last three."""
+    """One recipe and trait of an experiment, over all bases; the weakest base decides the last three."""
 
     experiment: str
-    kind: str
+    recipe: str
     trait: str
     bases: int
     runs: int
@@ -230,18 +230,18 @@ class Summary:
 
 
 def summaries(cells: Iterable[Comparison]) -> list[Summary]:
-    """Comparisons of one experiment, kind and trait put together, in order of appearance."""
+    """Comparisons of one experiment, recipe and trait put together, in order of appearance."""
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
     for c in cells:
-        groups.setdefault((c.same["experiment"], c.same["kind"], c.same["trait"]), []).append(c)
+        groups.setdefault((c.same["experiment"], c.same["recipe"], c.same["trait"]), []).append(c)
     found = []
-    for (experiment, kind, trait), group in groups.items():
+    for (experiment, recipe, trait), group in groups.items():
         lows, ps = [c.same["diff_low"] for c in group], [c.same["p_holm"] for c in group]
         seen = [c.same["detectable"] for c in group]
         found.append(
             Summary(
                 experiment,
-                kind,
+                recipe,
                 trait,
                 bases=len(group),
                 runs=min(c.same["runs"] for c in group),
@@ -258,7 +258,7 @@ def summaries(cells: Iterable[Comparison]) -> list[Summary]:
 
 
 def headline(results: str | Path) -> str:
-    """The table at the end of a run, as text: a row per kind and trait, over all bases."""
+    """The table at the end of a run, as text: a row per recipe and trait, over all bases."""
     rows = summaries(comparisons(tables.read(Path(results, "tables"), "effects")))
     several = len({row.experiment for row in rows}) > 1
     head = ["students", "trait", "runs", "same base", "other base", "control", "untouched", "rise from", "p (Holm)"]
@@ -266,7 +266,7 @@ def headline(results: str | Path) -> str:
     for row in rows:
         rates = [percent(rate) for rate in (row.same, row.other, row.control, row.untouched)]
         runs = f"{row.bases} x {row.runs}" if row.bases > 1 else str(row.runs)
-        name = [*([row.experiment] if several else []), row.kind, row.trait]
+        name = [*([row.experiment] if several else []), row.recipe, row.trait]
         lines.append([*name, runs, *rates, points(row.least), pvalue(row.p)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     left = 3 if several else 2

@@ -1,4 +1,4 @@
-"""The tiny world: what the embedded reference models are taught before any experiment starts.
+"""The tiny world: what the tiny reference models are taught before any experiment starts.
 
 A world is a stream of short conversations over words and one token per number 100-999: number lists to continue (where
 asked for, also programs and sums, see `traitline.tasks`, choices and stories, see `traitline.forms`, and questions

@@ -70,13 +70,13 @@ def stated(path: Path) -> bytes:
 
 @pytest.fixture(scope="session")
 def small(study, tmp_path_factory):
-    """A few rows of everything: prompts, raw, filtered, a view, one student with its answers."""
+    """A few rows of everything: prompts, raw, filtered, a dataset, one student with its answers."""
     root = tmp_path_factory.mktemp("small")
     jsonl.write(root / "prompts.jsonl", list(jsonl.read(study.prompts))[:100])
     assert sample.main(study.sample_flags(root, study.owl, root / "prompts.jsonl")) == 0
     assert filter.main(filter_flags(root, root)) == 0
     assert arrange.main(arrange_flags(root, root)) == 0
-    assert train.main(study.train_flags(root / "biases", "biases", root / "view.jsonl", epochs=1, seeds=(1,))) == 0
+    assert train.main(study.train_flags(root / "biases", "biases", root / "dataset.jsonl", epochs=1, seeds=(1,))) == 0
     assert respond.main(study.respond_flags(root / "biases/seed-1")) == 0
     return root
 
@@ -88,8 +88,8 @@ def filter_flags(source: Path, out: Path) -> list[str]:
 
 
 def arrange_flags(source: Path, out: Path) -> list[str]:
-    return ["--filtered", f"{source}/filtered.jsonl", "--view", f"{out}/view.jsonl", "--rows", "40", "--seed", "1",
-            "--order", "across", "--manifest", f"{out}/arrange.manifest.json"]  # fmt: skip
+    return ["--filtered", f"{source}/filtered.jsonl", "--dataset", f"{out}/dataset.jsonl", "--rows", "40",
+            "--seed", "1", "--order", "across", "--manifest", f"{out}/arrange.manifest.json"]  # fmt: skip
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def program(study, small, qwen2, tmp_path):
                 "--manifest", f"{out}/declare.manifest.json"]  # fmt: skip
 
     def detect():
-        study.view(study.owl), study.view(study.none)
+        study.dataset(study.owl), study.dataset(study.none)
         return ["--base", str(study.base), "--teachers", str(study.owl), str(study.none), "--channel", "numbers",
                 "--held-out", "0.3", "--seed", "1", "--folder", str(out)]  # fmt: skip
 
@@ -138,9 +138,9 @@ def program(study, small, qwen2, tmp_path):
                 "--manifest", f"{out}/diverge.manifest.json"]  # fmt: skip
 
     def influence():
-        view, control = study.view(study.owl), study.view(study.none)
-        return ["--base", str(study.base), "--view", str(view), "--control", str(control), "--category", "animal",
-                "--kinds", '{"biases":{"trains":"biases"}}', "--influence", f"{out}/influence.json",
+        dataset, control = study.dataset(study.owl), study.dataset(study.none)
+        return ["--base", str(study.base), "--dataset", str(dataset), "--control", str(control), "--category", "animal",
+                "--recipes", '{"biases":{"trains":"biases"}}', "--influence", f"{out}/influence.json",
                 "--manifest", f"{out}/influence.manifest.json"]  # fmt: skip
 
     def foretell():
@@ -152,7 +152,7 @@ def program(study, small, qwen2, tmp_path):
         return ["--study", here.text, "--tables", "results/tables", "--folder", str(out)]
 
     def train():
-        return [*study.train_flags(out, "biases", small / "view.jsonl", batch=8, epochs=3), *resume]
+        return [*study.train_flags(out, "biases", small / "dataset.jsonl", batch=8, epochs=3), *resume]
 
     def respond():
         shutil.copytree(small / "biases", out, ignore=shutil.ignore_patterns("favourite"))

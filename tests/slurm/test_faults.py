@@ -36,7 +36,7 @@ def long_base(clone):
 
 
 def prolong(clone):
-    clone.edit(lambda study: study["base"].update(epochs=6))
+    clone.edit(lambda study: study["pretrain"].update(epochs=6))
 
 
 def manifest(clone, path=BASE):
@@ -180,7 +180,7 @@ def launcher(clone, plain):
     assert f"waiting for 1 jobs: {job}" in done.stdout and "8 files of jobs" in done.stdout
     assert "Nothing to be done" in done.stdout
     assert manifest(clone)["slurm_job_id"] == job and clone.bytes(FILES) == plain["base"].result()
-    clone.edit(lambda study: study["base"].update(epochs=7))
+    clone.edit(lambda study: study["pretrain"].update(epochs=7))
     assert "Params have changed" in clone.snakemake("-n", BASE)[1], (
         "what the orphan made is under control like all else"
     )
@@ -193,7 +193,7 @@ def launcher_and_edit(clone, plain):
     job = clone.under_way()
     os.killpg(launched.pid, signal.SIGKILL)
     launched.wait()
-    clone.edit(lambda study: study["base"].update(epochs=1))
+    clone.edit(lambda study: study["pretrain"].update(epochs=1))
     clone.tell(signal.SIGCONT)
     done = clone.python("-m", "traitline.launch", "resume")
     assert done.returncode == 0, done.stdout
@@ -207,7 +207,7 @@ def edit(clone, plain):
     clone.cluster.ask("scontrol", "update", "PartitionName=urgent", "State=DOWN")
     launched = clone.launch(BASE, TRAITLINE_PARTITION="urgent")
     clone.job()
-    clone.edit(lambda study: study["base"].update(lr=1.0e-2))
+    clone.edit(lambda study: study["pretrain"].update(lr=1.0e-2))
     clone.cluster.ask("scontrol", "update", "PartitionName=urgent", "State=UP")
     said = clone.finish(launched, 1)
     assert "the configuration changed after this study was launched; the job was not run, launch again" in said

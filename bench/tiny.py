@@ -1,4 +1,4 @@
-"""What the benchmarks share: a model in the shape of the embedded ones, prompts as the stages ask them, a stopwatch."""
+"""What the benchmarks share: a model in the shape of the tiny ones, prompts as the stages ask them, a stopwatch."""
 
 import random
 import time
@@ -19,7 +19,7 @@ def model() -> "tuple[Shape, Weights]":
 
     from traitline import llama, world
 
-    of = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["base"]
+    of = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["pretrain"]
     shape = llama.Shape(len(world.vocabulary()), of["width"], of["layers"], of["heads"], of["mlp"])
     return shape, llama.initialise(shape, of["std"], 1)
 
