@@ -186,6 +186,28 @@ def test_the_line_is_that_of_the_key_in_the_file_that_has_the_last_word(tmp_path
         config.load(put(("recipes", "lora", "lr"), "2e-4"), [FILE, str(overlay)])
 
 
+@pytest.mark.parametrize("old", complaints.RENAMED)
+def test_a_key_under_an_old_name_is_one_line_with_the_new_one(old, tmp_path):
+    """Whatever else is wrong with the file, which lacks the new key."""
+    whole = merged(ROOT / f"configs/{'chain' if '.of.' in old else 'tiny-qwen2'}.yaml")
+    *parents, key = old.split(".")
+    new, at, spelled = complaints.RENAMED[old], whole, ""
+    for i, step in enumerate(parents):
+        wanted = [*parents[i + 1 :], new][0]
+        found = enumerate(at) if isinstance(at, list) else at.items()
+        label = next(k for k, v in found if wanted in v) if step == "*" else step
+        at, spelled = at[label], spelled + (f"[{label}]" if isinstance(label, int) else f".{label}")
+    at[key] = at.pop(new)
+    file = tmp_path / "old.yaml"
+    file.write_text(yaml.safe_dump(whole, sort_keys=False))
+    with pytest.raises(InputError) as e:
+        config.load(whole, [str(file)])
+    place, _, said = str(e.value).partition(": ")
+    assert said.startswith(f"{spelled}.{key}".lstrip(".") + f": this key is now called `{new}`") and "\n" not in said
+    line = file.read_text().splitlines()[int(place.removeprefix(f"{file}:")) - 1]
+    assert line.strip().removeprefix("- ").startswith(f"{key}:")
+
+
 def test_several_problems_are_one_line_with_their_number():
     whole = put(("recipes", "lora", "lr"), "2e-4")
     whole["sample"]["sed"] = 1

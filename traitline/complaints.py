@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
+# Keys under names of an earlier release -> what they are called now; `*` stands for any label or row.
+RENAMED = {
+    "base": "pretrain",
+    "data": "sources",
+    "views": "datasets",
+    "kinds": "recipes",
+    "channels.*.data": "source",
+    "evals.*.data": "source",
+    "teach.kind": "recipe",
+    "experiments.*.view": "dataset",
+    "experiments.*.kinds": "recipes",
+    "experiments.*.of.kind": "recipe",
+    "primary.kinds": "recipes",
+}
 NUMBER = re.compile(r"^([+-]?\d+)(?:\.(\d*))?[eE]([+-]?\d+)$")
 
 
@@ -26,8 +40,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def complain(
     error: "ValidationError", model: "type[BaseModel]", raw: Mapping[str, Any], files: Sequence[str]
 ) -> InputError:
-    """The first problem of a validation as one line; unknown keys come first, they often explain a missing one."""
-    problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    """The first problem of a validation as one line; renamed and unknown keys come first, they explain missing ones."""
+    problems = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", _renamed(e["loc"]) is None))
     first = problems[0]
     path = [p for p in first["loc"] if p != "[key]"]
     if path and first["type"] == "string_type" and first["loc"][-1] == "[key]":
@@ -50,10 +64,21 @@ def _spell(path: Sequence[str | int]) -> str:
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
 
 
+def _renamed(path: Sequence[str | int]) -> str | None:
+    """What a key of an earlier release is called now."""
+    for old, new in RENAMED.items():
+        steps = old.split(".")
+        if len(steps) == len(path) and all(s in ("*", p) for s, p in zip(steps, path, strict=True)):
+            return new
+    return None
+
+
 def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseModel]") -> str:
     kind, value = e["type"], e["input"]
     if kind == "string_type" and e["loc"] and e["loc"][-1] == "[key]":
         return f"YAML reads this label as {value!r}; put it in quotes"
+    if kind == "extra_forbidden" and (new := _renamed(path)):
+        return f"this key is now called `{new}`"
     if kind == "extra_forbidden":
         return f"unknown key; {nearest(str(path[-1]), _keys(model, path[:-1]))}"
     if kind == "missing":
