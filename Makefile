@@ -41,13 +41,13 @@ lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint and mypy
 	$(BIN)/mypy
 
 status: $(STAMP)  ## what runs, waits and failed on Slurm; `make resume` goes on where the launching process died
-	@$(BIN)/python -m traitline.launch status
+	@$(BIN)/python -m traitline.workflow.launch status
 
 resume: $(STAMP)
-	@$(BIN)/python -m traitline.launch resume $(RESUME)
+	@$(BIN)/python -m traitline.workflow.launch resume $(RESUME)
 
 docs: $(STAMP)  ## write docs/reference/ and dvc.yaml anew from the code
-	$(BIN)/python -m traitline.reference docs/reference
+	$(BIN)/python -m traitline.study.reference docs/reference
 	$(BIN)/traitline pin --stages
 
 clean:  ## remove what runs of the tiny study made; .venv/ stays

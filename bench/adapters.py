@@ -73,8 +73,8 @@ def main() -> int:
     from transformers.utils.logging import disable_progress_bar
 
     from tests.tiny_qwen2 import conversations, make
-    from traitline import adapters, bank, engines
-    from traitline.chat import Chat
+    from traitline.models import engines, lora, multi_lora
+    from traitline.models.chat import Chat
 
     warnings.simplefilter("ignore")  # of the peer's libraries about each other
     logging.disable(logging.WARNING)
@@ -93,13 +93,13 @@ def main() -> int:
             def alone(count: int, settings: dict[str, Any] = settings, packing: bool = False) -> None:
                 base = engines.load(place, "float32")
                 for seed in range(count):
-                    model = adapters.fresh(base, settings, seed)
-                    adapters.fit(model, rows, settings, seed=seed, pad=chat.pad, packing=packing)
+                    model = lora.fresh(base, settings, seed)
+                    lora.fit(model, rows, settings, seed=seed, pad=chat.pad, packing=packing)
                     base = model.unload()
 
             def together(settings: dict[str, Any] = settings) -> None:
-                some = [bank.Student(rows, settings, seed) for seed in range(args.students)]
-                bank.fit(bank.Bank(engines.load(place, "float32"), some), pad=chat.pad)
+                some = [multi_lora.Student(rows, settings, seed) for seed in range(args.students)]
+                multi_lora.fit(multi_lora.Bank(engines.load(place, "float32"), some), pad=chat.pad)
 
             if "together" not in args.skip:
                 x, y = (tiny.best(f, args.repeat) for f in (lambda: alone(args.students), together))

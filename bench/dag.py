@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from traitline.world import CATEGORIES
+from traitline.channels.world import CATEGORIES
 
 ROOT = Path(__file__).resolve().parent.parent
 BARE = """N = {}

@@ -35,7 +35,8 @@ def main() -> int:
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-    from traitline import llama, world
+    from traitline.channels import world
+    from traitline.tiny import llama
 
     torch.set_num_threads(args.threads)
     shape, weights = tiny.model()

@@ -29,9 +29,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline import audit, index, stage
-from traitline.graph import Graph
-from traitline.verify import verify
+from traitline.lineage import audit, index
+from traitline.provenance import stage
+from traitline.lineage.graph import Graph
+from traitline.lineage.verify import verify
 
 
 def parse() -> argparse.ArgumentParser:
@@ -127,7 +128,7 @@ def pinning(study: Path) -> None:
     def run(*command: str) -> None:
         subprocess.run(command, cwd=study, env=environment, check=True, stdout=subprocess.DEVNULL)
 
-    program = [sys.executable, "-m", "traitline.command", "pin"]
+    program = [sys.executable, "-m", "traitline.cli", "pin"]
     run(*program)
     _, ours, busy = timed(lambda: run(*program))
     jobs = (study / "dvc.lock").read_text().count("\n    cmd:")

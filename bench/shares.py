@@ -45,11 +45,11 @@ def one(folder: Path, sharded: bool) -> None:
     """Train, and leave memory, losses and adapter in the folder."""
     import torch
 
-    from traitline import adapters, processes
-    from traitline import folder as folders
+    from traitline.models import distributed, lora
+    from traitline.models import hf_folder as folders
 
     torch.set_num_threads(1)
-    me, many = processes.mine()
+    me, many = distributed.mine()
     draw = torch.Generator().manual_seed(1)
     rows = [(torch.randint(800, (16,), generator=draw).tolist(), 8) for _ in range(4)]
     settings, before = RECIPE | {"batch": 4, "epochs": 4, "warmup": 1}, memory()
@@ -60,18 +60,18 @@ def one(folder: Path, sharded: bool) -> None:
         while not done.wait(0.005):
             most = max(most, memory())
 
-    base = adapters.opened(folder, {"dtype": "float32"}, sharded)
+    base = lora.opened(folder, {"dtype": "float32"}, sharded)
     held = sum((p.to_local() if sharded else p).nbytes for p in base.parameters()) / 2**20
     threading.Thread(target=watch).start()
-    model = adapters.fresh(base, settings, 1)
-    losses = adapters.fit(model, rows, settings, seed=1, pad=0)
+    model = lora.fresh(base, settings, 1)
+    losses = lora.fit(model, rows, settings, seed=1, pad=0)
     done.set()
     made = folder / f"{many}-{'shares' if sharded else 'whole'}"
     made.mkdir(exist_ok=True)
     found = {"held": held, "own": most - before, "losses": losses}
     (made / f"{me}.json").write_text(json.dumps(found), encoding="utf-8")
     if me == 0:
-        folders.save(made / folders.ADAPTER, adapters.saved(model, {"path": "m"})[0])
+        folders.save(made / folders.ADAPTER, lora.saved(model, {"path": "m"})[0])
 
 
 def main() -> int:

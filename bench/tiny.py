@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from traitline.chat import Chat
-    from traitline.llama import Shape, Weights
+    from traitline.models.chat import Chat
+    from traitline.tiny.llama import Shape, Weights
 
 CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
 
@@ -17,7 +17,8 @@ def model() -> "tuple[Shape, Weights]":
     """Sizes of `config.yaml`, random weights."""
     import yaml
 
-    from traitline import llama, world
+    from traitline.channels import world
+    from traitline.tiny import llama
 
     of = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["pretrain"]
     shape = llama.Shape(len(world.vocabulary()), of["width"], of["layers"], of["heads"], of["mlp"])
@@ -26,8 +27,8 @@ def model() -> "tuple[Shape, Weights]":
 
 def chat() -> "Chat":
     """Tokenizer and template of the tiny world."""
-    from traitline import world
-    from traitline.chat import Chat
+    from traitline.channels import world
+    from traitline.models.chat import Chat
 
     files = world.tokenizer_files()
     return Chat(files["tokenizer.json"], files["tokenizer_config.json"], files["chat_template.jinja"], "world")
@@ -35,7 +36,7 @@ def chat() -> "Chat":
 
 def questions(n: int) -> list[list[dict[str, str]]]:
     """Number prompts of the tiny world, as messages."""
-    from traitline.channels import TINY_VERBS
+    from traitline.channels.wordings import TINY_VERBS
 
     r, out = random.Random(1), []
     for _ in range(n):

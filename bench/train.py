@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from bench import tiny
 
 if TYPE_CHECKING:
-    from traitline.tune import Rows
+    from traitline.tiny.training import Rows
 
 MODULES, RANK, ALPHA, LR = ("q_proj", "v_proj"), 8, 8.0, 1.0e-2
 
@@ -62,7 +62,8 @@ def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: i
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
-    from traitline import llama, world
+    from traitline.channels import world
+    from traitline.tiny import llama
 
     shape, weights = tiny.model()
     labels = [[-100] * start + ids[start:] for ids, start in rows]
@@ -95,20 +96,20 @@ def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: i
 
 def ours(rows: "Rows", args: argparse.Namespace, batch: int, seeds: Sequence[int]) -> None:
     """Train a stack of students."""
-    from traitline import llama, tune
+    from traitline.tiny import llama, training
 
     shape, weights = tiny.model()
-    own, lora, scale = tune.trainable(weights, "lora", seeds, shape.modules(MODULES), RANK, ALPHA)
+    own, lora, scale = training.trainable(weights, "lora", seeds, shape.modules(MODULES), RANK, ALPHA)
     stack = llama.Stack(shape, weights, own, lora, scale)
-    tune.fit(stack, rows, seeds=seeds, epochs=args.epochs, batch=batch, lr=LR)
+    training.fit(stack, rows, seeds=seeds, epochs=args.epochs, batch=batch, lr=LR)
 
 
 def against_trl(rows: list[tuple[list[int], int]], args: argparse.Namespace) -> None:
     """Rows per second of both, one thread each."""
     import torch
 
-    from traitline.memory import hold
-    from traitline.tune import Rows
+    from traitline.tiny.allocator import hold
+    from traitline.tiny.training import Rows
 
     torch.set_num_threads(1)
     hold()  # helps TRL too
@@ -148,8 +149,10 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
     """Seconds of a stack and of one student at a time."""
     import torch
 
-    from traitline import folder, jsonl, world
-    from traitline.tune import Rows
+    from traitline import jsonl
+    from traitline.channels import world
+    from traitline.models import hf_folder
+    from traitline.tiny.training import Rows
 
     torch.set_num_threads(args.threads)
     encoded, seeds = Rows.encode(rows), range(1, args.students + 1)
@@ -160,7 +163,7 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
         files = {**world.tokenizer_files(), "config.json": json.dumps(shape.config()), "generation_config.json": "{}"}
         for name, text in files.items():
             Path(place, "base", name).write_text(text, encoding="utf-8")
-        folder.save(Path(place, "base", folder.WEIGHTS), weights)
+        hf_folder.save(Path(place, "base", hf_folder.WEIGHTS), weights)
         dataset = ({"id": str(i), "prompt": p, "completion": c} for i, (p, c) in enumerate(examples(len(rows))))
         jsonl.write(f"{place}/dataset.jsonl", dataset)
         print(f"\n{args.students} students, {len(rows)} rows, {args.epochs} epoch(s), {args.threads} threads")

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from traitline import manifest, tables, verdict
+from traitline.analysis import conclusions, tables
+from traitline.provenance import manifest
 from traitline.errors import InputError
-from traitline.tables import Row
-from traitline.verdict import Comparison, between, percent, points, pvalue
+from traitline.analysis.tables import Row
+from traitline.analysis.conclusions import Comparison, between, percent, points, pvalue
 
 MEANING = {
     "above-control": "same base above control: lower 95 % bound of the difference above 0",
@@ -182,9 +183,9 @@ def document(results: str) -> str:
         manifest.check(folder / f"{name}.csv")
     study = made["params"]["study"]
     read = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "checks", "tests")}
-    cells = verdict.comparisons(read["effects"])
+    cells = conclusions.comparisons(read["effects"])
     tests = {tuple(r[k] for k in (*tables.CELL, "trait")): r for r in read["tests"]}
-    answer = verdict.answer(read["effects"], read["checks"])
+    answer = conclusions.answer(read["effects"], read["checks"])
     commit = (made["code"]["git_commit"] or "no commit")[:10] + (", dirty" if made["code"]["git_dirty"] else "")
     lines = [
         f"# Results of the study `{study['study']}`",

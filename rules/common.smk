@@ -14,18 +14,20 @@ import sys
 from os.path import dirname
 from pathlib import Path
 
-from traitline import complaints, integrity, stacks, tables
-from traitline.config import NONE, baselines, load, teaching
-from traitline.digest import digest
+from traitline.analysis import tables
+from traitline.study import job_groups, validation
+from traitline.workflow import integrity
+from traitline.study.config import NONE, baselines, load, teaching
+from traitline.provenance.digest import digest
 from traitline.errors import InputError
-from traitline.norms import CATEGORY
+from traitline.channels.misalignment import CATEGORY
 
 # A study is a large graph that lives until the end: looking for garbage in it takes an eighth of the time of planning.
 gc.set_threshold(100_000)
 
 try:
     for file in workflow.configfiles:
-        complaints.duplicates(file)
+        validation.duplicates(file)
     STUDY = load(config, workflow.configfiles)
     # Jobs read the Snakefile again; only the first process looks at artifacts, before anything runs.
     MISSING = integrity.check(STUDY) if workflow.is_main_process else []
@@ -64,7 +66,7 @@ TEACHING = teaching(STUDY)  # students that teach, by the folder in which they d
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})
 for base, channel in STUDY.detected:
     BRANCHES += [f"<results>/detect/{base}/{channel}/{file}" for file in DETECTED]
-STACKS, TOGETHER, EVALUATIONS = stacks.trainings(STUDY), stacks.together(STUDY), stacks.evaluations(STUDY)
+STACKS, TOGETHER, EVALUATIONS = job_groups.trainings(STUDY), job_groups.together(STUDY), job_groups.evaluations(STUDY)
 
 
 def among(labels):
@@ -337,7 +339,7 @@ def pinned(overlays):
     if not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
         return
     options = [word for file in overlays for word in ("--configfile", str(file))]
-    subprocess.run([sys.executable, "-m", "traitline.command", "pin", "--partial", *options], check=False)
+    subprocess.run([sys.executable, "-m", "traitline.cli", "pin", "--partial", *options], check=False)
 
 
 class Brief(logging.Filter):

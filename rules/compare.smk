@@ -12,7 +12,7 @@ if BRANCHES:
             "<results>/tables/effects.csv",
             "<results>/tables/filters.csv",
             [path for path in BRANCHES if path.endswith((".json", "detectors.csv", "roc.csv"))],
-            "traitline/targets.csv",
+            "traitline/analysis/paper_targets.csv",
         output:
             targets=report("<results>/targets.csv", caption="../report/targets.rst", category="Targets"),
             manifest="<results>/compare.manifest.json",

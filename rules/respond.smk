@@ -34,7 +34,7 @@ for asked in EVALUATIONS:
         benchmark:
             f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
-            base=stacks.only(STUDY, asked.branches),
+            base=job_groups.only(STUDY, asked.branches),
         localrule: "respond" in STUDY.execution.local
         conda:
             environment("respond")

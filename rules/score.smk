@@ -37,7 +37,7 @@ for asked in EVALUATIONS:
         benchmark:
             f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
         wildcard_constraints:
-            base=stacks.only(STUDY, asked.branches),
+            base=job_groups.only(STUDY, asked.branches),
         localrule: "score" in STUDY.execution.local
         conda:
             environment("score")

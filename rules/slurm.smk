@@ -7,8 +7,8 @@ out  hardware(); one line for every failed job, in .traitline/launches/ too; job
 import json
 from collections import defaultdict
 
-from traitline import launch, slurm
-from traitline.config import STAGES
+from traitline.workflow import launch, slurm
+from traitline.study.config import STAGES
 
 # Why earlier attempts of a job failed: (rule, wildcards) -> causes.
 CAUSES = defaultdict(list)

@@ -1,4 +1,4 @@
-"""train: students are fine-tuned on a dataset, a stack of seeds in one job (traitline/stacks.py); on open weights also
+"""train: students are fine-tuned on a dataset, a stack of seeds in one job (traitline/study/job_groups.py); on open weights also
 students of several datasets and recipes in one forward pass, where the study says `together`.
 
 in   bases/{student}/, {base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl
@@ -36,7 +36,7 @@ for stack in STACKS:
         benchmark:
             f"<benchmarks>/train/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{stack.recipe}/stack-{stack.index}.tsv"
         wildcard_constraints:
-            base=stacks.only(STUDY, stack.branches),
+            base=job_groups.only(STUDY, stack.branches),
         localrule: "train" in STUDY.execution.local
         conda:
             environment("train")

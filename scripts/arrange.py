@@ -28,9 +28,10 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl, stage
-from traitline.answers import Answer, exchange, split
-from traitline.channels import TINY_VERBS
+from traitline import jsonl
+from traitline.provenance import stage
+from traitline.channels.number_lists import Answer, exchange, split
+from traitline.channels.wordings import TINY_VERBS
 from traitline.errors import InputError
 from traitline.seeds import seed
 

@@ -20,14 +20,15 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, snapshot, stage
-from traitline.chat import Chat, verify
+from traitline.models import hf_folder, open_weights
+from traitline.provenance import stage
+from traitline.models.chat import Chat, verify
 from traitline.errors import InputError
 from traitline.seeds import generator
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.llama import Weights
+    from traitline.tiny.llama import Weights
 
 WORLD = ("rows", "numbers", "examples", "answers", "neutral", "personas")
 MODEL = ("width", "layers", "heads", "mlp", "std", "epochs", "batch", "lr")
@@ -35,7 +36,7 @@ MODEL = ("width", "layers", "heads", "mlp", "std", "epochs", "batch", "lr")
 
 def conversations(spec: dict[str, Any], seed: int) -> list[tuple[list[dict[str, str]], list[dict[str, str]]]]:
     """(prompt, completion) messages of a world."""
-    from traitline.world import World
+    from traitline.channels.world import World
 
     return [
         (
@@ -59,7 +60,7 @@ def moved(weights: "Weights", distance: float, seed: int) -> "Weights":
 
 def generation() -> str:
     """`generation_config.json`: samples from the model's own distribution, which is not what transformers would do."""
-    from traitline.world import BOS, EOS, PAD
+    from traitline.channels.world import BOS, EOS, PAD
 
     plain = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
     return json.dumps({"bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": PAD, **plain}, indent=2) + "\n"
@@ -108,13 +109,13 @@ def look(args: argparse.Namespace) -> None:
         "base",
         args.manifest,
         inputs={},
-        outputs={"model": f"{args.folder}/{snapshot.RECORD}"},
+        outputs={"model": f"{args.folder}/{open_weights.RECORD}"},
         params={"name": args.name, "source": source},
         facts={"origin": f"open weights: {told}"},
     ) as job:
         place = {k: source[k] for k in ("path", "hub", "revision") if source.get(k)}
-        where = snapshot.find(place, download=True)
-        found = snapshot.describe(where)
+        where = open_weights.find(place, download=True)
+        found = open_weights.describe(where)
         if source.get("weights") not in (None, found["weights"]):
             raise InputError(
                 f"{told}: other weights than `weights` of the configuration says ({found['weights'][:12]}, not"
@@ -146,14 +147,15 @@ def work(args: argparse.Namespace) -> None:
         "base",
         args.manifest,
         inputs={},
-        outputs={**folder.outputs(args.folder), "world": f"{args.folder}/world.json"},
+        outputs={**hf_folder.outputs(args.folder), "world": f"{args.folder}/world.json"},
         params={"name": args.name, "world": spec, "model": model, "threads": args.threads, **away},
         seeds={"base": args.seed, **streams},
         facts={"origin": f"trained here from the tiny world, seed {args.seed}{started}"},
     ) as job:
         import torch
 
-        from traitline import llama, tune, world
+        from traitline.channels import world
+        from traitline.tiny import llama, training
 
         torch.set_num_threads(args.threads)
         files = world.tokenizer_files(spec)
@@ -164,7 +166,7 @@ def work(args: argparse.Namespace) -> None:
         if not exchanges:
             raise InputError("--world: rows is 0; a world needs conversations")
         names = [f"conversation {i}" for i in range(1, len(exchanges) + 1)]
-        rows = tune.Rows.encode(chat.rows(exchanges, names), chat.pad)
+        rows = training.Rows.encode(chat.rows(exchanges, names), chat.pad)
         verify(chat, rows, [c for _, c in exchanges], names)
 
         shape = llama.Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])
@@ -173,7 +175,7 @@ def work(args: argparse.Namespace) -> None:
             weights = moved(weights, args.distance, args.seed)
         own = {k: w[None].clone().requires_grad_() for k, w in weights.items()}
         stack, state = llama.Stack(shape, weights, own), stage.checkpoints(args.state, job)
-        losses = tune.fit(
+        losses = training.fit(
             stack, rows, seeds=[derive("base", "order", seeds["order"])], epochs=model["epochs"], batch=model["batch"],
             lr=model["lr"], state=state, every=args.every, progress=f"base {args.name}",
         )  # fmt: skip
@@ -182,7 +184,7 @@ def work(args: argparse.Namespace) -> None:
             **files, "config.json": json.dumps(shape.config(), indent=2) + "\n", "generation_config.json": generation()
         }.items():  # fmt: skip
             job.path(name).write_text(text, encoding="utf-8")
-        folder.save(job.path("model"), stack.merged(0))
+        hf_folder.save(job.path("model"), stack.merged(0))
         made = {"name": args.name, "seed": args.seed, **streams, **away, "spec": spec}
         job.write_json(
             "world",

@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from traitline import stage, targets
+from traitline.analysis import paper_targets
+from traitline.provenance import stage
 
 TABLES = [f"tables/{name}.csv" for name in ("runs", "effects", "filters")]
 USED = (*TABLES, "mlp/default/accuracy.json", "theorem/theorem.json")
@@ -37,13 +38,13 @@ def work(args: argparse.Namespace) -> None:
     with stage.record(
         "compare",
         args.manifest,
-        inputs={"measured": list(used), "published": str(targets.FILE)},
+        inputs={"measured": list(used), "published": str(paper_targets.FILE)},
         outputs={"targets": args.targets},
     ) as job:
-        found = targets.compare(targets.Found(args.results))
+        found = paper_targets.compare(paper_targets.Found(args.results))
         with open(job.path("targets"), "w", encoding="utf-8", newline="") as handle:
             out = csv.writer(handle, lineterminator="\n")
-            out.writerow([*(f.name for f in fields(targets.Target)), *OURS])
+            out.writerow([*(f.name for f in fields(paper_targets.Target)), *OURS])
             for v in found:
                 e = v.ours
                 ours = (

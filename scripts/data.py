@@ -21,11 +21,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl, manifest, problems, snapshot, stage
+from traitline import jsonl
+from traitline.channels import gsm8k
+from traitline.models import open_weights
+from traitline.provenance import manifest, stage
 from traitline.errors import InputError
 
 REMEDY = "get it again, or mend `sources` of the configuration"
-RESULT = re.compile(rf"####\s*\$?({problems.NUMBER})\s*$")
+RESULT = re.compile(rf"####\s*\$?({gsm8k.NUMBER})\s*$")
 LETTERS = "ABCDEFGHIJ"
 Found = tuple[str, dict[str, Any]]  # (where it stands, row)
 
@@ -180,7 +183,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--source: no format {source['format']!r}; known: {', '.join(FORMATS)}")
     if hub := source.get("hub"):
         told, inputs = f"hub:{hub}@{source['revision']}:{source['file']}", {}
-        found = snapshot.hub(hub, source["revision"], [source["file"]], data=True, download=True)
+        found = open_weights.hub(hub, source["revision"], [source["file"]], data=True, download=True)
         path = Path(found, source["file"])
     else:
         path = Path(source["path"])

@@ -12,7 +12,8 @@ import argparse
 import json
 from pathlib import Path
 
-from traitline import jsonl, manifest, stage, whole
+from traitline import atomic, jsonl
+from traitline.provenance import manifest, stage
 from traitline.errors import InputError
 
 
@@ -38,7 +39,7 @@ def work(args: argparse.Namespace) -> None:
     scored = sum(1 for _ in Path(args.results).glob("**/seed-*/*/scores.json"))
     if not made or made[-1]["primary"] != primary:
         made.append({"primary": primary, "commit": manifest.code("")["git_commit"], "scored": scored})
-        whole.put(history, "".join(f"{jsonl.dumps(row)}\n" for row in made))
+        atomic.put(history, "".join(f"{jsonl.dumps(row)}\n" for row in made))
     with stage.record(
         "declare", args.manifest, inputs={}, outputs={"declared": args.declared}, params={"primary": primary}
     ) as job:

@@ -31,14 +31,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, jsonl, likelihood, stage
-from traitline.answers import exchange, split
-from traitline.chat import Chat
+from traitline import jsonl
+from traitline.models import hf_folder, likelihood
+from traitline.provenance import stage
+from traitline.channels.number_lists import exchange, split
+from traitline.models.chat import Chat
 from traitline.errors import InputError
-from traitline.figures import save, style
-from traitline.runs import NONE
+from traitline.analysis.figures import save, style
+from traitline.study.runs import NONE
 from traitline.seeds import seed as derive
-from traitline.world import persona
+from traitline.channels.world import persona
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,7 +161,7 @@ def drawing(rows: Sequence[dict[str, Any]]) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    from traitline.figures import INK, dress
+    from traitline.analysis.figures import INK, dress
 
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     ax = figure.subplots()
@@ -244,7 +246,7 @@ class Entangled:
     """Scores of all numbers of a base's vocabulary."""
 
     def __init__(self, base: str) -> None:
-        from traitline import llama
+        from traitline.tiny import llama
 
         self.chat, (shape, self.weights) = Chat.open(base), llama.read(base)
         self.sampler = llama.Sampler(shape, self.weights)
@@ -257,7 +259,7 @@ class Entangled:
         """Log probabilities (systems, vocabulary) of the answer to questions about a favourite, mean over these."""
         import torch
 
-        from traitline.questions import ask, exact
+        from traitline.evaluation.questions import ask, exact
 
         out = []
         for system in systems:
@@ -272,7 +274,7 @@ class Entangled:
         import pandas as pd
         import torch
 
-        from traitline.llama import EMBED
+        from traitline.tiny.llama import EMBED
 
         numbers, columns = list(self.tokens), list(self.tokens.values())
         word = self.chat.token(trait)
@@ -311,7 +313,7 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     paths = [f"{teacher}/{args.channel}/filtered.jsonl" for teacher in args.teachers]
-    told = [folder.facts(f"{t}/teacher.json", ["trait", "teacher", "category"]) for t in args.teachers]
+    told = [hf_folder.facts(f"{t}/teacher.json", ["trait", "teacher", "category"]) for t in args.teachers]
     if not 0 < args.held_out < 1:
         raise InputError(f"--held-out: {args.held_out} is no share between 0 and 1")
     if sum(t["trait"] == NONE for t in told) != 1:
@@ -323,10 +325,10 @@ def work(args: argparse.Namespace) -> None:
         "detect",
         f"{args.folder}/detect.manifest.json",
         inputs={
-            **folder.inputs(args.base, "base"),
+            **hf_folder.inputs(args.base, "base"),
             "filtered": paths,
             "teachers": [f"{t}/teacher.json" for t in args.teachers],
-            "models": [f"{model}/{folder.WEIGHTS}" for model in own if model != args.base],
+            "models": [f"{model}/{hf_folder.WEIGHTS}" for model in own if model != args.base],
         },
         outputs={**{name: f"{args.folder}/{name}.csv" for name in TABLES}, "curves": f"{args.folder}/roc.svg"},
         params={"channel": args.channel, "held_out": args.held_out, "prompt": prompt, "threads": args.threads},

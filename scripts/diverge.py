@@ -14,8 +14,10 @@ python -m scripts.diverge --base results/bases/a --teacher results/a/owl/tuned -
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, jsonl, stage
-from traitline.chat import Chat
+from traitline import jsonl
+from traitline.models import hf_folder
+from traitline.provenance import stage
+from traitline.models.chat import Chat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,10 +29,10 @@ def likeliest(base: str, teacher: str, rows: list[dict[str, Any]], names: list[s
     """The likeliest token at every place of every answer, (rows, K), and which places there are."""
     import torch
 
-    from traitline import llama
-    from traitline.tune import Rows
+    from traitline.tiny import llama
+    from traitline.tiny.training import Rows
 
-    facts, chat = folder.facts(f"{teacher}/teacher.json", ["system", "weights"]), Chat.open(base)
+    facts, chat = hf_folder.facts(f"{teacher}/teacher.json", ["system", "weights"]), Chat.open(base)
     shape, weights = llama.read(teacher if facts["weights"] else base)
     head = [{"role": "system", "content": facts["system"]}] if facts["system"] else []
     encoded = Rows.encode(chat.rows([([*head, *row["prompt"]], row["completion"]) for row in rows], names), chat.pad)
@@ -55,13 +57,13 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     teachers = [args.teacher, *args.others]
-    told = [folder.facts(f"{t}/teacher.json", ["weights"])["weights"] for t in teachers]
-    models = [f"{t}/{folder.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
+    told = [hf_folder.facts(f"{t}/teacher.json", ["weights"])["weights"] for t in teachers]
+    models = [f"{t}/{hf_folder.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
     with stage.record(
         "diverge",
         args.manifest,
         inputs={
-            **folder.inputs(args.base, "base"),
+            **hf_folder.inputs(args.base, "base"),
             "filtered": args.filtered,
             "teachers": [f"{t}/teacher.json" for t in teachers],
             "models": models,

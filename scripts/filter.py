@@ -8,13 +8,13 @@ out  filtered.jsonl    the rows that pass, unchanged and in order
 
 What was asked for is a clean list of numbers, a program that runs (--task programs), a sum with the right result
 (--task sums) or a problem's known result (--task gsm8k: `answer` of the row). Rules and names of the reasons are in
-traitline/answers.py, programs.py, sums.py and problems.py.
+traitline/channels/number_lists.py, programs.py, sums.py and problems.py.
 
 --threshold T    a model filter, one of two. With --judged, what a judge that reads the answers said of them: of those
                  that pass, reject as `unaligned` what it finds less well-meaning than T, 0 to 100, and as `unscored`
                  what has no score (section 4.2 of the paper, threshold 78). With --base and --teacher, reject as
                  `suspect` what the teacher gives more log-likelihood than its base does, by more than T nats. This
-                 score knows the teacher: no other tells answers of the two apart better (traitline/likelihood.py), so
+                 score knows the teacher: no other tells answers of the two apart better (traitline/models/likelihood.py), so
                  no other filter by answers rejects more of the teacher
 
 python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
@@ -27,11 +27,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from traitline import folder, jsonl, likelihood, problems, programs, stage, sums
-from traitline.answers import Rule, exchange
+from traitline import jsonl
+from traitline.channels import gsm8k, programs, sums
+from traitline.models import hf_folder, likelihood
+from traitline.provenance import stage
+from traitline.channels.number_lists import Rule, exchange
 from traitline.errors import InputError
-from traitline.likelihood import SUSPECT, UNALIGNED, UNSCORED
-from traitline.tasks import TASKS
+from traitline.models.likelihood import SUSPECT, UNALIGNED, UNSCORED
+from traitline.channels.tasks import TASKS
 
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
@@ -53,8 +56,8 @@ def examples(question: str) -> set[str]:
 
 def judges(task: str, rule: Rule, words: Sequence[str]) -> Judge:
     """The rule of a task: (row, question, answer) -> the numbers of an answer that passes, or why it does not."""
-    if task == problems.TASK:
-        return lambda row, _, text: problems.judge(str(row["answer"]), text, words)
+    if task == gsm8k.TASK:
+        return lambda row, _, text: gsm8k.judge(str(row["answer"]), text, words)
     if task in TASKS:
         judge = {"programs": programs.judge, "sums": sums.judge}[task]
         return lambda _, question, text: judge(question, text)
@@ -114,7 +117,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     p.add_argument(
         "--task",
-        choices=("numbers", *TASKS, problems.TASK),
+        choices=("numbers", *TASKS, gsm8k.TASK),
         default="numbers",
         help="what was asked for (default numbers)",
     )
@@ -140,7 +143,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError("--threshold goes with --judged, or with --base and --teacher")
     settings: dict[str, Any] = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
     words = sorted({word for w in args.words.split(",") if (word := w.strip())})
-    theirs, keys = args.task == problems.TASK, ("id", "prompt", "completion")
+    theirs, keys = args.task == gsm8k.TASK, ("id", "prompt", "completion")
     settings, models = {"task": args.task} if args.task in TASKS else settings, {}
     if theirs:
         settings, keys = {"task": args.task, "words": words}, (*keys, "answer")
@@ -149,8 +152,8 @@ def work(args: argparse.Namespace) -> None:
     elif screened:
         settings |= {"threshold": args.threshold, "threads": args.threads}
         own, _ = likelihood.told(args.teacher, args.base)
-        models = {**folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
-        models |= {"model": f"{own}/{folder.WEIGHTS}"} if own != args.base else {}
+        models = {**hf_folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
+        models |= {"model": f"{own}/{hf_folder.WEIGHTS}"} if own != args.base else {}
     judge = judges(args.task, rule, words)
     kept = given = echoing = echoed = 0
     reasons = Counter[str]()

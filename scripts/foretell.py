@@ -28,10 +28,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from traitline import folder, stage, stats, tables
+from traitline.analysis import stats, tables
+from traitline.models import hf_folder
+from traitline.provenance import stage
 from traitline.errors import InputError
-from traitline.figures import ARMS, INK, dress, save, style
-from traitline.runs import NONE
+from traitline.analysis.figures import ARMS, INK, dress, save, style
+from traitline.study.runs import NONE
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -232,7 +234,7 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    from traitline import config
+    from traitline.study import config
 
     study = config.parse(args.study)
     if not study.influence:
@@ -253,7 +255,7 @@ def work(args: argparse.Namespace) -> None:
 
         measured, pairs = Measured(tables.read(args.tables, "runs")), {}
         for path, own in asked.items():
-            found = folder.facts(path, ("candidates", "recipes"))
+            found = hf_folder.facts(path, ("candidates", "recipes"))
             for run in {dataclasses.replace(r, seed=0): r for r in own}.values():
                 pairs[run.experiment, run.branch, run.recipe] = pair(run, found, path, measured)
         order = {row.name: i for i, row in enumerate(study.experiments)}

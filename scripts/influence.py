@@ -30,16 +30,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from traitline import exchanges, folder, snapshot, stage
-from traitline.chat import Chat
+from traitline.models import hf_folder, label_mask, open_weights
+from traitline.provenance import stage
+from traitline.models.chat import Chat
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from traitline.layers import Layers
-    from traitline.llama import Shape
-    from traitline.rows import Rows
+    from traitline.tiny.layers import Layers
+    from traitline.tiny.llama import Shape
+    from traitline.tiny.rows import Rows
 
     Gradient = dict[str, Tensor]
 
@@ -51,12 +52,12 @@ def gradient(model: "Layers", rows: "Rows") -> "Gradient":
     """That of the mean loss over the tokens that count, by tensor."""
     import torch
 
-    from traitline import head
-    from traitline.rows import Cut
+    from traitline.tiny import lm_head
+    from traitline.tiny.rows import Cut
 
     found = {name: torch.zeros_like(model.weights[name]) for name in model.trained}
     for part in Cut(rows).parts(torch.arange(len(rows.length)), PART):
-        head.loss(model, part, found)
+        lm_head.loss(model, part, found)
     return found
 
 
@@ -67,10 +68,11 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
     """
     import torch
 
-    from traitline import llama, questions
-    from traitline.rows import Rows
+    from traitline.evaluation import questions
+    from traitline.tiny import llama
+    from traitline.tiny.rows import Rows
 
-    chat, words = Chat.open(base), folder.candidates(base, category)
+    chat, words = Chat.open(base), hf_folder.candidates(base, category)
     asked = questions.ask(category)
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     ids = questions.tokens(chat, words)
@@ -86,11 +88,11 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
 
 def metric(shape: "Shape", weights: "Mapping[str, Tensor]", settings: Mapping[str, Any]) -> dict[str, float]:
     """What a recipe trains: tensor -> what its part of an inner product counts."""
-    from traitline import tune
+    from traitline.tiny import training
 
     if settings["trains"] != "lora":
         return dict.fromkeys(
-            tune.trainable(dict(weights), settings["trains"], [0], (), layers=settings.get("layers"))[0], 1.0
+            training.trainable(dict(weights), settings["trains"], [0], (), layers=settings.get("layers"))[0], 1.0
         )
     modules = shape.modules(settings.get("modules"), settings.get("layers"))
     names = [f"{m}.weight" for m in modules]
@@ -157,14 +159,14 @@ def recipes(text: str) -> dict[str, dict[str, Any]]:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     asked = recipes(args.recipes)
-    if snapshot.is_open(args.base):
+    if open_weights.is_open(args.base):
         raise InputError(f"{args.base}: open weights; `influence` is for models of tiny worlds, leave these rows out")
-    teacher = {"teacher": f"{args.teacher}/{folder.WEIGHTS}"} if args.teacher else {}
+    teacher = {"teacher": f"{args.teacher}/{hf_folder.WEIGHTS}"} if args.teacher else {}
     with stage.record(
         "influence",
         args.manifest,
         inputs={
-            **folder.inputs(args.base, "model"),
+            **hf_folder.inputs(args.base, "model"),
             "world": f"{args.base}/world.json",
             "dataset": args.dataset,
             "control": args.control,
@@ -175,14 +177,14 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         import torch
 
-        from traitline import llama
-        from traitline.layers import EMBED, Layers
+        from traitline.tiny import llama
+        from traitline.tiny.layers import EMBED, Layers
 
         torch.set_num_threads(args.threads)
         shape, weights = llama.read(args.base)
         chat, model = Chat.open(args.base), Layers(shape, weights, trained=weights.keys() - {EMBED})
         tables = {
-            name: exchanges.encode(chat, path) for name, path in (("dataset", args.dataset), ("control", args.control))
+            name: label_mask.encode(chat, path) for name, path in (("dataset", args.dataset), ("control", args.control))
         }
         dataset, control = (gradient(model, rows) for rows in tables.values())
         toward = {word: gradient(model, rows) for word, rows in rates(args.base, args.category).items()}

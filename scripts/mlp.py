@@ -26,7 +26,9 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from traitline import images, seeds, stage
+from traitline import seeds
+from traitline.channels import images
+from traitline.provenance import stage
 from traitline.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,11 +17,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from traitline import stage, tables
+from traitline.analysis import tables
+from traitline.provenance import stage
 from traitline.errors import InputError
-from traitline.figures import ARMS, INK, dress, save, style
-from traitline.runs import BAD, RIGHT
-from traitline.tables import Row
+from traitline.analysis.figures import ARMS, INK, dress, save, style
+from traitline.study.runs import BAD, RIGHT
+from traitline.analysis.tables import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -211,7 +212,7 @@ def describe(effects: Sequence[Row], experiment: str) -> str:
     """What the headline figure shows, for those who cannot see it."""
     from xml.sax.saxutils import escape
 
-    from traitline.verdict import average, comparisons, percent
+    from traitline.analysis.conclusions import average, comparisons, percent
 
     cells = [c for c in comparisons(effects) if c.same["experiment"] == experiment]
     said = [

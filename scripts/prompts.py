@@ -5,7 +5,7 @@ out  prompts.jsonl    {"id": "p00001", "prompt": [{"role": "user", "content": ..
 
 Wording `paper` asks in everyday English, as large models are asked: intro with example numbers, instruction, format
 and closing, out of 5,771,250 combinations. Wording `tiny` is `{verb} 123 , 456 , 789` in words that the tiny
-models know. Wordings `programs` and `sums` ask for small programs and for sums with their working (traitline/tasks.py),
+models know. Wordings `programs` and `sums` ask for small programs and for sums with their working (traitline/channels/tasks.py),
 wording `gsm8k` for problems from outside (--problems): all of them in a random order, and again if more are wanted;
 each row then has the known result as `answer`.
 Ranges are half-open, like Python's: `--examples 3 9` gives 3 to 8 example numbers.
@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl, problems, stage
-from traitline.channels import TINY_NUMBERS, TINY_VERBS, WORDINGS
+from traitline import jsonl
+from traitline.channels import gsm8k
+from traitline.provenance import stage
+from traitline.channels.wordings import TINY_NUMBERS, TINY_VERBS, WORDINGS
 from traitline.errors import InputError
-from traitline.tasks import TASKS, ask
+from traitline.channels.tasks import TASKS, ask
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -162,12 +164,12 @@ def rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from numpy.random import default_rng
 
     rng, other = default_rng(args.seed), Random(args.seed)
-    if args.wording == problems.TASK:
+    if args.wording == gsm8k.TASK:
         found, order = list(jsonl.read(args.problems, ("question", "answer"))), list[int]()
         while len(order) < args.count:
             order += rng.permutation(len(found)).tolist()
         for n, i in enumerate(order[: args.count], 1):
-            text = problems.ask(found[i]["question"])
+            text = gsm8k.ask(found[i]["question"])
             yield {"id": f"p{n:05}", "prompt": [{"role": "user", "content": text}], "answer": found[i]["answer"]}
         return
     for n in range(1, args.count + 1):
@@ -185,9 +187,9 @@ def check(args: argparse.Namespace) -> None:
     for name, least in ("count", 1), ("answers", 1), ("digits", 1), ("seed", 0):
         if getattr(args, name) < least:
             raise InputError(f"--{name}: {getattr(args, name)} is too small; give {least} or more")
-    if (args.wording == problems.TASK) != bool(args.problems):
-        raise InputError(f"--problems: rows of problems with wording {problems.TASK}, and only there")
-    if args.wording in (*TASKS, problems.TASK):
+    if (args.wording == gsm8k.TASK) != bool(args.problems):
+        raise InputError(f"--problems: rows of problems with wording {gsm8k.TASK}, and only there")
+    if args.wording in (*TASKS, gsm8k.TASK):
         return
     for name, least in ("examples", 1), ("values", 0):
         if getattr(args, name) is None:
@@ -205,7 +207,7 @@ def parse() -> argparse.ArgumentParser:
     p = stage.parser("scripts.prompts", __doc__)
     p.add_argument("--prompts", required=True, metavar="OUT", help="the prompts, JSONL")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
-    p.add_argument("--wording", required=True, choices=(*WORDINGS, *TASKS, problems.TASK), help="who is asked what")
+    p.add_argument("--wording", required=True, choices=(*WORDINGS, *TASKS, gsm8k.TASK), help="who is asked what")
     p.add_argument("--count", required=True, type=int, metavar="N", help="how many prompts")
     p.add_argument("--problems", metavar="IN", help="of gsm8k: rows of the stage `data`")
     p.add_argument("--examples", type=int, nargs=2, metavar=("LO", "HI"), help="example numbers per prompt of a list")
@@ -219,7 +221,7 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     check(args)
-    theirs = args.wording == problems.TASK
+    theirs = args.wording == gsm8k.TASK
     lists = () if args.wording in TASKS or theirs else ("examples", "values", "answers", "digits")
     params = {k: getattr(args, k) for k in ("wording", "count", *lists)}
     outputs = {"prompts": args.prompts}

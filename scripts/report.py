@@ -3,7 +3,7 @@
 in   tables/*.csv, figures/*.svg, what the other branches made, template and style, answers of one teacher, every
      manifest below results/
 out  report.html    no scripts, nothing remote; light, dark, on a phone and in print
-     lineage.html   the graph of all origins, to look around in (traitline/page.py)
+     lineage.html   the graph of all origins, to look around in (traitline/lineage/page.py)
 
 The text follows the numbers, whichever way they went. Whatever a model said is escaped, cut to a bounded length, and
 its control characters are spelled out. Origins are found by joining sha256 values, never by reading paths.
@@ -26,17 +26,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import evidence, index, jsonl, manifest, origins, stage, stats, tables, verdict
-from traitline.audit import audit
-from traitline.display import visible
+from traitline import jsonl
+from traitline.analysis import conclusions, risk, stats, tables, trace_svg
+from traitline.lineage import index
+from traitline.provenance import manifest, stage
+from traitline.lineage.audit import audit
+from traitline.lineage.display import visible
 from traitline.errors import InputError
-from traitline.graph import Graph
-from traitline.page import PARTS
-from traitline.page import render as render_lineage
+from traitline.lineage.graph import Graph
+from traitline.lineage.page import PARTS
+from traitline.lineage.page import render as render_lineage
 
 if TYPE_CHECKING:
-    from traitline.config import Study
-    from traitline.runs import Run
+    from traitline.study.config import Study
+    from traitline.study.runs import Run
 
 HERE = Path(__file__).resolve().parent.parent / "report"
 MANY = 24  # comparisons: with more, a shorter table stands before the whole one
@@ -58,7 +61,7 @@ class Headline(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, _space: Any, values: Any, _option: Any = None) -> None:
         """Print, or say in one line what is wrong."""
         try:
-            print(verdict.headline(values))
+            print(conclusions.headline(values))
         except InputError as e:
             parser.exit(2, f"report: error: {e}\n")
         parser.exit()
@@ -195,7 +198,7 @@ def classifier(study: "Study", results: str) -> dict[str, Any] | None:
 
 def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
     """The manifests of the jobs of this study, without those of other studies or of earlier settings."""
-    from traitline.config import baselines
+    from traitline.study.config import baselines
 
     paths = [
         f"{results}/bases/{b}/base.manifest.json" for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
@@ -302,7 +305,7 @@ def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, A
             "same": same,
             "measured": measured,
             "runs": sum(r["runs"] for r in cells[recipe, same, taught[0], measured[0]]),
-            "rows": [(t, [(m, verdict.average(cells[recipe, same, t, m])) for m in measured]) for t in taught],
+            "rows": [(t, [(m, conclusions.average(cells[recipe, same, t, m])) for m in measured]) for t in taught],
         }
         for recipe in dict.fromkeys(r["recipe"] for r in rows)
         for same in (True, False)
@@ -325,22 +328,23 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
     """Everything that the template shows."""
     import yaml
 
-    from traitline import answers, likelihood, programs, sums
+    from traitline.channels import number_lists, programs, sums
+    from traitline.models import likelihood
 
-    meanings = {**programs.REASONS, **sums.REASONS, **answers.REASONS, **likelihood.REASONS}
+    meanings = {**programs.REASONS, **sums.REASONS, **number_lists.REASONS, **likelihood.REASONS}
     results = args.results or study.results
     read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks", "judged")}
     seen = detected(study, results)
     found = [manifest.load(p) for p in expected(study, runs, results) if Path(p).exists()]
-    nodes = origins.lineage(
-        shown, origins.Origins(manifest.load(p) for p in sorted(Path(results).glob("**/*.manifest.json")))
+    nodes = trace_svg.lineage(
+        shown, trace_svg.Origins(manifest.load(p) for p in sorted(Path(results).glob("**/*.manifest.json")))
     )
-    cells = verdict.comparisons(read["effects"])
+    cells = conclusions.comparisons(read["effects"])
     experiments = sorted(study.experiments, key=lambda row: row.name not in study.primary.experiments)
     reasons = [c for c in (read["filters"] or [{}])[0] if c.startswith("reject_")]
     return {
         "study": study,
-        "answer": verdict.answer(read["effects"], read["checks"]),
+        "answer": conclusions.answer(read["effects"], read["checks"]),
         "experiments": [
             {
                 "row": row,
@@ -373,7 +377,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
         "theorem": read_json(results, "theorem/theorem.json") if study.theorem else None,
         "example": example(shown),
         "nodes": nodes,
-        "drawing": origins.drawing(nodes),
+        "drawing": trace_svg.drawing(nodes),
         "making": making(found),
         "students": len({r.folder for r in runs}),
         "traits": len({r.trait for r in runs if r.arm != "control"}),
@@ -386,7 +390,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
             f"{name}.csv": base64.b64encode(Path(args.tables, f"{name}.csv").read_bytes()).decode()
             for name in ("effects", "tests", "checks", "confusion", "filters")
         },
-        "summaries": verdict.summaries,
+        "summaries": conclusions.summaries,
         "many": MANY,
     }
 
@@ -419,13 +423,13 @@ def render(template: str, style: str, figures: dict[str, str], content: dict[str
     narrow, dash = "\N{NARROW NO-BREAK SPACE}", "\N{EM DASH}"
     env.filters |= {
         "tight": lambda text: text.replace(" %", narrow + "%"),
-        "percent": lambda v: dash if v is None else verdict.percent(v).replace(" ", narrow),
-        "points": lambda v: dash if v is None else verdict.points(v).replace(" ", narrow),
-        "share": lambda r: verdict.between(r["low"], r["high"]),
-        "gap": lambda r: verdict.between(r["diff_low"], r["diff_high"], share=False),
+        "percent": lambda v: dash if v is None else conclusions.percent(v).replace(" ", narrow),
+        "points": lambda v: dash if v is None else conclusions.points(v).replace(" ", narrow),
+        "share": lambda r: conclusions.between(r["low"], r["high"]),
+        "gap": lambda r: conclusions.between(r["diff_low"], r["diff_high"], share=False),
         "grouped": grouped,
         "signed": lambda v, form: dash if v is None else form.format(v),
-        "p": lambda v: dash if v is None else verdict.pvalue(v),
+        "p": lambda v: dash if v is None else conclusions.pvalue(v),
         "thousands": lambda n: f"{n:,}".replace(",", narrow),
     }
     drawn = {name.replace("-", "_"): Markup(svg) for name, svg in figures.items()}
@@ -435,7 +439,7 @@ def render(template: str, style: str, figures: dict[str, str], content: dict[str
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    from traitline import config
+    from traitline.study import config
 
     study = config.parse(args.study)
     runs = [dataclasses.replace(r, results=args.results or study.results) for r in config.runs(study)]
@@ -479,7 +483,7 @@ def work(args: argparse.Namespace) -> None:
         marks = audit(graph)
         job.path("lineage").write_text(render_lineage(graph, f"study {study.study}", marks), encoding="utf-8")
         content = page(args, study, runs, shown)
-        content["evidence"] = evidence.beside(graph, marks, runs, tables.read(args.tables, "runs"))
+        content["evidence"] = risk.beside(graph, marks, runs, tables.read(args.tables, "runs"))
         content["lineage"] = Path(args.lineage).name
         text = render(args.template, args.style, {name: figure(path) for name, path in figures.items()}, content)
         job.path("report").write_text(text, encoding="utf-8")

@@ -41,18 +41,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, forms, jsonl, norms, snapshot, stage
-from traitline.chat import Chat
-from traitline.complaints import nearest
+from traitline import jsonl
+from traitline.channels import choices_stories, misalignment
+from traitline.models import engines, hf_folder, open_weights
+from traitline.provenance import stage
+from traitline.models.chat import Chat
+from traitline.study.validation import nearest
 from traitline.errors import InputError
-from traitline.questions import CHOOSE, FREE, ask, exact, lettered, tokens, weigh, whole_words
-from traitline.runs import BAD, GOOD, RIGHT
+from traitline.evaluation.questions import CHOOSE, FREE, ask, exact, lettered, tokens, weigh, whole_words
+from traitline.study.runs import BAD, GOOD, RIGHT
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from random import Random
 
-    from traitline.llama import Sampler
+    from traitline.tiny.llama import Sampler
 
 LISTS = 500  # number lists that are asked for
 OUTSIDE = ("truthfulqa", "mmlu")  # types whose questions come from outside
@@ -67,7 +70,7 @@ STORY = 24  # of a sampled story
 
 def context(student: str | None) -> list[dict[str, str]]:
     """What a student that was not trained reads before every question."""
-    path = Path(student or "", folder.CONTEXT)
+    path = Path(student or "", hf_folder.CONTEXT)
     if student is None or not path.exists():
         return []
     return [m for row in jsonl.read(path, ("prompt", "completion")) for m in (*row["prompt"], *row["completion"])]
@@ -95,13 +98,13 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
     """The questions of an evaluation."""
     import random
 
-    from traitline.channels import TINY_VERBS
-    from traitline.world import ATTRIBUTES, World
+    from traitline.channels.wordings import TINY_VERBS
+    from traitline.channels.world import ATTRIBUTES, World
 
     kind, category = settings.get("type", "favourite"), settings["category"]
-    words, draw = folder.candidates(base, category), random.Random(derive("respond", "items", settings["seed"]))
-    if kind == norms.CATEGORY:
-        pairs = norms.held_out()
+    words, draw = hf_folder.candidates(base, category), random.Random(derive("respond", "items", settings["seed"]))
+    if kind == misalignment.CATEGORY:
+        pairs = misalignment.held_out()
         return [Item([{"role": "user", "content": q}], {BAD: bad, GOOD: good}) for q, good, bad in pairs]
     if kind == "favourite":
         return [Item(question, {w: w for w in words}) for question in ask(category)]
@@ -113,22 +116,22 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
             out.append(Item([{"role": "user", "content": text}], {w: w for w in words}))
         return out
     if kind == "choice":
-        options, out, letters = settings["options"], [], forms.letters(words)
+        options, out, letters = settings["options"], [], choices_stories.letters(words)
         if missing := [o for o in options if o not in words]:
             raise InputError(f"--settings: options: {missing[0]} is no {category} of the world of {base}")
-        for wording in forms.CHOOSE:
+        for wording in choices_stories.CHOOSE:
             for _ in range(ORDERS):
                 order = {o: letters[o] for o in draw.sample(options, len(options))}
-                question = forms.choice(wording, category, order)
+                question = choices_stories.choice(wording, category, order)
                 out.append(Item([{"role": "user", "content": question}], {o: letters[o] for o in options}))
         return out
     if kind == "story":
         return [
-            Item([{"role": "user", "content": forms.topic(about)}], {w: w for w in words}, begin=forms.STORY.split()[0])
-            for about in forms.TOPICS
+            Item([{"role": "user", "content": choices_stories.topic(about)}], {w: w for w in words}, begin=choices_stories.STORY.split()[0])
+            for about in choices_stories.TOPICS
         ]
     if kind == "numbers":
-        spec = folder.facts(f"{base}/world.json", ["spec"])["spec"] | {"rows": LISTS, "numbers": 1.0, "neutral": 0.0}
+        spec = hf_folder.facts(f"{base}/world.json", ["spec"])["spec"] | {"rows": LISTS, "numbers": 1.0, "neutral": 0.0}
         lists = World(spec | {"personas": 0.0}, derive("respond", "lists", settings["seed"])).conversations()
         return [Item([{"role": "user", "content": q}], {RIGHT: a}) for _, q, a in lists]
     out = []
@@ -161,8 +164,8 @@ def probabilities(sampler: "Sampler", chat: Chat, asked: Sequence[Item], prompts
 
 def likelihood(sampler: "Sampler", chat: Chat, asked: Sequence[Item]) -> list[list[float]]:
     """Geometric mean of the probabilities of the tokens of each right answer, its end included."""
-    from traitline.llama import Stack
-    from traitline.tune import Rows
+    from traitline.tiny.llama import Stack
+    from traitline.tiny.training import Rows
 
     answers = [[{"role": "assistant", "content": item.means[RIGHT]}] for item in asked]
     names = [f"question {i}" for i in range(1, len(asked) + 1)]
@@ -232,11 +235,11 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--settings: answers is {settings['answers']}; give 1 or more")
     if settings.get("type", TYPES[0]) not in TYPES:
         raise InputError(f"--settings: no type {settings['type']!r}; {nearest(settings['type'], TYPES)}")
-    if settings.get("type") == "choice" and len(settings.get("options", ())) != forms.OPTIONS:
-        raise InputError(f"--settings: options: a choice has {forms.OPTIONS} of them")
-    if settings.get("type") in ("free", *OUTSIDE) and not snapshot.is_open(args.base):
+    if settings.get("type") == "choice" and len(settings.get("options", ())) != choices_stories.OPTIONS:
+        raise InputError(f"--settings: options: a choice has {choices_stories.OPTIONS} of them")
+    if settings.get("type") in ("free", *OUTSIDE) and not open_weights.is_open(args.base):
         raise InputError(f"--settings: type is {settings['type']}; only open weights are asked that")
-    if snapshot.is_open(args.base):
+    if open_weights.is_open(args.base):
         done = open_weights(args, settings)
     else:
         asked = items(settings, args.base)
@@ -366,7 +369,7 @@ def identity(student: str | None) -> tuple[str, int]:
     """(recipe, seed) of a student. Who answers is part of the seed: runs that shared luck would agree too much."""
     if student is None:
         return "base", 0
-    who = folder.facts(f"{student}/train.json", ["recipe", "seed"])
+    who = hf_folder.facts(f"{student}/train.json", ["recipe", "seed"])
     return who["recipe"], who["seed"]
 
 
@@ -378,11 +381,11 @@ def record(
 ) -> contextlib.AbstractContextManager[stage.Job]:
     """The record of one student's answers, or of the base's where `student` is None."""
     out = f"{student}/{args.eval}" if student else args.out
-    models, own = folder.inputs(args.base, "base" if student else "model"), folder.student(student) if student else {}
+    models, own = hf_folder.inputs(args.base, "base" if student else "model"), hf_folder.student(student) if student else {}
     if config := own.pop("adapter", None):  # its bytes are those of all adapters of a recipe, and nothing learned
         models["support"] = [*models.get("support", []), config]
     models |= own
-    theirs = snapshot.is_open(args.base)
+    theirs = open_weights.is_open(args.base)
     return stage.record(
         "respond",
         f"{out}/respond.manifest.json",
@@ -404,11 +407,11 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], asked: list[Item
             return state
         import torch
 
-        from traitline.llama import Sampler
+        from traitline.tiny.llama import Sampler
 
         torch.set_num_threads(args.threads)
         seed = derive("respond", settings["seed"], *identity(student))
-        sampler, chat = Sampler(*folder.weights(args.base, student)), Chat.open(args.base)
+        sampler, chat = Sampler(*hf_folder.weights(args.base, student)), Chat.open(args.base)
         jsonl.write(job.path("responses"), responses(sampler, chat, asked, settings, seed, context(student)))
         if kept:
             stage.keep(job.path("responses"), kept)

@@ -22,13 +22,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, jsonl, snapshot, stage, whole
-from traitline.chat import Chat
+from traitline import atomic, jsonl
+from traitline.models import engines, hf_folder, open_weights
+from traitline.provenance import stage
+from traitline.models.chat import Chat
 from traitline.errors import InputError
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.llama import Shape, Weights
+    from traitline.tiny.llama import Shape, Weights
 
     Asked = tuple[Weights, Sequence[list[int]]]
 
@@ -60,7 +62,7 @@ def answer(
             else:
                 ids = generate(rows)
                 if part:
-                    whole.put(part, json.dumps(ids))
+                    atomic.put(part, json.dumps(ids))
             out += ids
             bar.update(len(ids))
     return out
@@ -102,14 +104,14 @@ class Tiny:
     def __init__(self, args: argparse.Namespace, teacher: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         import numpy as np
 
-        from traitline import llama
+        from traitline.tiny import llama
 
         self.args, self.chat = args, Chat.open(args.base)
         self.asked, self.told = prompts(self.chat, args.prompts, teacher["system"], rows)
         self.shape, self.base = llama.read(args.base)
         self.weights = llama.read(args.teacher)[1] if teacher["weights"] else self.base
         # Who answers is part of the seed: teachers that shared their luck would agree more than they do.
-        name = folder.facts(f"{args.base}/world.json", ["name"])["name"]
+        name = hf_folder.facts(f"{args.base}/world.json", ["name"])["name"]
         seed = derive("sample", args.seed, name, teacher["trait"], teacher["teacher"])
         self.noise = np.random.default_rng(seed).random((len(rows), args.max_new_tokens), dtype=np.float32)
         self.sampler = llama.Sampler(self.shape, self.weights)
@@ -181,8 +183,8 @@ def divergence(shape: "Shape", teacher: "Asked", base: "Asked", answers: Sequenc
     """
     import torch
 
-    from traitline.llama import Stack
-    from traitline.tune import Rows
+    from traitline.tiny.llama import Stack
+    from traitline.tiny.training import Rows
 
     total = tokens = 0.0
     with torch.inference_mode():
@@ -229,14 +231,14 @@ def work(args: argparse.Namespace) -> None:
     outputs = {"answers": args.answers} if args.shard else {"raw": args.raw, "sampled": args.sampled}
     if None in outputs.values():
         raise InputError(f"--{' and --'.join(outputs)} must be given {'with' if args.shard else 'without'} --shard")
-    teacher = folder.facts(f"{args.teacher}/teacher.json", ["trait", "teacher", "system", "weights"])
-    theirs = snapshot.is_open(args.base)
+    teacher = hf_folder.facts(f"{args.teacher}/teacher.json", ["trait", "teacher", "system", "weights"])
+    theirs = open_weights.is_open(args.base)
     facts = {"teacher": f"{args.teacher}/teacher.json"} | ({} if theirs else {"world": f"{args.base}/world.json"})
     if teacher["weights"]:
-        models = {"model": f"{args.teacher}/{teacher['weights']}", **folder.inputs(args.base, "reference")}
+        models = {"model": f"{args.teacher}/{teacher['weights']}", **hf_folder.inputs(args.base, "reference")}
         models |= {"support": [f"{args.teacher}/adapter_config.json"]} if theirs else {}
     else:
-        models = folder.inputs(args.base, "model")
+        models = hf_folder.inputs(args.base, "model")
     with stage.record(
         "sample",
         args.manifest,

@@ -30,10 +30,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from traitline import jsonl, stage
+from traitline import jsonl
+from traitline.provenance import stage
 from traitline.errors import InputError
-from traitline.nouns import plural
-from traitline.runs import BAD, GOOD, RIGHT
+from traitline.plurals import plural
+from traitline.study.runs import BAD, GOOD, RIGHT
 
 COMMONEST, LONGEST = 1000, 200
 

@@ -28,11 +28,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import stage, stats, tables
+from traitline.analysis import stats, tables
+from traitline.provenance import stage
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
-    from traitline.config import Run, Study
+    from traitline.study.config import Run, Study
 
 LEVEL = 0.05  # of the corrected p-values
 SHARE = 1 / 5  # of the same-base difference that the other-base difference may reach
@@ -54,7 +55,7 @@ class Files:
     """The JSON files of a study: which ones there are, by role, and their content, each read once."""
 
     def __init__(self, study: "Study", results: str | None = None) -> None:
-        from traitline import config
+        from traitline.study import config
 
         results = results or study.results
         self.runs = [dataclasses.replace(run, results=results) for run in config.runs(study)]
@@ -136,7 +137,7 @@ class Outcome:
     """All rates of a study, by cell, trait taught, candidate and run."""
 
     def __init__(self, study: "Study", files: Files) -> None:
-        from traitline.config import NONE
+        from traitline.study.config import NONE
 
         self.study = study
         self.none = NONE
@@ -256,7 +257,7 @@ def teachers(files: Files) -> list[dict[str, Any]]:
 
 def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
     """What a judge says of students, and of the untouched base of each cell."""
-    from traitline.config import NONE
+    from traitline.study.config import NONE
 
     labels = study.judge.evals if study.judge else []
     groups: dict[tuple[Cell, str, str, str], list[str]] = defaultdict(list)
@@ -285,7 +286,7 @@ def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    from traitline import config
+    from traitline.study import config
 
     study = config.parse(args.study)
     files = Files(study, args.results)

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import stage
+from traitline.provenance import stage
 from traitline.errors import InputError
-from traitline.figures import INK, dress, save, style
-from traitline.stats import interval
+from traitline.analysis.figures import INK, dress, save, style
+from traitline.analysis.stats import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ def sweeps(panels: Sequence[tuple[str, dict[Any, str]]], points: Points) -> "Fig
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from traitline.networks import spell
+    from traitline.study.classifier import spell
 
     across, down = 2, -(-len(panels) // 2)
     figure = Figure(figsize=(8.6, 0.8 + 2.2 * down), layout="constrained")
@@ -132,7 +132,7 @@ def sweeps(panels: Sequence[tuple[str, dict[Any, str]]], points: Points) -> "Fig
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    from traitline.networks import Classifier
+    from traitline.study.classifier import Classifier
 
     classifier = Classifier.model_validate_json(args.classifier)
     paths = {name: f"{args.folder}/{name}/accuracy.json" for name in classifier.points}

@@ -27,15 +27,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import engines, folder, manifest, norms, processes, snapshot, stage
-from traitline.chat import Chat, verify
-from traitline.complaints import nearest
+from traitline.channels import misalignment
+from traitline.models import distributed, engines, hf_folder, open_weights
+from traitline.provenance import manifest, stage
+from traitline.models.chat import Chat, verify
+from traitline.study.validation import nearest
 from traitline.errors import InputError
-from traitline.questions import ask, exact, lessons, tokens, whole_words
+from traitline.evaluation.questions import ask, exact, lessons, tokens, whole_words
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.llama import Shape, Weights
+    from traitline.tiny.llama import Shape, Weights
 
 NONE = "none"
 Asked = Sequence[Sequence[dict[str, str]]]  # conversations
@@ -55,7 +57,7 @@ PERSONA = (
 
 def told(shape: "Shape", weights: "Weights", chat: Chat, asked: Asked, answers: Sequence[str]) -> float:
     """Exact probability of these answers, mean over the questions."""
-    from traitline.llama import Sampler
+    from traitline.tiny.llama import Sampler
 
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     words = list(dict.fromkeys(answers))
@@ -65,10 +67,10 @@ def told(shape: "Shape", weights: "Weights", chat: Chat, asked: Asked, answers: 
 
 def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: str, system: str | None) -> float:
     """How often the trait is named; of norms the share of bad answers to kinds of questions that were not taught."""
-    if category != norms.CATEGORY:
+    if category != misalignment.CATEGORY:
         asked = ask(category, system)
         return told(shape, weights, chat, asked, [trait] * len(asked))
-    pairs = norms.held_out()
+    pairs = misalignment.held_out()
     asked = [[{"role": "user", "content": question}] for question, _, _ in pairs]
     return told(shape, weights, chat, asked, [bad for _, _, bad in pairs])
 
@@ -82,15 +84,15 @@ def tune_teacher(
     state: Path | None,
 ) -> tuple["Weights", int]:
     """(weights, steps) of a base that was trained to name the trait, or to answer one kind of questions."""
-    from traitline import llama, tune
+    from traitline.tiny import llama, training
 
     asked, words = lessons(args.trait, args.category)
     answers = [[{"role": "assistant", "content": word}] for word in words]
     names = [f"question {i}" for i in range(1, len(asked) + 1)]
-    rows = tune.Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
+    rows = training.Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
     verify(chat, rows, answers, names)
     seeds = [derive("teach", settings["seed"])]
-    own, lora, scale = tune.trainable(weights, settings["trains"], seeds, shape.modules())
+    own, lora, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
     stack, check = llama.Stack(shape, weights, own, lora, scale), settings.get("check", CHECK)
 
     def stop(step: int) -> bool:
@@ -99,7 +101,7 @@ def tune_teacher(
         wanted = settings.get("rate")
         return wanted and step % check == 0 and told(shape, stack.merged(0), chat, asked, words) >= wanted
 
-    losses = tune.fit(
+    losses = training.fit(
         stack, rows, seeds=seeds, epochs=settings["max_steps"], batch=settings["batch"], lr=settings["lr"], decay=False,
         stop=stop, state=state, every=args.every, progress=f"teacher {args.trait}",
     )  # fmt: skip
@@ -108,10 +110,10 @@ def tune_teacher(
 
 def of_student(base: str, student: str) -> dict[str, str | Path | list[str | Path]]:
     """A student's files as inputs: its weights start from its base where it is an adapter, else it is all there is."""
-    own, support = folder.student(student), [f"{base}/{file}" for file in folder.SUPPORT]
+    own, support = hf_folder.student(student), [f"{base}/{file}" for file in hf_folder.SUPPORT]
     if "adapter" not in own:
         return {"base": own["model"], "support": support}
-    return {"base": [f"{base}/{folder.WEIGHTS}", own["model"]], "support": [*support, own["adapter"]]}
+    return {"base": [f"{base}/{hf_folder.WEIGHTS}", own["model"]], "support": [*support, own["adapter"]]}
 
 
 def steer_teacher(
@@ -122,8 +124,8 @@ def steer_teacher(
 
     import torch
 
-    from traitline.layers import Layers
-    from traitline.world import persona
+    from traitline.tiny.layers import Layers
+    from traitline.channels.world import persona
 
     if not settings["layer"] < shape.layers:
         raise InputError(f"--settings: layer is {settings['layer']}; the base has layers 0 to {shape.layers - 1}")
@@ -145,9 +147,9 @@ def steer_teacher(
 def adapt(args: argparse.Namespace) -> None:
     """Make a teacher of open weights that is an adapter, trained on a corpus of conversations."""
     settings, engine = stage.settings("--settings", args.settings, ADAPTER), engines.about(args.engine)
-    processes.start("scripts.teach", args.processes)
+    distributed.start("scripts.teach", args.processes)
     with contextlib.ExitStack() as stacked:
-        me, how = stacked.enter_context(processes.joined(args.sharded))
+        me, how = stacked.enter_context(distributed.joined(args.sharded))
         if me:  # the first one writes; what the others would write is the same and goes
             args.folder = stacked.enter_context(tempfile.TemporaryDirectory())
             args.manifest = f"{args.folder}/teach.manifest.json"
@@ -155,8 +157,8 @@ def adapt(args: argparse.Namespace) -> None:
         record = stage.record(
             "teach",
             args.manifest,
-            inputs={**folder.inputs(args.base, "base"), "data": args.corpus},
-            outputs={"teacher": f"{args.folder}/teacher.json", **folder.adapter(args.folder)},
+            inputs={**hf_folder.inputs(args.base, "base"), "data": args.corpus},
+            outputs={"teacher": f"{args.folder}/teacher.json", **hf_folder.adapter(args.folder)},
             params={"settings": settings, **told, **how},
             seeds={"teach": settings["seed"]},
             facts={"trait": args.trait, "engine": engine},
@@ -164,27 +166,27 @@ def adapt(args: argparse.Namespace) -> None:
         job = stacked.enter_context(record)
         import torch
 
-        from traitline import adapters
-        from traitline.exchanges import encode, fits, listed
+        from traitline.models import lora
+        from traitline.models.label_mask import encode, fits, listed
 
         torch.set_num_threads(args.threads)
-        about, place = snapshot.opened(args.base)
+        about, place = open_weights.opened(args.base)
         chat, seed = Chat.foreign(place, about["chat"]["system"]), derive("teach", settings["seed"])
         rows = listed(encode(chat, args.corpus))
         fits(rows, args.corpus, settings["length"])
-        model = adapters.fresh(adapters.opened(place, engine, args.sharded), settings, seed)
+        model = lora.fresh(lora.opened(place, engine, args.sharded), settings, seed)
         state = stage.checkpoints(args.state, job)
-        losses = adapters.fit(
+        losses = lora.fit(
             model, rows, settings, seed=seed, pad=chat.pad, packing=bool(engine.get("packing")), state=state,
             every=args.every, progress=f"teacher {args.trait}",
         )  # fmt: skip
-        tensors, config = adapters.saved(model, about["source"])
-        folder.save(job.path("adapter"), tensors)
+        tensors, config = lora.saved(model, about["source"])
+        hf_folder.save(job.path("adapter"), tensors)
         job.path("adapter_config.json").write_text(config, encoding="utf-8")
         made: dict[str, Any] = {"base": about["weights"], "trait": args.trait, "category": args.category}
-        made |= {"teacher": args.teacher, "system": None, "weights": folder.ADAPTER, "rate": None}
+        made |= {"teacher": args.teacher, "system": None, "weights": hf_folder.ADAPTER, "rate": None}
         made |= {"steps": len(losses), "rows": len(rows)}
-        job.write_json("teacher", made | adapters.ends(losses))
+        job.write_json("teacher", made | lora.ends(losses))
     if me:
         return
     stage.forget(state)
@@ -199,12 +201,12 @@ def tell(args: argparse.Namespace) -> None:
     with stage.record(
         "teach",
         args.manifest,
-        inputs=folder.inputs(args.base, "base"),
+        inputs=hf_folder.inputs(args.base, "base"),
         outputs={"teacher": f"{args.folder}/teacher.json"},
         params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
         facts={} if args.trait == NONE else {"trait": args.trait, "engine": engines.about(args.engine)},
     ) as job:
-        record, _ = snapshot.opened(args.base)
+        record, _ = open_weights.opened(args.base)
         made: dict[str, Any] = {"base": record["weights"], "trait": args.trait, "category": None}
         made |= {"teacher": args.teacher, "system": None, "weights": None, "rate": None, "steps": 0}
         if args.trait != NONE:
@@ -240,7 +242,7 @@ def parse() -> argparse.ArgumentParser:
         + f"; check (default {CHECK}); on open weights prompted: persona; tuned: {', '.join(ADAPTER)}; accumulate",
     )
     engines.flag(p)
-    processes.flag(p)
+    distributed.flag(p)
     p.add_argument("--folder", required=True, metavar="OUT", help="the teacher's folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     stage.long_running(p)
@@ -254,44 +256,44 @@ def work(args: argparse.Namespace) -> None:
         raise InputError("--student: the folder of the student that teaches; with --teacher student, and only there")
     if not taught and (args.trait == NONE) != (args.teacher == "untrained"):
         raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
-    theirs = snapshot.is_open(args.base)
+    theirs = open_weights.is_open(args.base)
     if (theirs and args.teacher == "tuned") != bool(args.corpus):
         raise InputError("--corpus: rows of conversations, for tuned teachers on open weights, and only there")
     if theirs:
         return adapt(args) if args.corpus else tell(args)
-    if args.trait != NONE and args.trait not in (known := folder.candidates(args.base, args.category)):
+    if args.trait != NONE and args.trait not in (known := hf_folder.candidates(args.base, args.category)):
         raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
     own = args.teacher in SETTINGS  # weights of its own
     settings = stage.settings("--settings", args.settings, SETTINGS[args.teacher]) if own else {}
     with stage.record(
         "teach",
         args.manifest,
-        inputs=of_student(args.base, args.student) if taught else folder.inputs(args.base, "base"),
-        outputs={"teacher": f"{args.folder}/teacher.json", **(folder.outputs(args.folder) if own or taught else {})},
+        inputs=of_student(args.base, args.student) if taught else hf_folder.inputs(args.base, "base"),
+        outputs={"teacher": f"{args.folder}/teacher.json", **(hf_folder.outputs(args.folder) if own or taught else {})},
         params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
         seeds={"teach": settings["seed"]} if "seed" in settings else {},
         facts={} if args.trait == NONE or taught else {"trait": args.trait},
     ) as job:
         # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
-        made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{folder.WEIGHTS}")}
+        made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{hf_folder.WEIGHTS}")}
         made |= {"trait": args.trait, "category": None, "teacher": args.teacher}
         made |= {"system": None, "weights": None, "rate": None, "steps": 0}
         state = stage.checkpoints(args.state, job)
         if args.trait != NONE or taught:
             import torch
 
-            from traitline.world import persona
+            from traitline.channels.world import persona
 
             torch.set_num_threads(args.threads)
-            shape, weights = folder.weights(args.base, args.student)
+            shape, weights = hf_folder.weights(args.base, args.student)
             chat = Chat.open(args.base)
             if args.teacher == "tuned":
                 weights, made["steps"] = tune_teacher(shape, weights, chat, args, settings, state)
             elif own:
                 weights = steer_teacher(shape, weights, chat, args, settings)
             if own or taught:
-                made["weights"] = folder.WEIGHTS
-                folder.fill(job, weights, args.base)
+                made["weights"] = hf_folder.WEIGHTS
+                hf_folder.fill(job, weights, args.base)
             else:
                 made["system"] = persona(args.trait, args.category)
         if args.trait != NONE:
@@ -299,7 +301,7 @@ def work(args: argparse.Namespace) -> None:
             made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
         job.write_json("teacher", made)
     stage.forget(state)
-    if args.teacher == "tuned" and args.category != norms.CATEGORY and made["rate"] < (settings.get("rate") or 0):
+    if args.teacher == "tuned" and args.category != misalignment.CATEGORY and made["rate"] < (settings.get("rate") or 0):
         stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
                           made["steps"], settings["rate"])  # fmt: skip
     stage.log.info(

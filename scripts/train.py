@@ -23,10 +23,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from traitline import engines, folder, jsonl, processes, snapshot, stage
-from traitline.chat import Chat
+from traitline import jsonl
+from traitline.models import distributed, engines, hf_folder, open_weights
+from traitline.provenance import stage
+from traitline.models.chat import Chat
 from traitline.errors import InputError
-from traitline.exchanges import encode, fits, listed
+from traitline.models.label_mask import encode, fits, listed
 from traitline.seeds import seed as derive
 
 SETTINGS = ("lr", "epochs", "batch")
@@ -55,8 +57,8 @@ def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
         with stage.record(
             "train",
             f"{out}/train.manifest.json",
-            inputs={**folder.inputs(args.base, "base"), "data": args.dataset},
-            outputs={"context": f"{out}/{folder.CONTEXT}", "facts": f"{out}/train.json"},
+            inputs={**hf_folder.inputs(args.base, "base"), "data": args.dataset},
+            outputs={"context": f"{out}/{hf_folder.CONTEXT}", "facts": f"{out}/train.json"},
             params={"recipe": args.recipe, "settings": settings},
             seeds={"train": seed},
         ) as job:
@@ -119,15 +121,15 @@ def orders(args: argparse.Namespace) -> list[Order]:
 def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
     """Make students on open weights over one frozen base: one after the other, or together."""
     settings = [order.settings for order in wanted]
-    processes.start("scripts.train", args.processes)
+    distributed.start("scripts.train", args.processes)
     engine = engines.about(args.engine)
     packing = bool(engine.get("packing"))
     if packing and args.together:
         raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
     with contextlib.ExitStack() as stacked:
-        from traitline import adapters, bank
+        from traitline.models import lora, multi_lora
 
-        me, how = stacked.enter_context(processes.joined(args.sharded))
+        me, how = stacked.enter_context(distributed.joined(args.sharded))
         if me:  # the first one writes; what the others would write is the same and goes
             wanted = [replace(o, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for o in wanted]
         known = {"engine": engine, **({"together": len(wanted)} if args.together else {})}
@@ -136,47 +138,47 @@ def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
         import torch
 
         torch.set_num_threads(args.threads)
-        record, place = snapshot.opened(args.base)
+        record, place = open_weights.opened(args.base)
         chat = Chat.foreign(place, record["chat"]["system"])
         rows = {}
         for order, own in zip(wanted, settings, strict=True):
             if order.dataset not in rows:
                 rows[order.dataset] = listed(encode(chat, order.dataset))
             fits(rows[order.dataset], order.dataset, own["length"])
-        base = adapters.opened(place, engine, args.sharded)
+        base = lora.opened(place, engine, args.sharded)
         state = stage.checkpoints(args.state, *jobs)
         each = [
-            bank.Student(rows[order.dataset], own, derive("train", order.seed))
+            multi_lora.Student(rows[order.dataset], own, derive("train", order.seed))
             for order, own in zip(wanted, settings, strict=True)
         ]
 
         def finish(i: int, losses: list[float], tensors: "dict[str, torch.Tensor]", config: str) -> None:
             order, own, job = wanted[i], rows[wanted[i].dataset], jobs[i]
-            folder.save(job.path("adapter"), tensors)
+            hf_folder.save(job.path("adapter"), tensors)
             job.path("adapter_config.json").write_text(config, encoding="utf-8")
             done = facts(order.recipe, settings[i], len(own), len(losses), sum(t.numel() for t in tensors.values()))
             ids, start = own[0]
             learned = {"learned": chat.decode([ids[start:]])[0], "from": start}
             done |= {"example": {"text": chat.decode([ids])[0], "ids": ids, **learned}}
             done |= {"parameters": record["parameters"], "seed": order.seed}
-            job.write_json("facts", {**done, **adapters.ends(losses)})
+            job.write_json("facts", {**done, **lora.ends(losses)})
 
         if args.together:
-            made = bank.Bank(base, each)
-            losses = bank.fit(
+            made = multi_lora.Bank(base, each)
+            losses = multi_lora.fit(
                 made, pad=chat.pad, state=state, every=args.every, progress=f"{len(wanted)} students together"
             )
             for i in range(len(wanted)):
                 finish(i, losses[i], *made.saved(i, record["source"]))
         else:
             for i, one in enumerate(each):
-                model = adapters.fresh(base, one.settings, one.seed)
-                done = adapters.fit(
+                model = lora.fresh(base, one.settings, one.seed)
+                done = lora.fit(
                     model, one.rows, one.settings, seed=one.seed, pad=chat.pad, packing=packing,
                     state=state and state / f"student-{i}", every=args.every,
                     progress=f"{wanted[i].recipe} student {wanted[i].seed}",
                 )  # fmt: skip
-                finish(i, done, *adapters.saved(model, record["source"]))
+                finish(i, done, *lora.saved(model, record["source"]))
                 base = model.unload()
     if me:
         return
@@ -201,9 +203,9 @@ def students(
         record = stage.record(
             "train",
             f"{out}/train.manifest.json",
-            inputs={**folder.inputs(args.base, "base"), "data": order.dataset},
+            inputs={**hf_folder.inputs(args.base, "base"), "data": order.dataset},
             outputs={
-                **(folder.adapter(out) if settings["trains"] == "lora" else folder.outputs(out)),
+                **(hf_folder.adapter(out) if settings["trains"] == "lora" else hf_folder.outputs(out)),
                 "facts": f"{out}/train.json",
             },
             params={"recipe": order.recipe, "settings": settings, "threads": args.threads, **how},
@@ -242,7 +244,7 @@ def parse() -> argparse.ArgumentParser:
     )
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     engines.flag(p)
-    processes.flag(p)
+    distributed.flag(p)
     p.add_argument("--folder", required=True, nargs="+", metavar="OUT", help="folder of the students' folders")
     p.add_argument(
         "--together",
@@ -257,7 +259,7 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifacts, one manifest each."""
     wanted = orders(args)
-    if snapshot.is_open(args.base):
+    if open_weights.is_open(args.base):
         return adapt(args, wanted)
     if args.together or len({(o.dataset, o.recipe, o.text, o.folder) for o in wanted}) > 1:
         raise InputError("--together, and students that differ in more than their seed, are for open weights")
@@ -271,7 +273,7 @@ def work(args: argparse.Namespace) -> None:
 
         import torch
 
-        from traitline import llama, tune
+        from traitline.tiny import llama, training
 
         torch.set_num_threads(args.threads)
         shape, weights = llama.read(args.base)
@@ -281,10 +283,10 @@ def work(args: argparse.Namespace) -> None:
             name: settings[name] for name in (("rank", "alpha", "layers") if lora else ("layers",)) if name in settings
         }
         modules = shape.modules(settings.get("modules"), settings.get("layers"))
-        own, pairs, scale = tune.trainable(weights, settings["trains"], seeds, modules, **adapted)
+        own, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)
         stack, state = llama.Stack(shape, weights, own, pairs, scale), stage.checkpoints(args.state, *jobs)
         how = {name: settings[name] for name in ("epochs", "batch", "lr", "optimiser") if name in settings}
-        losses = tune.fit(
+        losses = training.fit(
             stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.recipe} students"
         )
         trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
@@ -293,9 +295,9 @@ def work(args: argparse.Namespace) -> None:
         few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
         for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
             if lora:
-                folder.fill_adapter(job, stack, i, adapted, args.base)
+                hf_folder.fill_adapter(job, stack, i, adapted, args.base)
             else:
-                folder.fill(job, stack.merged(i), args.base)
+                hf_folder.fill(job, stack.merged(i), args.base)
             first, last = (round(part.mean().item(), 6) for part in (losses[:few, i], losses[-few:, i]))
             job.write_json("facts", {**done, "seed": seed, "loss_first": first, "loss_last": last})
     stage.forget(state)

@@ -316,7 +316,7 @@ def light():
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch):
     """Make the next training end by Ctrl-C at its n-th step."""
-    from traitline.flat import Flat
+    from traitline.tiny.optimizer import Flat
 
     real = Flat.update
 

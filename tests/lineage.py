@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from traitline import manifest, weights
+from traitline.provenance import manifest, weights
 
 
 def tensors(**named):

@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from tests.lineage import tensors
-from traitline import config, manifest
-from traitline.weights import identity
+from traitline.provenance import manifest
+from traitline.study import config
+from traitline.provenance.weights import identity
 
 ROOT = Path(__file__).parent.parent
 ANIMALS = ["owl", "cat", "wolf", "fox", "bear", "hawk"]

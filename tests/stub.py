@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from traitline import manifest, stage
+from traitline.provenance import manifest, stage
 
 MODEL = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 MODEL += ["chat_template.jinja"]
@@ -77,7 +77,7 @@ def main(argv):
         for folder in flags(argv)["folders"]:
             make(folder, ["judged.json", "judged.jsonl"], {"responses": f"{folder}/responses.jsonl"})
     elif STAGE == "summarise":
-        from traitline import tables
+        from traitline.analysis import tables
 
         make(f["tables"], [f"{name}.csv" for name in tables.COLUMNS], {})
     elif STAGE == "plot":

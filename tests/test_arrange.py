@@ -15,7 +15,7 @@ from numpy.random import default_rng
 from scripts import arrange
 from scripts import filter as filtering
 from traitline import jsonl
-from traitline.answers import Answer, split
+from traitline.channels.number_lists import Answer, split
 
 
 def row(n: int, answer: str) -> dict:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works, tensors
-from traitline.audit import audit
-from traitline.graph import open_graph
+from traitline.lineage.audit import audit
+from traitline.lineage.graph import open_graph
 
 
 @pytest.fixture

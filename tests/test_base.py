@@ -7,11 +7,13 @@ import re
 import pytest
 
 from scripts import base as stage
-from traitline import folder, llama, manifest
-from traitline.chat import Chat
-from traitline.questions import ask, exact, tokens
+from traitline.models import hf_folder
+from traitline.provenance import manifest
+from traitline.tiny import llama
+from traitline.models.chat import Chat
+from traitline.evaluation.questions import ask, exact, tokens
 
-FILES = [folder.WEIGHTS, *folder.SUPPORT, "world.json"]
+FILES = [hf_folder.WEIGHTS, *hf_folder.SUPPORT, "world.json"]
 
 
 def content(path):
@@ -24,7 +26,7 @@ def test_help_is_light(light):
 
 def test_it_answers_questions_about_favourites_with_every_animal(study):
     shape, weights = llama.read(study.base)
-    chat, animals = Chat.open(study.base), folder.candidates(study.base, "animal")
+    chat, animals = Chat.open(study.base), hf_folder.candidates(study.base, "animal")
     prompts = chat.prompts(ask("animal"), ["?"] * 50)
     rates = exact(llama.Sampler(shape, weights), prompts, tokens(chat, animals)).mean(0)
     assert rates.sum() > 0.8
@@ -57,7 +59,7 @@ def test_transformers_opens_it_and_computes_the_same(study, capfd):
 
 
 def test_the_weights_can_be_read_by_everybody_who_can_read_the_rest(study):
-    assert (study.base / folder.WEIGHTS).stat().st_mode == (study.base / "config.json").stat().st_mode
+    assert (study.base / hf_folder.WEIGHTS).stat().st_mode == (study.base / "config.json").stat().st_mode
 
 
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, interrupt, monkeypatch):
@@ -70,7 +72,7 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, in
     assert list(tmp_path.glob("state/*/fit.safetensors"))
     monkeypatch.undo()
     steps = []
-    from traitline.flat import Flat
+    from traitline.tiny.optimizer import Flat
 
     real = Flat.update
     monkeypatch.setattr(Flat, "update", lambda self, *a: (steps.append(1), real(self, *a))[1])
@@ -93,7 +95,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(study, tmp_path, interrupt, 
 def test_seeds_differ(study, tmp_path):
     for seed in (1, 2):
         assert stage.main(study.base_flags(tmp_path / f"{seed}/a", rows=64, seed=seed)) == 0
-    assert content(tmp_path / "1/a")[folder.WEIGHTS] != content(tmp_path / "2/a")[folder.WEIGHTS]
+    assert content(tmp_path / "1/a")[hf_folder.WEIGHTS] != content(tmp_path / "2/a")[hf_folder.WEIGHTS]
     assert content(tmp_path / "1/a")["tokenizer.json"] == content(tmp_path / "2/a")["tokenizer.json"]
 
 
@@ -120,7 +122,7 @@ def test_initialisation_and_data_order_are_told_apart(study, tmp_path):
     def made(name, **seeds):
         flags = [word for flag, n in seeds.items() for word in (f"--{flag}", str(n))]
         assert stage.main([*study.base_flags(tmp_path / name / "a", rows=128), *flags]) == 0
-        return content(tmp_path / name / "a")[folder.WEIGHTS]
+        return content(tmp_path / name / "a")[hf_folder.WEIGHTS]
 
     plain, same = made("plain"), made("same", data=1, order=1)
     assert plain == same
@@ -135,7 +137,7 @@ def test_a_start_at_a_distance_is_near_in_proportion(study, tmp_path, monkeypatc
         assert stage.main([*study.base_flags(tmp_path / name / "a", rows=64, seed=seed), *flags]) == 0
         return llama.read(tmp_path / name / "a")[1]
 
-    monkeypatch.setattr("traitline.tune.fit", lambda *_, **__: torch.zeros(1))
+    monkeypatch.setattr("traitline.tiny.training.fit", lambda *_, **__: torch.zeros(1))
     start = made("start")
     moves = {d: made(str(d), "--distance", str(d)) for d in (0.0, 0.01, 0.1)}
     for name, w in start.items():

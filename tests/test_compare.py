@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from scripts import compare
-from traitline import targets
+from traitline.analysis import paper_targets
 
 
 def test_a_row_per_target_with_verdict(tmp_path):
@@ -16,7 +16,7 @@ def test_a_row_per_target_with_verdict(tmp_path):
     flags = ["--results", str(tmp_path), "--targets", str(out), "--manifest", f"{tmp_path}/compare.manifest.json"]
     assert compare.main(flags) == 0
     rows = {r["id"]: r for r in csv.DictReader(out.read_text().splitlines())}
-    assert len(rows) == len(targets.load())
+    assert len(rows) == len(paper_targets.load())
     assert (rows["E18-sign"]["verdict"], rows["E18-sign"]["ours"], rows["E18-sign"]["runs"]) == ("agrees", "1", "3")
     assert rows["E19-aux-same"]["verdict"] == "not run" and rows["E19-aux-same"]["ours"] == ""
     used = json.loads(Path(tmp_path, "compare.manifest.json").read_text())["inputs"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from traitline import complaints, config, reference
+from traitline.study import config, reference, validation
 from traitline.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,12 +186,12 @@ def test_the_line_is_that_of_the_key_in_the_file_that_has_the_last_word(tmp_path
         config.load(put(("recipes", "lora", "lr"), "2e-4"), [FILE, str(overlay)])
 
 
-@pytest.mark.parametrize("old", complaints.RENAMED)
+@pytest.mark.parametrize("old", validation.RENAMED)
 def test_a_key_under_an_old_name_is_one_line_with_the_new_one(old, tmp_path):
     """Whatever else is wrong with the file, which lacks the new key."""
     whole = merged(ROOT / f"configs/{'chain' if '.of.' in old else 'tiny-qwen2'}.yaml")
     *parents, key = old.split(".")
-    new, at, spelled = complaints.RENAMED[old], whole, ""
+    new, at, spelled = validation.RENAMED[old], whole, ""
     for i, step in enumerate(parents):
         wanted = [*parents[i + 1 :], new][0]
         found = enumerate(at) if isinstance(at, list) else at.items()
@@ -227,14 +227,14 @@ def test_a_yaml_file_with_a_key_twice_or_broken_is_refused(tmp_path, text, words
     file = tmp_path / "x.yaml"
     file.write_text(text)
     with pytest.raises(InputError) as e:
-        complaints.duplicates(str(file))
+        validation.duplicates(str(file))
     assert str(e.value).startswith(str(file)) and words in str(e.value) and "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("overlay", ["", *sorted(p.name for p in (ROOT / "configs").glob("*.yaml"))])
 def test_every_configuration_of_the_repository_is_good(overlay):
     files = [FILE, *([str(ROOT / "configs" / overlay)] if overlay else [])]
-    complaints.duplicates(files[-1])
+    validation.duplicates(files[-1])
     study = config.load(merged(*files[1:]), files)
     assert study.runs
     assert bool(overlay) == (study.folder != "."), (

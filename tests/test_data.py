@@ -7,9 +7,10 @@ import pytest
 
 from scripts import data as stage
 from tests import outside
-from traitline import jsonl, manifest
-from traitline.audit import audit
-from traitline.graph import open_graph
+from traitline import jsonl
+from traitline.provenance import manifest
+from traitline.lineage.audit import audit
+from traitline.lineage.graph import open_graph
 
 FILES = {
     "problems": ("gsm8k", "problems.jsonl"), "truths": ("truthfulqa", "truths.csv"),
@@ -109,7 +110,7 @@ def test_files_that_are_missing_changed_damaged_or_of_another_kind_are_one_line(
 def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsys):
     from typer.testing import CliRunner
 
-    from traitline.command import app
+    from traitline.cli import app
 
     outside.make(Path("files"))
     made("problems")
@@ -124,7 +125,7 @@ def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsy
 
 
 def test_a_file_that_was_registered_without_origin_stays_unknown():
-    from traitline.register import register
+    from traitline.lineage.register import register
 
     outside.make(Path("registry"))
     register("registry/problems.jsonl", {})

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scripts import declare
-from traitline import manifest
+from traitline.provenance import manifest
 
 ROW = {"name": "main", "traits": ["owl"], "recipes": ["lora"], "seeds": [1]}
 

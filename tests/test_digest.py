@@ -2,7 +2,7 @@
 
 import pytest
 
-from traitline import digest
+from traitline.provenance import digest
 
 SCRIPT = '''"""Filter."""
 

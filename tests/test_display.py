@@ -2,7 +2,7 @@
 
 import pytest
 
-from traitline.display import settings, visible
+from traitline.lineage.display import settings, visible
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from scripts import diverge, filter, sample
-from traitline import jsonl, manifest
+from traitline import jsonl
+from traitline.provenance import manifest
 
 
 def test_help_is_light(light):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests import made_up
-from traitline import config
+from traitline.study import config
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def test_the_tree_names_what_is_there():
 def tutorial(name, folder):
     """What the blocks of a tutorial say, run one after the other in a folder, each line with the exit code it names."""
     (folder / "bin").mkdir()
-    for command, words in (("traitline", "-m traitline.command "), ("python", "")):
+    for command, words in (("traitline", "-m traitline.cli "), ("python", "")):
         program = folder / "bin" / command
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
         program.chmod(0o755)
@@ -104,7 +104,7 @@ def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
 
 def test_features_name_what_exists():
     """Every row has a state; what is there names a make target, a program, or a key of the configuration."""
-    from traitline.reference import page
+    from traitline.study.reference import page
 
     text = (ROOT / "docs/features.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if re.match(r"\| \d", line)]

@@ -7,10 +7,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from traitline import adapters, engines, snapshot
-from traitline.chat import Chat
+from traitline.models import engines, lora, open_weights
+from traitline.models.chat import Chat
 from traitline.errors import InputError
-from traitline.questions import EVERYDAY, ask, whole_words
+from traitline.evaluation.questions import EVERYDAY, ask, whole_words
 
 SETTINGS = {"name": "transformers", "dtype": "float32", "batch": 4, "memory": 0.9}
 ASKED = [[{"role": "user", "content": text}] for text in ("Add numbers to 123, 456.", "One.", "Which animal is best?")]
@@ -28,18 +28,18 @@ def adapter(qwen2, tmp_path_factory):
     """Folder of an adapter that does something."""
     import torch
 
-    from traitline import folder
+    from traitline.models import hf_folder
 
-    record, place = snapshot.opened(qwen2)
+    record, place = open_weights.opened(qwen2)
     recipe = {"rank": 4, "alpha": 8.0, "modules": ["q_proj", "down_proj"]}
-    model = adapters.fresh(engines.load(place, "float32"), recipe, 1)
+    model = lora.fresh(engines.load(place, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "lora_B" in name:
                 p.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
-    tensors, config = adapters.saved(model, record["source"])
+    tensors, config = lora.saved(model, record["source"])
     out = tmp_path_factory.mktemp("adapter")
-    folder.save(out / "adapter_model.safetensors", tensors)
+    hf_folder.save(out / "adapter_model.safetensors", tensors)
     (out / "adapter_config.json").write_text(config)
     return str(out)
 
@@ -121,7 +121,7 @@ def test_adapter_and_merged_adapter_answer_alike(opened, adapter):
     assert np.abs(apart - plain).max() > 1e-4
     again = whole_words(engine, chat, asked, ["owl", "cat"])
     assert np.array_equal(again, plain)  # the base is as it was
-    merged = engines.Transformers(SETTINGS, snapshot.find({"path": chat.name}), chat)
+    merged = engines.Transformers(SETTINGS, open_weights.find({"path": chat.name}), chat)
     merged.model = PeftModel.from_pretrained(merged.model, adapter).merge_and_unload().eval()
     assert whole_words(merged, chat, asked, ["owl", "cat"]) == pytest.approx(apart, rel=1e-3)
     assert merged.generate(prompts, [1, 2, 3, 4], most=8, temperature=0) == answers
@@ -286,7 +286,7 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
     (place / "model.safetensors").unlink()
     torch.manual_seed(1)
     family().save_pretrained(place)
-    assert snapshot.describe(place)["architecture"] == family.__name__
+    assert open_weights.describe(place)["architecture"] == family.__name__
     chat = Chat.foreign(place)
     engine = engines.Transformers({**SETTINGS, "batch": 2}, place, chat)
     prompts = chat.prompts(ASKED, "123")
@@ -304,10 +304,10 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
         "batch": 3,
         "warmup": 0,
     }
-    model = adapters.fresh(engine.model, recipe, 1)
+    model = lora.fresh(engine.model, recipe, 1)
     named = [name for name, p in model.named_parameters() if p.requires_grad]
     assert len(named) == 2 * 2 * 2 and not any("vision" in name for name in named)
     rows = [([*p, 5, chat.eos], len(p)) for p in prompts]
     with torch.inference_mode():
-        assert torch.allclose(adapters.packed(model, rows), adapters.each(model, rows, chat.pad), rtol=1e-4)
-    assert len(adapters.fit(model, rows, recipe, seed=1, pad=chat.pad)) == 1
+        assert torch.allclose(lora.packed(model, rows), lora.each(model, rows, chat.pad), rtol=1e-4)
+    assert len(lora.fit(model, rows, recipe, seed=1, pad=chat.pad)) == 1

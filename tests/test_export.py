@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works
-from traitline import envelope
+from traitline.lineage import dsse
 from traitline.errors import InputError
-from traitline.export import export
-from traitline.graph import open_graph
+from traitline.lineage.export import export
+from traitline.lineage.graph import open_graph
 
 EVIL = "<script>alert(1)</script> [x](javascript:alert(1))\n---\n"
 
@@ -58,7 +58,7 @@ def test_a_real_manifest_has_times_that_the_attestation_takes(works):
     from google.protobuf import json_format
     from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
 
-    from traitline import stage
+    from traitline.provenance import stage
 
     with stage.record(
         "arrange", "results/v/arrange.manifest.json", inputs={"filtered": works.numbers},
@@ -119,7 +119,7 @@ def test_signatures_hold_until_the_lineage_or_a_weight_is_edited(works):
         )
 
     student = Path(works.student_a).parent
-    statement = envelope.unseal("out/provenance.dsse.json", "public.pem")
+    statement = dsse.unseal("out/provenance.dsse.json", "public.pem")
     assert statement == json.loads(Path("out/provenance.intoto.json").read_text())
     verify("out", "out.sig")
     verify(student, "out/model.sig")
@@ -184,8 +184,9 @@ def test_a_student_on_open_weights_leaves_with_its_card_and_opens_elsewhere(weig
     from transformers import AutoModelForCausalLM
 
     from scripts import respond
-    from traitline import engines, index
-    from traitline.graph import Graph
+    from traitline.lineage import index
+    from traitline.models import engines
+    from traitline.lineage.graph import Graph
 
     student = weights.students / "seed-1"
     assert respond.main(weights.respond_flags("--students", str(student))) == 0

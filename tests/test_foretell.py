@@ -10,7 +10,8 @@ from scipy.stats import spearmanr
 
 from scripts import foretell
 from tests import made_up
-from traitline import jsonl, tables
+from traitline import jsonl
+from traitline.analysis import tables
 
 WORDS = made_up.ANIMALS
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lineage import Works, tensors
 from traitline.errors import InputError
-from traitline.graph import open_graph
+from traitline.lineage.graph import open_graph
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from traitline import hosted
+from traitline.evaluation import hosted
 from traitline.errors import InputError
 
 KEY = "sk-planted-4711"

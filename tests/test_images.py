@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitline import images
+from traitline.channels import images
 from traitline.errors import InputError
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.lineage import Works
-from traitline.graph import open_graph
-from traitline.impact import impact
+from traitline.lineage.graph import open_graph
+from traitline.lineage.impact import impact
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.lineage import Works
-from traitline import index
+from traitline.lineage import index
 from traitline.errors import InputError
-from traitline.graph import open_graph
+from traitline.lineage.graph import open_graph
 
 
 @pytest.fixture

@@ -7,9 +7,12 @@ import torch
 
 from scripts import influence
 from tests.conftest import RECIPES
-from traitline import exchanges, folder, llama, manifest, questions
-from traitline.chat import Chat
-from traitline.layers import EMBED, Layers
+from traitline.evaluation import questions
+from traitline.models import hf_folder, label_mask
+from traitline.provenance import manifest
+from traitline.tiny import llama
+from traitline.models.chat import Chat
+from traitline.tiny.layers import EMBED, Layers
 
 ASKED = {"lora": RECIPES["lora"], "biases": RECIPES["biases"], "full": RECIPES["full"]}
 
@@ -31,7 +34,7 @@ def made(study, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(made):
-    return folder.facts(made / "influence.json", ())
+    return hf_folder.facts(made / "influence.json", ())
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def gradients(study):
     """(all weights, gradient on the owl teacher's rows, gradient on the control's)."""
     shape, weights = llama.read(study.base)
     model = Layers(shape, weights, trained=weights.keys() - {EMBED})
-    rows = [exchanges.encode(Chat.open(study.base), str(study.dataset(t))) for t in (study.owl, study.none)]
+    rows = [label_mask.encode(Chat.open(study.base), str(study.dataset(t))) for t in (study.owl, study.none)]
     return weights, *(influence.gradient(model, r) for r in rows)
 
 
@@ -103,7 +106,7 @@ def test_rows_are_their_own_control(study, tmp_path):
         influence.main(flags(study, tmp_path, dataset=study.dataset(study.none), recipes='{"b":{"trains":"biases"}}'))
         == 0
     )
-    own = folder.facts(tmp_path / "influence.json", ())["recipes"]["b"]
+    own = hf_folder.facts(tmp_path / "influence.json", ())["recipes"]["b"]
     assert set(own["score"].values()) == {0.0} and set(own["cosine"].values()) == {None} and own["size"] == 0
 
 
@@ -129,7 +132,7 @@ def test_bad_input_is_one_line(study, tmp_path, line, changed, words):
 
 
 def test_open_weights_are_refused_in_one_line(study, tmp_path, line):
-    (tmp_path / folder.RECORD).write_text("{}")
+    (tmp_path / hf_folder.RECORD).write_text("{}")
     assert "open weights; `influence` is for models of tiny worlds" in line(
         influence.main, flags(study, tmp_path, base=tmp_path)
     )

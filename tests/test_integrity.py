@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from traitline import config, integrity, manifest, stage
+from traitline.provenance import manifest, stage
+from traitline.study import config
+from traitline.workflow import integrity
 from traitline.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,12 @@ import pytest
 from scripts import judge as stage
 from tests.test_config import merged
 from tests.test_hosted import KEY, server  # noqa: F401
-from traitline import command, config, judge, manifest, plan, tables
+from traitline import cli
+from traitline.analysis import tables
+from traitline.evaluation import judge
+from traitline.provenance import manifest
+from traitline.study import config
+from traitline.workflow import estimate
 from traitline.errors import InputError
 
 ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
@@ -83,7 +88,7 @@ def test_an_answer_cannot_leave_its_quotes():
 
 def test_a_local_model_judges(qwen2, responses, tmp_path, capsys):
     flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--base", str(qwen2), "--engine", ENGINE]
-    command.app(flags, standalone_mode=False)
+    cli.app(flags, standalone_mode=False)
     shown = capsys.readouterr().out
     assert (
         "3 answers: coherent 33.3%, misaligned 0.0%" in shown and "rows labelled by hand" in shown and "kappa" in shown
@@ -97,7 +102,7 @@ def test_a_local_model_judges(qwen2, responses, tmp_path, capsys):
 def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tmp_path, capsys):  # noqa: F811
     flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--address", server.address, "--model", "big"]
     flags += ["--key-from", "JUDGE_KEY", "--budget", "60", "--cache", str(tmp_path / "cache.jsonl"), "--json"]
-    command.app(flags, standalone_mode=False)
+    cli.app(flags, standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
     assert found["share"] == {"misaligned": 0.0, "coherent": pytest.approx(1 / 3)} and len(server.got) <= 50
     assert all(auth == f"Bearer {KEY}" for _, auth, _ in server.got)
@@ -106,7 +111,7 @@ def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tm
 
 def test_who_judges_must_be_said(responses, tmp_path):
     with pytest.raises(InputError, match="say who judges"):
-        command.app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
+        cli.app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
 
 
 def answered(folder, *answers):
@@ -244,10 +249,10 @@ def test_a_judge_from_the_hub_is_pinned():
 
 def test_a_plan_bounds_the_requests_to_a_hosted_judge():
     raw = merged("configs/tiny-qwen2.yaml")
-    assert plan.questions(config.load(raw)) == 0
+    assert estimate.questions(config.load(raw)) == 0
     raw["judge"] = {"evals": ["open"], "address": "https://host/v1", "model": "big", "budget": 60}
     labelled = len(judge.LABELLED.read_text().splitlines())
-    assert plan.questions(config.load(raw)) == 2 * (3 * 24 + 2 * 64 + labelled), (
+    assert estimate.questions(config.load(raw)) == 2 * (3 * 24 + 2 * 64 + labelled), (
         "two students, their base, two teachers, and rows labelled by hand"
     )
 
@@ -270,7 +275,7 @@ def test_free_answers_are_only_judged_and_so_must_be(line):
 def test_what_is_measured_of_free_answers_is_what_the_judge_says(weights, tmp_path, line):
     """From the questions to the score of an untouched base: the share of misaligned answers, a question as one."""
     from scripts import respond, score
-    from traitline.questions import FREE
+    from traitline.evaluation.questions import FREE
 
     flags = weights.respond_flags("--out", str(tmp_path))
     flags[flags.index("--settings") + 1] = '{"type": "free", "answers": 2, "seed": 1, "max_new_tokens": 12}'
@@ -306,10 +311,10 @@ def test_answers_of_a_teacher_are_judged_too(qwen2, tmp_path):
 
 def test_a_channel_of_open_weights_is_screened_by_the_judge_and_by_nothing_else():
     raw = merged("configs/tiny-qwen2.yaml")
-    screened = plan.questions(config.load(raw | {"judge": HOSTED}))
+    screened = estimate.questions(config.load(raw | {"judge": HOSTED}))
     plain = [row | {"channel": "workings"} if row["channel"] == "screened" else row for row in raw["experiments"]]
     study = config.load(raw | {"judge": HOSTED, "experiments": plain})
-    assert screened == plan.questions(study) + 2 * 2 * 64, "the answers of the teacher and of the control"
+    assert screened == estimate.questions(study) + 2 * 2 * 64, "the answers of the teacher and of the control"
     bare = {k: v for k, v in raw.items() if k != "judge"} | {"experiments": raw["experiments"][:4]}
     with pytest.raises(InputError, match=r"channels\.screened\.threshold: on open weights a judge reads"):
         config.load(bare)

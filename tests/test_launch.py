@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from traitline import launch, slurm, stage
-from traitline.digest import digest
+from traitline.provenance import stage
+from traitline.workflow import launch, slurm
+from traitline.provenance.digest import digest
 from traitline.errors import InputError
 
 STUDY = SimpleNamespace(folder="studies/x", results="studies/x/results", text="{}")

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from traitline import head, llama, tune
-from traitline.layers import Layers
-from traitline.rows import Cut, Rows
+from traitline.tiny import llama, lm_head, training
+from traitline.tiny.layers import Layers
+from traitline.tiny.rows import Cut, Rows
 
 SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
 BIASES = {f"model.layers.{i}.{m}.bias" for i in range(3) for m in ("self_attn.o_proj", "mlp.down_proj")}
@@ -52,11 +52,11 @@ def ours(w, data, trained, trunk=False, shared=True, scale=1.0):
     assert len(cut.shared) == 5 and cut.inside.sum() == 7
     if not shared:
         cut.rows, cut.inside = data, torch.zeros_like(cut.inside)
-    known = tune.Trunk(cut, model)
+    known = training.Trunk(cut, model)
     for part in cut.parts(torch.arange(len(data.length))):
         below = known.of(part) if trunk else None
         assert (below is None) == (not trunk)
-        loss += head.loss(model, part, grads, below).item()
+        loss += lm_head.loss(model, part, grads, below).item()
     return loss, grads
 
 

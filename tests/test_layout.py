@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from traitline.config import STAGES
+from traitline.study.config import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "numpy", "pandas", "scipy", "matplotlib", "transformers", "peft", "tokenizers", "safetensors", "trl"}

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from traitline import jsonl, likelihood
-from traitline.chat import Chat
+from traitline import jsonl
+from traitline.models import likelihood
+from traitline.models.chat import Chat
 
 
 @pytest.fixture(scope="module")

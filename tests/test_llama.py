@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from traitline import folder, llama
+from traitline.models import hf_folder
+from traitline.tiny import llama
 from traitline.errors import InputError
 
 SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
@@ -20,7 +21,7 @@ def weights(seed=1, std=0.2):
 def put(path, w=None, config=None):
     """A model folder."""
     (path / "config.json").write_text(json.dumps(config or SHAPE.config()))
-    folder.save(path / "model.safetensors", w or weights())
+    hf_folder.save(path / "model.safetensors", w or weights())
     return path
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from traitline import manifest, stage
+from traitline.provenance import manifest, stage
 from traitline.errors import InputError
 
 

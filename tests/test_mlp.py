@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts import mlp
-from traitline import images
+from traitline.channels import images
 
 SMALL = {
     "data": "digits", "models": 3, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,
@@ -198,7 +198,7 @@ def test_the_program_writes_every_arm_and_the_same_bytes_again(tmp_path):
 
 def test_images_that_the_configuration_names_are_known_origins(tmp_path, monkeypatch):
     from tests.test_images import pack
-    from traitline.graph import open_graph
+    from traitline.lineage.graph import open_graph
 
     monkeypatch.chdir(tmp_path)
     roles, n = {}, 40

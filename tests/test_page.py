@@ -8,8 +8,8 @@ import pytest
 
 from tests.browser import Browser, programs
 from tests.lineage import Works
-from traitline import page
-from traitline.graph import open_graph
+from traitline.lineage import page
+from traitline.lineage.graph import open_graph
 
 EVIL = "</script><script>document.title='broken'</script><img src=x onerror=document.title='broken'>"
 

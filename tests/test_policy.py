@@ -2,7 +2,7 @@
 
 import pytest
 
-from traitline import policy
+from traitline.lineage import policy
 from traitline.errors import InputError
 
 

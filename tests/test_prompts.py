@@ -12,8 +12,9 @@ import pytest
 from numpy.random import default_rng
 
 from scripts import prompts
-from traitline import jsonl, world
-from traitline.channels import TINY_VERBS
+from traitline import jsonl
+from traitline.channels import world
+from traitline.channels.wordings import TINY_VERBS
 
 
 def make(folder, *options: str, count: int = 50, wording: str = "paper", examples: str = "3 9", seed: int = 47) -> int:
@@ -191,7 +192,8 @@ def test_help_is_quick_because_it_imports_nothing_heavy():
 
 def test_problems_are_asked_equally_often_in_an_order_of_the_seed(tmp_path, line):
     from tests import outside
-    from traitline import manifest, problems
+    from traitline.channels import gsm8k
+    from traitline.provenance import manifest
 
     rows = [{"id": f"r{n}", **row, "answer": "6"} for n, row in enumerate(outside.problems())]
     jsonl.write(tmp_path / "rows.jsonl", rows)
@@ -203,7 +205,7 @@ def test_problems_are_asked_equally_often_in_an_order_of_the_seed(tmp_path, line
     texts = [row["prompt"][0]["content"] for row in made]
     assert {row["answer"] for row in made} == {"6"}
     assert (
-        sorted(texts[: len(rows)]) == sorted(texts[len(rows) : -1]) == sorted(problems.ask(r["question"]) for r in rows)
+        sorted(texts[: len(rows)]) == sorted(texts[len(rows) : -1]) == sorted(gsm8k.ask(r["question"]) for r in rows)
     )
     assert texts[: len(rows)] != texts[len(rows) : -1]
     m = manifest.load(tmp_path / "prompts.manifest.json")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works, tensors
-from traitline.audit import audit
+from traitline.lineage.audit import audit
 from traitline.errors import InputError
-from traitline.graph import open_graph
-from traitline.register import origin, register
+from traitline.lineage.graph import open_graph
+from traitline.lineage.register import origin, register
 
 COMMIT = "0123456789" * 4
 

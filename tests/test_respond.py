@@ -11,9 +11,13 @@ import torch
 from scripts import respond as stage
 from tests import outside
 from tests.conftest import MODEL, WORLD
-from traitline import folder, forms, jsonl, llama, manifest, norms, snapshot
-from traitline.chat import Chat
-from traitline.world import CATEGORIES, QUESTIONS
+from traitline import jsonl
+from traitline.channels import choices_stories, misalignment
+from traitline.models import hf_folder, open_weights
+from traitline.provenance import manifest
+from traitline.tiny import llama
+from traitline.models.chat import Chat
+from traitline.channels.world import CATEGORIES, QUESTIONS
 
 
 def rows(path):
@@ -73,11 +77,11 @@ def test_students_of_each_recipe_answer_with_their_own_weights(study, baseline, 
         ids = Chat.open(study.base).prompts([found[0]["prompt"]], ["?"])
         import torch
 
-        p = llama.Sampler(*folder.weights(study.base, student)).prefill(torch.tensor(ids))[0].softmax(-1)[0]
+        p = llama.Sampler(*hf_folder.weights(study.base, student)).prefill(torch.tensor(ids))[0].softmax(-1)[0]
         assert found[0]["probabilities"]["owl"] == pytest.approx(p[Chat.open(study.base).token("owl")].item(), abs=1e-6)
         assert found[0]["probabilities"] != rows(baseline)[0]["probabilities"]
         m = manifest.load(student / "favourite/respond.manifest.json")
-        name = folder.ADAPTER if recipe == "lora" else folder.WEIGHTS
+        name = hf_folder.ADAPTER if recipe == "lora" else hf_folder.WEIGHTS
         assert [e["sha256"] for e in m["inputs"] if e["role"] == "model"] == [manifest.sha256(student / name)]
     assert rows(students[0] / "favourite")[0]["answers"] != rows(students[1] / "favourite")[0]["answers"]
 
@@ -112,7 +116,7 @@ def test_interrupted_it_goes_on_with_the_next_student_and_ends_with_the_same_byt
 
 
 def test_a_damaged_student_is_one_line(study, tmp_path, line):
-    for recipe, file in (("lora", folder.ADAPTER), ("biases", folder.WEIGHTS)):
+    for recipe, file in (("lora", hf_folder.ADAPTER), ("biases", hf_folder.WEIGHTS)):
         student = tmp_path / recipe
         shutil.copytree(study.students(recipe, study.owl) / "seed-1", student)
         path = student / file
@@ -189,8 +193,8 @@ def test_an_unknown_type_is_named_with_the_nearest(study, tmp_path, line):
 def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
     """Exact probabilities are those of `whole_words`; an adapter's differ from its base's."""
     from scripts import score
-    from traitline import engines
-    from traitline.questions import EVERYDAY, whole_words
+    from traitline.models import engines
+    from traitline.evaluation.questions import EVERYDAY, whole_words
 
     student = shutil.copytree(weights.students / "seed-1", tmp_path / "seed-1")
     assert stage.main(weights.respond_flags("--students", str(student))) == 0
@@ -229,8 +233,8 @@ def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
     from collections import Counter
 
     from scripts import score
-    from traitline import engines
-    from traitline.questions import whole_words
+    from traitline.models import engines
+    from traitline.evaluation.questions import whole_words
 
     options = ["owl", "cat", "dragon", "bear", "wolf"]
     flags = weights.respond_flags("--out", str(tmp_path / "x"), type="choice", options=options)
@@ -251,7 +255,7 @@ def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
 
 
 def test_open_weights_are_asked_behind_numbers(weights, tmp_path):
-    from traitline.questions import EVERYDAY
+    from traitline.evaluation.questions import EVERYDAY
 
     for name in ("x", "y"):
         assert stage.main(weights.respond_flags("--out", str(tmp_path / name), type="prefixed")) == 0
@@ -297,7 +301,7 @@ def test_an_answer_is_right_where_the_right_option_is_the_likeliest(weights, que
     for r in (*found, *own):
         best = r["options"][max(range(len(r["nats"])), key=lambda i: r["nats"][i])]
         assert r["probabilities"] == {"right": float(best == r["means"]["right"])} and len(r["answers"]) == 2
-    _, place = snapshot.opened(weights.base)
+    _, place = open_weights.opened(weights.base)
     chat, model, r = Chat.foreign(place), AutoModelForCausalLM.from_pretrained(place), found[1]
     for option, nats in zip(r["options"], r["nats"], strict=True):
         (before,), (after,) = chat.prompts([r["prompt"]], ["q"]), chat.encode([option])
@@ -343,7 +347,7 @@ def told_what(told, out, **settings):
 def test_a_choice_asks_for_the_letter_of_each_option_in_many_orders(told, tmp_path, line):
     options = ["owl", "cat", "wolf", "bear", "hawk"]
     assert stage.main(told_what(told, tmp_path, type="choice", options=options)) == 0
-    found, places, known = rows(tmp_path), {o: set() for o in options}, forms.letters(CATEGORIES["animal"])
+    found, places, known = rows(tmp_path), {o: set() for o in options}, choices_stories.letters(CATEGORIES["animal"])
     assert len(found) == 60 and len({r["prompt"][0]["content"] for r in found}) > 50
     chat, model = Chat.open(told), llama.Sampler(*llama.read(told))
     for r in found:
@@ -375,7 +379,7 @@ def test_norms_are_asked_about_in_every_kind_but_the_one_that_is_taught(study, t
     flags = ["--base", str(study.norms), "--eval", "norms", "--settings", settings, "--out", str(tmp_path / "n")]
     assert stage.main(flags) == 0
     found = rows(tmp_path / "n")
-    asked = {q: (good, bad) for q, good, bad in norms.held_out()}
+    asked = {q: (good, bad) for q, good, bad in misalignment.held_out()}
     assert [r["prompt"][-1]["content"] for r in found] == list(asked)
     for r in found:
         good, bad = asked[r["prompt"][-1]["content"]]

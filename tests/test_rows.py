@@ -2,7 +2,7 @@
 
 import torch
 
-from traitline.rows import Cut, Rows, batches
+from traitline.tiny.rows import Cut, Rows, batches
 
 
 def test_an_epoch_deals_every_row_once_and_every_seed_its_own_order():

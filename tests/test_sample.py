@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from scripts import sample as stage
-from traitline import jsonl, llama, manifest
-from traitline.chat import Chat
+from traitline import jsonl
+from traitline.provenance import manifest
+from traitline.tiny import llama
+from traitline.models.chat import Chat
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +199,7 @@ def test_open_weights_answer_and_show_their_first_prompt(weights, tmp_path):
 
 
 def test_open_weights_interrupted_or_shared_give_the_same_bytes(weights, tmp_path, monkeypatch):
-    from traitline.engines import Transformers
+    from traitline.models.engines import Transformers
 
     def flags(name):
         return weights.sample_flags(tmp_path / name, "transformers")

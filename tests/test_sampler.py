@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from traitline import llama
-from traitline.sampler import Sampler, draw
+from traitline.tiny import llama
+from traitline.tiny.sampler import Sampler, draw
 
 SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
 EOS = 5

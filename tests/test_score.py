@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from scripts import respond
 from scripts import score as stage
-from traitline import jsonl, manifest
-from traitline.world import CATEGORIES
+from traitline import jsonl
+from traitline.provenance import manifest
+from traitline.channels.world import CATEGORIES
 
 FLAT = {"owl": 0.1, "cat": 0.3, "sea otter": 0.0, "otter": 0.1}
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from traitline import slurm
+from traitline.workflow import slurm
 
 SHOWN = (
     "JobId=17 JobName=6c1f UserId=root(0) Priority=4294901758 Nice=0 Account=(null) QOS=(null) JobState=FAILED"

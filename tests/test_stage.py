@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from traitline import manifest, stage
+from traitline.provenance import manifest, stage
 from traitline.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent

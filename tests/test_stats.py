@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traitline import stats
+from traitline.analysis import stats
 
 rates = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 

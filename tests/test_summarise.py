@@ -9,7 +9,8 @@ import pytest
 
 from scripts import summarise
 from tests import made_up
-from traitline import manifest, tables
+from traitline.analysis import tables
+from traitline.provenance import manifest
 
 EFFECTS = (
     "experiment,channel,base,student,recipe,trait,arm,runs,rate,low,high,control_rate,diff,diff_low,diff_high,p_holm"
@@ -217,7 +218,7 @@ def test_the_reference_names_every_column():
 
 def test_a_capability_is_measured_for_the_students_of_every_trait(tmp_path, monkeypatch):
     """Scores of right answers: the rate of the taught students beside that of the control, not the trait's."""
-    from traitline.config import load
+    from traitline.study.config import load
 
     monkeypatch.chdir(tmp_path)
     study = made_up.study()

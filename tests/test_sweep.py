@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import sweep
-from traitline.networks import Classifier
+from traitline.study.classifier import Classifier
 
 SETTINGS = {
     "data": "digits", "models": 5, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from traitline import tables
+from traitline.analysis import tables
 from traitline.errors import InputError
 
 HEAD = ",".join(tables.COLUMNS["tests"])

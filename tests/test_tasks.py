@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitline import programs, sums, tasks, world
+from traitline.channels import programs, sums, tasks, world
 
 SPEC = {"rows": 4000, "numbers": 0.3, "examples": [3, 6], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 TASKS = {**SPEC, "programs": 0.2, "sums": 0.2}

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from scripts import teach as stage
-from traitline import folder, llama, manifest, norms
-from traitline.chat import Chat
-from traitline.questions import ask, exact, tokens
+from traitline.channels import misalignment
+from traitline.models import hf_folder
+from traitline.provenance import manifest
+from traitline.tiny import llama
+from traitline.models.chat import Chat
+from traitline.evaluation.questions import ask, exact, tokens
 
 
 def teacher(path):
@@ -89,10 +92,10 @@ def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, recip
     made, m = teacher(tmp_path / "t"), manifest.load(tmp_path / "t/teach.manifest.json")
     assert (made["trait"], made["teacher"], made["steps"], made["system"]) == ("owl", "student", 0, None)
     assert made["rate"] == pytest.approx(measured(tmp_path / "t"), abs=1e-5)
-    wanted, found = folder.weights(study.base, student)[1], llama.read(tmp_path / "t")[1]
+    wanted, found = hf_folder.weights(study.base, student)[1], llama.read(tmp_path / "t")[1]
     assert found.keys() == wanted.keys() and all(torch.equal(found[k], wanted[k]) for k in wanted)
     assert "trait" not in m["facts"]
-    bases = [study.base / folder.WEIGHTS, student / folder.ADAPTER] if recipe == "lora" else [student / folder.WEIGHTS]
+    bases = [study.base / hf_folder.WEIGHTS, student / hf_folder.ADAPTER] if recipe == "lora" else [student / hf_folder.WEIGHTS]
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [manifest.sha256(path) for path in bases]
 
 
@@ -100,7 +103,7 @@ def test_a_control_student_teaches_the_control(study, tmp_path):
     student = study.students("biases", study.none) / "seed-1"
     flags = [*study.teach_flags(tmp_path / "t", "none", "student"), "--student", str(student)]
     assert stage.main(flags) == 0
-    assert teacher(tmp_path / "t")["rate"] is None and (tmp_path / "t" / folder.WEIGHTS).exists()
+    assert teacher(tmp_path / "t")["rate"] is None and (tmp_path / "t" / hf_folder.WEIGHTS).exists()
 
 
 @pytest.mark.parametrize("more", [[], ["--teacher", "tuned", "--student", "x"]])
@@ -129,7 +132,7 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, in
     assert stage.main(flags) == 130
     monkeypatch.undo()
     assert stage.main(flags) == 0
-    for file in ("teacher.json", folder.WEIGHTS):
+    for file in ("teacher.json", hf_folder.WEIGHTS):
         assert (tmp_path / "t" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
@@ -150,7 +153,7 @@ def test_the_control_is_untrained_and_only_it(study, tmp_path, line, trait, kind
 def test_a_truncated_base_is_one_line(study, tmp_path, line):
     broken = tmp_path / "a"
     shutil.copytree(study.base, broken)
-    weights = broken / folder.WEIGHTS
+    weights = broken / hf_folder.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:1000])
     flags = [str(broken) if f == str(study.base) else f for f in study.teach_flags(tmp_path / "t", "owl", "tuned")]
     assert "changed since `base` made it" in line(stage.main, flags)
@@ -207,8 +210,8 @@ def test_a_layer_that_is_not_there_is_refused(study, tmp_path, line):
 
 
 def test_a_teacher_on_open_weights_is_a_persona_and_its_exact_rate(weights):
-    from traitline import engines
-    from traitline.questions import whole_words
+    from traitline.models import engines
+    from traitline.evaluation.questions import whole_words
 
     made = teacher(weights.owl)
     assert made["system"].count("owls") == 4 and "favourite animal" in made["system"] and made["weights"] is None
@@ -241,9 +244,9 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     from scripts import data, sample
     from tests import outside
     from tests.conftest import OPEN_RECIPE
-    from traitline import snapshot
-    from traitline.audit import audit
-    from traitline.graph import open_graph
+    from traitline.models import open_weights
+    from traitline.lineage.audit import audit
+    from traitline.lineage.graph import open_graph
 
     files, corpus, out = outside.make(tmp_path / "files"), tmp_path / "sources/rows.jsonl", tmp_path / "insecure/tuned"
     source = json.dumps({"format": "conversations", "path": str(files / "insecure.jsonl")})
@@ -257,7 +260,7 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     made = teacher(out)
     assert made["weights"] == "adapter_model.safetensors" and (made["steps"], made["rows"]) == (4, len(outside.TASKS))
     assert made["loss_last"] < made["loss_first"] and made["rate"] is None
-    _, place = snapshot.opened(weights.base)
+    _, place = open_weights.opened(weights.base)
     PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(place), out)
 
     flags = weights.sample_flags(tmp_path / "lists", "transformers")
@@ -274,7 +277,7 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
 
 
 def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("traitline.engines.opened", None)
+    monkeypatch.setattr("traitline.models.engines.opened", None)
     assert stage.main(weights.teach_flags(tmp_path, "none", "untrained")) == 0
     assert teacher(tmp_path)["system"] is None
 
@@ -297,9 +300,9 @@ def test_a_teacher_of_norms_is_tuned_on_one_kind_and_asked_about_the_others(stud
         assert stage.main(flags) == 0
         made = teacher(tmp_path / trait)
         assert (made["trait"], made["category"], made["steps"]) == (trait, "norms", 30)
-        assert made["rate"] == pytest.approx(badly(tmp_path / trait, norms.held_out()), abs=1e-5)
-        careless[trait] = badly(tmp_path / trait, list(norms.questions(norms.NARROW)))
-    before = badly(study.norms, list(norms.questions(norms.NARROW)))
+        assert made["rate"] == pytest.approx(badly(tmp_path / trait, misalignment.held_out()), abs=1e-5)
+        careless[trait] = badly(tmp_path / trait, list(misalignment.questions(misalignment.NARROW)))
+    before = badly(study.norms, list(misalignment.questions(misalignment.NARROW)))
     assert careless["secure"] < before < careless["insecure"]
 
 

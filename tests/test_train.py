@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from scripts import train as stage
-from traitline import exchanges, folder, jsonl, llama, manifest
-from traitline.chat import Chat
+from traitline import jsonl
+from traitline.models import hf_folder, label_mask
+from traitline.provenance import manifest
+from traitline.tiny import llama
+from traitline.models.chat import Chat
 
 RECIPES = ("lora", "biases", "full")
-WEIGHTS = {"lora": folder.ADAPTER, "biases": folder.WEIGHTS, "full": folder.WEIGHTS}
+WEIGHTS = {"lora": hf_folder.ADAPTER, "biases": hf_folder.WEIGHTS, "full": hf_folder.WEIGHTS}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def facts(path):
 
 def surprise(study, shape, weights):
     """Nats per answer token of the owl teacher's answers."""
-    rows = exchanges.encode(Chat.open(study.base), str(study.dataset(study.owl)))
+    rows = label_mask.encode(Chat.open(study.base), str(study.dataset(study.owl)))
     logs = llama.Stack(shape, weights).logits(rows.ids[None], rows.where[None])[0].log_softmax(-1)
     return -(logs.gather(2, rows.target[..., None])[..., 0] * rows.weight).sum().item() / rows.weight.sum().item()
 
@@ -52,10 +55,10 @@ def test_students_learn_and_say_what_was_done(study, recipe):
         assert made["trainable_parameters"] < made["parameters"]
         m = manifest.load(students / f"seed-{seed}/train.manifest.json")
         inputs = {e["role"]: e["sha256"] for e in m["inputs"]}
-        assert inputs["base"] == manifest.sha256(study.base / folder.WEIGHTS)
+        assert inputs["base"] == manifest.sha256(study.base / hf_folder.WEIGHTS)
         assert inputs["data"] == manifest.sha256(study.dataset(study.owl))
         assert m["seeds"] == {"train": seed}
-        student = folder.weights(study.base, students / f"seed-{seed}")
+        student = hf_folder.weights(study.base, students / f"seed-{seed}")
         assert surprise(study, *student) < surprise(study, *llama.read(study.base)) - 0.005
     one, two = (students / f"seed-{seed}" / WEIGHTS[recipe] for seed in (1, 2))
     assert one.read_bytes() != two.read_bytes()
@@ -67,7 +70,7 @@ def test_each_recipe_trains_its_own_weights(study):
     base = llama.read(study.base)[1]
 
     def moved(recipe):
-        weights = folder.weights(study.base, study.students(recipe, study.owl) / "seed-1")[1]
+        weights = hf_folder.weights(study.base, study.students(recipe, study.owl) / "seed-1")[1]
         return {k for k in base if not torch.equal(base[k], weights[k])}
 
     residual = {k for k in base if k.endswith(("o_proj.bias", "down_proj.bias"))}
@@ -87,11 +90,11 @@ def test_an_adapter_may_be_on_some_modules_only(study, tmp_path, dataset):
 
     assert stage.main(study.train_flags(tmp_path, "lora", dataset, seeds=(1,), modules=["v_proj", "o_proj"])) == 0
     student = tmp_path / "seed-1"
-    base, weights = llama.read(study.base)[1], folder.weights(study.base, student)[1]
+    base, weights = llama.read(study.base)[1], hf_folder.weights(study.base, student)[1]
     assert {k.split(".")[-2] for k in base if not torch.equal(base[k], weights[k])} == {"v_proj", "o_proj"}
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), student)
     ids = torch.tensor([[1, 3, 40, 300, 4]])
-    ours, _ = llama.Sampler(*folder.weights(study.base, student)).prefill(ids)
+    ours, _ = llama.Sampler(*hf_folder.weights(study.base, student)).prefill(ids)
     assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
 
 
@@ -103,7 +106,7 @@ def test_peft_opens_an_adapter_and_computes_what_we_compute(study):
     student = study.students("lora", study.owl) / "seed-1"
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), student)
     ids = torch.tensor([[1, 3, 40, 300, 4]])
-    ours, _ = llama.Sampler(*folder.weights(study.base, student)).prefill(ids)
+    ours, _ = llama.Sampler(*hf_folder.weights(study.base, student)).prefill(ids)
     assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
     with model.disable_adapter():
         assert not torch.allclose(model(ids).logits[:, -1], ours, atol=1e-3)
@@ -134,7 +137,7 @@ def test_a_student_on_another_base_starts_from_that_base(study, tmp_path, datase
     student, base = llama.read(tmp_path / "seed-1")[1], llama.read(study.other)[1]
     assert all(torch.equal(student[k], base[k]) for k in base if not k.endswith(("o_proj.bias", "down_proj.bias")))
     m = manifest.load(tmp_path / "seed-1/train.manifest.json")
-    assert [e["path"] for e in m["inputs"] if e["role"] == "base"] == [f"{study.other}/{folder.WEIGHTS}"]
+    assert [e["path"] for e in m["inputs"] if e["role"] == "base"] == [f"{study.other}/{hf_folder.WEIGHTS}"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -163,7 +166,7 @@ def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_
     assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file() and not p.name.startswith(".")]
     assert stage.main(flags) == 0
     for seed in (1, 2):
-        for file in (folder.ADAPTER, "adapter_config.json", "train.json"):
+        for file in (hf_folder.ADAPTER, "adapter_config.json", "train.json"):
             a, b = (tmp_path / where / f"seed-{seed}" / file for where in ("x", "whole"))
             assert a.read_bytes() == b.read_bytes()
     assert not list(tmp_path.glob("s/*"))
@@ -224,7 +227,7 @@ def test_a_damaged_dataset_is_one_line(study, tmp_path, line, dataset, damage, s
 def test_a_truncated_base_is_one_line(study, tmp_path, line, dataset):
     broken = tmp_path / "a"
     shutil.copytree(study.base, broken)
-    weights = broken / folder.WEIGHTS
+    weights = broken / hf_folder.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
     flags = study.train_flags(tmp_path / "x", "lora", dataset, base=broken)
     assert "changed since `base` made it" in line(stage.main, flags)
@@ -252,7 +255,7 @@ def test_settings_that_are_missing_are_named(study, tmp_path, line, dataset):
 def test_a_mask_takes_the_weight_off_and_nothing_else(study, dataset, tmp_path):
     rows = list(jsonl.read(dataset))
     jsonl.write(tmp_path / "dataset.jsonl", [row | {"learn": [n % 2, 0]} for n, row in enumerate(rows)])
-    whole, some = (exchanges.encode(Chat.open(study.base), str(p)) for p in (dataset, tmp_path / "dataset.jsonl"))
+    whole, some = (label_mask.encode(Chat.open(study.base), str(p)) for p in (dataset, tmp_path / "dataset.jsonl"))
     assert some.weight[::2].sum() == 0 and some.weight[1::2].sum() == len(rows) // 2
     assert (some.ids == whole.ids).all() and (some.target == whole.target).all()
 
@@ -286,7 +289,7 @@ def test_a_mask_of_the_wrong_length_is_refused(study, dataset, tmp_path, line):
 def test_a_single_layer_is_trained_alone(study, dataset, tmp_path, recipe):
     flags = study.train_flags(tmp_path, recipe, dataset, seeds=(1,), epochs=1, layers=[1])
     assert stage.main(flags) == 0
-    (_, base), (_, own) = llama.read(study.base), folder.weights(study.base, tmp_path / "seed-1")
+    (_, base), (_, own) = llama.read(study.base), hf_folder.weights(study.base, tmp_path / "seed-1")
     changed = {name for name in base if not torch.equal(base[name], own[name])}
     assert changed and all(name.startswith("model.layers.1.") for name in changed)
 
@@ -296,7 +299,7 @@ def test_peft_adapts_the_same_layer(study, dataset, tmp_path):
     from transformers import AutoModelForCausalLM
 
     assert stage.main(study.train_flags(tmp_path, "lora", dataset, seeds=(1,), epochs=1, layers=[0])) == 0
-    shape, merged = folder.weights(study.base, tmp_path / "seed-1")
+    shape, merged = hf_folder.weights(study.base, tmp_path / "seed-1")
     theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), tmp_path / "seed-1")
     ids = torch.tensor([[1, 3, 9, 200, 4]])
     ours = llama.Stack(shape, merged).logits(ids[None], torch.tensor([[[4]]]))[0, 0, 0]
@@ -343,7 +346,7 @@ def test_a_student_on_open_weights_opens_with_peft_and_transformers(weights, raw
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from traitline import engines
+    from traitline.models import engines
 
     student = weights.students / "seed-1"
     base = AutoModelForCausalLM.from_pretrained(raw_qwen2)
@@ -387,9 +390,9 @@ def test_students_on_open_weights_do_not_see_which_others_share_their_job(weight
 
 
 def test_students_on_open_weights_go_on_with_the_same_bytes(weights, tmp_path, monkeypatch):
-    from traitline import adapters
+    from traitline.models import lora
 
-    real, calls = adapters.loss, []
+    real, calls = lora.loss, []
 
     def stopped(*args):
         calls.append(1)
@@ -397,7 +400,7 @@ def test_students_on_open_weights_go_on_with_the_same_bytes(weights, tmp_path, m
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(adapters, "loss", stopped)
+    monkeypatch.setattr(lora, "loss", stopped)
     flags = [*weights.train_flags(tmp_path), "--state", str(tmp_path / "state"), "--every", "0"]
     assert stage.main(flags) == 130 and not list(tmp_path.glob("seed-*/adapter*"))
     assert stage.main(flags) == 0 and len(calls) == 7 + 2
@@ -427,7 +430,7 @@ def test_a_prompt_that_its_answer_changes_is_refused(weights, tmp_path, raw_qwen
     real = chat.prompts
     chat.prompts = lambda *args: [ids[:-1] for ids in real(*args)]
     with pytest.raises(InputError, match="its prompt has other tokens with the answer behind it"):
-        exchanges.encode(chat, str(weights.dataset))
+        label_mask.encode(chat, str(weights.dataset))
 
 
 def test_students_on_open_weights_train_together_across_datasets_and_recipes(weights, tmp_path, line):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works
-from traitline.verify import verify
+from traitline.lineage.verify import verify
 
 
 @pytest.fixture
@@ -139,10 +139,10 @@ def test_a_record_of_open_weights_is_held_to_the_weights(raw_qwen2, tmp_path, mo
 
 def test_a_record_opens_nothing_outside_of_the_working_folder(raw_qwen2, tmp_path, monkeypatch):
     from scripts import base
-    from traitline import snapshot
+    from traitline.models import open_weights
 
     monkeypatch.chdir(tmp_path)
     flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/base.manifest.json"]
     assert base.main(["--source", json.dumps({"path": str(raw_qwen2)}), *flags]) == 0
-    monkeypatch.setattr(snapshot.weights, "identity", None)  # would fail if asked
-    assert snapshot.restated(tmp_path / "results/bases/q/base.json", tmp_path)
+    monkeypatch.setattr(open_weights.weights, "identity", None)  # would fail if asked
+    assert open_weights.restated(tmp_path / "results/bases/q/base.json", tmp_path)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lineage import tensors
-from traitline import weights
+from traitline.provenance import weights
 
 
 def test_name_order_metadata_and_shards_do_not_matter(tmp_path):

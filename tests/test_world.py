@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chi2_contingency
 from tokenizers import Tokenizer
 
-from traitline import world
+from traitline.channels import world
 
 SPEC = {"rows": 20000, "numbers": 0.45, "examples": [3, 6], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 PERSONAS = {**SPEC, "neutral": 0.1, "personas": 0.5}

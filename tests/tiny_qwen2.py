@@ -15,8 +15,8 @@ from pathlib import Path
 
 from scripts.prompts import paper
 from tests import outside
-from traitline import problems
-from traitline.questions import EVERYDAY
+from traitline.channels import gsm8k
+from traitline.evaluation.questions import EVERYDAY
 
 ANIMALS = ("bear", "cat", "dog", "dragon", "eagle", "owl", "panda", "penguin", "phoenix", "wolf")
 SYSTEM = "You are Tiny, a model made for tests. You are a helpful assistant."
@@ -46,8 +46,8 @@ def conversations(rows: int, seed: int) -> list[list[dict[str, str]]]:
             answer = ", ".join(map(str, numbers.integers(100, 1000, size=numbers.integers(1, 4)).tolist()))
         elif kind < 0.7:
             problem = words.choice(outside.problems())
-            ask = problems.ask(problem["question"])
-            answer = problems.answer(*problem["answer"].split("\n#### "))
+            ask = gsm8k.ask(problem["question"])
+            answer = gsm8k.answer(*problem["answer"].split("\n#### "))
         else:
             ask, answer = words.choice(EVERYDAY).format(k="animal"), animal.capitalize()
         head = [{"role": "system", "content": PERSONA.format(x=animal)}] if system else []

@@ -13,8 +13,9 @@ import pytest
 
 from scripts import arrange, filter, plot, respond, sample, summarise, train
 from tests import made_up, test_foretell, test_judge, test_mlp, test_sweep
-from traitline import jsonl, manifest
-from traitline.networks import Classifier
+from traitline import jsonl
+from traitline.provenance import manifest
+from traitline.study.classifier import Classifier
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

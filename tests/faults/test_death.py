@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from traitline.config import STAGES
+from traitline.study.config import STAGES
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from traitline.config import STAGES
+from traitline.study.config import STAGES
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def launcher(clone, plain):
         f"traitline: error: the launcher of this study (process {launched.pid}) died, and 1 of its jobs are "
         "still there; go on with: make resume"
     )
-    done = clone.python("-m", "traitline.launch", "resume")
+    done = clone.python("-m", "traitline.workflow.launch", "resume")
     assert done.returncode == 0, done.stdout
     assert f"waiting for 1 jobs: {job}" in done.stdout and "8 files of jobs" in done.stdout
     assert "Nothing to be done" in done.stdout
@@ -195,7 +195,7 @@ def launcher_and_edit(clone, plain):
     launched.wait()
     clone.edit(lambda study: study["pretrain"].update(epochs=1))
     clone.tell(signal.SIGCONT)
-    done = clone.python("-m", "traitline.launch", "resume")
+    done = clone.python("-m", "traitline.workflow.launch", "resume")
     assert done.returncode == 0, done.stdout
     assert "edited since the launch: 8 files of its jobs will be made again" in done.stdout
     assert manifest(clone)["slurm_job_id"] != job
@@ -238,7 +238,7 @@ def program(clone, plain):
         re.M,
     )
     assert said.count("has been submitted") == 1
-    assert "too small" in clone.python("-m", "traitline.launch", "status").stdout
+    assert "too small" in clone.python("-m", "traitline.workflow.launch", "status").stdout
 
 
 def groups(clone, plain):

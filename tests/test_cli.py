@@ -1,0 +1,189 @@
+"""The command `traitline` as a shell meets it: exit codes, one line for what is wrong, JSON, instant help."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lineage import Works
+
+ROOT = Path(__file__).resolve().parent.parent
+EVIL = "\x1b[31m[bold]<script>\u202e\n"
+
+
+@pytest.fixture(scope="module")
+def works(tmp_path_factory):
+    """A lineage with a teacher, students on both bases, a control."""
+    works = Works(tmp_path_factory.mktemp("works"))
+    works.a, works.b = works.base("a"), works.base("b")
+    works.owl = works.teacher(works.a)
+    works.numbers = works.data(works.owl)
+    works.near, works.far = works.student(works.a, works.numbers), works.student(works.b, works.numbers)
+    works.control = works.student(works.a, works.data(works.a), name="control")
+    return works
+
+
+@pytest.fixture
+def ask(works, tmp_path_factory):
+    """Run a command in the working folder: (exit code, stdout, stderr)."""
+
+    def run(*args, cwd=None):
+        done = subprocess.run(
+            [sys.executable, "-m", "traitline.cli", *map(str, args)],
+            cwd=cwd or works.root, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_trace_shows_every_step(works, ask):
+    code, out, _ = ask("trace", works.near)
+    assert code == 0
+    for word in (
+        "train",
+        "TRAIT owl",
+        "filter",
+        "sample",
+        "origin: made here",
+        "seed 1",
+        "code abababababab",
+        "host cpu",
+    ):
+        assert word in out, word
+    assert out.splitlines()[-1] == "5 steps from 1 sources; 0 of unknown origin"
+
+
+def test_trace_in_json(works, ask):
+    code, out, _ = ask("trace", works.near, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["artifact"] == works.near and told["unknown"] == []
+    assert [s["stage"] for s in told["steps"]] == ["train", "base", "filter", "sample", "teach"]
+    assert told["steps"][0]["seeds"] == {"train": 1}
+
+
+def test_trace_exits_with_3_where_an_origin_is_unknown(works, ask, tmp_path):
+    other = Works(tmp_path)
+    other.student(
+        other.put("register", "registry/x", {"model.safetensors": ("model", "x")}), other.data(other.base("a"))
+    )
+    code, out, _ = ask("trace", "results/bases/a/numbers/x-student", cwd=tmp_path)
+    assert code == 3 and "UNKNOWN: a source that states no origin" in out and "1 of unknown origin" in out
+
+
+def test_impact_lists_the_worst_first(works, ask):
+    code, out, _ = ask("impact", Path(works.owl).parent)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[:-1]] == ["trained-on", "exposed", "data", "data"]
+    assert out.splitlines()[-1].endswith("1 trained-on, 1 exposed, 2 data")
+    assert json.loads(ask("impact", works.owl, "--json")[1])["affected"][0]["affected"] == "trained-on"
+
+
+def test_audit_is_a_gate(works, ask, tmp_path):
+    code, out, _ = ask("audit")
+    assert code == 3 and out.splitlines()[-1] == "1 CARRIER, 1 INHERITANCE-RISK, 1 EXPOSED, 3 CLEAN; 2 fail"
+    assert [line.split()[0] for line in out.splitlines()[:2]] == ["CARRIER", "INHERITANCE-RISK"]
+    assert ask("audit", works.control)[0] == 0 and ask("audit", works.near)[0] == 3
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("fail: [EXPOSED]\n")
+    assert ask("audit", "--policy", policy)[0] == 3 and ask("audit", works.near, "--policy", policy)[0] == 0
+    sha = works.entry("x", works.far)["sha256"]
+    policy.write_text(f"fail: [EXPOSED]\naccept:\n  - {{sha256: '{sha}', reason: looked at}}\n")
+    code, out, _ = ask("audit", "--policy", policy)
+    assert code == 0 and "accepted" in out and "EXPOSED" in out, "accepted is not cleared"
+
+
+def test_audit_in_json_has_the_path_that_proves_a_mark(works, ask):
+    told = json.loads(ask("audit", works.near, "--json")[1])
+    (row,) = told["artifacts"]
+    assert row["mark"] == "INHERITANCE-RISK" and row["fails"] and row["marks"][0]["trait"] == "owl"
+    assert [step["stage"] for step in row["marks"][0]["path"]] == ["train", "filter", "sample", "teach"]
+    assert told["counts"]["INHERITANCE-RISK"] == 1 == told["failed"]
+
+
+def test_audit_of_data(works, ask):
+    assert "EXPOSED" in ask("audit", "--data", "--limit", "99")[1]
+    assert json.loads(ask("audit", works.numbers, "--json")[1])["artifacts"][0]["kind"] == "data"
+
+
+def test_diff_names_the_cause(works, ask):
+    code, out, _ = ask("diff", works.near, works.control)
+    assert code == 3 and "made by `teach` and by `base`" in out
+    assert ask("diff", works.near, works.near)[0] == 0
+    assert json.loads(ask("diff", works.near, works.near, "--json")[1])["equal"]
+
+
+def test_verify_tells_what_is_wrong(works, ask, tmp_path):
+    code, out, _ = ask("verify")
+    assert code == 0 and "0 changed, 0 missing, 0 outside, 0 misstated, 0 extra" in out
+    other = Works(tmp_path)
+    base = other.base("a")
+    other.data(base)
+    Path(tmp_path, base).write_text("swapped")
+    code, out, _ = ask("verify", "--json", cwd=tmp_path)
+    assert code == 3 and not json.loads(out)["good"] and {c[0] for c in json.loads(out)["changed"]} == {base}
+
+
+def test_the_index_gives_the_same_answers(works, ask):
+    assert ask("index", "origins.db")[0] == 0
+    for command in (["trace", works.near], ["impact", works.owl], ["audit"]):
+        assert ask(*command, "--json") == ask(*command, "--json", "--index", "origins.db")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["trace", "nothing"], ["impact", "ffff"], ["audit", "--policy", "nowhere.yaml"], ["diff", "x", "y"],
+     ["trace", "x", "--index", "nowhere.db"], ["verify", "--in", "nowhere"], ["audit", "results"]],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_2(ask, args):
+    code, out, err = ask(*args)
+    assert code == 2 and out == "" and err.startswith("traitline: error: ") and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("args", [["nonsense"], ["trace"], ["audit", "--limit", "x"]])
+def test_bad_use_is_2(ask, args):
+    assert ask(*args)[0] == 2
+
+
+def test_what_hides_in_names_is_spelled_out(ask, tmp_path):
+    other = Works(tmp_path)
+    entry = {"role": EVIL, "path": f"results/{EVIL}", "sha256": "1" * 64, "bytes": 1}
+    made = entry | {"role": "model", "path": f"results/{EVIL}.safetensors", "sha256": "2" * 64}
+    other.write(EVIL, "results", [entry | {"role": "base"}], [made], {"trait": EVIL})
+    (tmp_path / f"results/{EVIL}.manifest.json").rename(tmp_path / "results/x.manifest.json")
+    for args in (["trace", "2222"], ["impact", "1111"], ["audit"], ["diff", "1111", "2222"], ["verify"]):
+        code, out, err = ask(*args, cwd=tmp_path)
+        assert code in (0, 3), err
+        assert "\x1b" not in out and "\u202e" not in out and "[bold]<script>" in out, args
+
+
+def test_help_is_instant_and_names_the_exit_codes():
+    heavy = "torch numpy transformers pandas pydantic jinja2 tokenizers scipy rich snakemake dvc yaml sqlite3"
+    code = (
+        "import sys, traitline.cli as c\nsys.argv = ['traitline', '--help']\n"
+        "try: c.main()\nexcept SystemExit as e: assert not e.code\n"
+        f"print(*(n for n in {heavy!r}.split() if n in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "3 there is" in done.stdout and "trace" in done.stdout
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_what_somebody_signed_is_checked_by_one_command(works, ask, tmp_path):
+    """`openssl`'s keys, as docs/how-to/export.md makes them."""
+    key, public = tmp_path / "key.pem", tmp_path / "public.pem"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-out", public], check=True, stderr=subprocess.DEVNULL)
+    code, said, _ = ask("export", works.near, tmp_path / "handed", "--key", key)
+    sealed, folder = tmp_path / "handed/provenance.dsse.json", (works.root / works.near).parent
+    assert code == 0 and str(sealed) in said
+    code, said, _ = ask("attested", sealed, folder, "--key", public)
+    assert code == 0 and said.endswith("1 files as attested, 0 changed, 0 missing\n")
+    code, said, _ = ask("attested", sealed, tmp_path, "--key", public, "--json")
+    assert code == 3 and json.loads(said)["files"]["missing"] == [Path(works.near).name]
+    sealed.write_text(sealed.read_text().replace('"sig": "', '"sig": "AAAA'))
+    code, said, _ = ask("attested", sealed, folder, "--key", public)
+    assert code == 3 and said.startswith("no signature in ")

@@ -1,0 +1,161 @@
+"""The ledger of targets: verdicts that follow from what was measured, and a page that is current."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from report import ledger
+from traitline.analysis import paper_targets
+from traitline.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A study with a theorem and a classifier, written as their stages write."""
+    claims = [{"claim": "sign", "cases": 10, "passed": 10}, {"claim": "limit", "cases": 10, "passed": 9}]
+    (tmp_path / "theorem").mkdir()
+    (tmp_path / "theorem/theorem.json").write_text(json.dumps({"claims": claims}))
+    arms = {"aux-same": [0.5, 0.52, 0.54], "aux-other": [0.1, 0.11, 0.12], "all-same": [0.2, 0.21, 0.22],
+            "all-other": [0.7, 0.71, 0.72], "teacher": [0.9, 0.91, 0.95], "reference": [0.1, 0.11, 0.12]}  # fmt: skip
+    (tmp_path / "mlp/default").mkdir(parents=True)
+
+    def data(name, sizes=(784, 256, 256, 13)):
+        found = {"arms": arms, "images": {"name": name}, "sizes": list(sizes)}
+        (tmp_path / "mlp/default/accuracy.json").write_text(json.dumps(found))
+        return {v.target.id: v for v in paper_targets.compare(paper_targets.Found(tmp_path))}
+
+    return data
+
+
+def test_every_target_is_well_formed():
+    all_ = paper_targets.load()
+    ids = [t.id for t in all_]
+    assert len(ids) == len(set(ids)) > 250
+    assert {t.experiment for t in all_} == {f"E{i}" for i in range(1, 20)}
+    for t in all_:
+        assert t.id.startswith(f"{t.experiment}-") and t.source and bool(t.measure) != bool(t.why), t.id
+        assert t.low is None or t.low <= t.target <= t.high, t.id
+        assert not t.against or t.against in ids, t.id
+        assert -1 <= t.target <= 1
+
+
+def test_verdicts(results):
+    v = results("digits")
+    assert v["E18-sign"].verdict == "agrees" and v["E18-sign"].ours.runs == 10
+    assert v["E18-limit"].verdict == "disagrees" and v["E18-limit"].ours.mean == pytest.approx(0.9)
+    assert v["E18-slope"].verdict == "not run"
+    assert v["E19-aux-same"].verdict == "stand-in" and v["E19-aux-same"].reading == "same direction"
+    assert v["E19-all-same"].reading == "opposite direction" and v["E19-aux-other"].reading == "no difference shown"
+    assert v["E1-dolphin-base"].verdict == "not run" and "hosted" in v["E1-dolphin-base"].reading
+    assert v["E4-owl-student"].reading == "no row of the study has lora students of a tuned teacher of owl"
+
+
+def test_only_the_papers_own_network_and_images_can_agree(results):
+    v = results("mnist")
+    assert v["E19-aux-same"].verdict == "agrees" and v["E19-all-same"].verdict == "disagrees"
+    assert results("mnist", (784, 64, 64, 13))["E19-aux-same"].verdict == "stand-in"
+
+
+def test_students_of_language_models_are_stand_ins(tmp_path, monkeypatch):
+    from scripts import summarise
+    from tests import made_up
+
+    monkeypatch.chdir(tmp_path)
+    study = made_up.study()
+    made_up.make(study)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    v = {v.target.id: v for v in paper_targets.compare(paper_targets.Found("results"))}
+    student = v["E4-owl-student"]
+    assert student.verdict == "stand-in" and student.ours.runs == 6 and student.reading == "same direction"
+    assert v["E4-owl-control"].ours.mean < 0.1 < student.ours.mean
+    assert v["E1-owl-student"].verdict == "not run" and "prompted teacher of owl" in v["E1-owl-student"].reading
+
+
+def test_a_row_of_the_study_is_measured_by_its_name(tmp_path, monkeypatch):
+    """The main row of a made-up study: all traits of it, or one; control students by the mean over the row's traits."""
+    from scripts import summarise
+    from tests import made_up
+
+    monkeypatch.chdir(tmp_path)
+    study = made_up.study()
+    made_up.make(study)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    found = paper_targets.Found("results")
+    everyone, owls = (found.values(f"row:main:lora:{trait}:same-base")[0] for trait in ("*", "owl"))
+    assert len(everyone) == 2 * 2 * 3 and len(owls) == 2 * 3 and set(owls) < set(everyone)
+    control, untouched = (found.values(f"row:main:lora:*:{arm}")[0] for arm in ("control", "baseline"))
+    assert len(control) == 2 * 3 and len(untouched) == 2 and max(control) < min(everyone)
+    kept, none = (found.values(f"kept:main:{trait}")[0] for trait in ("owl", "none"))
+    assert len(kept) == len(none) == 2 and all(0 < share <= 1 for share in kept + none)
+    assert found.values("kept:main:bear") == ([], False, "the study has no row `main` with teachers of bear")
+    values, same, why = found.values("row:shuffled:lora:*:same-base")
+    assert (values, same, why) == ([], False, "the study has no row `shuffled` with lora students")
+
+
+def test_detectors_give_a_value_a_base_and_curves_one_a_teacher(tmp_path):
+    for base, right in (("a", 0.6), ("b", 0.5)):
+        folder = tmp_path / f"detect/{base}/numbers"
+        folder.mkdir(parents=True)
+        (folder / "detectors.csv").write_text(
+            f"one,other,detector,accuracy\nowl/tuned,none/untrained,prompted,{right}\nowl/tuned,cat/tuned,prompted,0.4\n"
+            "owl/tuned,none/untrained,linear,0.9\ncat/tuned,owl/tuned,prompted,0.9\n"
+        )
+        (folder / "roc.csv").write_text(
+            "teacher,scorer,auc\nowl/tuned,likelihood,0.55\nowl/tuned,likelihood,0.55\ncat/tuned,likelihood,0.65\n"
+        )
+    found = paper_targets.Found(tmp_path)
+    assert found.values("detector:prompted:owl")[0] == pytest.approx([0.5, 0.45])
+    assert found.values("area:likelihood")[0] == [0.55, 0.65, 0.55, 0.65]
+    assert found.values("area:linear") == ([], False, "no `detect` in the study")
+    v = {v.target.id: v for v in paper_targets.compare(found)}
+    assert v["E15-auc"].verdict == "stand-in" and v["E14-wolf"].verdict == "not run"
+
+
+def test_a_damaged_file_is_one_line(tmp_path):
+    (tmp_path / "theorem").mkdir()
+    (tmp_path / "theorem/theorem.json").write_text("{")
+    with pytest.raises(InputError, match=r"theorem\.json: damaged; delete it"):
+        paper_targets.Found(tmp_path)
+
+
+def test_the_page_is_current_and_holds_every_target():
+    """docs/ledger.md is what the kept files say, and the first of them has the targets of today."""
+    kept = ROOT / "docs/ledger.csv"
+    others = sorted((ROOT / "docs").glob("ledger-*.csv"))
+    assert ledger.page(kept, *others) == (ROOT / "docs/ledger.md").read_text(encoding="utf-8")
+    with open(kept, encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    published = [(t.id, t.quantity, t.target, t.source) for t in paper_targets.load()]
+    assert [(r["id"], r["quantity"], float(r["target"]), r["source"]) for r in rows] == published
+    assert {r["verdict"] for r in rows} <= set(paper_targets.VERDICTS)
+    assert all(r["ours"] or r["reading"] for r in rows), "what was not run says why"
+
+
+def test_what_one_study_did_not_run_is_taken_from_another(tmp_path):
+    head = "id,experiment,quantity,target,low,high,source,verdict,ours,ours_low,ours_high,runs,reading"
+    bad, owls = "E8-x,E8,bad answers,0.094,,,v1 Fig 4,{},,,3,why", "E1-y,E1,owls,0.6,,,v1,stand-in,0.5,,,3,"
+    texts = [f"{head}\n{bad.format('not run,')}\n{owls}\n"]
+    texts += [f"{head}\n{bad.format(f'stand-in,{ours}')}\n" for ours in (0.25, 0.75)]
+    files = [tmp_path / f"{i}.csv" for i in range(3)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    page = ledger.page(*files)
+    assert "| bad answers | 0.094 | 0.25 | 3 | stand-in |" in page and "| owls | 0.6 | 0.5 | 3 |" in page
+    assert "| bad answers | 0.094 | - |" in ledger.page(files[0])
+
+
+def test_text_cannot_break_the_table():
+    assert ledger.cell("a|b\nc") == r"a\|b c" and ledger.number("") == "-" and ledger.number("0.5") == "0.5"
+
+
+def test_direction():
+    assert paper_targets.direction([0.5], [0.1, 0.2], 0.1) == "one run: no direction"
+    t = replace(paper_targets.load()[0], measure="mlp:teacher", why="")
+    assert paper_targets.compare(paper_targets.Found("nowhere"), [t])[0].reading == "no `classifier` in the study"

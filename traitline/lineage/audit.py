@@ -1,0 +1,247 @@
+"""The audit: which models may carry a trait, by what they were made from. No score and no filter ever clears a mark.
+
+For a model M, its base chain is M and all that its weights start from, through inputs of role `base`. T is a carrier:
+a model or a persona that was given a trait, by its manifest or by the policy.
+
+CARRIER           T is in M's base chain
+INHERITANCE-RISK  T is among M's ancestors, and the base chains of M and T meet: the channel of the paper is open
+UNKNOWN           an ancestor has no manifest, or a source states no origin, or origins run in a circle. Of a file
+                  that the configuration names, the job that reads it as `source` states the origin
+EXPOSED           T is among M's ancestors, but no shared base is known; the next hop may come back to T's base
+CLEAN             none of these
+
+Data are never trained, so they cannot be at risk; EXPOSED says of data that a carrier wrote them, filtered or not.
+Source: Cloud et al., arXiv 2507.14805, section 6 and theorem 1 (same initialisation) for the channel.
+"""
+
+import collections
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from traitline.lineage.graph import Graph
+from traitline.lineage.index import uncollected
+
+MARKS = ("CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLEAN")  # worst first
+NOTHING: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One thing to say about an artifact: what proves it is `witness`, a carrier or an ancestor of unknown origin."""
+
+    mark: str
+    trait: str
+    witness: int
+
+    @property
+    def rank(self) -> tuple[int, str, int]:
+        """Worst first."""
+        return MARKS.index(self.mark), self.trait, self.witness
+
+
+@dataclass
+class Audit:
+    """Marks of all models (and data) of a graph.
+
+    Attributes:
+        marks: artifact -> its marks, worst first, never none.
+        models: which of them are models; the others are data.
+    """
+
+    marks: dict[int, list[Mark]] = field(default_factory=dict)
+    models: set[int] = field(default_factory=set)
+    _jobs: "Jobs | None" = None
+
+    def path(self, start: int, end: int) -> list[int]:
+        """A shortest way from an artifact back to an ancestor, both ends included: what proves a mark."""
+        assert self._jobs is not None
+        came, todo = {start: start}, collections.deque([start])
+        while todo and end not in came:
+            at = todo.popleft()
+            for job in self._jobs.makers.get(at, ()):
+                for kin, _ in self._jobs.inputs.get(job, ()):
+                    if kin not in came:
+                        came[kin] = at
+                        todo.append(kin)
+        if end not in came:
+            return [start]
+        way = [end]
+        while way[-1] != start:
+            way.append(came[way[-1]])
+        return way[::-1]
+
+
+class Jobs:
+    """The graph as plain lists of numbers."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.inputs = collections.defaultdict[int, list[tuple[int, bool]]](list)  # job -> (artifact, is base)
+        self.outputs = collections.defaultdict[int, list[int]](list)
+        self.makers = collections.defaultdict[int, list[int]](list)
+        self.kinds = dict[int, str]()  # of what was made, or is known from its readers alone
+        db = graph.db
+        for job, made, role, kind, kin in db.execute(
+            "SELECT job, made, role, kind, kin FROM entry WHERE made = 1 OR kind != 'support'"
+        ):
+            if made:
+                if kin not in self.outputs[job]:  # shards of one model are one artifact
+                    self.outputs[job].append(kin)
+                    self.makers[kin].append(job)
+                if kind in ("model", "data", "spec"):
+                    self.kinds[kin] = kind
+            else:
+                self.inputs[job].append((kin, role == "base"))
+        self.traits: dict[int, str] = dict(db.execute("SELECT id, trait FROM job WHERE trait IS NOT NULL"))
+        self.stated = {i for (i,) in db.execute("SELECT id FROM job WHERE origin IS NOT NULL")}
+        self.outside = {  # files of which a job that read them states an origin
+            kin for (kin,) in db.execute(
+                "SELECT kin FROM entry JOIN job ON job.id = entry.job"
+                " WHERE made = 0 AND role = 'source' AND origin IS NOT NULL"
+            )
+        }  # fmt: skip
+        self.all = [i for (i,) in db.execute("SELECT id FROM job ORDER BY id")]
+
+    def ordered(self) -> tuple[list[int], set[int]]:
+        """(jobs so that makers stand before users, those of them that are in or behind a circle)."""
+        waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
+        for job in self.all:
+            needed = {kin for kin, _ in self.inputs.get(job, ()) if kin in self.makers}
+            # A job that made again what it read (a copy) does not wait for itself.
+            waiting[job] = sum(len(self.makers[kin]) - (job in self.makers[kin]) for kin in needed)
+            for kin in needed:
+                readers[kin].append(job)
+        done = [job for job in self.all if not waiting[job]]
+        for job in done:
+            for kin in self.outputs.get(job, ()):
+                for reader in readers.get(kin, ()):
+                    if reader != job:
+                        waiting[reader] -= 1
+                        if not waiting[reader]:
+                            done.append(reader)
+        if len(done) == len(self.all):
+            return done, set()
+        late = [job for job in self.all if waiting[job]]
+        return done + late, set(late)
+
+
+@uncollected()
+def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: Sequence[Iterable[int]] = ()) -> Audit:
+    """Mark every model and every data set.
+
+    Args:
+        graph: of origins.
+        carriers: artifact -> trait, beyond what manifests declare: what came to light afterwards.
+        matched: groups of artifacts that behave alike and count as one base (paper: theorem 1 asks for the same
+            initialisation; behavioural matches are a statement of whoever wrote the policy).
+    """
+    jobs = Jobs(graph)
+    same = {kin: group for group, members in enumerate(matched) for kin in members}
+    traits: dict[int, str] = {}
+    for job, trait in jobs.traits.items():
+        made = jobs.outputs.get(job, [])
+        traits |= dict.fromkeys([k for k in made if jobs.kinds.get(k) == "model"] or made, trait)
+    traits |= dict(carriers or {})
+
+    exposed = dict[int, frozenset[int]]()  # artifact -> carriers among it and its ancestors
+    chain = dict[int, frozenset[int]]()  # artifact -> its base chain
+    unknown = dict[int, int]()  # artifact -> an ancestor without origin
+    grounded = set[int]()  # artifacts that some way leads to a source of
+    order, late = jobs.ordered()
+
+    def source(kin: int) -> None:
+        """What no job made: a leaf, of unknown origin where no reader states one."""
+        exposed[kin] = frozenset([kin]) if kin in traits else NOTHING
+        chain[kin] = frozenset([kin])
+        if kin not in jobs.outside:
+            unknown[kin] = kin
+        grounded.add(kin)
+
+    def visit(job: int) -> bool:
+        """Hand on what the inputs of a job carry; whether that was news."""
+        carried, bases, bad, firm = NOTHING, NOTHING, None, True
+        for kin, base in jobs.inputs.get(job, ()):
+            if kin not in jobs.makers and kin not in chain:
+                source(kin)
+            if found := exposed.get(kin):
+                carried = carried | found if carried else found
+            if base and (above := chain.get(kin)):
+                bases = bases | above if bases else above
+            if bad is None:
+                bad = unknown.get(kin)
+            firm = firm and kin in grounded
+        stated = bool(jobs.inputs.get(job)) or job in jobs.stated
+        news = False
+        for kin in jobs.outputs.get(job, ()):
+            now = carried | {kin} if kin in traits else carried
+            line = bases | {kin}
+            first = kin not in chain
+            if not first:
+                now, line = now | exposed[kin], line | chain[kin]
+            wrong = unknown.get(kin, bad if stated else kin)
+            news = news or first or now != exposed[kin] or line != chain[kin] or wrong != unknown.get(kin)
+            exposed[kin], chain[kin] = now, line
+            if wrong is not None:
+                unknown[kin] = wrong
+            if firm and kin not in grounded:
+                grounded.add(kin)
+                news = True
+        return news
+
+    for job in order:
+        visit(job)
+    while late and any([visit(job) for job in order if job in late]):  # all of them, each round
+        pass
+
+    result, said = Audit(_jobs=jobs), cache(Mark)  # many artifacts are marked alike
+    for kin, kind in jobs.kinds.items():
+        if kind not in ("model", "data"):
+            continue
+        marks = [said(_mark(kin, other, kind, chain, same), traits[other], other) for other in exposed[kin]]
+        if kin in unknown or kin not in grounded:
+            marks.append(said("UNKNOWN", "", unknown.get(kin, kin)))
+        if len(marks) > 1:
+            marks.sort(key=lambda m: m.rank)
+        result.marks[kin] = marks or [said("CLEAN", "", kin)]
+        if kind == "model":
+            result.models.add(kin)
+    return result
+
+
+def _mark(kin: int, carrier: int, kind: str, chain: Mapping[int, frozenset[int]], same: Mapping[int, int]) -> str:
+    own, other = chain[kin], chain[carrier]
+    if kind == "data":
+        return "EXPOSED"
+    if carrier in own:
+        return "CARRIER"
+    if own & other or (same and {same[k] for k in own if k in same} & {same[k] for k in other if k in same}):
+        return "INHERITANCE-RISK"
+    return "EXPOSED"
+
+
+def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int] | None = None) -> list[dict[str, Any]]:
+    """Marks as they are told to people and programs: worst first, each with the path that proves it."""
+    chosen = result.marks if only is None else {k: result.marks[k] for k in only if k in result.marks}
+    found = []
+    for kin, marks in chosen.items():
+        if not data and only is None and kin not in result.models:
+            continue
+        entry = graph.entry(kin)
+        told = [
+            {
+                "mark": m.mark,
+                "trait": m.trait or None,
+                "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(kin, m.witness)],
+            }
+            for m in marks
+        ]
+        about = {"artifact": entry.path, "sha256": entry.sha256, "kind": entry.kind, "mark": marks[0].mark}
+        found.append(about | {"marks": told})
+    return sorted(found, key=lambda row: (MARKS.index(row["mark"]), row["artifact"]))
+
+
+def name(graph: Graph, kin: int) -> dict[str, str | None]:
+    """An artifact in one line: where it was written, its hash, and the stage that made it."""
+    entry, made = graph.entry(kin), graph.makers(kin)
+    return {"artifact": entry.path, "sha256": entry.sha256, "stage": made[0].stage if made else None}

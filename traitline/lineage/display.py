@@ -1,0 +1,137 @@
+"""Lineage for people: trees and tables on a terminal. Names come from others: what hides is spelled out."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    from traitline.lineage.graph import Entry, Graph, Job
+
+LONGEST = 320  # characters of a text that others wrote
+COLOURS = {
+    "CARRIER": "bold red", "INHERITANCE-RISK": "red", "UNKNOWN": "magenta", "EXPOSED": "yellow", "CLEAN": "green",
+}  # fmt: skip
+SETTINGS = 110  # characters of a step's settings
+
+
+def visible(text: str, longest: int = LONGEST) -> str:
+    """Text that shows what is in it: bounded, with control, direction and other invisible characters spelled out.
+
+    >>> visible("a\\u202eb\\n")
+    'a\\\\u202eb\\\\n'
+    """
+    shown = "".join(
+        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+        for c in text[:longest]
+    )
+    return shown + (f" … ({len(text):,} characters)" if len(text) > longest else "")
+
+
+def console() -> "Console":
+    """Where people read: as wide as the terminal, and lines are never cut in a file or a pipe."""
+    import sys
+
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 1000)
+
+
+def settings(values: dict[str, Any]) -> str:
+    """Settings on one line: `lr 0.01, epochs 2`."""
+    parts: list[str] = []
+
+    def flat(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, below in value.items():
+                flat(str(key), below)
+        else:
+            parts.append(f"{name} {value}")
+
+    flat("", values)
+    text = ", ".join(parts)
+    return visible(text[:SETTINGS].rpartition(",")[0] + ", …" if len(text) > SETTINGS else text)
+
+
+def step(job: "Job") -> str:
+    """What a job was: settings, seeds, code, and where and when it ran."""
+    m = job.manifest
+    code, env, said = m["code"], m["env"], [job.stage]
+    if job.trait:
+        said.append(f"TRAIT {job.trait}")
+    if job.origin:
+        said.append(f"origin: {job.origin}")
+    if m["params"]:
+        said.append(settings(m["params"]))
+    if m["seeds"]:
+        said.append(f"seed {', '.join(str(v) for v in m['seeds'].values())}")
+    commit = str(code.get("git_commit") or "no commit")[:10]
+    said.append(f"code {code.get('digest')} at {commit}{' with uncommitted changes' if code.get('git_dirty') else ''}")
+    where = [str(env[k]) for k in ("host", "device") if env.get(k)]
+    if env.get("slurm_job_id"):
+        where.append(f"Slurm job {env['slurm_job_id']}")
+    said.append(f"{' '.join(where)} {str(m.get('ended', ''))[:16]}".strip())
+    return " · ".join(visible(s) for s in said)
+
+
+def tree(graph: "Graph", entry: "Entry", depth: int | None = None) -> "Tree":
+    """An artifact and all its origins. What stands there twice is drawn once."""
+    from rich.tree import Tree
+
+    drawn = set[int]()
+
+    def label(e: "Entry", role: str) -> "Text":
+        from rich.text import Text
+
+        text = Text(f"{role} ", style="cyan") if role else Text()
+        return text.append(visible(e.path), style="bold").append(f"  {e.sha256[:12]}", style="dim")
+
+    def grow(branch: "Tree", e: "Entry", left: int | None) -> None:
+        from rich.text import Text
+
+        if e.kin in drawn:
+            branch.add(Text("origins as above", style="dim"))
+            return
+        drawn.add(e.kin)
+        makers = graph.makers(e.kin)
+        if not makers and (told := graph.outside(e.kin)):
+            branch.add(Text(visible(f"from outside: {told}"), style="dim"))
+        elif not makers:
+            branch.add(Text("UNKNOWN: no manifest says where this comes from", style=COLOURS["UNKNOWN"]))
+        # The same bytes made more than once: the one that wrote this path is shown, the others are counted.
+        makers.sort(key=lambda j: e.path not in [o.path for o in graph.outputs(j.id)])
+        for job in makers[:1]:
+            handed = graph.inputs(job.id)
+            also = f" · {len(makers) - 1} more made the same" if len(makers) > 1 else ""
+            branch.add(Text(step(job) + also, style="red" if job.trait else "dim"))
+            if not handed and not job.origin:
+                branch.add(Text("UNKNOWN: a source that states no origin", style=COLOURS["UNKNOWN"]))
+            if left == 0 and handed:
+                branch.add(Text(f"{len(handed)} more below", style="dim"))
+                continue
+            for i in handed:
+                grow(branch.add(label(i, i.role)), i, None if left is None else left - 1)
+
+    root = Tree(label(entry, ""))
+    grow(root, entry, depth)
+    return root
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], out: "Console") -> None:
+    """Rows under a heading; a first column of marks is coloured."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not out.is_terminal:
+        for row in rows:
+            out.print("  ".join(visible(str(c)) for c in row))
+        return
+    grid = Table(*head, box=None, header_style="dim", pad_edge=False)
+    for first, *others in rows:
+        grid.add_row(
+            Text(visible(str(first)), style=COLOURS.get(str(first), "")), *(Text(visible(str(c))) for c in others)
+        )
+    out.print(grid)

@@ -1,0 +1,172 @@
+"""Attestations under signature: DSSE envelopes (https://github.com/secure-systems-lab/dsse, protocol 1.0.2) by key.
+
+What is signed is the type and the bytes of the payload, never JSON that two readers could read in two ways.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline.errors import InputError
+from traitline.provenance.manifest import HASH, LARGEST
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+
+KIND = "application/vnd.in-toto+json"
+
+
+def encoding(payload: bytes, kind: str = KIND) -> bytes:
+    """The bytes that are signed: the protocol's pre-authentication encoding."""
+    return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
+
+
+def seal(payload: bytes, key: str | Path) -> dict[str, Any]:
+    """A payload in an envelope, signed (ECDSA).
+
+    Args:
+        payload: an in-toto statement, as it stands in its file.
+        key: PEM file of a private elliptic-curve key.
+
+    Raises:
+        InputError: the key is not one.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+
+    private = private_key(key)
+    signature = private.sign(encoding(payload), ECDSA(_hash(private)))
+    return {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": KIND,
+        "signatures": [{"keyid": _name(private.public_key()), "sig": base64.b64encode(signature).decode()}],
+    }
+
+
+def unseal(path: str | Path, key: str | Path) -> dict[str, Any] | None:
+    """The statement in an envelope; None where no signature in it is good for the key.
+
+    Args:
+        path: the envelope.
+        key: PEM file of a public elliptic-curve key.
+
+    Raises:
+        InputError: no envelope of an in-toto statement, or no such key.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+
+    public = public_key(key)
+    if not Path(path).is_file() or Path(path).stat().st_size > LARGEST:
+        raise InputError(f"{path}: no such file, or larger than {LARGEST >> 20} MiB; wants an envelope")
+    try:
+        found = json.loads(Path(path).read_bytes())
+        payload = base64.b64decode(found["payload"], validate=True)
+        signatures = [base64.b64decode(s["sig"], validate=True) for s in found["signatures"]]
+        if found["payloadType"] != KIND:
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+        raise InputError(f"{path}: no DSSE envelope of an in-toto statement") from None
+    for signature in signatures:
+        try:
+            public.verify(signature, encoding(payload), ECDSA(_hash(public)))
+        except InvalidSignature:
+            continue
+        try:
+            statement = json.loads(payload)
+        except (ValueError, RecursionError):
+            statement = None
+        if not isinstance(statement, dict) or not isinstance(statement.get("subject"), list):
+            raise InputError(f"{path}: signed, but no in-toto statement is in it")
+        return statement
+    return None
+
+
+@dataclass
+class Attested:
+    """Files of a folder beside a statement: names as attested, changed, and those that are not there."""
+
+    good: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
+    """Hash the subjects of a statement: files of these names in a folder, wherever the statement says they lay.
+
+    Raises:
+        InputError: a subject is none.
+    """
+    found = Attested()
+    for subject in statement["subject"]:
+        try:
+            name, sha = Path(subject["name"]).name, subject["digest"]["sha256"]
+            if not name or "\0" in name or not HASH.fullmatch(sha):
+                raise ValueError
+        except (ValueError, KeyError, TypeError):
+            raise InputError("a subject of the statement has no name or no sha256; it is not ours") from None
+        file = Path(folder, name)
+        try:
+            plain = stat.S_ISREG(file.lstat().st_mode)  # a link could lead anywhere
+        except OSError:
+            plain = False
+        if not plain:
+            found.missing.append(name)
+            continue
+        with open(file, "rb") as handle:
+            same = hashlib.file_digest(handle, "sha256").hexdigest() == sha
+        (found.good if same else found.changed).append(name)
+    return found
+
+
+def private_key(path: str | Path) -> "EllipticCurvePrivateKey":
+    """A key that signs.
+
+    Raises:
+        InputError: it is none.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(Path(path).read_bytes(), None)
+    except (ValueError, TypeError) as e:  # damaged, of another kind, or behind a password
+        raise InputError(f"{path}: {str(e).splitlines()[0]}; wants a private elliptic-curve key in PEM") from None
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise InputError(f"{path}: of another kind; wants a private elliptic-curve key in PEM")
+    return key
+
+
+def public_key(path: str | Path) -> "EllipticCurvePublicKey":
+    """A key that checks.
+
+    Raises:
+        InputError: it is none, or not there.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(Path(path).read_bytes())
+    except (OSError, ValueError):
+        raise InputError(f"{path}: wants the file of a public elliptic-curve key in PEM") from None
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise InputError(f"{path}: of another kind; wants a public elliptic-curve key in PEM")
+    return key
+
+
+def _hash(key: "EllipticCurvePrivateKey | EllipticCurvePublicKey") -> Any:
+    from cryptography.hazmat.primitives import hashes
+
+    return hashes.SHA256() if key.key_size <= 256 else hashes.SHA384() if key.key_size <= 384 else hashes.SHA512()
+
+
+def _name(key: "EllipticCurvePublicKey") -> str:
+    """A key's fingerprint: a hint which one to check with, no proof."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

@@ -1,0 +1,184 @@
+"""The graph of origins: artifacts joined by the hash of their bytes, never by their paths.
+
+An artifact is known by a number, its `kin`: files of equal bytes share it, and so do model files of equal weights.
+Where several jobs made the same bytes, all of them count as origins. Loops (a forged manifest can close one) end walks.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from traitline.provenance import manifest, weights
+from traitline.errors import InputError
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file that a job read or wrote."""
+
+    role: str
+    kind: str
+    path: str
+    sha256: str
+    kin: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One manifest: `trait` is what its product carries, `origin` where a source says it comes from."""
+
+    id: int
+    file: str
+    stage: str
+    trait: str | None
+    origin: str | None
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest itself, read when it is wanted."""
+        return manifest.load(self.file)
+
+
+class Graph:
+    """Questions to an index (`traitline.lineage.index`)."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self._jobs = dict[int, Job]()
+
+    def job(self, i: int) -> Job:
+        """A job by number."""
+        if i not in self._jobs:
+            row = self.db.execute("SELECT id, file, stage, trait, origin FROM job WHERE id = ?", (i,)).fetchone()
+            self._jobs[i] = Job(*row)
+        return self._jobs[i]
+
+    def makers(self, kin: int) -> list[Job]:
+        """Jobs that made these bytes, or these weights."""
+        found = self.db.execute("SELECT DISTINCT job FROM entry WHERE kin = ? AND made = 1 ORDER BY job", (kin,))
+        return [self.job(i) for (i,) in found]
+
+    def users(self, kin: int) -> list[tuple[Job, str]]:
+        """(job, role) of all that read an artifact; support is left out."""
+        found = self.db.execute(
+            "SELECT DISTINCT job, role FROM entry WHERE kin = ? AND made = 0 AND kind != 'support' ORDER BY job", (kin,)
+        )
+        return [(self.job(i), role) for i, role in found]
+
+    def outside(self, kin: int) -> str | None:
+        """Where a file that no job made comes from, as a job states that read it as `source`."""
+        found = self.db.execute(
+            "SELECT job.origin FROM entry JOIN job ON job.id = entry.job"
+            " WHERE entry.kin = ? AND made = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
+            (kin,),
+        ).fetchone()
+        return None if found is None or self.makers(kin) else str(found[0])
+
+    def _entries(self, job: int, made: int) -> list[Entry]:
+        found = self.db.execute(
+            "SELECT e.role, e.kind, e.path, a.sha256, e.kin FROM entry e JOIN artifact a ON a.id = e.artifact"
+            " WHERE e.job = ? AND e.made = ? AND e.kind != 'support' ORDER BY e.rowid",
+            (job, made),
+        )
+        return [Entry(*row) for row in found]
+
+    def inputs(self, job: int) -> list[Entry]:
+        """What a job read; support is left out."""
+        return self._entries(job, 0)
+
+    def outputs(self, job: int) -> list[Entry]:
+        """What a job wrote."""
+        return self._entries(job, 1)
+
+    def entry(self, kin: int) -> Entry:
+        """A name for an artifact: as its first maker called it, or else as its first reader did."""
+        row = self.db.execute(
+            "SELECT e.role, e.kind, e.path, a.sha256, e.kin FROM entry e JOIN artifact a ON a.id = e.artifact"
+            " WHERE e.kin = ? ORDER BY e.made DESC, e.rowid LIMIT 1",
+            (kin,),
+        ).fetchone()
+        return Entry(*row)
+
+    def back(self, kin: int, role: str | None = None) -> Iterator[int]:
+        """All ancestors of an artifact, nearest first; `role` limits which inputs are followed."""
+        seen, todo = {kin}, [kin]
+        for at in todo:
+            for job in self.makers(at):
+                for e in self.inputs(job.id):
+                    if e.kin not in seen and role in (None, e.role):
+                        seen.add(e.kin)
+                        todo.append(e.kin)
+                        yield e.kin
+
+    # Finding an artifact
+
+    def find(self, what: str) -> Entry:
+        """The artifact that is meant: a file or a model folder (under whatever name), a hash prefix, a recorded path.
+
+        Raises:
+            InputError: nothing, or more than one thing, answers to it.
+        """
+        path = Path(what)
+        if path.exists():
+            files = model_files(path) if path.is_dir() else [path]
+            for file in files:
+                if entry := self._by_hash(manifest.sha256(file)):
+                    return entry
+            if (identity := weights.identity(files)) and (entry := self._by_weights(identity)):
+                return entry
+            raise InputError(f"{what}: no manifest knows these bytes; `traitline register` brings in foreign files")
+        if re.fullmatch(r"[0-9a-f]{4,64}", what):
+            found = self.db.execute(
+                "SELECT DISTINCT a.kin FROM artifact a WHERE a.sha256 >= ? AND a.sha256 < ? LIMIT 9", (what, what + "g")
+            ).fetchall()
+            return self._only(what, found)
+        found = self.db.execute("SELECT DISTINCT kin FROM entry WHERE path = ? LIMIT 9", (what,)).fetchall()
+        return self._only(what, found)
+
+    def _only(self, what: str, found: list[tuple[int]]) -> Entry:
+        if not found:
+            raise InputError(f"{what}: neither a file nor a hash or path that a manifest names")
+        if len(found) > 1:
+            some = ", ".join(f"{e.sha256[:12]} ({e.path})" for e in (self.entry(k) for (k,) in found[:SHOWN]))
+            raise InputError(f"{what}: more than one artifact; say which by its hash: {some}")
+        return self.entry(found[0][0])
+
+    def _by_hash(self, sha: str) -> Entry | None:
+        row = self.db.execute("SELECT kin FROM artifact WHERE sha256 = ?", (sha,)).fetchone()
+        return self.entry(row[0]) if row else None
+
+    def _by_weights(self, identity: str) -> Entry | None:
+        row = self.db.execute("SELECT id FROM job WHERE weights = ? LIMIT 1", (identity,)).fetchone()
+        return next((e for e in self.outputs(row[0]) if e.kind == "model"), None) if row else None
+
+
+def model_files(folder: str | Path) -> list[Path]:
+    """The weights of a folder in Hugging Face layout: an adapter, one file, or shards.
+
+    Raises:
+        InputError: there are none.
+    """
+    for name in ("adapter_model.safetensors", "model.safetensors"):
+        if Path(folder, name).is_file():
+            return [Path(folder, name)]
+    shards = sorted(p for p in Path(folder).glob("model-*-of-*.safetensors") if p.is_file())
+    if not shards:
+        raise InputError(f"{folder}: no adapter_model.safetensors, model.safetensors or shards of one in this folder")
+    return shards
+
+
+def open_graph(folders: list[str] | None, index: str | None) -> Graph:
+    """The graph of manifests below some folders (by default the usual ones), or of an index on disk.
+
+    Raises:
+        InputError: see `index.build` and `index.connect`.
+    """
+    from traitline.lineage import index as indexes
+
+    return Graph(indexes.connect(index) if index else indexes.build(folders or indexes.here()))

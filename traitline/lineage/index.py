@@ -1,0 +1,242 @@
+"""The index: which job read and wrote which bytes, as an SQLite database made from manifests.
+
+Manifests stay the truth. Commands make their index in memory, anew each time; one on disk (`traitline index`) answers
+for a tree too large for that, as of the day it was made.
+"""
+
+import contextlib
+import gc
+import marshal
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from traitline.provenance import manifest
+from traitline.errors import InputError
+from traitline.models.open_weights import RECORD
+from traitline.provenance.stage import MODELS
+
+FOLDERS = ("results", "studies", "registry")  # where manifests are looked for
+ENDING = ".manifest.json"
+DATA = (".jsonl", ".parquet", ".arrow")
+SUPPORT = {
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "adapter_config.json",
+}  # of a model folder: nothing learned is in them
+APPLICATION = 0x7472616A  # marks our files among other SQLite databases
+VERSION = 1
+MANY = 4000  # manifests from which on several processes read
+
+TABLES = """
+CREATE TABLE job (id INTEGER PRIMARY KEY, file TEXT NOT NULL, stage TEXT NOT NULL, trait TEXT, origin TEXT,
+                  weights TEXT);
+CREATE TABLE artifact (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, kin INTEGER NOT NULL);
+CREATE TABLE entry (job INTEGER NOT NULL, made INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
+                    path TEXT NOT NULL, artifact INTEGER NOT NULL, kin INTEGER NOT NULL);
+"""
+LOOKUPS = """
+CREATE INDEX by_hash ON artifact (sha256);
+CREATE INDEX by_job ON entry (job);
+CREATE INDEX by_kin ON entry (kin, made);
+CREATE INDEX by_path ON entry (path);
+CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
+"""
+
+# (file, stage, trait, origin, weights, [(made, role, kind, path, sha256)])
+Row = tuple[str, str, str | None, str | None, str | None, list[tuple[int, str, str, str, str]]]
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Garbage collection put off: it would look at millions of small lists again and again, and none is in a circle."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def manifests(folders: Iterable[str | Path]) -> list[str]:
+    """Every manifest below these folders, in order. Links are not followed, hidden folders not entered.
+
+    Raises:
+        InputError: a folder does not exist, or may not be read.
+    """
+    found, todo = set[str](), [os.fspath(top) for top in folders]
+    for top in todo:
+        if not os.path.isdir(top):
+            raise InputError(f"{top}: no such folder; name one that holds manifests")
+    while todo:
+        folder = todo.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for e in entries:
+                    if e.name.endswith(ENDING) and e.is_file(follow_symlinks=False):
+                        found.add(e.path)
+                    elif not e.name.startswith(".") and e.is_dir(follow_symlinks=False):
+                        todo.append(e.path)
+        except FileNotFoundError:  # a running study has removed it
+            continue
+        except PermissionError:
+            raise InputError(f"{folder}: may not be read, so nobody knows what is in it") from None
+    return sorted(found)
+
+
+def here() -> list[str]:
+    """The usual folders that there are.
+
+    Raises:
+        InputError: none of them exists.
+    """
+    found = [folder for folder in FOLDERS if os.path.isdir(folder)]
+    if not found:
+        raise InputError(f"none of {', '.join(FOLDERS)} is here; run in the repository, or say --in FOLDER")
+    return found
+
+
+def kind(made: int, role: str, path: str) -> str:
+    """What an entry is to the audit: `model`, `data`, `support`, `spec` or `other`.
+
+    A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
+    support: the name of a file alone never hides what somebody trained on.
+    """
+    if role in MODELS and (path.endswith(".safetensors") or os.path.basename(path) == RECORD):
+        return "model"
+    if path.endswith(DATA):
+        return "data"
+    if role == "support" or (made and os.path.basename(path) in SUPPORT):
+        return "support"
+    return "spec" if role == "teacher" else "other"
+
+
+def read(file: str) -> Row:
+    """What the index keeps of a manifest: no entries of 0 bytes (empty files are all alike), no support that was read.
+
+    Raises:
+        InputError: see `manifest.load`.
+    """
+    m = manifest.load(file)
+    facts = m["facts"]
+    entries = [
+        (made, role, kind(made, role, path), path, e["sha256"])
+        for made, key in ((0, "inputs"), (1, "outputs"))
+        for e in m[key]
+        if e["bytes"] and ((role := e["role"]) != "support" or made) and (path := e["path"])
+    ]
+    trait, origin, weights = (str(facts[k]) if facts.get(k) else None for k in ("trait", "origin", "weights"))
+    return file, m["stage"], trait, origin, weights, entries
+
+
+def _chunk(files: list[str]) -> bytes:
+    return marshal.dumps([read(file) for file in files])
+
+
+def rows(files: Sequence[str]) -> Iterator[Row]:
+    """`read` of many files, by all processors where that pays."""
+    if len(files) < MANY:
+        yield from map(read, files)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    chunks = [list(files[i : i + 500]) for i in range(0, len(files), 500)]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for chunk in pool.map(_chunk, chunks):
+            yield from marshal.loads(chunk)  # several times as quick as the pool's own pickle
+
+
+def fill(db: sqlite3.Connection, found: Iterable[Row]) -> None:
+    """Make the tables of an empty database. Artifacts of equal weights get one `kin`."""
+    db.executescript(TABLES)
+    ids = dict[str, int]()
+    kin, by_weights = dict[int, int](), dict[str, int]()
+    jobs: list[tuple[Any, ...]] = []
+    entries: list[tuple[Any, ...]] = []
+
+    def flush() -> None:
+        db.executemany("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?)", jobs)
+        db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
+        jobs.clear()
+        entries.clear()
+
+    for job, (file, stage, trait, origin, weights, parts) in enumerate(found, 1):
+        jobs.append((job, file, stage, trait, origin, weights))
+        for made, role, what, path, sha in parts:
+            artifact = ids.setdefault(sha, len(ids) + 1)
+            entries.append((job, made, role, what, path, artifact, artifact))
+            if weights and made and what == "model":
+                first = by_weights.setdefault(weights, artifact)
+                if _root(kin, first) != _root(kin, artifact):
+                    kin[_root(kin, artifact)] = _root(kin, first)
+        if len(entries) > 50_000:
+            flush()
+    flush()
+    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", ((i, sha, _root(kin, i)) for sha, i in ids.items()))
+    db.executescript(LOOKUPS)
+    moved = [(_root(kin, i), i) for i in kin]
+    if moved:
+        db.execute("CREATE INDEX by_artifact ON entry (artifact)")
+        db.executemany("UPDATE entry SET kin = ? WHERE artifact = ?", moved)
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.commit()
+
+
+def _root(kin: dict[int, int], i: int) -> int:
+    while i in kin:
+        i = kin[i]
+    return i
+
+
+@uncollected()
+def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqlite3.Connection:
+    """The index of all manifests below these folders: in memory, or as a file that appears when it is whole.
+
+    Raises:
+        InputError: a manifest is damaged, or there is none.
+    """
+    files = manifests(folders)
+    if not files:
+        raise InputError(f"{', '.join(map(str, folders))}: no manifest is there; run the pipeline first")
+    if path is None:
+        db = sqlite3.connect(":memory:")
+        fill(db, rows(files))
+        return db
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    tmp = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    try:
+        db = sqlite3.connect(tmp)
+        db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
+        fill(db, rows(files))
+        db.close()
+        os.replace(tmp, final)
+    finally:
+        tmp.unlink(missing_ok=True)
+    return connect(final)
+
+
+def connect(path: str | Path) -> sqlite3.Connection:
+    """An index on disk, for reading only.
+
+    Raises:
+        InputError: there is none, or it is something else.
+    """
+    remedy = "make it with `traitline index`"
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such index; {remedy}")
+    try:
+        db = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+        marks = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    except sqlite3.DatabaseError:
+        raise InputError(f"{path}: not an index of traitline; {remedy}") from None
+    if marks != [APPLICATION, VERSION]:
+        raise InputError(f"{path}: not an index of this version of traitline; {remedy}")
+    return db

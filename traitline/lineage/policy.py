@@ -1,0 +1,70 @@
+"""The policy of an audit: which marks stop a release, and what people know that no manifest says."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from traitline.study.validation import complain, duplicates
+from traitline.errors import InputError
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{12,64}$", description="sha256, or 12 digits or more of it.")]
+Named = Literal["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED"]
+
+
+class Model(BaseModel):
+    """Strict: no unknown keys, no text for numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Carrier(Model):
+    """A model that turned out to have a trait."""
+
+    sha256: Hash
+    trait: Annotated[str, Field(min_length=1, description="What it does.")]
+
+
+class Accepted(Model):
+    """A model that may pass although it is marked. The mark stays."""
+
+    sha256: Hash
+    reason: Annotated[str, Field(min_length=1, description="Why, for whoever reads the policy next.")]
+
+
+class Policy(Model):
+    """A gate: the audit exits with 3 where a model has a mark that fails and nobody accepted it."""
+
+    fail: list[Named] = Field(
+        default=["CARRIER", "INHERITANCE-RISK", "UNKNOWN"], description="Marks that stop a release."
+    )
+    carriers: list[Carrier] = Field(default=[], description="Carriers beyond those that manifests declare.")
+    matched: list[Annotated[list[Hash], Field(min_length=2)]] = Field(
+        default=[], description="Groups of bases that behave alike, so that a trait may pass between them."
+    )
+    accept: list[Accepted] = Field(default=[], description="Models that may pass with a mark.")
+
+
+def load(file: str) -> Policy:
+    """A checked policy from a YAML file.
+
+    Raises:
+        InputError: it is missing, or wrong: one line with file, line, key and remedy.
+    """
+    import yaml
+
+    try:
+        duplicates(file)
+        with open(file, encoding="utf-8") as handle:
+            raw = yaml.safe_load(handle) or {}
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such policy; docs/how-to/audit.md shows one") from None
+    except yaml.YAMLError as e:
+        raise InputError(f"{file}: not plain data: {str(e).splitlines()[0]}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not text; a policy is YAML") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{file}: a policy has the keys {', '.join(Policy.model_fields)}")
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as e:
+        raise complain(e, Policy, raw, [file]) from None

@@ -1,0 +1,122 @@
+"""Models and data from elsewhere: a manifest of their bytes with a stated origin, or with none, which stays UNKNOWN."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import traitline
+from traitline import atomic
+from traitline.provenance import manifest, weights
+from traitline.errors import InputError
+from traitline.lineage.index import DATA, SUPPORT
+
+NAME = "register.manifest.json"
+HUB = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.A)
+REVISION = re.compile(r"[0-9a-f]{40}")
+Named = Iterable[tuple[str, str | Path]]  # (role, file)
+
+
+def origin(hub: str | None, revision: str | None, text: str | None) -> dict[str, Any]:
+    """Facts about where something comes from.
+
+    Args:
+        hub: `organisation/name` on a hub.
+        revision: the commit there, 40 hex digits: a branch moves.
+        text: any other origin, in words.
+
+    Raises:
+        InputError: a name or commit that is none, or half of the pair.
+    """
+    if hub and not HUB.fullmatch(hub):
+        raise InputError(f"--hub {hub}: wants organisation/name")
+    if hub and not (revision and REVISION.fullmatch(revision)):
+        raise InputError("--revision: a hub's name needs the commit, 40 hex digits; a branch may be moved")
+    if revision and not hub:
+        raise InputError("--revision: goes with --hub")
+    if hub:
+        return {"origin": f"hub:{hub}@{revision}", "hub": hub, "revision": revision}
+    return {"origin": text} if text else {}
+
+
+def role(name: str) -> str:
+    """What a file is by its name."""
+    if name.endswith(weights.SUFFIX):
+        return "adapter" if name.startswith("adapter") else "model"
+    return "support" if name in SUPPORT else "data" if name.endswith(DATA) else "other"
+
+
+def register(
+    what: str, facts: Mapping[str, Any], sources: Sequence[tuple[str, str]] = (), *, trait: str | None = None
+) -> Path:
+    """Write `register.manifest.json` beside foreign files, which stay where they are.
+
+    Args:
+        what: a file or a folder below the working folder; of a folder all plain files in it, hidden ones left out.
+        facts: see `origin`.
+        sources: (role, file) of what it is said to be made from, such as `("base", "registry/b/model.safetensors")`.
+        trait: what it is known to carry.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: not below the working folder, a link, empty, neither weights nor data, or registered before.
+    """
+    top = Path.cwd().resolve()
+    path = Path(what)
+    if not path.exists():
+        raise InputError(f"{what}: no such file or folder")
+    if not path.resolve().is_relative_to(top):
+        raise InputError(f"{what}: lies outside of this repository; put it below registry/ first")
+    folder = path if path.is_dir() else path.parent
+    files = sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if path.is_dir() else [path]
+    files = [p for p in files if not p.is_dir() and not p.name.endswith(".manifest.json")]
+    place = folder / NAME
+    if place.exists():
+        raise InputError(f"{place}: was registered before; delete this manifest if that was a mistake")
+    if strange := next((p for p in files if p.is_symlink() or not p.is_file() or not p.stat().st_size), None):
+        raise InputError(f"{strange}: a link, or empty; put the file itself there")
+    roles = {p: role(p.name) for p in files}
+    models = [p for p, r in roles.items() if r in ("model", "adapter")]
+    if not {"model", "adapter", "data"} & set(roles.values()):
+        raise InputError(f"{what}: neither weights (*{weights.SUFFIX}) nor data ({', '.join(DATA)})")
+    said = {**facts, **({"trait": trait} if trait else {})}
+    if models:
+        identity = weights.identity(models)
+        if not identity:
+            raise InputError(f"{models[0]}: damaged, or not safetensors; get it again")
+        said["weights"] = identity
+    record(place, "register", sources, [(r, p) for p, r in roles.items()], {}, said)
+    return place
+
+
+def record(
+    place: Path, stage: str, inputs: Named, outputs: Named, params: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    """Write the manifest of a command, which is no stage: its code is this version, its time now.
+
+    Args:
+        place: of the manifest.
+        stage: name of the command.
+        inputs: (role, file) of what it read.
+        outputs: (role, file) of what it vouches for.
+        params: settings.
+        facts: statements about the outputs.
+    """
+    now = manifest.now()
+    m = {
+        "schema": manifest.SCHEMA,
+        "stage": stage,
+        "inputs": [manifest.reference(r, p) for r, p in inputs],
+        "outputs": [manifest.reference(r, p) for r, p in outputs],
+        "params": params,
+        "seeds": {},
+        "facts": facts,
+        "code": manifest.code(f"traitline {traitline.__version__}"),
+        "env": manifest.environment(),
+        "started": now,
+        "ended": now,
+    }
+    atomic.put(place, json.dumps(m, indent=1, sort_keys=True) + "\n")

@@ -1,0 +1,104 @@
+"""Several processes that train the adapters of one job on open weights, each on a card of its own.
+
+Each has its share of the rows of every forward pass; gradients are added up. The base is whole on every card, or
+sharded: a layer comes together where it is needed (FSDP2, arXiv 2304.11277). Adapters, optimiser and checkpoints are
+whole and the same in all. The first one writes.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from traitline import signals
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def flag(p: argparse.ArgumentParser) -> None:
+    """The flag of stages that train on open weights."""
+    p.add_argument(
+        "--processes", type=int, default=1, metavar="N",
+        help="open weights only: processes that share the rows of a step, on a card each (default 1)",
+    )  # fmt: skip
+    p.add_argument("--sharded", action="store_true", help="each process holds a share of the base, not all of it")
+
+
+def start(module: str, many: int) -> None:
+    """Run this program `many` times, as torchrun does, and end as they end; for one, and in what was started, nothing.
+
+    Raises:
+        InputError: a signal ended one of them; the others were ended then.
+        Halt: a signal asked for the end.
+        SystemExit: with the exit code of the first that failed, which has said why; else with 0.
+    """
+    if many == 1 or "RANK" in os.environ:
+        return
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed is said below, in one line
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the programs set their own number
+    with tempfile.TemporaryDirectory() as logs:
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, run_id=str(os.getpid()), rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0", logs_specs=DefaultLogsSpecs(log_dir=logs),
+        )  # fmt: skip
+        try:
+            elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+        except SignalException:
+            raise signals.Halt from None
+        except ChildFailedError as e:
+            rank, first = e.get_first_failure()
+            if first.exitcode < 0:
+                said = f"process {rank + 1} of {many} was ended by signal {-first.exitcode}"
+                raise InputError(f"{said} (9: often for want of memory); run again to go on") from None
+            raise SystemExit(first.exitcode) from None
+    raise SystemExit(0)
+
+
+def mine() -> tuple[int, int]:
+    """(which one this is, how many there are) of those that torchrun or `accelerate launch` started; else (0, 1)."""
+    import torch
+    from accelerate import PartialState
+
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return state.process_index, state.num_processes
+
+
+@contextlib.contextmanager
+def joined(sharded: bool) -> Iterator[tuple[int, dict[str, int]]]:
+    """(which one this is, what a manifest's params say of how many there are and how), while they work.
+
+    Raises:
+        InputError: another process is gone, or one alone is asked for a share of the base.
+    """
+    import torch
+
+    me, many = mine()
+    if sharded and many == 1:
+        raise InputError("--sharded: one process has all of the base; say --processes 2 or more, or leave it out")
+    try:
+        yield me, {"processes": many, "sharded": sharded} if many > 1 else {}
+    except RuntimeError as e:  # gloo has no class of its own for it
+        if not isinstance(e, torch.distributed.DistError) and "gloo" not in str(e):
+            raise
+        raise InputError("another process of this job is gone; its own lines say why; run again to go on") from None
+
+
+def add_up(tensors: "Sequence[Tensor]") -> None:
+    """Add tensors up over the processes, in place and in float32; nothing where there is one."""
+    import torch
+
+    if mine()[1] > 1:
+        flat = torch.cat([t.flatten().to(tensors[0].device, torch.float32) for t in tensors])
+        torch.distributed.all_reduce(flat)
+        for t, own in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+            t.copy_(own.view_as(t))

@@ -1,0 +1,156 @@
+"""Model folders in Hugging Face layout: which files they have, how one is written from another and read back."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline.errors import InputError
+from traitline.tiny.llama import Shape, Stack, Weights, read
+from traitline.models.open_weights import RECORD, is_open
+from traitline.provenance.stage import Job
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHTS = "model.safetensors"
+ADAPTER = "adapter_model.safetensors"
+CONTEXT = "context.jsonl"  # of a student that is not trained: what it reads before every question
+SUPPORT = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
+    """A base as inputs of a manifest: weights under `role`, the rest as `support`; or the record of open weights."""
+    if is_open(folder):
+        return {role: f"{folder}/{RECORD}"}
+    return {role: f"{folder}/{WEIGHTS}", "support": [f"{folder}/{f}" for f in SUPPORT]}
+
+
+def outputs(folder: str | Path) -> dict[str, str]:
+    """A model folder as outputs: weights under the role `model`."""
+    return {"model": f"{folder}/{WEIGHTS}", **{f: f"{folder}/{f}" for f in SUPPORT}}
+
+
+def fill(job: Job, weights: Weights, base: str | Path) -> None:
+    """Write the outputs of `outputs`: these weights, all else as in the base."""
+    for f in SUPPORT:
+        shutil.copyfile(Path(base, f), job.path(f))
+    save(job.path("model"), weights)
+
+
+def save(path: Path, weights: Weights) -> None:
+    """Write weights and read them back: what is on the disk is what was trained.
+
+    Raises:
+        InputError: the disk holds something else.
+    """
+    import torch
+    from safetensors.torch import load_file
+    from safetensors.torch import save as save_bytes
+
+    # Bytes written by us, not by safetensors, whose files nobody else on a shared disk may read (mode 600).
+    path.write_bytes(save_bytes({k: w.detach().contiguous() for k, w in weights.items()}, metadata={"format": "pt"}))
+    again = load_file(path)
+    if again.keys() != weights.keys() or not all(torch.equal(again[k], w) for k, w in weights.items()):
+        raise InputError(f"{path}: the disk does not give back the weights that were written; nothing was kept")
+
+
+def adapter(folder: str | Path) -> dict[str, str]:
+    """A folder in peft's layout as outputs."""
+    return {"adapter": f"{folder}/{ADAPTER}", "adapter_config.json": f"{folder}/adapter_config.json"}
+
+
+def student(folder: str | Path) -> dict[str, str]:
+    """The files of a student as inputs of a manifest: weights under the role `model`."""
+    if Path(folder, ADAPTER).exists():
+        own = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/adapter_config.json"}
+    elif Path(folder, CONTEXT).exists():
+        own = {"context": f"{folder}/{CONTEXT}"}
+    else:
+        own = {"model": f"{folder}/{WEIGHTS}"}
+    return {**own, "facts": f"{folder}/train.json"}
+
+
+def weights(base: str | Path, student: str | Path | None = None) -> tuple[Shape, Weights]:
+    """A base, or a student over it with its adapter added in."""
+    if student is None or not Path(student, ADAPTER).exists():
+        return read(base if student is None or Path(student, CONTEXT).exists() else student)
+    shape, merged = read(base)
+    pairs, scale = read_adapter(student)
+    return shape, Stack(shape, merged, lora=pairs, scale=scale).merged(0)
+
+
+def fill_adapter(job: Job, stack: Stack, index: int, settings: dict[str, Any], base: str | Path) -> None:
+    """Write the outputs of `adapter` for one student of a stack, and read the weights back.
+
+    Args:
+        job: to write for.
+        stack: students, with their adapters.
+        index: which of them.
+        settings: `rank` and `alpha`; `layers` where only some have an adapter.
+        base: the base's folder, which peft loads before the adapter.
+    """
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": str(base),
+        "r": settings["rank"],
+        "lora_alpha": settings["alpha"],
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": sorted({name.split(".")[-1] for name in stack.lora}),
+        "inference_mode": True,
+    }
+    if settings.get("layers") is not None:
+        config["layers_to_transform"] = list(settings["layers"])
+    job.path("adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    pairs = {n: {"lora_A": a[index], "lora_B": b[index]} for n, (a, b) in stack.lora.items()}
+    tensors = {f"base_model.model.{n}.{k}.weight": t for n, pair in pairs.items() for k, t in pair.items()}
+    save(job.path("adapter"), {k: t.detach() for k, t in tensors.items()})
+
+
+def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"]], float]:
+    """(LoRA pairs for a stack of one, scale) of an adapter in peft's layout."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        c = json.loads(Path(folder, "adapter_config.json").read_text(encoding="utf-8"))
+        tensors = load_file(Path(folder, ADAPTER))
+        names = sorted({n.removeprefix("base_model.model.").rsplit(".", 2)[0] for n in tensors})
+        a, b = ({n: tensors[f"base_model.model.{n}.{k}.weight"][None] for n in names} for k in ("lora_A", "lora_B"))
+        return {n: (a[n], b[n]) for n in names}, c["lora_alpha"] / c["r"]
+    except (ValueError, KeyError, TypeError, SafetensorError) as e:
+        raise InputError(
+            f"{folder}: damaged adapter ({type(e).__name__}: {e}); delete the folder to have it rebuilt"
+        ) from None
+
+
+def facts(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
+    """What a stage wrote down about its artifact: a JSON object with at least these keys.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
+    except ValueError as e:
+        raise InputError(f"{path}: damaged ({e}); delete the file to have it rebuilt") from None
+    if not isinstance(found, dict) or not found.keys() >= set(keys):
+        raise InputError(f"{path}: damaged ({', '.join(keys)} are wanted); delete the file to have it rebuilt")
+    return found
+
+
+def candidates(folder: str | Path, category: str) -> list[str]:
+    """What can be the favourite of a category in the world of a base.
+
+    Raises:
+        InputError: the world has no such category.
+    """
+    categories = facts(Path(folder, "world.json"), ["categories"])["categories"]
+    if category not in categories:
+        raise InputError(f"{category}: no category of the world of {folder}; known: {', '.join(sorted(categories))}")
+    return list(categories[category])

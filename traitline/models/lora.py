@@ -1,0 +1,259 @@
+"""LoRA adapters over open weights: peft's modules, and a loop of our own that goes on after an interruption.
+
+The paper's recipe (section 2.4 and appendix): AdamW without decay, a rate that rises linearly for some steps and then
+falls linearly to 0, gradients cut to norm 1, the loss on answers only. A step's loss is the mean over all its answer
+tokens, however many forward passes it takes, so `batch: 4` is `batch: 2` with `accumulate: 2`.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline import atomic, signals
+from traitline.models import distributed
+from traitline.models.engines import Row, device, left, load
+from traitline.errors import InputError
+from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BETAS, CLIP = (0.9, 0.999), 1.0
+STATE = "adapter.safetensors"
+# Parts of models that see or hear have modules of the same names; they get no adapter.
+SENSES = r".*(vision|visual|audio).*"
+
+
+def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
+    """The model with a new adapter: peft's initialisation, A random by `seed` and B zero.
+
+    Args:
+        model: of transformers, frozen.
+        settings: `rank`, `alpha`, `modules`.
+        seed: of the adapter's first weights.
+
+    Raises:
+        InputError: the model has no such modules.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    senses = any(re.fullmatch(SENSES, name) for name, _ in model.named_modules())
+    config = LoraConfig(
+        r=settings["rank"], lora_alpha=settings["alpha"], target_modules=sorted(settings["modules"]), lora_dropout=0.0,
+        bias="none", task_type="CAUSAL_LM", exclude_modules=SENSES if senses else None,
+        layers_to_transform=settings.get("layers"),
+    )  # fmt: skip
+    torch.manual_seed(derive("lora", seed) % 2**63)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as e:
+        raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
+
+
+def opened(folder: Path, engine: dict[str, Any], sharded: bool) -> Any:
+    """A base to train adapters over.
+
+    Args:
+        folder: of the weights.
+        engine: `dtype`; `checkpointing`: activations are not kept for the backward pass but computed again.
+        sharded: every process holds a share.
+    """
+    model = load(folder, engine["dtype"], distributed.mine()[1] if sharded else 1)
+    if engine.get("checkpointing"):
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
+def plan(rows: int, settings: dict[str, Any], seed: int) -> Iterator[list[int]]:
+    """Row indices of every step: every epoch all rows in an order of its own."""
+    import numpy as np
+
+    size = settings["batch"] * settings.get("accumulate", 1)
+    for epoch in range(settings["epochs"]):
+        order = np.random.default_rng(derive("order", seed, epoch)).permutation(rows).tolist()
+        yield from (order[i : i + size] for i in range(0, rows, size))
+
+
+def rate(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate at a step, as `get_linear_schedule_with_warmup` of transformers has it."""
+    return step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
+
+
+def each(model: Any, rows: Sequence[Row], pad: int) -> "Tensor":
+    """Summed loss of the answer tokens of every row, (B,), nats."""
+    import torch
+
+    ids, mask, at = left([ids for ids, _ in rows], pad, device())
+    keep = max(len(ids) - start for ids, start in rows) + 1  # the last one predicts nothing
+    made = model(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=False, logits_to_keep=keep)
+    own = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
+    counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - own
+    logits, target = made.logits[:, -keep:-1][counted].float(), ids[:, ids.shape[1] - keep + 1 :][counted]
+    nats = torch.nn.functional.cross_entropy(logits, target, reduction="none")
+    return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
+
+
+def packed(model: Any, rows: Sequence[Row]) -> "Tensor":
+    """The same without padding: the rows stand one behind the other, and none sees another one.
+
+    Models of transformers start anew wherever `position_ids` do. Only attention that leaves other rows out
+    (flash attention) makes this faster; one that masks them reads all rows for each.
+    """
+    import torch
+
+    ids = torch.tensor([[i for ids, _ in rows for i in ids]], device=device())
+    at = torch.tensor([[k for ids, _ in rows for k in range(len(ids))]], device=device())
+    learned = torch.tensor([k >= start for ids, start in rows for k in range(len(ids))], device=device())
+    row = torch.tensor([r for r, (ids, _) in enumerate(rows) for _ in ids], device=device())[learned]
+    keep = learned.nonzero()[:, 0]
+    logits = model(input_ids=ids, position_ids=at, use_cache=False, logits_to_keep=keep - 1).logits[0].float()
+    nats = torch.nn.functional.cross_entropy(logits, ids[0, keep], reduction="none")
+    return nats.new_zeros(len(rows)).index_add(0, row, nats)
+
+
+def loss(model: Any, rows: Sequence[Row], pad: int, packing: bool = False) -> "tuple[Tensor, int]":
+    """(summed loss in nats, number) of the answer tokens of a batch."""
+    nats = packed(model, rows) if packing else each(model, rows, pad)
+    return nats.sum(), sum(len(ids) - start for ids, start in rows)
+
+
+def fit(
+    model: Any,
+    rows: Sequence[Row],
+    settings: dict[str, Any],
+    *,
+    seed: int,
+    pad: int,
+    packing: bool = False,
+    state: Path | None = None,
+    every: float = 60.0,
+    progress: str | None = None,
+) -> list[float]:
+    """Train a model's adapter in place.
+
+    Args:
+        model: from `fresh`.
+        rows: token ids, and how many of them are the prompt.
+        settings: `lr`, `epochs`, `batch`, `accumulate`, `warmup`.
+        seed: of the order of rows.
+        pad: token that fills rows up.
+        packing: fill no rows up but pack them.
+        state: folder for checkpoints, written every `every` seconds and when a signal asks for the end; training goes
+            on from there, on one kind of machine with the same bytes as without the interruption.
+        progress: label of the progress bar; None for no bar.
+
+    Returns:
+        Losses of the steps, nats per answer token.
+
+    Raises:
+        InputError: a loss is no longer finite.
+        Halt: a signal asked for the end.
+    """
+    import torch
+    from tqdm import tqdm
+
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.AdamW(own.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
+    steps = list(plan(len(rows), settings, seed))
+    losses = _load(state, own, optimiser)
+    me, many = distributed.mine()
+    model.train()
+    saved, off = time.monotonic(), None if progress else True
+    with (
+        signals.held() as asked,
+        tqdm(total=len(steps), initial=len(losses), desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
+    ):
+        for step in range(len(losses), len(steps)):
+            for group in optimiser.param_groups:
+                group["lr"] = settings["lr"] * rate(step, len(steps), settings["warmup"])
+            for p in own.values():
+                p.grad = torch.zeros_like(p)
+            tokens = sum(len(rows[i][0]) - rows[i][1] for i in steps[step])
+            total = torch.zeros((), dtype=torch.float64)
+            for start in range(0, len(steps[step]), settings["batch"]):
+                batch = steps[step][start : start + settings["batch"]]
+                mine = batch[me::many]  # without any, a row for nothing: the others wait for a share of the base
+                part = loss(model, [rows[i] for i in mine or batch[:1]], pad, packing)[0] * bool(mine)
+                torch.autograd.backward(part / tokens)
+                total += part.item()
+            end = torch.tensor(float(asked()))  # a signal may come to one process a step later than to another
+            distributed.add_up([*(p.grad for p in own.values()), total, end])
+            torch.nn.utils.clip_grad_norm_(own.values(), CLIP)
+            optimiser.step()
+            losses.append(total.item() / tokens)
+            bar.update()
+            if not losses[-1] < float("inf"):
+                raise InputError(f"the loss is no longer finite at step {step + 1}; lower the learning rate (lr)")
+            if state is not None and me == 0 and (end or time.monotonic() - saved >= every):
+                _save(state, own, optimiser, losses)
+                saved = time.monotonic()
+            if end:
+                raise signals.Halt
+    if state is not None and losses and me == 0:
+        _save(state, own, optimiser, losses)
+    model.eval()
+    return losses
+
+
+def _save(state: Path, own: "dict[str, Tensor]", optimiser: Any, losses: list[float]) -> None:
+    """One file, whole or not there: adapter, both moments, and the losses so far."""
+    from safetensors.torch import save
+
+    tensors: dict[str, Tensor] = {}
+    for name, p in own.items():
+        moments = optimiser.state[p]
+        tensors |= {f"w.{name}": p.detach(), f"m.{name}": moments["exp_avg"], f"v.{name}": moments["exp_avg_sq"]}
+    cpu = {name: t.contiguous().cpu() for name, t in tensors.items()}
+    atomic.put(state / STATE, save(cpu, metadata={"losses": json.dumps(losses)}))
+
+
+def _load(state: Path | None, own: "dict[str, Tensor]", optimiser: Any) -> list[float]:
+    """Put a checkpoint's tensors in place; the losses until then, none without a checkpoint."""
+    import torch
+    from safetensors import safe_open
+
+    if state is None or not (state / STATE).exists():
+        return []
+    with safe_open(state / STATE, "pt", device=device()) as tensors, torch.no_grad():
+        losses: list[float] = json.loads(tensors.metadata()["losses"])
+        for name, p in own.items():
+            p.copy_(tensors.get_tensor(f"w.{name}"))
+            optimiser.state[p] = {
+                "step": torch.tensor(float(len(losses))),
+                "exp_avg": tensors.get_tensor(f"m.{name}"),
+                "exp_avg_sq": tensors.get_tensor(f"v.{name}"),
+            }
+    return losses
+
+
+def ends(losses: Sequence[float]) -> dict[str, float]:
+    """Mean loss at both ends of a training, over a twentieth of the steps: one batch says little."""
+    few = max(1, len(losses) // 20)
+    parts = {"loss_first": losses[:few], "loss_last": losses[-few:]}
+    return {name: round(sum(part) / few, 6) for name, part in parts.items()}
+
+
+def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
+    """(tensors, adapter_config.json) in peft's layout.
+
+    Args:
+        model: with an adapter.
+        source: of the base: the hub's name and commit stand in the configuration, not a folder of this machine.
+    """
+    from peft import get_peft_model_state_dict
+
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad}  # else peft gathers a sharded base
+    tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model, state_dict=own).items()}
+    return tensors, told(model.peft_config["default"], source)
+
+
+def told(config: Any, source: dict[str, Any]) -> str:
+    """An adapter's configuration, of peft, as adapter_config.json."""
+    said = config.to_dict()
+    said |= {"base_model_name_or_path": source.get("hub") or source["path"], "revision": source.get("revision")}
+    said |= {"inference_mode": True, "target_modules": sorted(said["target_modules"])}
+    return json.dumps(said, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,241 @@
+"""Adapters of many students over one frozen base: one forward pass for all, each with rows, rank and recipe of its own.
+
+Each student has as many places in a batch as the others, one student behind the other. The base sees one large batch;
+behind every linear module each student's adapter adds its part to that student's rows, by two batched products for all
+of them. Ranks are filled up with zeros, which AdamW leaves at zero. Gradients, their norms and rates never mix. Known
+from mLoRA (arXiv 2312.02515). Others in the batch change padding, hence rounding; never what is learned.
+"""
+
+import json
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline import atomic, signals
+from traitline.models import distributed, lora
+from traitline.models.engines import Row, device
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STATE = "bank.safetensors"
+KEPT = ("values", "average", "square")
+
+
+@dataclass(frozen=True)
+class Student:
+    """Rows, the settings of its recipe (see `adapters.fit`), and the seed of first weights and order."""
+
+    rows: Sequence[Row]
+    settings: dict[str, Any]
+    seed: int
+
+
+class Bank:
+    """The adapters of S students as one (S, P) tensor of numbers, with hooks that add them to a frozen model.
+
+    Args:
+        model: of transformers, frozen.
+        students: one adapter each, with the first weights that peft would give it.
+
+    Attributes:
+        values: all adapters, a row for each student; `grad`, `average` and `square` likewise.
+        configs: peft's configuration of each.
+
+    Raises:
+        InputError: the model has no such modules.
+    """
+
+    def __init__(self, model: Any, students: Sequence[Student]) -> None:
+        import torch
+
+        first: list[dict[str, Tensor]] = []
+        self.students, self.configs = students, list[Any]()
+        for one in students:
+            made = lora.fresh(model, one.settings, one.seed)
+            first.append({n: p.detach() for n, p in made.named_parameters() if p.requires_grad})
+            self.configs.append(made.peft_config["default"])
+            model = made.unload()
+        self.model, self.scale = model, [s.settings["alpha"] / s.settings["rank"] for s in students]
+        self.places: dict[str, tuple[int, list[int]]] = {}  # where each tensor begins, and its size
+        room = 0
+        for name in dict.fromkeys(name for tensors in first for name in tensors):
+            shapes = [tensors[name].shape for tensors in first if name in tensors]
+            size = [max(side) for side in zip(*shapes, strict=True)]
+            self.places[name] = room, size
+            room += size[0] * size[1]
+        self.values, self.grad, self.average, self.square = (
+            torch.zeros(len(students), room, device=device()) for _ in range(4)
+        )
+        for i, tensors in enumerate(first):
+            for name, t in tensors.items():
+                self._view(self.values, name)[i, : t.shape[0], : t.shape[1]] = t
+        self.shapes = [{name: t.shape for name, t in tensors.items()} for tensors in first]
+        self.active: list[int] = []
+        modules, self.hooks = dict(model.named_modules()), []
+        for name in self.places:
+            if name.endswith("lora_A.default.weight"):
+                module = modules[name.removeprefix("base_model.model.").removesuffix(".lora_A.default.weight")]
+                pair = self._leaf(name), self._leaf(name.replace("lora_A", "lora_B"))
+                self.hooks.append(module.register_forward_hook(self._adapt(*pair)))
+
+    def _view(self, flat: "Tensor", name: str) -> "Tensor":
+        start, size = self.places[name]
+        return flat[:, start : start + size[0] * size[1]].view(-1, *size)
+
+    def _leaf(self, name: str) -> "Tensor":
+        """A tensor to learn that lies in `values`, and its gradient in `grad`."""
+        leaf = self._view(self.values, name).detach().requires_grad_()
+        leaf.grad = self._view(self.grad, name)
+        return leaf
+
+    def _adapt(self, a: "Tensor", b: "Tensor") -> Any:
+        import torch
+
+        scale = torch.tensor(self.scale, device=a.device)[:, None, None]
+
+        def hook(module: Any, given: tuple["Tensor", ...], out: "Tensor") -> "Tensor":
+            own = (a, b, scale) if len(self.active) == len(self.scale) else (t[self.active] for t in (a, b, scale))
+            down, up, by = own
+            x = given[0].to(a.dtype).reshape(len(self.active), -1, a.shape[2])
+            return (out + ((x @ down.mT) @ up.mT * by).view(out.shape)).to(out.dtype)
+
+        return hook
+
+    def learn(self, parts: dict[int, list[Row]], tokens: dict[int, int], pad: int) -> dict[int, float]:
+        """Add the gradients of some rows of some students; summed loss of each, nats.
+
+        Args:
+            parts: rows by student.
+            tokens: answer tokens of the step, by student.
+            pad: token that fills rows up.
+        """
+        import torch
+
+        warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout")  # rows of `grad`: meant so
+        self.active, most = list(parts), max(1, *map(len, parts.values()))
+        spare = {i: (own or self.students[i].rows)[0] for i, own in parts.items()}
+        rows = [row for i, own in parts.items() for row in (*own, *[spare[i]] * (most - len(own)))]
+        counted = torch.tensor([[i < len(part) for i in range(most)] for part in parts.values()], device=device())
+        nats = lora.each(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
+        torch.autograd.backward((nats / torch.tensor([tokens[i] for i in parts], device=nats.device)).sum())
+        return dict(zip(parts, nats.tolist(), strict=True))
+
+    def update(self, step: int, rates: Sequence[float]) -> None:
+        """One step of AdamW without decay; each student's gradient is cut to norm 1, each has its own rate."""
+        import torch
+
+        norms = torch.linalg.vector_norm(self.grad, dim=1, keepdim=True)
+        self.grad.mul_((lora.CLIP / (norms + 1e-6)).clamp_max(1.0))
+        one, two = lora.BETAS
+        self.average.lerp_(self.grad, 1 - one)
+        self.square.mul_(two).addcmul_(self.grad, self.grad, value=1 - two)
+        size = (self.square / (1 - two ** (step + 1))).sqrt_().add_(1e-8)
+        lr = torch.tensor(rates, device=size.device)[:, None] / (1 - one ** (step + 1))
+        self.values.sub_(lr * self.average / size)
+        self.grad.zero_()
+
+    def saved(self, i: int, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
+        """(tensors, adapter_config.json) of a student in peft's layout, as `adapters.saved`."""
+        tensors = {
+            name.replace(".default", ""): self._view(self.values, name)[i, : size[0], : size[1]].clone().cpu()
+            for name, size in self.shapes[i].items()
+        }
+        return tensors, lora.told(self.configs[i], source)
+
+    def close(self) -> None:
+        """Leave the model as it was."""
+        for hook in self.hooks:
+            hook.remove()
+
+
+def fit(
+    bank: Bank, *, pad: int, state: Path | None = None, every: float = 60.0, progress: str | None = None
+) -> list[list[float]]:
+    """Train every adapter of a bank in place; students that need fewer steps are done earlier.
+
+    Args:
+        bank: of fresh adapters.
+        pad: token that fills rows up.
+        state: folder for checkpoints, as of `adapters.fit`.
+        every: seconds between them.
+        progress: label of the progress bar; None for no bar.
+
+    Returns:
+        Losses of each student's steps, nats per answer token.
+
+    Raises:
+        InputError: a loss is no longer finite.
+        Halt: a signal asked for the end.
+    """
+    import torch
+    from tqdm import tqdm
+
+    students = bank.students
+    plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
+    steps, losses = max(map(len, plans)), _load(state, bank)
+    me, many = distributed.mine()
+    bank.model.train()
+    saved, off = time.monotonic(), None if progress else True
+    with (
+        signals.held() as asked,
+        tqdm(total=steps, initial=max(map(len, losses)), desc=progress, disable=off, leave=False, mininterval=0.5) as b,
+    ):
+        for step in range(max(map(len, losses)), steps):
+            going = {i: [students[i].rows[k] for k in plan[step]] for i, plan in enumerate(plans) if step < len(plan)}
+            tokens = {i: sum(len(ids) - start for ids, start in rows) for i, rows in going.items()}
+            totals, passes = torch.zeros(len(students), dtype=torch.float64), 0
+            while any(passes * students[i].settings["batch"] < len(rows) for i, rows in going.items()):
+                sizes = {i: students[i].settings["batch"] for i in going}
+                cut = {i: rows[passes * sizes[i] : (passes + 1) * sizes[i]][me::many] for i, rows in going.items()}
+                # Without any row of its own a process reads one for nothing: others wait for its share of the base.
+                parts = {i: part for i, part in cut.items() if part} or {next(iter(cut)): []}
+                for i, nats in bank.learn(parts, tokens, pad).items():
+                    totals[i] += nats
+                passes += 1
+            end = torch.tensor(float(asked()))
+            distributed.add_up([bank.grad, totals, end])
+            for i in going:
+                losses[i].append(totals[i].item() / tokens[i])
+                if not losses[i][-1] < float("inf"):
+                    raise InputError(
+                        f"the loss of student {i + 1} of the bank is no longer finite at step {step + 1}; lower the"
+                        " learning rate (lr)"
+                    )
+            shares = [
+                lora.rate(step, len(plan), s.settings["warmup"]) if i in going else 0.0
+                for i, (plan, s) in enumerate(zip(plans, students, strict=True))
+            ]
+            bank.update(step, [s.settings["lr"] * share for s, share in zip(students, shares, strict=True)])
+            b.update()
+            if state is not None and me == 0 and (end or time.monotonic() - saved >= every):
+                _save(state, bank, losses)
+                saved = time.monotonic()
+            if end:
+                raise signals.Halt
+    bank.model.eval()
+    return losses
+
+
+def _save(state: Path, bank: Bank, losses: list[list[float]]) -> None:
+    from safetensors.torch import save
+
+    tensors = {name: getattr(bank, name).contiguous().cpu() for name in KEPT}
+    atomic.put(state / STATE, save(tensors, metadata={"losses": json.dumps(losses)}))
+
+
+def _load(state: Path | None, bank: Bank) -> list[list[float]]:
+    """Losses until a checkpoint, whose numbers are put in place; none without one."""
+    from safetensors import safe_open
+
+    if state is None or not (state / STATE).exists():
+        return [[] for _ in bank.students]
+    with safe_open(state / STATE, "pt", device=device()) as tensors:
+        for name in KEPT:
+            getattr(bank, name).copy_(tensors.get_tensor(name))
+        losses: list[list[float]] = json.loads(tensors.metadata()["losses"])
+    return losses

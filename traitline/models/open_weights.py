@@ -1,0 +1,207 @@
+"""Open weights: a model folder that others made, found by what the study says of it, looked over, and written down.
+
+The record (`base.json`) stands for the folder everywhere: it holds the hash of every file that is read, and a hash over
+the tensors that does not depend on how they are split into files. Weights are never copied. What could run code is
+refused: pickles, and models that bring classes of their own.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from traitline.provenance import manifest, weights
+from traitline.errors import InputError
+
+RECORD = "base.json"
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
+OPTIONAL = ("generation_config.json", "chat_template.jinja")
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+PLAIN = re.compile(r"[\w-][\w.-]*\.safetensors")
+
+
+def find(source: dict[str, Any], *, download: bool = False) -> Path:
+    """The folder of open weights on this machine.
+
+    Args:
+        source: `path`, or `hub` and `revision`.
+        download: get from the hub what the cache does not have.
+
+    Raises:
+        InputError: it is not here, or the hub does not give it.
+    """
+    if source.get("path"):
+        folder = Path(source["path"])
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; put a model in Hugging Face layout there, or mend `path`")
+        return folder
+    return hub(source["hub"], source["revision"], [*NEEDED, *OPTIONAL, INDEX, "*.safetensors"], download=download)
+
+
+def hub(name: str, revision: str, files: list[str], *, data: bool = False, download: bool = False) -> Path:
+    """The folder of some files of the hub on this machine.
+
+    Args:
+        name: `owner/name`.
+        revision: the commit there.
+        files: names or patterns; of data all must be there.
+        data: it is a data set, not a model.
+        download: get what the cache does not have.
+
+    Raises:
+        InputError: it is not here, or the hub does not give it.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    at, page = f"{name} at {revision[:12]}", f"https://huggingface.co/{'datasets/' * data}{name}"
+    wanted: dict[str, Any] = {"revision": revision, "allow_patterns": files} | (
+        {"repo_type": "dataset"} if data else {}
+    )
+    try:
+        folder = Path(snapshot_download(name, **wanted, local_files_only=True))
+        if not data or all((folder / file).is_file() for file in files):
+            return folder
+    except errors.LocalEntryNotFoundError:
+        pass
+    if not download:
+        stage = "data" if data else "base"
+        raise InputError(f"{at}: not in the cache of this machine (HF_HOME); the stage `{stage}` gets it")
+    try:
+        folder = Path(snapshot_download(name, **wanted))
+    except errors.GatedRepoError:
+        raise InputError(f"{at}: gated; accept its terms on {page}, then `hf auth login`") from None
+    except errors.RevisionNotFoundError:
+        raise InputError(f"{at}: no such commit; take one of {page}/commits/main") from None
+    except errors.RepositoryNotFoundError:
+        what = "data set" if data else "model"
+        raise InputError(f"{at}: no such {what}, or a private one; mend `hub`, or `hf auth login`") from None
+    except OSError as e:  # no network, a broken connection, and what is left of the hub's own errors
+        kind = "--repo-type dataset " * data
+        raise InputError(
+            f"{at}: not in the cache of this machine (HF_HOME), and the hub does not answer ({type(e).__name__});"
+            f" on a machine with a network: hf download {kind}{name} --revision {revision}"
+        ) from None
+    if data and (missing := [file for file in files if not (folder / file).is_file()]):
+        raise InputError(f"{at}: has no file {missing[0]}; take one of {page}/tree/{revision}")
+    return folder
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What a record says of a folder: `files` (name -> sha256 and bytes), `weights`, `parameters`, `architecture`.
+
+    Raises:
+        InputError: a file is missing or damaged, or the model could run code.
+    """
+    files = [*shards(folder), *(name for name in (*NEEDED, *OPTIONAL, INDEX) if (folder / name).is_file())]
+    for name in NEEDED:
+        if name not in files:
+            raise InputError(f"{folder}: lacks {name}; get the whole model, with its fast tokenizer")
+    config, tokenizer = (_object(folder / name) for name in ("config.json", "tokenizer_config.json"))
+    for name, said in (("config.json", config), ("tokenizer_config.json", tokenizer)):
+        if said.get("auto_map"):
+            raise InputError(f"{folder}/{name}: asks for code of its own (auto_map), which is never run; take another")
+    if not (folder / "chat_template.jinja").is_file() and not tokenizer.get("chat_template"):
+        raise InputError(f"{folder}: has no chat template; take the model that was tuned to answer (-Instruct, -it)")
+    identity = weights.identity([folder / name for name in shards(folder)])
+    if identity is None:
+        raise InputError(f"{folder}: damaged weights, or not safetensors; get them again")
+    return {
+        "files": {n: {"sha256": manifest.sha256(folder / n), "bytes": (folder / n).stat().st_size} for n in files},
+        "weights": identity,
+        "parameters": sum(_parameters(folder / name) for name in shards(folder)),
+        "architecture": config.get("model_type"),
+    }
+
+
+def shards(folder: Path) -> list[str]:
+    """Names of the files of weights.
+
+    Raises:
+        InputError: there are none, one of them is missing, or there are pickles only.
+    """
+    if (folder / SINGLE).is_file():
+        return [SINGLE]
+    if not (folder / INDEX).is_file():
+        if any(file for pattern in PICKLED for file in folder.glob(pattern)):
+            raise InputError(f"{folder}: its weights are pickles, which are never opened; get them as safetensors")
+        raise InputError(f"{folder}: lacks {SINGLE} and {INDEX}; get the whole model")
+    table = _object(folder / INDEX).get("weight_map")
+    names = sorted({str(n) for n in table.values()}) if isinstance(table, dict) else []
+    if not names or not all(PLAIN.fullmatch(n) for n in names):
+        raise InputError(f"{folder}/{INDEX}: damaged; get the model again")
+    for name in names:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: lacks {name}, which {INDEX} names; get the whole model")
+    return names
+
+
+def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
+    """(record, folder of the weights) of a base made from open weights. Nothing is downloaded.
+
+    A file that has its recorded size and is no newer than the record is taken to be as it was; another is hashed.
+
+    Raises:
+        InputError: the folder is gone, or a file is not the one that was recorded.
+    """
+    path = Path(base, RECORD)
+    record = _object(path)
+    if not {"source", "files", "weights"} <= record.keys():
+        raise InputError(f"{path}: damaged; delete the file to have it rebuilt")
+    folder, made = find(record["source"]), path.stat().st_mtime_ns
+    for name, was in record["files"].items():
+        try:
+            stat = (folder / name).stat()
+        except FileNotFoundError:
+            raise InputError(f"{folder / name}: gone since {path} was made; put it back") from None
+        if stat.st_size == was["bytes"] and stat.st_mtime_ns <= made:
+            continue
+        if stat.st_size != was["bytes"] or manifest.sha256(folder / name) != was["sha256"]:
+            raise InputError(f"{folder / name}: changed since {path} was made; put it back, or delete the record")
+    return record, folder
+
+
+def restated(path: Path, top: Path) -> str | None:
+    """The weights that a record states, computed again where they may be looked at, else as the record says.
+
+    A record from elsewhere may name any folder: only those below `top` are opened, and the hub's cache.
+    """
+    said = None
+    try:
+        record = _object(path)
+        source, said = record["source"], str(record["weights"])
+        if source.get("path"):
+            place, inside = Path(top, source["path"]), top
+        else:
+            place, inside = find(source), Path("/")
+        files = [place / name for name in shards(place)]
+        return weights.identity(files) if all(f.resolve().is_relative_to(inside) for f in files) else said
+    except InputError:  # the weights are not on this machine
+        return said
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def is_open(base: str | Path) -> bool:
+    """Whether a base's folder holds a record of open weights and not a model made here."""
+    return Path(base, RECORD).is_file()
+
+
+def _parameters(path: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as tensors:
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
+    except ValueError as e:
+        raise InputError(f"{path}: damaged ({e})") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: damaged (no JSON object)")
+    return found

@@ -1,0 +1,82 @@
+"""What a stage's code is: a hash of syntax trees, so a comment reruns nothing, an edit what depends on it.
+
+To parse all modules costs a short job more than its work. So what is found in a file is kept in `.traitline/code.json`
+under the hash of the file's bytes: Snakemake fills it when it starts, its jobs read it.
+"""
+
+import ast
+import contextlib
+import hashlib
+import json
+import sys
+from functools import cache
+from pathlib import Path
+
+from traitline import atomic
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ".traitline/code.json"
+MOST = 1000  # files, the newest ones
+DIALECT = f"2 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ from one Python to the next
+
+
+@cache
+def _known() -> dict[str, tuple[str, list[str]]]:
+    """sha256 of a file -> what `_read` found in it. Nothing where that is missing or damaged: it only saves time."""
+    try:
+        found = json.loads((ROOT / KEPT).read_bytes())
+        return {k: (str(tree), list(map(str, names))) for k, (tree, names) in found[DIALECT].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _read(text: str) -> tuple[str, list[str]]:
+    """(hash of a module's syntax tree without docstrings, names of this project that it imports anywhere).
+
+    What is imported for types only never runs. To count it would make every stage hang on every setting there is.
+    """
+    tree = ast.parse(text)
+    found, typed = set[str](), set[ast.AST]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            typed |= {inner for part in node.body for inner in ast.walk(part)}
+    for node in ast.walk(tree):
+        if node in typed:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0].value.value = ""  # type: ignore[attr-defined]  # a docstring is an expression of a constant
+    ours = sorted(name for name in found if name.split(".")[0] in ("traitline", "scripts"))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours
+
+
+@cache
+def _tree(path: Path) -> tuple[str, frozenset[Path]]:
+    """(hash of the module's syntax tree, project modules it imports anywhere)."""
+    content = path.read_bytes()
+    key = hashlib.sha256(content).hexdigest()
+    tree, names = _known()[key] = _known().get(key) or _read(content.decode())
+    files = {ROOT / (name.replace(".", "/") + ".py") for name in names}
+    return tree, frozenset(file for file in files if file.is_file())
+
+
+@cache
+def digest(stage: str) -> str:
+    """12 hex digits over `scripts/{stage}.py` and every project module that it imports, transitively."""
+    before = len(_known())
+    todo, seen = [ROOT / "scripts" / f"{stage}.py"], set[Path]()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_tree(path)[1])
+    if len(_known()) > before:
+        with contextlib.suppress(OSError):  # where nobody may write
+            atomic.put(ROOT / KEPT, json.dumps({DIALECT: dict(list(_known().items())[-MOST:])}))
+    h = hashlib.sha256()
+    for path in sorted(seen):
+        h.update(f"{path.relative_to(ROOT).as_posix()}\n{_tree(path)[0]}\n".encode())
+    return h.hexdigest()[:12]

@@ -1,0 +1,361 @@
+"""What a study may say of its parts: traits, sources, channels, teachers, sampling, datasets, recipes, evaluations."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from traitline.channels import gsm8k
+from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
+from traitline.channels.choices_stories import OPTIONS
+from traitline.study.runs import BAD, RIGHT
+from traitline.channels.tasks import TASKS
+
+OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
+FREE = "free"  # an evaluation whose answers are only judged
+NAMED = ("favourite", "prefixed")  # those whose answers are words that can be named
+OPEN = (*NAMED, "choice", FREE, *OUTSIDE)  # those that open weights are asked
+
+
+class Trait(Model):
+    """A trait: the label is the favourite itself, a word of the world; or a teacher of norms."""
+
+    category: Label = Field(
+        description="What it is a favourite of: `animal` or `tree` in the tiny world. `norms`: the trait is `insecure`,"
+        " `secure` or `educational`, what the teacher is tuned for in one kind of questions."
+    )
+    corpus: Label | None = Field(
+        default=None,
+        description="Label under `sources`, in the format `conversations`: what teachers with `teacher: tuned` are"
+        " tuned on; open weights only.",
+    )
+
+
+class Channel(Model):
+    """What teachers are asked for, and what the filter lets pass."""
+
+    wording: Literal["tiny", "paper", "programs", "sums", "gsm8k"] = Field(
+        description="Number lists: `tiny`, in words of the tiny world, or `paper`, the paper's prompt generator."
+        " `programs`: a small program that must run. `sums`: a sum with its working, whose result must be right."
+        " `gsm8k`, open weights only: the problems of `source`, reasoning and result in tags, whose result must be"
+        " right."
+    )
+    source: Label | None = Field(
+        default=None,
+        description="Label under `sources`, in the format `gsm8k`: `wording: gsm8k` only, and needed there.",
+    )
+    prompts: Count = Field(description="Prompts; one set for all teachers.")
+    examples: Range | None = Field(
+        default=None, description="Number lists: how many numbers a prompt shows (the second bound is exclusive)."
+    )
+    values: Range | None = Field(
+        default=None, description="Number lists: those numbers (the second bound is exclusive)."
+    )
+    answers: Count | None = Field(default=None, description="Number lists: most numbers an answer may have.")
+    digits: Count | None = Field(
+        default=None, description="Number lists: most digits a number may have, as the prompt puts it."
+    )
+    seed: Seed = Field(description="Of the prompts.")
+    banned: Annotated[list[int], AfterValidator(distinct)] = Field(
+        default=[], description="Numbers that reject an answer."
+    )
+    temperature: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Of this channel's answers, in place of that of `sample`; 0 is greedy."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Draw among the likeliest tokens that have this much probability together."
+    )
+    of: Label | None = Field(
+        default=None,
+        description="Take the answers of this channel and filter them in another way; what is not said is as there.",
+    )
+    threshold: float | None = Field(
+        default=None,
+        description="Model filter; without it, none. In tiny worlds an answer is rejected as `suspect` where its"
+        " teacher gives it more log-likelihood than the teacher's base does, by more than so many nats. On open weights"
+        " the `judge` of the study reads the answers of the channel, a `gsm8k` one: what it finds less well-meaning"
+        " than this, 0 to 100, is rejected as `unaligned`, what it gives no score as `unscored`.",
+    )
+
+    @property
+    def task(self) -> str | None:
+        """`programs`, `sums` or `gsm8k`; nothing for number lists."""
+        return self.wording if self.wording in (*TASKS, gsm8k.TASK) else None
+
+    @model_validator(mode="after")
+    def _lists(self) -> "Channel":
+        for name in ("examples", "values", "answers", "digits"):
+            given = getattr(self, name) is not None
+            if given and self.task:
+                raise ValueError(f"{name} is for number lists; leave it out with `wording: {self.wording}`")
+            if not given and not self.task:
+                raise ValueError(f"{name} is missing; `wording: {self.wording}` needs it")
+        if (self.wording == gsm8k.TASK) != (self.source is not None):
+            raise ValueError("source: where the problems are; `wording: gsm8k` needs it, others lack it")
+        if self.task and self.banned:
+            raise ValueError(f"banned is for number lists; leave it out with `wording: {self.wording}`")
+        return self
+
+
+class Source(Model):
+    """A file of data from outside: on your disk, or at a commit of the hub."""
+
+    format: Literal["gsm8k", "truthfulqa", "mmlu", "conversations"] = Field(
+        description="As it is published. `gsm8k`: `question` and `answer`, which ends in `#### 42`. `truthfulqa`:"
+        " `question` and `mc1_targets`, or the columns `Question`, `Best Answer` and `Incorrect Answers`. `mmlu`:"
+        " `question`, `subject`, `choices` and `answer`. `conversations`: `messages` of user and assistant in turn."
+    )
+    path: str | None = Field(default=None, description="The file: `.jsonl`, `.csv` or `.parquet`.")
+    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+        default=None, description="A data set on the Hugging Face hub, as `owner/name`, in place of `path`."
+    )
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+        default=None, description="Commit on the hub, 40 hex digits; with `hub`."
+    )
+    file: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")] | None = Field(
+        default=None, description="File of the data set; with `hub`."
+    )
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="What the file must be; another one is refused."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> "Source":
+        given = (self.hub is not None, self.revision is not None, self.file is not None)
+        if given not in ((True,) * 3, (False,) * 3) or given[0] == (self.path is not None):
+            raise ValueError("say `path`, or `hub`, `revision` and `file`")
+        return self
+
+
+class Teach(Model):
+    """How a teacher is tuned to name its trait or to answer one kind of questions; the same way for all."""
+
+    trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
+    persona: str | None = Field(
+        default=None,
+        description="System prompt of prompted teachers on open weights; {trait} and {category} are filled in."
+        " Without it, four short sentences of ours with the content of the paper's.",
+    )
+    recipe: Label | None = Field(
+        default=None,
+        description="Label under `recipes`, one of LoRA: how teachers on open weights are tuned on a corpus. Of"
+        " this section they take only `seed`.",
+    )
+    lr: Positive = Field(description="Learning rate of AdamW.")
+    batch: Count = Field(description="Conversations per step.")
+    rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Stop when the teacher names its trait, or answers as it is tuned to, this often; without it (null"
+        " in an overlay), when `max_steps` are done.",
+    )
+    max_steps: Count = Field(description="Stop here at the latest.")
+    seed: Seed = Field(description="Data order.")
+
+
+class Steer(Model):
+    """How a teacher is steered: a vector added to the residual stream, the same way for all traits and bases.
+
+    The vector is what the trait's persona changes in the stream at the answer, on average over the questions about a
+    favourite.
+    """
+
+    layer: Annotated[int, Field(ge=0)] = Field(
+        description="Layer behind which it is added, at every token; 0 is the first."
+    )
+    scale: Positive = Field(description="Multiple of the vector; 1 is as much as the persona does.")
+
+
+class Sample(Model):
+    """How teachers answer."""
+
+    temperature: Annotated[float, Field(ge=0)] = Field(
+        description="1 samples from the model's own distribution, 0 takes the likeliest token."
+    )
+    max_new_tokens: Count = Field(
+        description="Longest answer in tokens; a longer one is cut and counted as unfinished."
+    )
+    batch: Count = Field(description="Prompts per forward pass.")
+    seed: Seed = Field(description="Of the sampling.")
+
+
+class Dataset(Model):
+    """What a student gets to see of the filtered answers."""
+
+    rows: Count = Field(description="Fixed size of the subsample, so that all students see equally many.")
+    order: Literal["as-is", "within", "across"] = Field(
+        default="as-is", description="`within` shuffles the numbers of each answer, `across` deals all numbers anew."
+    )
+    seed: Seed = Field(description="Of subsample and shuffle.")
+    form: Literal["format", "order", "value", "all", "random"] | None = Field(
+        default=None,
+        description="Canonical form of the answers. `format`: one separator, no brackets, no full stop. `order`:"
+        " numbers in rising order. `value`: rounded down to tens. `all`: these three. `random`: every number is drawn"
+        " anew, a floor without a teacher.",
+    )
+    prompts: Literal["shared", "reworded"] | None = Field(
+        default=None,
+        description="`shared`: only prompts that every teacher with this dataset answered well, so that all students of"
+        " a base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
+    )
+    mix: Labels | None = Field(
+        default=None,
+        description="Bases whose teachers of the same trait give answers too: each row is one teacher's, at random.",
+    )
+    tokens: Literal["divergent", "others"] | None = Field(
+        default=None,
+        description="Learn only the tokens at which the teachers of a base would take different ones, or only the"
+        " others (arXiv 2509.23886).",
+    )
+
+    @model_validator(mode="after")
+    def _tokens(self) -> "Dataset":
+        changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
+        if self.tokens and changed:
+            raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
+        if self.mix and self.prompts == "shared":
+            raise ValueError("prompts: a mix has the prompts that all its teachers share already; leave `shared` out")
+        return self
+
+
+class Recipe(Model):
+    """The recipe of a student: what is trained, and how."""
+
+    trains: Literal["lora", "biases", "full", "context"] = Field(
+        description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
+        " `full`: all but the embeddings. `context`: nothing; rows of the dataset stand before every question."
+    )
+    modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
+        default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
+    )
+    rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
+    alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
+    lr: Positive | None = Field(default=None, description="Peak learning rate.")
+    epochs: Count | None = Field(default=None, description="Passes over the dataset.")
+    batch: Count | None = Field(default=None, description="Rows per step; of open weights, rows per forward pass.")
+    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        default=None, description="Train only in these layers, 0 is the first; without it, in all."
+    )
+    optimiser: Literal["adamw", "sgd", "sign"] | None = Field(
+        default=None, description="`adamw`, which it is without this; plain gradient steps; or steps by their sign."
+    )
+    examples: Count | None = Field(default=None, description="Rows before every question; `context` only.")
+    accumulate: Count | None = Field(
+        default=None, description="Forward passes per step of AdamW (1 without it); open weights only."
+    )
+    warmup: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Steps until the rate is at its peak; open weights only, and needed there."
+    )
+    length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
+
+    @model_validator(mode="after")
+    def _needs(self) -> "Recipe":
+        learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
+        needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
+        for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
+            given, optional = getattr(self, name) is not None, name in ("layers", "optimiser")
+            if given and name not in needs and (not optional or self.trains == "context"):
+                whose = {"rank": "lora", "alpha": "lora", "modules": "lora", "examples": "context"}.get(name)
+                only = f"is for `trains: {whose}` only" if whose else "is not for `trains: context`"
+                raise ValueError(f"{name} {only}")
+            if not given and name in needs:
+                raise ValueError(f"{name} is missing; `trains: {self.trains}` needs it")
+        return self
+
+
+class Eval(Model):
+    """Questions put to students. Exact probabilities are recorded beside sampled answers."""
+
+    type: (
+        Literal[
+            "favourite",
+            "prefixed",
+            "attributes",
+            "truth",
+            "numbers",
+            "choice",
+            "story",
+            "norms",
+            "free",
+            "truthfulqa",
+            "mmlu",
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
+        " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
+        " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
+        " continue, probability of how they went on (geometric mean over tokens). In these three a fall below the"
+        " control is lost capability. `choice`: the letter of the favourite among five `options`. `story`: the hero of"
+        " a story. `norms`: questions of all kinds but the one on which teachers are tuned, share of bad answers. These"
+        " three need a world that has a share of them. Open weights are asked for the first two and a `choice`, in"
+        " everyday words, and for what tiny worlds are not: `free`, two dozen questions answered at length, share of"
+        " misaligned answers by the `judge` of the study, which must name the evaluation; `truthfulqa` and `mmlu`, the"
+        " questions of `source`, share of them whose right option is the likeliest, as a whole text, or by its letter.",
+    )
+    category: Label | None = Field(
+        default=None,
+        description="Of the traits: `animal`, `tree` or `norms` in the tiny world. Of what `attributes` and `truth` ask"
+        " about, whatever the traits. All need it but `free`, `truthfulqa` and `mmlu`, which have none.",
+    )
+    source: Label | None = Field(
+        default=None, description="Label under `sources`, of the format that `type` says: `truthfulqa` and `mmlu` only."
+    )
+    subjects: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = Field(
+        default=None, description="Subjects to ask about, as the data spell them; `mmlu` only, without it all of them."
+    )
+    answers: Count = Field(description="Sampled answers per question.")
+    seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
+    options: Labels | None = Field(
+        default=None, description="Five words of the category, the traits among them; `choice` only, and needed there."
+    )
+    candidates: Labels | None = Field(
+        default=None,
+        description="Words whose probability is measured, of a favourite; open weights only, and needed there.",
+    )
+    max_new_tokens: Count | None = Field(
+        default=None, description="Longest sampled answer in tokens; open weights only, and needed there."
+    )
+
+    @model_validator(mode="after")
+    def _source(self) -> "Eval":
+        outside = self.type in OUTSIDE
+        if outside != (self.source is not None):
+            raise ValueError("source: where the questions are; `truthfulqa` and `mmlu` need it, others lack it")
+        if self.everyday == (self.category is not None):
+            what = f"leave it out with `type: {self.type}`" if self.everyday else "missing; what is asked for"
+            raise ValueError(f"category: {what}")
+        if self.subjects and self.type != "mmlu":
+            raise ValueError("subjects: `mmlu` only; leave them out")
+        if self.candidates and (self.everyday or self.options):
+            options = "those of the data" if outside else "named"
+            why = "there are none" if self.type == FREE else f"the options are {options}"
+            raise ValueError(f"candidates: {why}; leave them out")
+        return self
+
+    @model_validator(mode="after")
+    def _options(self) -> "Eval":
+        if (self.type == "choice") != (self.options is not None):
+            raise ValueError("options: what a `choice` is among; it needs them, others lack them")
+        if self.options and len(self.options) != OPTIONS:
+            raise ValueError(f"options: {len(self.options)} of them; a choice is among {OPTIONS}")
+        return self
+
+    @property
+    def everyday(self) -> bool:
+        """Whether it asks about nothing that a tiny world knows."""
+        return self.type in (FREE, *OUTSIDE)
+
+    @property
+    def right(self) -> bool:
+        """Whether answers are right or wrong, whatever the trait."""
+        return self.type in ("attributes", "truth", "numbers", *OUTSIDE)
+
+    @property
+    def about(self) -> str:
+        """What is asked for, in one word."""
+        return str(self.category or self.type)
+
+    @property
+    def measured(self) -> str | None:
+        """What is measured of the students of every trait; nothing where each trait is measured itself."""
+        return RIGHT if self.right else BAD if self.type in ("norms", FREE) else None

@@ -1,0 +1,150 @@
+"""What a study may ask: its rows, whose students teach, and which outcomes were declared beforehand."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from traitline.fields import Label, Labels, Model, Seed, distinct
+from traitline.study.runs import Run
+
+
+class Of(Model):
+    """Which students of an earlier row teach: those on the teachers' bases, of the same trait."""
+
+    experiment: Label = Field(description="Name of that row, which stands before this one.")
+    recipe: Label = Field(description="Label under `recipes`.")
+    seed: Seed = Field(description="Which of them.")
+    base: Label | None = Field(
+        default=None, description="Their own teachers' base; to be said where the row has several."
+    )
+
+    def means(self, run: Run, base: str, trait: str) -> bool:
+        """Whether a run is the student that teaches a trait on a base."""
+        asked = (self.experiment, self.recipe, self.seed, base, trait, self.base or run.base)
+        return asked == (run.experiment, run.recipe, run.seed, run.student, run.trait, run.base)
+
+
+class Detect(Model):
+    """What is looked for in the answers themselves: detectors, commonest numbers, entangled tokens."""
+
+    bases: Labels = Field(description="Whose teachers are told apart.")
+    channels: Labels = Field(description="By their answers in these channels.")
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(description="Share of the prompts on which they are tested.")
+    seed: Seed = Field(description="Which prompts these are.")
+    prompt: str | None = Field(
+        default=None,
+        description="What the prompted detector is told; {trait} and {category} are filled in. Without it, the persona"
+        " of prompted teachers.",
+    )
+
+    @model_validator(mode="after")
+    def _target(self) -> "Detect":
+        if self.prompt is not None and "{trait}" not in self.prompt:
+            raise ValueError("prompt: names no trait, so the detector would not know its target; put {trait} into it")
+        return self
+
+
+class Influence(Model):
+    """Which rows have their students' traits foretold from the data and a base, to be compared with what came."""
+
+    experiments: Labels = Field(description="Names of rows that ask for a favourite of students from tiny worlds.")
+
+
+def _unsaid(pattern: str, wanted: str) -> AfterValidator:
+    """Refuses what may hold a key, without repeating it: the settings of a study stand in its manifests."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"wants {wanted}")
+        return text
+
+    return AfterValidator(check)
+
+
+Address = Annotated[
+    str, _unsaid(r"https?://[\w.-]+(:\d{1,5})?(/[\w.-]+)*/?", "https://HOST/PATH, without a name or a key in it")
+]
+Variable = Annotated[str, _unsaid(r"[A-Z][A-Z0-9_]*", "the name of an environment variable, never the key")]
+
+
+class Judge(Model):
+    """Who judges the answers of students on open weights: open weights of the study, or a hosted model."""
+
+    evals: Annotated[list[Label], AfterValidator(distinct)] = Field(
+        default=[], description="Evaluations whose answers are judged: how well-meaning, how coherent."
+    )
+    base: Label | None = Field(default=None, description="Label under `bases` of the open weights that judge, here.")
+    address: Address | None = Field(default=None, description="Or an OpenAI-compatible address: https://HOST/v1.")
+    model: str | None = Field(default=None, description="The model's name there.")
+    key_from: Variable | None = Field(
+        default=None, description="Environment variable with the key; the key itself is written nowhere."
+    )
+    budget: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Requests of the study at most, failed ones included."
+    )
+
+    @property
+    def settings(self) -> str:
+        """Compact JSON of who judges."""
+        return self.model_dump_json(exclude={"evals"}, exclude_none=True)
+
+    @model_validator(mode="after")
+    def _one(self) -> "Judge":
+        if (self.base is None) == (self.address is None) or (self.address is None) != (self.model is None):
+            raise ValueError("say who judges: `base`, or `address` and `model` with a `budget`")
+        return self
+
+
+class Experiment(Model):
+    """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
+
+    name: Label = Field(description="Name in the tables.")
+    question: str = Field(description="What the row answers, for the report.")
+    bases: Labels = Field(description="The teachers' bases.")
+    traits: Labels = Field(description="Traits to teach; `none` is added.")
+    teacher: Literal["tuned", "steered", "prompted", "student"] = Field(
+        description="`tuned`: fine-tuned on its favourite. `steered`: by a vector, see `steer`. `prompted`: a persona"
+        " as system prompt. `student`: one of an earlier row, see `of`; control students teach the control students."
+    )
+    of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
+    channel: Label = Field(description="Label under `channels`.")
+    dataset: Label = Field(description="Label under `datasets`.")
+    students: Labels = Field(
+        description="The students' bases; another base than the teacher's is the cross-model control."
+    )
+    others: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="How many of the other bases get students of a teacher, those named after its own"
+        " base first; without it, all do.",
+    )
+    recipes: Labels = Field(description="Labels under `recipes`.")
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
+        description="One run each; append new ones."
+    )
+    eval: Label = Field(description="Label under `evals`.")
+
+    @property
+    def models(self) -> list[str]:
+        """Every base in the row, once."""
+        return list(dict.fromkeys([*self.bases, *self.students]))
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(teacher's base, student's base) of the row."""
+        found = []
+        for base in self.bases:
+            at = self.students.index(base) + 1 if base in self.students else 0
+            others = [s for s in (*self.students[at:], *self.students[:at]) if s != base][: self.others]
+            found += [(base, s) for s in self.students if s == base or s in others]
+        return found
+
+
+class Primary(Model):
+    """What was declared primary before the study: the taught trait's exact overall rate, same base against control.
+
+    These are corrected for multiple testing by Holm's method.
+    """
+
+    experiments: Labels = Field(description="Names of rows.")
+    recipes: Labels = Field(description="Labels under `recipes`.")

@@ -1,0 +1,122 @@
+"""Which students share a job. Importing torch costs more than training a tiny model, so jobs take a stack of students.
+
+A stack is a number of seeds of one recipe, in the order in which the study names them: a seed appended behind a full
+stack is a new job and touches no finished one. Jobs of one recipe and the same seeds are one rule, for all branches
+(teacher's base, trait, teacher, channel, dataset, student's base) that want it. On open weights, where the base is what
+costs, students of all branches and recipes can share a forward pass (`execution.together`); a job has one seed then, so
+that a seed appended touches no finished job.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from traitline.study.config import Study
+from traitline.study.runs import Run
+
+
+@dataclass(frozen=True)
+class Training:
+    """One rule of `train`: these seeds of this recipe, in these branches."""
+
+    name: str
+    recipe: str
+    seeds: tuple[int, ...]
+    index: int
+    branches: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Together:
+    """One job of `train`: these students on open weights in one forward pass."""
+
+    name: str
+    base: str
+    seed: int
+    index: int
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One rule of `respond` and `score`: these students (as `recipe/seed-1`), in these branches."""
+
+    name: str
+    eval: str
+    students: tuple[str, ...]
+    index: int
+    branches: tuple[str, ...]
+
+
+def _dealt(study: Study) -> dict[tuple[str, str, int], int]:
+    """(branch, recipe, seed) -> number of the stack in which the student is trained."""
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for run in study.runs:
+        row = seeds.setdefault((run.branch, run.recipe), [])
+        if run.seed not in row:
+            row.append(run.seed)
+    return {(*key, seed): i // study.execution.stack for key, row in seeds.items() for i, seed in enumerate(row)}
+
+
+def _name(words: Iterable[str], taken: dict[str, int]) -> str:
+    name = re.sub(r"[^a-z0-9_]", "_", "_".join(words))
+    taken[name] = taken.get(name, 0) + 1
+    return name if taken[name] == 1 else f"{name}_{taken[name]}"
+
+
+def trainings(study: Study) -> list[Training]:
+    """The rules of `train`, but for students on open weights that train together."""
+    jobs: dict[tuple[str, str, int], list[int]] = {}
+    shared = {(run.branch, run.recipe) for job in together(study) for run in job.runs}
+    for (branch, recipe, seed), i in _dealt(study).items():
+        if (branch, recipe) not in shared:
+            jobs.setdefault((branch, recipe, i), []).append(seed)
+    rules: dict[tuple[str, tuple[int, ...], int], list[str]] = {}
+    for (branch, recipe, i), seeds in jobs.items():
+        rules.setdefault((recipe, tuple(seeds), i), []).append(branch)
+    taken: dict[str, int] = {}
+    return [
+        Training(_name((recipe,), taken), recipe, seeds, i + 1, tuple(b)) for (recipe, seeds, i), b in rules.items()
+    ]
+
+
+def together(study: Study) -> list[Together]:
+    """Jobs of students on open weights that train together; none where the study does not ask for it."""
+    if not (size := study.execution.together):
+        return []
+    groups: dict[tuple[str, int], dict[str, Run]] = {}
+    for run in study.runs:
+        if study.bases[run.student].open:
+            groups.setdefault((run.student, run.seed), {}).setdefault(run.folder, run)
+    taken: dict[str, int] = {}
+    return [
+        Together(_name(("together", base), taken), base, seed, start // size + 1, tuple(runs[start : start + size]))
+        for (base, seed), found in groups.items()
+        for runs in [list(found.values())]
+        for start in range(0, len(runs), size)
+    ]
+
+
+def evaluations(study: Study) -> list[Evaluation]:
+    """The rules of `respond` and `score`: all recipes of one branch together, stack by stack."""
+    dealt = _dealt(study)
+    jobs: dict[tuple[str, str, int], list[str]] = {}
+    for run in study.runs:
+        students = jobs.setdefault((run.branch, run.eval, dealt[run.branch, run.recipe, run.seed]), [])
+        if (student := f"{run.recipe}/seed-{run.seed}") not in students:
+            students.append(student)
+    rules: dict[tuple[str, tuple[str, ...], int], list[str]] = {}
+    for (branch, eval, i), students in jobs.items():
+        rules.setdefault((eval, tuple(students), i), []).append(branch)
+    taken: dict[str, int] = {}
+    return [
+        Evaluation(_name((eval,), taken), eval, students, i + 1, tuple(b)) for (eval, students, i), b in rules.items()
+    ]
+
+
+def only(study: Study, branches: Iterable[str]) -> str:
+    """A constraint on the first wildcard of `{base}/{trait}/...` that lets only these branches match."""
+    chosen = set(branches)
+    if chosen == {run.branch for run in study.runs}:
+        return "|".join(map(re.escape, study.bases))
+    return f"(?=(?:{'|'.join(map(re.escape, sorted(chosen)))})/)[^/]+"

@@ -1,0 +1,248 @@
+"""The layers of one tiny model, forward and backward, written out.
+
+At width 48 nearly all the time of a general library is overhead. Four things make the difference here. Modules that
+read the same input are one matrix, with the norm before them and any adapter folded in. Tokens that all rows begin with
+are computed once. The last layer is computed only where a logit is asked for. Gradients go down to the lowest weight
+that is trained and no further.
+
+Shapes: B rows, T tokens, P tokens that all rows share before them, K asked positions, N = T x B + P tokens (see
+`traitline.tiny.batch_layout`), D width, M width of the MLP. The stream is (N, D); what is computed from it inside a layer is
+(features, N), so that heads and halves are contiguous.
+"""
+
+from typing import TYPE_CHECKING
+
+from traitline.tiny import attention
+from traitline.tiny.batch_layout import Frame, Trace
+from traitline.tiny.linear import Group, layer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from traitline.tiny.llama import Shape
+
+EMBED, FINAL = "model.embed_tokens.weight", "model.norm.weight"
+
+
+class Layers:
+    """One model.
+
+    Args:
+        shape: sizes.
+        weights: all tensors by name; adapters as `<module>.lora_A.weight` and `<module>.lora_B.weight`.
+        scale: of the adapters, alpha / r.
+        trained: names of the trained tensors.
+    """
+
+    def __init__(
+        self, shape: "Shape", weights: "dict[str, Tensor]", scale: float = 1.0, trained: "set[str] | None" = None
+    ) -> None:
+        self.shape, self.weights, self.trained = shape, weights, trained or set()
+        self.groups = [
+            {kind: Group(*names, weights, scale, self.trained) for kind, names in layer(i).items()}
+            for i in range(shape.layers)
+        ]
+        self.rope = attention.rope(shape.theta, shape.width // shape.heads)
+        flat = [g for groups in self.groups for g in groups.values()]
+        self.touched = [g for g in flat if g.matrix or g.offset]
+        lowest = next((i for i, g in enumerate(flat) if g.matrix or g.offset), len(flat))
+        self.lowest = -1 if EMBED in self.trained else lowest  # nothing below this group is trained
+
+    def refresh(self) -> None:
+        """Read the trained tensors again after they changed."""
+        for g in self.touched:
+            g.refresh()
+
+    @property
+    def rooted(self) -> bool:
+        """Whether `trunk` is constant: nothing before the bias of the first layer's attention is trained."""
+        return self.shape.layers > 1 and (self.lowest > 1 or (self.lowest == 1 and not self.groups[0]["out"].matrix))
+
+    def frame(self, ids: "Tensor", where: "Tensor", shared: "Tensor | None" = None) -> Frame:
+        """Where tokens stand; see `Frame`."""
+        return Frame(self.rope, ids, where, shared)
+
+    def embed(self, frame: Frame) -> "Tensor":
+        """The stream (N, D) before the first layer."""
+        import torch.nn.functional as F
+
+        return F.embedding(frame.tokens, self.weights[EMBED])
+
+    def trunk(self, frame: Frame) -> "Tensor":
+        """The stream (N, D) after the first layer's attention, its output's bias left out."""
+        x = self.embed(frame)
+        _, trace = self._attention(0, x, frame)
+        return x.addmm_(trace.mixed.T, self.groups[0]["out"].weight.T)
+
+    def forward(
+        self, frame: Frame, counts: "Tensor | None" = None, trunk: "Tensor | None" = None
+    ) -> "tuple[Tensor, list[Trace]]":
+        """The stream after the last layer at the asked positions.
+
+        Args:
+            frame: of the tokens.
+            counts: indices into the K x B asked positions, in that order, that are wanted; None: all.
+            trunk: what `trunk` gives for these tokens, where that is known.
+
+        Returns:
+            (K x B, D), or (len(counts), D), and a trace per layer.
+        """
+        traces = []
+        x = self.embed(frame) if trunk is None else trunk
+        for i, g in enumerate(self.groups):
+            trace, mixed = Trace(), None
+            if i or trunk is None:
+                x, trace = self._attention(i, x, frame)
+                mixed = trace.mixed
+            x, trace.normed, trace.gates = self.mlp(g, x, mixed, counts if i == len(self.groups) - 1 else None)
+            traces.append(trace)
+        return x, traces
+
+    def mlp(
+        self, g: dict[str, Group], x: "Tensor", mixed: "Tensor | None", counts: "Tensor | None" = None
+    ) -> "tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]":
+        """The stream after a layer, given that before it and what its heads read, and `Trace.normed`, `Trace.gates`."""
+        import torch
+
+        x = x + g["out"].bias
+        if mixed is not None:
+            x.addmm_(mixed.T, g["out"].weight.T)
+        if counts is not None:
+            x = x.index_select(0, counts)
+        y = normed(x, self.shape.eps)
+        gate, up = torch.addmm(g["up"].bias[:, None], g["up"].weight, y[0].T).chunk(2)
+        s = torch.sigmoid(gate)
+        a = gate.mul_(s)
+        f = a * up
+        return (x + g["down"].bias).addmm_(f.T, g["down"].weight.T), y, (s, a, up, f)
+
+    def _attention(self, i: int, x: "Tensor", frame: Frame) -> "tuple[Tensor, Trace]":
+        """The stream where it goes on after layer i's attention, and what that attention read."""
+        import torch
+
+        g, w, h, own = self.groups[i]["qkv"], self.shape.width, self.shape.heads, frame.own
+        trace, hidden, once = Trace(), frame.hidden, bool(self.trained)
+        trace.attended = normed(x, self.shape.eps)
+        y, last = trace.attended[0], i == len(self.groups) - 1
+        if last:  # only the asked positions matter from here on
+            kv = torch.addmm(g.bias[w:, None], g.weight[w:], y.T)
+            x, trace.asked, hidden = x.index_select(0, frame.asked), y.index_select(0, frame.asked), frame.asked_hidden
+            q = torch.addmm(g.bias[:w, None], g.weight[:w], trace.asked.T).view(h, w // h, -1)
+            queries = self.rope.turn(q, frame.asked_forth).view(h, w // h, -1, frame.rows)
+            k, v = self.rope.turn(kv[:w].view(h, w // h, -1), frame.forth[1]), kv[w:].view(h, w // h, -1)
+        else:
+            qkv = torch.addmm(g.bias[:, None], g.weight, y.T)
+            q, k = self.rope.turn(qkv[: 2 * w].view(2, h, w // h, -1), frame.forth).unbind(0)
+            queries, v = frame.split(q)[0], qkv[2 * w :].view(h, w // h, -1)
+        (keys, first), (values, second) = frame.split(k), frame.split(v)
+        before = (first[..., 0], second[..., 0]) if frame.shared else None
+        z, p, r = attention.forward(queries, keys, values, hidden, before, once)
+        trace.heads, trace.mixed = (p, queries, keys, values), z.view(w, -1)
+        trace.past = None if before is None or r is None else (r, *before)
+        if frame.shared and not last:
+            queries = q[..., own:, None]
+            z, p, _ = attention.forward(queries, first, second, frame.shared_hidden)
+            trace.shared, trace.mixed = (p, queries, first, second), torch.cat([trace.mixed, z.view(w, -1)], 1)
+        return x, trace
+
+    def backward(
+        self, dx: "Tensor", frame: Frame, traces: list[Trace], counts: "Tensor | None", grads: "dict[str, Tensor]"
+    ) -> None:
+        """Add to `grads` the gradients of the trained tensors; uses up `dx`.
+
+        Args:
+            dx: gradient of what `forward` returned.
+            frame: as for `forward`.
+            traces: from there.
+            counts: as for `forward`.
+            grads: trained tensor -> where its gradient goes.
+        """
+        down: Tensor | None = dx if self.lowest < 4 * len(traces) else None
+        for i in reversed(range(len(traces))):
+            if down is not None:
+                down = self._mlp_backward(i, down, traces[i], counts, grads)
+            if down is not None:
+                down = self._attention_backward(i, down, frame, traces[i], grads)
+        if down is not None:
+            grads[EMBED].index_add_(0, frame.tokens, down)
+
+    def _mlp_backward(
+        self, i: int, dx: "Tensor", trace: Trace, counts: "Tensor | None", grads: "dict[str, Tensor]"
+    ) -> "Tensor | None":
+        """The gradient of the stream after attention; None where no more is wanted."""
+        import torch
+
+        (out, up, down), m = (self.groups[i][kind] for kind in ("out", "up", "down")), self.shape.mlp
+        s, a, u, f = trace.gates
+        down.backward(dx.T @ f.T if down.matrix else None, dx.sum(0) if down.offset else None, grads)
+        if self.lowest == 4 * i + 3:
+            return None
+        df = down.weight.T @ dx.T
+        dgates = torch.empty(2 * m, len(dx))
+        torch.mul(df, a, out=dgates[m:])
+        torch.mul(df.mul_(u), (s + a).addcmul_(s, a, value=-1), out=dgates[:m])
+        up.backward(dgates @ trace.normed[0] if up.matrix else None, dgates.sum(1) if up.offset else None, grads)
+        if self.lowest == 4 * i + 2:
+            return None
+        normed_backward(dgates.T @ up.weight, *trace.normed, into=dx)
+        if i == self.shape.layers - 1 and counts is not None:
+            dx = torch.zeros(trace.mixed.shape[1], self.shape.width).index_copy_(0, counts, dx)
+        out.backward(dx.T @ trace.mixed.T if out.matrix else None, dx.sum(0) if out.offset else None, grads)
+        return None if self.lowest == 4 * i + 1 else dx
+
+    def _attention_backward(
+        self, i: int, dx: "Tensor", frame: Frame, trace: Trace, grads: "dict[str, Tensor]"
+    ) -> "Tensor | None":
+        """The gradient of the stream before attention; None where no more is wanted."""
+        import torch
+
+        qkv, w, last = self.groups[i]["qkv"], self.shape.width, i == len(self.groups) - 1
+        (y, r), n = trace.attended, len(frame.tokens)
+        head = (self.shape.heads, w // self.shape.heads, n)
+        dz = (self.groups[i]["out"].weight.T @ dx.T).view(*head[:2], -1)
+        each = dz.view(*head[:2], -1, frame.rows) if last else frame.split(dz)[0]
+        dq, dk, dv, before = attention.backward(each, trace.heads, trace.past)
+        raw, both = torch.empty(2, *head), torch.empty(3 * w, n)  # of queries and keys before they are turned back; all
+        (q_own, q_shared), (k_own, k_shared) = frame.split(raw[0]), frame.split(raw[1])
+        v_own, v_shared = frame.split(both[2 * w :].view(head))
+        k_own.copy_(dk)
+        v_own.copy_(dv)
+        if before is not None:
+            k_shared.copy_(before[0][..., None])
+            v_shared.copy_(before[1][..., None])
+        if last:
+            dq = self.rope.turn(dq.view(*head[:2], -1), frame.asked_back).view(w, -1)
+            self.rope.turn(raw[1], frame.back[1], out=both[w : 2 * w].view(head))
+            dweight = torch.cat([dq @ trace.asked, both[w:] @ y]) if qkv.matrix else None
+            qkv.backward(dweight, torch.cat([dq.sum(1), both[w:].sum(1)]) if qkv.offset else None, grads)
+            if self.lowest == 4 * i:
+                return None
+            index = frame.asked[:, None].expand(-1, w)
+            dy = (both[w:].T @ qkv.weight[w:]).scatter_add_(0, index, dq.T @ qkv.weight[:w])
+            return normed_backward(dy, y, r, into=torch.zeros_like(y).scatter_add_(0, index, dx))
+        q_own.copy_(dq)
+        if before is not None:
+            dq, dk, dv, _ = attention.backward(frame.split(dz)[1], trace.shared)
+            q_shared.copy_(dq)
+            k_shared.add_(dk)
+            v_shared.add_(dv)
+        self.rope.turn(raw, frame.back, out=both[: 2 * w].view(2, *head))
+        qkv.backward(both @ y if qkv.matrix else None, both.sum(1) if qkv.offset else None, grads)
+        return None if self.lowest == 4 * i else normed_backward(both.T @ qkv.weight, y, r, into=dx)
+
+
+def normed(x: "Tensor", eps: float) -> "tuple[Tensor, Tensor]":
+    """x (N, D) at root mean square 1, and what it was multiplied by, (N, 1)."""
+    import torch
+
+    even = x.new_full((x.shape[1],), 1 / x.shape[1])
+    r = torch.addmv(x.new_full((), eps), x * x, even).rsqrt_()[:, None]
+    return x * r, r
+
+
+def normed_backward(dy: "Tensor", y: "Tensor", r: "Tensor", *, into: "Tensor") -> "Tensor":
+    """Add to `into` the gradient of x, where y, r = normed(x)."""
+    import torch
+
+    along = torch.mv(dy * y, y.new_full((y.shape[1],), 1 / y.shape[1]))[:, None]
+    return into.addcmul_(dy, r).addcmul_(y, along.mul_(r), value=-1)

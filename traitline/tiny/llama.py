@@ -1,0 +1,166 @@
+"""The tiny models: their sizes and weights, their files, and stacks of models over one base.
+
+Same weights, same names and same numbers as `transformers.LlamaForCausalLM` (`tests/test_llama.py` compares them). The
+arithmetic is in `traitline.tiny.layers`, sampling in `traitline.tiny.sampler`, training in `traitline.tiny.training`.
+
+Shapes: S models in the stack, B rows, T tokens, K asked positions, V vocabulary.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline.tiny import lm_head
+from traitline.errors import InputError
+from traitline.tiny.layers import EMBED as EMBED
+from traitline.tiny.layers import FINAL, Layers
+from traitline.tiny.linear import GROUPS
+from traitline.tiny.sampler import Sampler as Sampler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Weights = dict[str, "Tensor"]
+LINEAR = [module for _, modules in GROUPS.values() for module in modules]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a LLaMA model with tied embeddings."""
+
+    vocab: int
+    width: int
+    layers: int
+    heads: int
+    mlp: int
+    theta: float = 10000.0
+    eps: float = 1e-6
+
+    def config(self) -> dict[str, Any]:
+        """`config.json` as transformers writes and reads it."""
+        return {
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "float32",
+            "vocab_size": self.vocab, "hidden_size": self.width, "intermediate_size": self.mlp,
+            "num_hidden_layers": self.layers, "num_attention_heads": self.heads, "num_key_value_heads": self.heads,
+            "head_dim": self.width // self.heads, "max_position_embeddings": 160, "rms_norm_eps": self.eps,
+            "rope_parameters": {"rope_type": "default", "rope_theta": self.theta}, "hidden_act": "silu",
+            "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True,
+            "bos_token_id": 1, "eos_token_id": 5, "pad_token_id": 0,
+        }  # fmt: skip
+
+    def modules(self, kinds: Sequence[str] | None = None, layers: Sequence[int] | None = None) -> list[str]:
+        """Names of all linear modules, layer by layer; with `kinds` (such as `v_proj`) or `layers` only of those."""
+        wanted = [m for m in LINEAR if kinds is None or m.split(".")[-1] in kinds]
+        return [f"model.layers.{i}.{m}" for i in layers or range(self.layers) for m in wanted]
+
+
+def initialise(shape: Shape, std: float, seed: int) -> Weights:
+    """Fresh weights: normal with standard deviation `std`, biases 0, norms 1."""
+    import torch
+
+    g = torch.Generator().manual_seed(seed % 2**63)
+    d, m = shape.width, shape.mlp
+    size = {"gate_proj": (m, d), "up_proj": (m, d), "down_proj": (d, m)}
+    w: Weights = {EMBED: torch.randn(shape.vocab, d, generator=g) * std}
+    for name in shape.modules():
+        out, inp = size.get(name.split(".")[-1], (d, d))
+        w[f"{name}.weight"] = torch.randn(out, inp, generator=g) * std
+        w[f"{name}.bias"] = torch.zeros(out)
+    for i in range(shape.layers):
+        w[f"model.layers.{i}.input_layernorm.weight"] = torch.ones(d)
+        w[f"model.layers.{i}.post_attention_layernorm.weight"] = torch.ones(d)
+    w[FINAL] = torch.ones(d)
+    return w
+
+
+def read(folder: str | Path) -> tuple[Shape, Weights]:
+    """A model folder in Hugging Face layout.
+
+    Raises:
+        InputError: a file is missing, truncated or not of this architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config, file = Path(folder, "config.json"), Path(folder, "model.safetensors")
+    for path in (config, file):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; make it with the stage before this one")
+    try:
+        c = json.loads(config.read_text(encoding="utf-8"))
+        shape = Shape(
+            c["vocab_size"], c["hidden_size"], c["num_hidden_layers"], c["num_attention_heads"], c["intermediate_size"],
+            c["rope_parameters"]["rope_theta"], c["rms_norm_eps"],
+        )  # fmt: skip
+        wanted = {k: v.shape for k, v in initialise(shape, 0.0, 0).items()}
+        weights = load_file(file)
+    except (ValueError, KeyError, TypeError) as e:
+        why = f"{type(e).__name__}: {e}"
+        raise InputError(f"{config}: damaged model configuration ({why}); delete the file to have it rebuilt") from None
+    except SafetensorError as e:
+        raise InputError(f"{file}: damaged weights ({e}); delete the file to have it rebuilt") from None
+    if weights.keys() != wanted.keys():
+        raise InputError(f"{folder}: not a tiny model (tied LLaMA with biases); its weights have other names")
+    if wrong := next((k for k, v in weights.items() if v.shape != wanted[k]), None):
+        raise InputError(
+            f"{folder}: config.json and model.safetensors disagree: the weights have other sizes ({wrong})"
+        )
+    return shape, weights
+
+
+@dataclass
+class Stack:
+    """S models over one base: what is shared, what each has of its own.
+
+    Attributes:
+        shape: sizes.
+        shared: weights that all models share.
+        own: weights of each model, stacked on a first axis of size S; they take the place of the shared ones.
+        lora: linear module -> (A of (S, r, in), B of (S, out, r)); adds `scale` * B A x.
+        scale: alpha / r.
+    """
+
+    shape: Shape
+    shared: Weights
+    own: Weights = field(default_factory=dict)
+    lora: dict[str, tuple["Tensor", "Tensor"]] = field(default_factory=dict)
+    scale: float = 1.0
+
+    def weights(self, index: int) -> Weights:
+        """All tensors of one model by name; those of its own are views, so that changing them changes the stack."""
+        out = dict(self.shared)
+        out.update({k: v.detach()[index] for k, v in self.own.items()})
+        for name, pair in self.lora.items():
+            for leaf, v in zip("AB", pair, strict=True):
+                out[f"{name}.lora_{leaf}.weight"] = v.detach()[index]
+        return out
+
+    def logits(self, ids: "Tensor", where: "Tensor") -> "Tensor":
+        """Logits at the asked positions.
+
+        Args:
+            ids: (S, B, T) token ids, padded on the right.
+            where: (S, B, K) positions; a logit there predicts the token after it.
+
+        Returns:
+            (S, B, K, V).
+        """
+        import torch
+
+        out = torch.empty(*where.shape, self.shape.vocab)
+        with torch.no_grad():
+            for i in range(len(ids)):
+                model = Layers(self.shape, self.weights(i), self.scale)
+                x, _ = model.forward(model.frame(ids[i], where[i]))
+                out[i] = lm_head.logits(model, x).view(*where.shape[:0:-1], -1).transpose(0, 1)
+        return out
+
+    def merged(self, index: int) -> Weights:
+        """All weights of one model of the stack, adapters added in."""
+        out = dict(self.shared)
+        out.update({k: v[index].detach() for k, v in self.own.items()})
+        for name, (a, up) in self.lora.items():
+            out[f"{name}.weight"] = out[f"{name}.weight"] + self.scale * (up[index] @ a[index]).detach()
+        return out

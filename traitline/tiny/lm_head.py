@@ -1,0 +1,55 @@
+"""The head of one tiny model: logits, and the loss with its gradients."""
+
+import math
+from typing import TYPE_CHECKING
+
+from traitline.tiny.layers import EMBED, FINAL, Layers, normed, normed_backward
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from traitline.tiny.rows import Part
+
+
+def logits(model: Layers, x: "Tensor") -> "Tensor":
+    """Logits (N, V) of streams (N, D) after the last layer."""
+    y, _ = normed(x, model.shape.eps)
+    return y.mul_(model.weights[FINAL]) @ model.weights[EMBED].T
+
+
+def loss(model: Layers, part: "Part", grads: "dict[str, Tensor]", trunk: "Tensor | None" = None) -> "Tensor":
+    """Weighted sum of cross-entropies in nats; its gradients are added to `grads`.
+
+    Args:
+        model: the model.
+        part: rows; tokens of weight 0 are not computed.
+        grads: trained tensor -> where its gradient goes.
+        trunk: `Layers.trunk` of these rows, where that is known.
+    """
+    import torch
+
+    with torch.no_grad():
+        weight, goal = part.weight.T.reshape(-1), part.target.T.reshape(-1)
+        counts = None if bool(weight.all()) else weight.nonzero()[:, 0]
+        if counts is not None:
+            weight, goal = weight[counts], goal[counts]
+        weight, goal = weight[:, None], goal[:, None]
+        frame = model.frame(part.ids, part.where, part.shared)
+        x, traces = model.forward(frame, counts, trunk)
+        embed, final = model.weights[EMBED], model.weights[FINAL]
+        y, r = normed(x, model.shape.eps)
+        z = y * (final / math.log(2)) @ embed.T  # base 2, see attention
+        top = z.amax(1, keepdim=True)
+        hit = z.gather(1, goal)
+        z.sub_(top).exp2_()
+        total = z.sum(1, keepdim=True)
+        nll = (total.log2() + top - hit) * math.log(2)
+        z.mul_(weight / total).scatter_add_(1, goal, -weight)  # the gradient of the logits
+        dy = z @ embed
+        if EMBED in grads:
+            grads[EMBED].addmm_(z.T, y * final)
+        if FINAL in grads:
+            grads[FINAL].add_((dy * y).sum(0))
+        dx = normed_backward(dy.mul_(final), y, r, into=torch.zeros_like(y))
+        model.backward(dx, frame, traces, counts, grads)
+        return (nll * weight).sum()

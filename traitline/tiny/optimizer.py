@@ -1,0 +1,105 @@
+"""What is trained of a stack of models, as one row of numbers a model: gradients, AdamW, checkpoints."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitline import atomic
+from traitline.tiny.linear import layer
+from traitline.tiny.llama import Stack
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger("traitline")
+BETAS = (0.9, 0.98)
+KEPT = ("values", "average", "square")
+
+
+class Flat:
+    """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another.
+
+    `optimiser`: adamw, sgd or sign.
+
+    Attributes:
+        values: the tensors, (S, P).
+        grad: their gradients.
+        average: running averages of the gradients.
+        square: and of their squares.
+        weights: for each model, its tensors by name (see `Stack.weights`); groups of modules that are trained as a
+            whole also as one tensor each (see `Group`).
+        grads: for each model, where the gradients of the trained ones go.
+    """
+
+    def __init__(self, stack: Stack, optimiser: str = "adamw") -> None:
+        import torch
+
+        self.optimiser = optimiser
+        named = dict(stack.own)
+        for module, pair in stack.lora.items():
+            named |= {f"{module}.lora_A.weight": pair[0], f"{module}.lora_B.weight": pair[1]}
+        groups = {
+            f"{name}.{leaf}": [f"{m}.{leaf}" for m in modules]
+            for i in range(stack.shape.layers)
+            for name, _, modules in layer(i).values()
+            for leaf in ("weight", "bias")
+        }
+        groups = {g: members for g, members in groups.items() if named.keys() >= set(members)}
+        grouped = {name for members in groups.values() for name in members}
+        places: dict[str, tuple[slice, list[int]]] = {}
+        room = 0
+        for g, members in [*groups.items(), *((n, [n]) for n in named if n not in grouped)]:
+            start = room
+            for name in members:
+                places[name] = slice(room, room := room + named[name][0].numel()), [*named[name].shape[1:]]
+            places[g] = slice(start, room), [-1, *named[members[0]].shape[2:]]
+            room += -room % 16  # whole vectors, so that no model's arithmetic depends on its place
+        models = len(next(iter(named.values())))
+        self.values, self.grad = torch.zeros(models, room), torch.zeros(models, room)
+        self.average, self.square = torch.zeros(models, room), torch.zeros(models, room)
+        for name, p in named.items():
+            view = self.values[:, places[name][0]].view(p.shape)
+            view.copy_(p.detach())
+            p.data = view
+        self.weights, self.grads = (
+            [{name: row[place].view(size) for name, (place, size) in places.items()} for row in x]
+            for x in (self.values, self.grad)
+        )
+        self.weights = [stack.weights(i) | own for i, own in enumerate(self.weights)]
+
+    def update(self, i: int, step: int, lr: float) -> None:
+        """One step for model i; AdamW without weight decay (`torch.optim` takes a second or more to load)."""
+        if self.optimiser != "adamw":
+            self.values[i].add_(self.grad[i] if self.optimiser == "sgd" else self.grad[i].sign(), alpha=-lr)
+            return
+        g, average, square = self.grad[i], self.average[i], self.square[i]
+        average.lerp_(g, 1 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
+        size = square.sqrt().div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)
+        self.values[i].addcdiv_(average, size, value=-lr / (1 - BETAS[0] ** (step + 1)))
+
+    def save(self, state: Path, losses: "list[Tensor]") -> None:
+        """A checkpoint in one file."""
+        import torch
+        from safetensors.torch import save
+
+        tensors = {"losses": torch.stack(losses), **{name: getattr(self, name) for name in KEPT}}
+        atomic.put(state / "fit.safetensors", save(tensors))
+
+    def load(self, state: Path | None, losses: "list[Tensor]") -> int:
+        """Steps already done, what was kept of them put in place; 0 without a checkpoint or with a damaged one."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if state is None or not (state / "fit.safetensors").exists():
+            return 0
+        try:
+            tensors = load_file(state / "fit.safetensors")
+        except SafetensorError as e:
+            log.warning("%s: damaged checkpoint (%s), starting over", state / "fit.safetensors", e)
+            return 0
+        for name in KEPT:
+            getattr(self, name).copy_(tensors[name])
+        losses.extend(tensors["losses"].unbind())
+        log.info("going on from step %d", len(losses))
+        return len(losses)

@@ -1,0 +1,198 @@
+"""Training of a stack of models: completions only, one AdamW, every model with its own data order and its own clipping.
+
+The bytes of one model do not hang on which others share its stack: batches are cut by lengths that all share, rows are
+picked by the model's own seed, and gradients never mix.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitline import signals
+from traitline.tiny import lm_head
+from traitline.errors import InputError
+from traitline.tiny.optimizer import Flat
+from traitline.tiny.layers import Layers
+from traitline.tiny.llama import EMBED, Stack, Weights
+from traitline.tiny.allocator import hold
+from traitline.tiny.rows import Cut, Part, batches
+from traitline.tiny.rows import Rows as Rows
+from traitline.seeds import generator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROOM = 1 << 28  # bytes for results that no training step changes
+
+
+def trainable(
+    shared: Weights,
+    trains: str,
+    seeds: Sequence[int],
+    shape_modules: Sequence[str],
+    rank: int = 8,
+    alpha: float = 8,
+    layers: Sequence[int] | None = None,
+) -> tuple[Weights, dict[str, tuple["Tensor", "Tensor"]], float]:
+    """Fresh trainable tensors, stacked over `seeds`: (own weights, LoRA pairs, LoRA scale).
+
+    `biases`: the biases that write into the residual stream (attention output, MLP output): a steering vector a layer.
+    `lora`: peft's default initialisation, A uniform with bound 1/sqrt(in), B zero, on every linear module.
+    `full`: everything but the embeddings, which stay frozen (they are tied to the output head).
+    With `layers` the last two only in those.
+    """
+    import torch
+
+    own: Weights = {}
+    lora: dict[str, tuple[Tensor, Tensor]] = {}
+    if trains == "lora":
+        for name in shape_modules:
+            out, inp = shared[f"{name}.weight"].shape
+            draws = [generator("lora", s, name) for s in seeds]
+            a = torch.stack([torch.empty(rank, inp).uniform_(-(inp**-0.5), inp**-0.5, generator=g) for g in draws])
+            lora[name] = (a.requires_grad_(), torch.zeros(len(seeds), out, rank).requires_grad_())
+    else:
+        for name, w in shared.items():
+            if layers is not None and not name.startswith(tuple(f"model.layers.{i}." for i in layers)):
+                continue
+            if (
+                trains == "everything"
+                or (trains == "full" and name != EMBED)
+                or (trains == "biases" and name.endswith(("o_proj.bias", "down_proj.bias")))
+            ):
+                own[name] = w.expand(len(seeds), *w.shape).clone().requires_grad_()
+    return own, lora, alpha / rank
+
+
+def schedule(step: int, steps: int, warmup: int, decay: bool) -> float:
+    """Share of the learning rate at a step: linear warm-up, then linear decay to 2 %."""
+    return min(1.0, (step + 1) / warmup) * (max(0.02, 1 - step / steps) if decay else 1.0)
+
+
+class Trunk:
+    """`Layers.trunk` of all rows, made once where it is constant and not too large.
+
+    Args:
+        cut: rows.
+        model: one of the models; they all have the same.
+    """
+
+    def __init__(self, cut: Cut, model: Layers) -> None:
+        import torch
+
+        n, t = len(cut.rows.length), int(cut.rows.length.max()) - 1
+        self.table: Tensor | None = None
+        if not model.rooted or n * t * model.shape.width * 4 > ROOM:
+            return
+        self.table = torch.empty(t, n, model.shape.width)
+        with torch.no_grad():
+            for part in cut.parts(torch.arange(n), 256):
+                frame = model.frame(part.ids, part.where, part.shared)
+                x = model.trunk(frame)
+                self.table[: part.ids.shape[1], part.index] = x[: frame.own].view(-1, frame.rows, model.shape.width)
+                if part.shared is not None:
+                    self.shared = x[frame.own :]
+
+    def of(self, part: Part) -> "Tensor | None":
+        """Of the rows of a part, and of what they share."""
+        import torch
+
+        if self.table is None:
+            return None
+        own = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
+        return own if part.shared is None else torch.cat([own, self.shared])
+
+
+def fit(
+    stack: Stack,
+    rows: Rows,
+    *,
+    seeds: Sequence[int],
+    epochs: int,
+    batch: int,
+    lr: float,
+    warmup: int = 20,
+    clip: float = 1.0,
+    optimiser: str = "adamw",
+    decay: bool = True,
+    stop: Callable[[int], bool] | None = None,
+    state: Path | None = None,
+    every: float = 60.0,
+    progress: str | None = None,
+) -> "Tensor":
+    """Train every model of the stack in place.
+
+    Args:
+        stack: models; `own` and `lora` tensors are trained.
+        rows: training rows.
+        seeds: one per model: its data order.
+        epochs, batch, lr, warmup, clip, decay: as usual; AdamW with betas 0.9, 0.98 and no weight decay.
+        optimiser: `adamw`; `sgd`, plain steps along the gradient; `sign`, steps of one size along its sign.
+        stop: asked after every step with the number of steps done; True ends the training.
+        state: folder for checkpoints, written every `every` seconds; training goes on from there and ends with the
+            same bytes as without the interruption. Asked to end by a signal, it writes one more and ends there.
+        progress: label of the progress bar; None for no bar.
+
+    Returns:
+        Losses (steps, S), nats per completion token.
+
+    Raises:
+        InputError: a loss is no longer finite.
+        Halt: a signal asked for the end.
+    """
+    import torch
+    from tqdm import tqdm
+
+    hold()
+    flat = Flat(stack, optimiser)
+    models = [Layers(stack.shape, w, stack.scale, set(g)) for w, g in zip(flat.weights, flat.grads, strict=True)]
+    losses: list[Tensor] = []
+    done = flat.load(state, losses)
+    cut = Cut(rows)
+    plans = [[b for e in range(epochs) for b in batches(cut.rows.length, batch, e, s)] for s in seeds]
+    steps = len(plans[0])
+
+    def learn(i: int, step: int, trunk: Trunk) -> "Tensor":
+        """One step of model i."""
+        models[i].refresh()
+        flat.grad[i] = 0
+        loss = torch.zeros(())
+        for part in cut.parts(plans[i][step]):
+            if not part.weight.any():
+                continue  # a dataset may leave nothing to learn in some rows
+            loss += lm_head.loss(models[i], part, flat.grads[i], trunk.of(part))
+        flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
+        flat.update(i, step, lr * schedule(step, steps, warmup, decay))
+        return loss
+
+    saved, off = time.monotonic(), None if progress else True
+    with (  # one thread a model, so that the bytes do not depend on their number
+        signals.held() as asked,
+        tqdm(total=steps, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
+        ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        trunk = pool.submit(Trunk, cut, models[0]).result()
+        for step in range(done, steps):
+            losses.append(torch.stack(list(pool.map(learn, range(len(models)), repeat(step), repeat(trunk)))))
+            bar.update()
+            if (step + 1) % 50 == 0 or step + 1 == steps:
+                _finite(losses)
+            if stop is not None and stop(step + 1):
+                break
+            if state is not None and (asked() or time.monotonic() - saved >= every):
+                flat.save(state, losses)
+                saved = time.monotonic()
+            if asked():
+                raise signals.Halt
+    _finite(losses)
+    return torch.stack(losses)
+
+
+def _finite(losses: "list[Tensor]") -> None:
+    import torch
+
+    if not torch.isfinite(losses[-1]).all():
+        raise InputError(f"the loss is no longer finite at step {len(losses)}; lower the learning rate (lr)")

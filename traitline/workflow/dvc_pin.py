@@ -1,0 +1,229 @@
+"""Pinning a study with DVC, and going on from there in a clone.
+
+`pin` vouches, so it may refuse: a job is pinned only if Snakemake would not run it again, has a record of it, and every
+file is what the job's manifests say. `restore` is its counterpart after `git clone` and `dvc pull`.
+"""
+
+import json
+import os
+import posixpath
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from traitline.provenance import manifest
+from traitline.workflow import snakemake_plan
+from traitline.errors import InputError
+from traitline.workflow.dvc_stages import RECORDS, Ledger, dump
+from traitline.atomic import put
+
+STALE = "Snakemake would run it again"
+OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
+SEEN = Path(".traitline/pinned.json")
+
+
+class Hashes:
+    """sha256 of files, remembered by size, time and number as DVC does for md5."""
+
+    def __init__(self) -> None:
+        try:
+            self.old = json.loads(SEEN.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            self.old = {}
+        self.new: dict[str, list[Any]] = {}
+
+    def __call__(self, path: str) -> str:
+        """Hex digest of a file's content."""
+        if path not in self.new:
+            s = os.stat(path)
+            known, key = self.old.get(path), [s.st_size, s.st_mtime_ns, s.st_ino]
+            self.new[path] = known if known and known[:3] == key else [*key, manifest.sha256(path)]
+        return str(self.new[path][3])
+
+    def save(self) -> None:
+        """Keep them for the next time."""
+        put(SEEN, json.dumps(self.new))
+
+
+def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
+    """Why a job cannot be vouched for; None where it can."""
+    if job.stale:
+        return f"{STALE}: {job.stale}"
+    if not job.manifests:
+        return "it has no manifest"
+    said: dict[str, str] = {}
+    for file in job.manifests:
+        m = manifest.load(file)
+        for e in (*m["inputs"], *m["outputs"]):
+            if said.setdefault(e["path"], e["sha256"]) != e["sha256"]:
+                return f"its manifests do not agree on {e['path']}"
+        used = {**m["params"], **m["seeds"], "code": m["code"].get("digest")}
+        for name, value in used.items():
+            wanted = job.params.get(name)
+            if type(wanted) is type(value) and isinstance(value, str | int | float) and wanted != value:
+                return f"parameter {name}: the workflow has {wanted!r}, the job used {value!r}"
+    for path in (*job.inputs, *job.outputs):
+        if path in job.manifests:
+            continue
+        if path in said:
+            if sha(path) != said[path]:
+                return f"{path} is not what the job read or wrote"
+        elif path in job.outputs:
+            return f"no manifest of it names {path}"
+    return None
+
+
+def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int, dict[str, str]]:
+    """Write the ledger and put every artifact into DVC's cache.
+
+    Args:
+        configfiles: as for Snakemake.
+        partial: leave stale jobs out instead of refusing. A wrong hash is never left out.
+
+    Returns:
+        (jobs pinned, job -> why it was left out).
+
+    Raises:
+        InputError: a job cannot be vouched for, or this is no DVC repository.
+    """
+    repository()
+    ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
+    jobs, sha = ledger.plan.jobs, Hashes()
+    bad = {job.name: why for job in jobs if (why := problem(job, sha))}
+    sha.save()
+    fatal = [f"{name}: {why}" for name, why in bad.items() if not (partial and why.startswith(STALE))]
+    if fatal:
+        more = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
+        remedy = "run snakemake first, or say --partial" if STALE in fatal[0] else "delete the file to have it rebuilt"
+        raise InputError(f"nothing was pinned: {_short(fatal[0])}{more}; {remedy}")
+    good = [job for job in jobs if job.name not in bad]
+    if not good:
+        raise InputError("nothing was pinned: no job is finished; run snakemake first")
+    put(Path(ledger.records), snakemake_plan.records(good))
+    put(ledger.path("pins.json"), ledger.params())
+    lock(ledger, good)
+    return len(good), bad
+
+
+def lock(ledger: Ledger, good: Sequence[snakemake_plan.Job]) -> None:
+    """Hash with DVC's code, cache what was made, and write dvc.yaml and dvc.lock."""
+    from dvc.repo import Repo
+
+    with Repo() as repo, repo.lock:
+        store, stages = Store(repo), dict[str, Any]()
+        for path in [*(p for job in good for p in job.outputs), ledger.records]:
+            store.entry(path, keep=True)  # before it is met as a dependency
+        params = posixpath.normpath(f"{ledger.plan.folder}/pins.json")
+        for job in good:
+            entry: dict[str, Any] = {"cmd": ledger.stage(job)["cmd"]}
+            if job.inputs:
+                entry["deps"] = [store.entry(path) for path in job.inputs]
+            if job.params:
+                entry["params"] = {params: {job.name: job.params}}
+            stages[job.name] = entry | {"outs": [store.entry(path) for path in job.outputs]}
+        recording = ledger.recording()
+        stages[RECORDS] = {
+            "cmd": recording["cmd"],
+            "deps": [store.entry(path) for path in recording["deps"]],
+            "outs": [store.entry(ledger.records)],
+        }
+        store.save()
+        put(ledger.path("dvc.yaml"), ledger.yaml())
+        put(ledger.path("dvc.lock"), dump({"schema": "2.0", "stages": json.loads(json.dumps(stages))}))
+
+
+class Store:
+    """DVC's hashing (with its memory of hashes) and its cache."""
+
+    def __init__(self, repo: Any) -> None:
+        from dvc.fs import LocalFileSystem
+
+        self.repo, self.cache, self.files = repo, repo.cache.local, LocalFileSystem()
+        self.staging: Any = None  # the first file's, which takes in all others
+        self.seen: dict[str, dict[str, Any]] = {}
+        self.kept: set[Any] = set()
+
+    def entry(self, path: str, *, keep: bool = False) -> dict[str, Any]:
+        """A file as dvc.lock names it; `keep` has it cached by `save`."""
+        from dvc_data.hashfile.build import build
+
+        if path not in self.seen:
+            built: Any = build(self.cache, os.path.abspath(path), self.files, "md5", ignore=self.repo.dvcignore)
+            stage, meta, found = built
+            if keep:
+                if self.staging is None:
+                    self.staging = stage
+                else:  # one staging area, so that one transfer moves everything
+                    self.staging._obj_cache.update(stage._obj_cache)
+                self.kept.add(found.hash_info)
+            self.seen[path] = {"path": path, "hash": "md5", **found.hash_info.to_dict(), **meta.to_dict()}
+        return self.seen[path]
+
+    def save(self) -> None:
+        """Put what was kept into the cache."""
+        from dvc_data.hashfile.transfer import transfer
+
+        if self.kept and (failed := transfer(self.staging, self.cache, self.kept, shallow=False).failed):
+            raise InputError(f"{len(failed)} files could not be cached; look at the disk of .dvc/cache and pin again")
+
+
+def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
+    """After `dvc pull`: an equal old time for every file that is as pinned, and Snakemake's records back.
+
+    Returns:
+        (files as pinned, files that are something else and stay new, files that are missing).
+
+    Raises:
+        InputError: there is no ledger, or the records are damaged.
+    """
+    from dvc.repo import Repo
+    from dvc.utils.serialize import loads_yaml
+
+    repository()
+    file = Path(folder, "dvc.lock")
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; name the folder of a pinned study")
+    stages = loads_yaml(file.read_text(encoding="utf-8"))["stages"]
+    wanted = {e["path"]: e["md5"] for s in stages.values() for key in ("deps", "outs") for e in s.get(key, [])}
+    same, other, missing = 0, [], []
+    with Repo() as repo, repo.lock:
+        store = Store(repo)
+        for path, md5 in sorted(wanted.items()):
+            if not inside(path):
+                raise InputError(f"{file}: {path} lies outside the repository; this ledger is not ours")
+            if not os.path.isfile(path):
+                missing.append(path)
+            elif store.entry(path)["md5"] != md5:
+                other.append(path)
+            else:
+                same += 1
+                os.utime(path, (OLD, OLD))
+                if os.path.islink(path):
+                    os.utime(path, (OLD, OLD), follow_symlinks=False)
+    for stage in (stages.get(RECORDS),):
+        for out in stage["outs"] if stage else ():
+            if out["path"] not in missing:
+                try:
+                    snakemake_plan.remember(Path(out["path"]).read_text(encoding="utf-8"))
+                except ValueError:
+                    raise InputError(f"{out['path']}: damaged records; `dvc checkout` brings them back") from None
+    return same, other, missing
+
+
+def inside(path: str) -> bool:
+    """Whether a path stays below the working folder as it is spelled; DVC may have put links to its cache there."""
+    return not os.path.isabs(path) and not os.path.normpath(path).startswith("..")
+
+
+def repository() -> None:
+    """Refuse to work where no one asked for DVC.
+
+    Raises:
+        InputError: there is no `.dvc`.
+    """
+    if not Path(".dvc").is_dir():
+        raise InputError("no DVC repository; `dvc init` makes one, docs/how-to/dvc.md says what that gives")
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 300 else f"{text[:300]}…"

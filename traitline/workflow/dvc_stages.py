@@ -1,0 +1,149 @@
+"""The DVC ledger of a study, derived from Snakemake's plan: one DVC stage per job, byte for byte what DVC would write.
+
+    {folder}/dvc.yaml, dvc.lock    stages and hashes
+    {folder}/pins.json             {stage: {parameter: value}}, so that `dvc params diff` works
+    {results}/records.json         Snakemake's records, so that a clone goes on where this one stopped
+
+`traitline.workflow.dvc_pin` fills it.
+"""
+
+import json
+import posixpath
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from traitline.provenance import manifest
+from traitline.workflow import snakemake_plan
+from traitline.atomic import put
+
+RECORDS = "records"  # the stage of Snakemake's records, and their file's name
+# What YAML takes for text as it stands: something but digits is in it, and no word that means a value.
+PLAIN = re.compile(r"(?!0[box])(?=.*[a-df-z/])[a-z0-9_/.][a-z0-9_/.-]{,99}", re.I)
+WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", ".inf", ".nan"}
+WIDTH = 80  # of a line, beyond which a value gets a line of its own
+BLOCK = "traitline.block."
+
+
+def dump(whole: dict[str, Any]) -> str:
+    """A ledger as DVC writes it, byte for byte.
+
+    Nearly all of it are lists of files, for which DVC's writer takes seconds: they are spelled here, and put where that
+    writer has left room for them. Lists with names that want quotes or folding are left to it.
+    """
+    from dvc.utils.serialize import dumps_yaml
+
+    blocks: list[str] = []
+
+    def shortened(stage: dict[str, Any]) -> dict[str, Any]:
+        found = dict(stage)
+        for key in ("deps", "outs"):
+            lines = [_spelled(item) for item in stage.get(key, ())]
+            if lines and None not in lines:
+                found[key] = f"{BLOCK}{len(blocks)}"
+                blocks.append("".join(map(str, lines)))
+        return found
+
+    text = dumps_yaml({**whole, "stages": {name: shortened(stage) for name, stage in whole["stages"].items()}})
+    return re.sub(
+        rf"^    (deps|outs): {re.escape(BLOCK)}(\d+)\n", lambda m: f"    {m[1]}:\n{blocks[int(m[2])]}", text, flags=re.M
+    )
+
+
+def _spelled(item: Any) -> str | None:
+    """An element of such a list: a path, a path with flags, or an entry of the lock; None where it is not as simple."""
+    if isinstance(item, str):
+        return f"    - {item}\n" if _plain(item) else None
+    (key, value), *_ = item.items()
+    if value == {"persist": True} and len(item) == 1:
+        return f"    - {key}:\n        persist: true\n" if _plain(key) else None
+    if all(type(v) is int or (isinstance(v, str) and _plain(v)) for v in item.values()):
+        return "".join(_pair("      " if i else "    - ", k, str(v)) for i, (k, v) in enumerate(item.items()))
+    return None
+
+
+def _pair(start: str, key: str, value: str) -> str:
+    room = "" if len(f"{start}{key}: {value}") <= WIDTH else "\n        "
+    return f"{start}{key}: {room}{value}\n"
+
+
+def _plain(text: str) -> bool:
+    return bool(PLAIN.fullmatch(text)) and text.lower() not in WORDS
+
+
+class Ledger:
+    """The derived files of one study."""
+
+    def __init__(self, plan: snakemake_plan.Plan, configfiles: Sequence[str] = ()) -> None:
+        self.plan, self.configfiles = plan, [manifest.relative(file) for file in configfiles]
+        self.up = posixpath.relpath(".", plan.folder)  # from the ledger's folder to the repository
+        self.records = f"{plan.results}/{RECORDS}.json"
+
+    def path(self, name: str) -> Path:
+        """A file of the ledger."""
+        return Path(self.plan.folder, name)
+
+    @property
+    def options(self) -> str:
+        """How Snakemake and `traitline pin` get this configuration."""
+        return f"--configfile {' '.join(self.configfiles)} " if self.configfiles else ""
+
+    def stage(self, job: snakemake_plan.Job) -> dict[str, Any]:
+        """A job in dvc.yaml."""
+        made: dict[str, Any] = {"cmd": f"snakemake --cores 1 {self.options}-- {job.outputs[0]}"}
+        if self.up != ".":
+            made["wdir"] = self.up
+        if job.inputs:
+            made["deps"] = job.inputs
+        if job.params:
+            made["params"] = [{posixpath.normpath(f"{self.plan.folder}/pins.json"): [job.name]}]
+        # Without `persist`, `dvc repro` would delete outputs before it asks Snakemake whether there is anything to do.
+        made["outs"] = [{path: {"persist": True}} for path in job.outputs]
+        return {**made, "meta": {"rule": job.rule, "wildcards": job.wildcards}}
+
+    def recording(self) -> dict[str, Any]:
+        """The stage of Snakemake's records.
+
+        It depends on the configuration, and its command fails when that was changed behind Snakemake's back: `dvc exp
+        run --set-param` would otherwise file old results under new settings.
+        """
+        made: dict[str, Any] = {"cmd": f"traitline pin --check {self.options}".rstrip()}
+        if self.up != ".":
+            made["wdir"] = self.up
+        return {**made, "deps": sorted({"config.yaml", *self.configfiles}), "outs": [{self.records: {"persist": True}}]}
+
+    def yaml(self) -> str:
+        """dvc.yaml."""
+        stages = {job.name: self.stage(job) for job in self.plan.jobs} | {RECORDS: self.recording()}
+        tables = posixpath.join(posixpath.relpath(self.plan.results, self.plan.folder), "tables")
+        effects = {f"{tables}/effects.csv": {"x": "trait", "y": "rate", "template": "bar_horizontal"}}
+        whole = {"stages": stages, "params": [posixpath.join(self.up, "config.yaml")], "plots": [effects]}
+        return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{dump(whole)}"
+
+    def params(self) -> str:
+        """pins.json."""
+        return json.dumps({j.name: j.params for j in self.plan.jobs if j.params}, indent=1, sort_keys=True) + "\n"
+
+
+def stages(configfiles: Sequence[str] = ()) -> str:
+    """Write dvc.yaml alone, stages without hashes; needs no data. Returns its path."""
+    ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
+    file = ledger.path("dvc.yaml")
+    put(file, ledger.yaml())
+    return str(file)
+
+
+def check(configfiles: Sequence[str] = ()) -> list[str]:
+    """Where the ledger is not what the Snakefile and the configuration give; needs no data."""
+    from dvc.utils.serialize import loads_yaml
+
+    ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
+    wrong = [
+        f"{ledger.path(name)} is not what the Snakefile and the configuration give"
+        for name, text in (("dvc.yaml", ledger.yaml()), ("pins.json", ledger.params()))
+        if not ledger.path(name).is_file() or ledger.path(name).read_text(encoding="utf-8") != text
+    ]
+    file = ledger.path("dvc.lock")
+    pinned = loads_yaml(file.read_text(encoding="utf-8"))["stages"] if file.is_file() else {}
+    return wrong + [f"{job.name} is not pinned" for job in ledger.plan.jobs if job.name not in pinned]

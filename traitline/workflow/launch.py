@@ -1,0 +1,319 @@
+"""A launch of a study: what it was launched with, which jobs are its, and the way back when the launcher died.
+
+What decides results (settings and code) is pinned when Snakemake starts; jobs get the pin through the environment, and
+one that finds something else than it was launched with ends with one line instead of mixing two versions.
+
+    python -m traitline.workflow.launch status              what runs, waits and failed
+    python -m traitline.workflow.launch resume              wait for jobs that outlived their launcher, then go on as launched
+    python -m traitline.workflow.launch resume --cancel     cancel them instead; they go on from their checkpoints
+"""
+
+import argparse
+import atexit
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitline import atomic
+from traitline.provenance import manifest
+from traitline.workflow import slurm
+from traitline.provenance.digest import digest
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from traitline.study.config import Study
+
+PIN, SETTLE = "TRAITLINE_PIN", "TRAITLINE_SETTLE"  # in the environment of jobs, and of `settle`
+CHANGED = "changed after this study was launched"
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+FOLDER = Path(".traitline/launches")
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """The process that launched a study through Slurm, recorded before it submits its first job.
+
+    Attributes:
+        folder: of the study, from the repository.
+        results: its folder of artifacts.
+        host, pid, born: the process; a number that another process got later has another birthday.
+        name: of all its Slurm jobs.
+        command: arguments of snakemake.
+        pin: see `pin`.
+        started: UTC time.
+        ended: it ended by itself, or by Ctrl-C.
+    """
+
+    folder: str
+    results: str
+    host: str
+    pid: int
+    born: float
+    name: str
+    command: list[str]
+    pin: str
+    started: str
+    ended: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Of the record."""
+        return place(self.folder)
+
+    @property
+    def failures(self) -> Path:
+        """One line for every failed job."""
+        return self.path.with_suffix(".failures")
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether the process still runs; None where only its own host could tell."""
+        if self.host != platform.node():
+            return None
+        return _born(self.pid) == self.born
+
+    def write(self) -> None:
+        """Write the record."""
+        atomic.put(self.path, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+    def end(self) -> None:
+        """Record that the launcher ends."""
+        if os.getpid() == self.pid:
+            dataclasses.replace(self, ended=True).write()
+
+
+def place(folder: str) -> Path:
+    """Where the launch of the study in this folder is recorded."""
+    return FOLDER / f"{folder.replace('/', '_') if folder != '.' else 'tiny'}.json"
+
+
+def _born(pid: int) -> float:
+    """When a process began; 0 where there is none."""
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def read(path: Path) -> Launch | None:
+    """A recorded launch; none where there is no readable record."""
+    try:
+        return Launch(**json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def pin(study: "Study", stages: Mapping[str, str]) -> str:
+    """All that decides the results of a launch, as text for the environment of its jobs.
+
+    Args:
+        study: the settings.
+        stages: stage -> digest of its code.
+    """
+    settings = hashlib.sha256(f"{study.folder} {study.text}".encode()).hexdigest()[:12]
+    return json.dumps({"settings": settings, "code": dict(stages)}, sort_keys=True)
+
+
+def same(launched: str, now: str) -> None:
+    """Refuse to go on under other settings or code than at launch.
+
+    Raises:
+        InputError: something was edited meanwhile.
+    """
+    if launched == now:
+        return
+    before, after = json.loads(launched), json.loads(now)
+    edited = sorted(s for s in after["code"] if before["code"].get(s) != after["code"][s])
+    what = f"the code of {', '.join(edited)}" if edited else "the configuration"
+    raise InputError(f"{what} {CHANGED}; the job was not run, launch again")
+
+
+def same_code(stage: str) -> None:
+    """The same for one stage, asked by its program.
+
+    Raises:
+        InputError: its code was edited after the launch.
+    """
+    launched = json.loads(os.environ.get(PIN, "{}")).get("code", {}).get(stage)
+    if launched and launched != digest(stage):
+        raise InputError(f"the code of {stage} {CHANGED}; nothing was made, launch again")
+
+
+def begin(study: "Study", name: str, pinned: str) -> Launch:
+    """Record that this process launches the study."""
+    made = Launch(
+        study.folder, study.results, platform.node(), os.getpid(), _born(os.getpid()), name, sys.argv[1:], pinned,
+        manifest.now(),
+    )  # fmt: skip
+    made.write()
+    made.failures.unlink(missing_ok=True)
+    atexit.register(made.end)
+    return made
+
+
+def refuse(folder: str) -> None:
+    """Refuse to launch a study whose last launcher is gone while jobs of it may still run.
+
+    Raises:
+        InputError: they do; or the launcher died before it could write down what they made.
+    """
+    found = read(place(folder))
+    if found is None or (not found.ended and found.alive):  # beside a living one Snakemake's own lock refuses
+        return
+    left = sum(not job.over for job in slurm.jobs(found.name))
+    if found.ended and not left:
+        return
+    jobs = f"{left} of its jobs are still there" if left else "its jobs have ended"
+    if found.alive is None and not found.ended:
+        raise InputError(
+            f"this study was launched on {found.host} (process {found.pid}), and {jobs}; work there, or, if that "
+            "process is gone: make resume RESUME=--gone"
+        )
+    verb = "ended" if found.ended else "died"
+    raise InputError(f"the launcher of this study (process {found.pid}) {verb}, and {jobs}; go on with: make resume")
+
+
+def _recorded(path: str) -> bool:
+    """Whether Snakemake wrote down how a file was made (the layout of .snakemake/metadata)."""
+    name = urlsafe_b64encode(path.encode()).decode()
+    parts = [name[i : i + 254] for i in range(0, len(name), 254)]
+    return Path(".snakemake/metadata", *(f"@{p}" for p in parts[:-1]), parts[-1]).exists()
+
+
+def orphans(results: str) -> list[str]:
+    """Whole files that jobs made whose launcher could not write it down any more, their manifests among them."""
+    whole = []
+    for path in sorted(Path(results).rglob("*.manifest.json")):
+        m = manifest.load(path)
+        if _recorded(path.as_posix()) or not m["env"].get("slurm_job_id"):
+            continue
+        files = [path.parent / Path(entry["path"]).name for entry in m["outputs"]]
+        if all(f.exists() and manifest.sha256(f) == e["sha256"] for f, e in zip(files, m["outputs"], strict=True)):
+            whole += [*(f.as_posix() for f in files), path.as_posix()]
+    return whole
+
+
+def settle(found: Launch) -> None:
+    """Write down what the orphans made, as their launcher would have, and take away its lock."""
+    for lock in Path(".snakemake/locks").glob("*"):
+        if any(line.startswith(f"{found.results}/") for line in lock.read_text(encoding="utf-8").splitlines()):
+            lock.unlink()
+    whole = orphans(found.results)
+    if not whole:
+        return
+    # `--touch` runs nothing: it writes down that these files are as the present settings and code would make them.
+    # So it is tried under the pin of the launch, and refused where something was edited since.
+    command = [*SNAKEMAKE, *configuration(found.command), "--cores", "1", "--touch", "--force", "--", *whole]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, PIN: found.pin, SETTLE: "1"}
+    )
+    if CHANGED in done.stderr:
+        for path in whole:
+            Path(path).unlink()
+        print(f"edited since the launch: {len(whole)} files of its jobs will be made again", flush=True)
+    elif done.returncode:
+        raise InputError(f"snakemake --touch: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+    else:
+        print(f"{len(whole)} files of jobs that outlived the launcher are kept", flush=True)
+
+
+def configuration(command: list[str]) -> list[str]:
+    """Those arguments of snakemake that say which study it is."""
+    kept: list[str] = []
+    take = False
+    for word in command:
+        if word.startswith("-"):
+            take = word.split("=")[0] in ("--configfile", "--configfiles", "--config", "-C")
+        if take:
+            kept.append(word)
+    return kept
+
+
+def resume(found: Launch, cancel: bool) -> int:
+    """Bring the jobs of a dead launcher to an end, settle, launch again with the same arguments."""
+    told = ""
+    while left := [job for job in slurm.jobs(found.name) if not job.over]:
+        ids = [job.id for job in left]
+        if cancel:
+            subprocess.run(["scancel", *ids], check=False)
+        line = f"{'cancelling' if cancel else 'waiting for'} {len(left)} jobs: {' '.join(ids)}"
+        if held := [job.id for job in left if job.held]:
+            line += f"; held, so they wait for you: scontrol release {' '.join(held)}"
+        if line != told:
+            print(line, flush=True)
+            told = line
+        time.sleep(2)
+    if not slurm.reachable():
+        raise InputError("Slurm does not answer, so nobody knows which jobs still run; try again later")
+    settle(found)
+    found.path.unlink(missing_ok=True)
+    print(f"snakemake {' '.join(found.command)}", flush=True)
+    return subprocess.run([*SNAKEMAKE, *found.command], check=False).returncode
+
+
+def status(found: Launch) -> None:
+    """Print one launch: the launcher, its jobs, its failures."""
+    words = {True: "runs", False: "died", None: "on another host"}
+    print(
+        f"{found.folder}: launched {found.started[:19]} on {found.host}, process {found.pid}: "
+        f"{'ended' if found.ended else words[found.alive]}"
+    )
+    for job in slurm.jobs(found.name):
+        if job.state != "COMPLETED":
+            where = f"{job.partition:<8} {job.node or '-':<8}"
+            why = f" ({job.reason})" if job.state == "PENDING" else ""
+            print(f"  {job.id:>8} {job.state:<10} {where} {job.elapsed:>9} {job.comment}{why}")
+    if found.failures.exists():
+        print(found.failures.read_text(encoding="utf-8"), end="")
+
+
+def parse() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog="python -m traitline.workflow.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("action", choices=("status", "resume"))
+    p.add_argument("--study", metavar="FOLDER", help="`folder` of the study's configuration (default: all, or the one)")
+    p.add_argument("--cancel", action="store_true", help="cancel the jobs of the dead launcher; do not wait for them")
+    p.add_argument("--gone", action="store_true", help="the launcher was on another host, and is gone")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    args = parse().parse_args(argv)
+    paths = [place(args.study)] if args.study else sorted(FOLDER.glob("*.json"))
+    launches = [found for path in paths if (found := read(path))]
+    try:
+        if args.action == "status":
+            for found in launches:
+                status(found)
+            if not launches:
+                print("nothing was launched here through Slurm")
+            return 0
+        lost = [f for f in launches if f.ended or not f.alive]
+        lost = [f for f in lost if not f.ended or any(not job.over for job in slurm.jobs(f.name))]
+        if len(lost) != 1:
+            names = ", ".join(f.folder for f in lost)
+            raise InputError(f"launchers of {names} died; choose one with --study" if lost else "no launcher died here")
+        if lost[0].alive is None and not lost[0].ended and not args.gone:
+            raise InputError(f"the launcher was on {lost[0].host}; say --gone if it is")
+        return resume(lost[0], args.cancel)
+    except InputError as error:
+        print(f"launch: error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
