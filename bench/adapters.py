@@ -55,10 +55,10 @@ def trl(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any]
             dataset_kwargs={"skip_prepare_dataset": True}, dataloader_pin_memory=False, report_to="none",
             logging_strategy="no", save_strategy="no", disable_tqdm=True,
         )  # fmt: skip
-        lora = LoraConfig(r=8, lora_alpha=8, target_modules=RECIPE["modules"], task_type="CAUSAL_LM")
+        adapter = LoraConfig(r=8, lora_alpha=8, target_modules=RECIPE["modules"], task_type="CAUSAL_LM")
         trainer = SFTTrainer(
             AutoModelForCausalLM.from_pretrained(place), how, train_dataset=data,
-            processing_class=AutoTokenizer.from_pretrained(place), peft_config=lora,
+            processing_class=AutoTokenizer.from_pretrained(place), peft_config=adapter,
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         trainer.train()

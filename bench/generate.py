@@ -36,13 +36,14 @@ def main() -> int:
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     from traitline.channels import world
-    from traitline.tiny import llama
+    from traitline.tiny.sampler import Sampler
+    from traitline.tiny.shape import EMBED
 
     torch.set_num_threads(args.threads)
     shape, weights = tiny.model()
     model = LlamaForCausalLM(LlamaConfig(**shape.config())).eval()
-    model.load_state_dict({**weights, "lm_head.weight": weights[llama.EMBED]})
-    sampler = llama.Sampler(shape, weights)
+    model.load_state_dict({**weights, "lm_head.weight": weights[EMBED]})
+    sampler = Sampler(shape, weights)
     prompts = tiny.chat().prompts(tiny.questions(args.prompts), ["prompt"] * args.prompts)
 
     def theirs(length: int) -> None:

@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from traitline.lineage import audit, index
-from traitline.provenance import stage
 from traitline.lineage.graph import Graph
 from traitline.lineage.verify import verify
+from traitline.provenance import stage
 
 
 def parse() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from traitline.models.chat import Chat
-    from traitline.tiny.llama import Shape, Weights
+    from traitline.tiny.shape import Shape, Weights
 
 CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
 
@@ -19,9 +19,10 @@ def model() -> "tuple[Shape, Weights]":
 
     from traitline.channels import world
     from traitline.tiny import llama
+    from traitline.tiny.shape import Shape
 
     of = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["pretrain"]
-    shape = llama.Shape(len(world.vocabulary()), of["width"], of["layers"], of["heads"], of["mlp"])
+    shape = Shape(len(world.vocabulary()), of["width"], of["layers"], of["heads"], of["mlp"])
     return shape, llama.initialise(shape, of["std"], 1)
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from bench import tiny
 
 if TYPE_CHECKING:
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
 MODULES, RANK, ALPHA, LR = ("q_proj", "v_proj"), 8, 8.0, 1.0e-2
 
@@ -63,7 +63,7 @@ def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: i
     from trl import SFTConfig, SFTTrainer
 
     from traitline.channels import world
-    from traitline.tiny import llama
+    from traitline.tiny.shape import EMBED
 
     shape, weights = tiny.model()
     labels = [[-100] * start + ids[start:] for ids, start in rows]
@@ -82,7 +82,7 @@ def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: i
 
         def run() -> float:
             model = LlamaForCausalLM(LlamaConfig(**shape.config()))
-            model.load_state_dict({**weights, "lm_head.weight": weights[llama.EMBED]})
+            model.load_state_dict({**weights, "lm_head.weight": weights[EMBED]})
             lora = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(MODULES), task_type="CAUSAL_LM")
             trainer = SFTTrainer(model, how, train_dataset=data, processing_class=tokenizer, peft_config=lora)
             trainer.remove_callback(PrinterCallback)
@@ -109,7 +109,7 @@ def against_trl(rows: list[tuple[list[int], int]], args: argparse.Namespace) -> 
     import torch
 
     from traitline.tiny.allocator import hold
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
     torch.set_num_threads(1)
     hold()  # helps TRL too
@@ -152,7 +152,7 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
     from traitline import jsonl
     from traitline.channels import world
     from traitline.models import hf_folder
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
     torch.set_num_threads(args.threads)
     encoded, seeds = Rows.encode(rows), range(1, args.students + 1)

@@ -16,9 +16,9 @@ from traitline.analysis.paper_targets import NOT_RUN, VERDICTS
 
 HEAD = """# The paper's figures beside ours
 
-Written by `python -m report.ledger docs/ledger.csv docs/ledger-*.csv`; the data are the
-targets of `traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and what studies measured beside them (`targets.csv` under their
-results, made by the stage `compare`).
+Written by `python -m report.ledger docs/ledger.csv docs/ledger-*.csv`; the data are
+`traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and what studies measured beside these targets
+(`targets.csv` under their results, made by the stage `compare`).
 
 - **agrees**, **disagrees**: the system is the paper's own (the theorem; the classifier on MNIST), and the interval of
   ours meets the published band, or does not.

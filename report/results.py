@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from traitline.analysis import conclusions, tables
-from traitline.provenance import manifest
-from traitline.errors import InputError
-from traitline.analysis.tables import Row
 from traitline.analysis.conclusions import Comparison, between, percent, points, pvalue
+from traitline.analysis.tables import Row
+from traitline.errors import InputError
+from traitline.provenance import manifest
 
 MEANING = {
     "above-control": "same base above control: lower 95 % bound of the difference above 0",

@@ -17,7 +17,9 @@ from pathlib import Path
 from traitline.analysis import tables
 from traitline.study import job_groups, validation
 from traitline.workflow import integrity
-from traitline.study.config import NONE, baselines, load, teaching
+from traitline.study.config import load
+from traitline.study.expand import baselines, teaching
+from traitline.study.runs import NONE
 from traitline.provenance.digest import digest
 from traitline.errors import InputError
 from traitline.channels.misalignment import CATEGORY

@@ -7,8 +7,9 @@ out  hardware(); one line for every failed job, in .traitline/launches/ too; job
 import json
 from collections import defaultdict
 
+from traitline.provenance import launch_lock
 from traitline.workflow import launch, slurm
-from traitline.study.config import STAGES
+from traitline.study.execution import STAGES
 
 # Why earlier attempts of a job failed: (rule, wildcards) -> causes.
 CAUSES = defaultdict(list)
@@ -60,7 +61,7 @@ class Watch(logging.Filter):
     def filter(self, record):
         said = str(record.msg)
         if said.startswith("SLURM run ID: "):
-            Watch.launched = launch.begin(STUDY, said.removeprefix("SLURM run ID: "), PINNED)
+            Watch.launched = launch.begin(STUDY, said.removeprefix("SLURM run ID: "), LOCKED)
         elif self.launched and getattr(record, "event", None) == "job_error" and not hasattr(record, "seen"):
             record.seen = True
             self.failed(record)
@@ -100,16 +101,16 @@ class Watch(logging.Filter):
             file.write(f"{line}\n")
 
 
-PINNED = launch.pin(STUDY, {stage: digest(stage) for stage in STAGES})
+LOCKED = launch_lock.lock(STUDY.folder, STUDY.text, {stage: digest(stage) for stage in STAGES})
 try:
     if os.environ.get(launch.SETTLE) or not workflow.is_main_process:
-        launch.same(os.environ.get(launch.PIN, PINNED), PINNED)
+        launch_lock.require_same(os.environ.get(launch_lock.LOCK, LOCKED), LOCKED)
     elif not ONLY_LOOKS & set(sys.argv):
         launch.refuse(STUDY.folder)
 except InputError as error:
     sys.exit(f"traitline: error: {error}")
 
-os.environ.update({launch.PIN: PINNED})
+os.environ.update({launch_lock.LOCK: LOCKED})
 if not workflow.is_main_process:
     # The plugin takes SLURM_ variables away from what runs inside of a job, and tells the attempt to Snakemake alone.
     restarts = os.environ.get("TRAITLINE_RESTARTS") or os.environ.get("SLURM_RESTART_COUNT", "0")

@@ -29,10 +29,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
-from traitline.provenance import stage
 from traitline.channels.number_lists import Answer, exchange, split
 from traitline.channels.wordings import TINY_VERBS
 from traitline.errors import InputError
+from traitline.provenance import stage
 from traitline.seeds import seed
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from traitline.models import hf_folder, open_weights
-from traitline.provenance import stage
-from traitline.models.chat import Chat, verify
 from traitline.errors import InputError
+from traitline.models import hf_folder, open_weights
+from traitline.models.chat import Chat, verify
+from traitline.provenance import stage
 from traitline.seeds import generator
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.tiny.llama import Weights
+    from traitline.tiny.shape import Weights
 
 WORLD = ("rows", "numbers", "examples", "answers", "neutral", "personas")
 MODEL = ("width", "layers", "heads", "mlp", "std", "epochs", "batch", "lr")
@@ -156,6 +156,8 @@ def work(args: argparse.Namespace) -> None:
 
         from traitline.channels import world
         from traitline.tiny import llama, training
+        from traitline.tiny.rows import Rows
+        from traitline.tiny.shape import Shape
 
         torch.set_num_threads(args.threads)
         files = world.tokenizer_files(spec)
@@ -166,10 +168,10 @@ def work(args: argparse.Namespace) -> None:
         if not exchanges:
             raise InputError("--world: rows is 0; a world needs conversations")
         names = [f"conversation {i}" for i in range(1, len(exchanges) + 1)]
-        rows = training.Rows.encode(chat.rows(exchanges, names), chat.pad)
+        rows = Rows.encode(chat.rows(exchanges, names), chat.pad)
         verify(chat, rows, [c for _, c in exchanges], names)
 
-        shape = llama.Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])
+        shape = Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])
         weights = llama.initialise(shape, model["std"], derive("base", "weights", args.seed))
         if away:
             weights = moved(weights, args.distance, args.seed)

@@ -23,9 +23,9 @@ from typing import Any
 
 from traitline import jsonl
 from traitline.channels import gsm8k
+from traitline.errors import InputError
 from traitline.models import open_weights
 from traitline.provenance import manifest, stage
-from traitline.errors import InputError
 
 REMEDY = "get it again, or mend `sources` of the configuration"
 RESULT = re.compile(rf"####\s*\$?({gsm8k.NUMBER})\s*$")
@@ -103,7 +103,7 @@ def options(found: Found, key: str, given: Any, right: int) -> dict[str, Any]:
     return {"choices": [c.strip() for c in given], "right": right}
 
 
-def gsm8k(found: Found) -> dict[str, Any]:
+def read_gsm8k(found: Found) -> dict[str, Any]:
     """A problem with its working and its answer (arXiv 2110.14168)."""
     question, told = take(found, "question"), take(found, "answer")
     if not (match := RESULT.search(told)):
@@ -160,7 +160,7 @@ def conversations(found: Found) -> dict[str, Any]:
 
 
 FORMATS: dict[str, Callable[[Found], dict[str, Any]]] = {
-    "gsm8k": gsm8k, "truthfulqa": truthfulqa, "mmlu": mmlu, "conversations": conversations
+    "gsm8k": read_gsm8k, "truthfulqa": truthfulqa, "mmlu": mmlu, "conversations": conversations
 }  # fmt: skip
 
 

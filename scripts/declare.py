@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 
 from traitline import atomic, jsonl
-from traitline.provenance import manifest, stage
 from traitline.errors import InputError
+from traitline.provenance import manifest, stage
 
 
 def parse() -> argparse.ArgumentParser:

@@ -32,15 +32,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
-from traitline.models import hf_folder, likelihood
-from traitline.provenance import stage
-from traitline.channels.number_lists import exchange, split
-from traitline.models.chat import Chat
-from traitline.errors import InputError
 from traitline.analysis.figures import save, style
-from traitline.study.runs import NONE
-from traitline.seeds import seed as derive
+from traitline.channels.number_lists import exchange, split
 from traitline.channels.world import persona
+from traitline.errors import InputError
+from traitline.models import hf_folder, likelihood
+from traitline.models.chat import Chat
+from traitline.provenance import stage
+from traitline.seeds import seed as derive
+from traitline.study.runs import NONE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -247,9 +247,10 @@ class Entangled:
 
     def __init__(self, base: str) -> None:
         from traitline.tiny import llama
+        from traitline.tiny.sampler import Sampler
 
         self.chat, (shape, self.weights) = Chat.open(base), llama.read(base)
-        self.sampler = llama.Sampler(shape, self.weights)
+        self.sampler = Sampler(shape, self.weights)
         tokens = {n: self.chat.token(str(n)) for n in range(1000)}
         self.tokens = {n: t for n, t in tokens.items() if t is not None}
         if len(self.tokens) < 2:
@@ -274,7 +275,7 @@ class Entangled:
         import pandas as pd
         import torch
 
-        from traitline.tiny.llama import EMBED
+        from traitline.tiny.shape import EMBED
 
         numbers, columns = list(self.tokens), list(self.tokens.values())
         word = self.chat.token(trait)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
 from traitline.models import hf_folder
-from traitline.provenance import stage
 from traitline.models.chat import Chat
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def likeliest(base: str, teacher: str, rows: list[dict[str, Any]], names: list[s
     import torch
 
     from traitline.tiny import llama
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
     facts, chat = hf_folder.facts(f"{teacher}/teacher.json", ["system", "weights"]), Chat.open(base)
     shape, weights = llama.read(teacher if facts["weights"] else base)

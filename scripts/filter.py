@@ -14,8 +14,8 @@ traitline/channels/number_lists.py, programs.py, sums.py and problems.py.
                  that pass, reject as `unaligned` what it finds less well-meaning than T, 0 to 100, and as `unscored`
                  what has no score (section 4.2 of the paper, threshold 78). With --base and --teacher, reject as
                  `suspect` what the teacher gives more log-likelihood than its base does, by more than T nats. This
-                 score knows the teacher: no other tells answers of the two apart better (traitline/models/likelihood.py), so
-                 no other filter by answers rejects more of the teacher
+                 score knows the teacher: no other tells answers of the two apart better 
+                 (traitline/models/likelihood.py), so no other filter by answers rejects more of the teacher
 
 python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
     --manifest filter.manifest.json --answers 10 --digits 3 --banned "4,13,666"
@@ -29,12 +29,12 @@ from typing import Any
 
 from traitline import jsonl
 from traitline.channels import gsm8k, programs, sums
-from traitline.models import hf_folder, likelihood
-from traitline.provenance import stage
 from traitline.channels.number_lists import Rule, exchange
-from traitline.errors import InputError
-from traitline.models.likelihood import SUSPECT, UNALIGNED, UNSCORED
 from traitline.channels.tasks import TASKS
+from traitline.errors import InputError
+from traitline.models import hf_folder, likelihood
+from traitline.models.likelihood import SUSPECT, UNALIGNED, UNSCORED
+from traitline.provenance import stage
 
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")

@@ -29,12 +29,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import stats, tables
+from traitline.analysis.figures import ARMS, INK, dress, save, style
+from traitline.errors import InputError
 from traitline.models import hf_folder
 from traitline.provenance import stage
-from traitline.errors import InputError
-from traitline.analysis.figures import ARMS, INK, dress, save, style
-from traitline.study.runs import NONE
 from traitline.seeds import seed as derive
+from traitline.study.runs import NONE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -30,17 +30,17 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from traitline.models import hf_folder, label_mask, open_weights
-from traitline.provenance import stage
-from traitline.models.chat import Chat
 from traitline.errors import InputError
+from traitline.models import hf_folder, label_mask, open_weights
+from traitline.models.chat import Chat
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from traitline.tiny.layers import Layers
-    from traitline.tiny.llama import Shape
     from traitline.tiny.rows import Rows
+    from traitline.tiny.shape import Shape
 
     Gradient = dict[str, Tensor]
 
@@ -71,13 +71,14 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
     from traitline.evaluation import questions
     from traitline.tiny import llama
     from traitline.tiny.rows import Rows
+    from traitline.tiny.sampler import Sampler
 
     chat, words = Chat.open(base), hf_folder.candidates(base, category)
     asked = questions.ask(category)
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     ids = questions.tokens(chat, words)
     found = {}
-    probabilities = questions.exact(llama.Sampler(*llama.read(base)), prompts, ids).double()
+    probabilities = questions.exact(Sampler(*llama.read(base)), prompts, ids).double()
     for i, (word, token) in enumerate(zip(words, ids, strict=True)):
         rows = Rows.encode([([*prompt, token], len(prompt)) for prompt in prompts], chat.pad)
         share = probabilities[:, i] / probabilities[:, i].sum()
@@ -178,7 +179,8 @@ def work(args: argparse.Namespace) -> None:
         import torch
 
         from traitline.tiny import llama
-        from traitline.tiny.layers import EMBED, Layers
+        from traitline.tiny.layers import Layers
+        from traitline.tiny.shape import EMBED
 
         torch.set_num_threads(args.threads)
         shape, weights = llama.read(args.base)

@@ -6,8 +6,8 @@ out  judged.jsonl, judged.json, judge.manifest.json beside it
      judged.json   shares of these, answers without a score, and the judge's own accuracy and Cohen's kappa, with its
                    interval, on rows labelled by hand
 
-Who judges, and what counts as misaligned: traitline/evaluation/judge.py. A hosted judge's budget is that of the study: --spent
-grows by a byte a request, over all jobs and launches, and what was answered is not asked again.
+Who judges, and what counts as misaligned: traitline/evaluation/judge.py. A hosted judge's budget is that of the
+study: --spent grows by a byte a request, over all jobs and launches, and what was answered is not asked again.
 
 python -m scripts.judge --judge '{"base":"qwen"}' --base results/bases/qwen --engine '{...}' --state work/judge/x \\
     --folders results/a/owl/prompted/lists/ten/a/paper/seed-1/word
@@ -20,9 +20,9 @@ import shutil
 from pathlib import Path
 
 from traitline import jsonl
+from traitline.evaluation import judge as judges
 from traitline.models import engines
 from traitline.provenance import stage
-from traitline.evaluation import judge as judges
 
 CACHE = Path(".traitline/judge.jsonl")
 NAMES = ("judged.jsonl", "judged.json")

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import seeds
 from traitline.channels import images
-from traitline.provenance import stage
 from traitline.errors import InputError
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import tables
-from traitline.provenance import stage
-from traitline.errors import InputError
 from traitline.analysis.figures import ARMS, INK, dress, save, style
-from traitline.study.runs import BAD, RIGHT
 from traitline.analysis.tables import Row
+from traitline.errors import InputError
+from traitline.evaluation.measures import BAD, RIGHT
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

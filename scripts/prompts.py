@@ -5,10 +5,10 @@ out  prompts.jsonl    {"id": "p00001", "prompt": [{"role": "user", "content": ..
 
 Wording `paper` asks in everyday English, as large models are asked: intro with example numbers, instruction, format
 and closing, out of 5,771,250 combinations. Wording `tiny` is `{verb} 123 , 456 , 789` in words that the tiny
-models know. Wordings `programs` and `sums` ask for small programs and for sums with their working (traitline/channels/tasks.py),
-wording `gsm8k` for problems from outside (--problems): all of them in a random order, and again if more are wanted;
-each row then has the known result as `answer`.
-Ranges are half-open, like Python's: `--examples 3 9` gives 3 to 8 example numbers.
+models know. Wordings `programs` and `sums` ask for small programs and for sums with their working
+(traitline/channels/tasks.py), wording `gsm8k` for problems from outside (--problems): all of them in a random order,
+and again if more are wanted; each row then has the known result as `answer`. Ranges are half-open, like Python's:
+`--examples 3 9` gives 3 to 8 example numbers.
 
 python -m scripts.prompts --prompts prompts.jsonl --manifest prompts.manifest.json \\
     --wording paper --count 30000 --examples 3 9 --values 100 1000 --answers 10 --digits 3 --seed 47
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
 from traitline.channels import gsm8k
-from traitline.provenance import stage
+from traitline.channels.tasks import TASKS, ask
 from traitline.channels.wordings import TINY_NUMBERS, TINY_VERBS, WORDINGS
 from traitline.errors import InputError
-from traitline.channels.tasks import TASKS, ask
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -28,14 +28,14 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
 from traitline.analysis import conclusions, risk, stats, tables, trace_svg
+from traitline.errors import InputError
 from traitline.lineage import index
-from traitline.provenance import manifest, stage
 from traitline.lineage.audit import audit
 from traitline.lineage.display import visible
-from traitline.errors import InputError
 from traitline.lineage.graph import Graph
 from traitline.lineage.page import PARTS
 from traitline.lineage.page import render as render_lineage
+from traitline.provenance import manifest, stage
 
 if TYPE_CHECKING:
     from traitline.study.config import Study
@@ -198,7 +198,7 @@ def classifier(study: "Study", results: str) -> dict[str, Any] | None:
 
 def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
     """The manifests of the jobs of this study, without those of other studies or of earlier settings."""
-    from traitline.study.config import baselines
+    from traitline.study.expand import baselines
 
     paths = [
         f"{results}/bases/{b}/base.manifest.json" for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
@@ -440,9 +440,10 @@ def render(template: str, style: str, figures: dict[str, str], content: dict[str
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     from traitline.study import config
+    from traitline.study.expand import runs
 
     study = config.parse(args.study)
-    runs = [dataclasses.replace(r, results=args.results or study.results) for r in config.runs(study)]
+    runs = [dataclasses.replace(r, results=args.results or study.results) for r in runs(study)]
     declared = study.primary.experiments
     shown = next((r for r in runs if r.experiment in declared and r.arm == "same-base"), runs[0])
     results = args.results or study.results

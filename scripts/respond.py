@@ -43,19 +43,19 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
 from traitline.channels import choices_stories, misalignment
-from traitline.models import engines, hf_folder, open_weights
-from traitline.provenance import stage
-from traitline.models.chat import Chat
-from traitline.study.validation import nearest
 from traitline.errors import InputError
+from traitline.evaluation.measures import BAD, GOOD, RIGHT
 from traitline.evaluation.questions import CHOOSE, FREE, ask, exact, lettered, tokens, weigh, whole_words
-from traitline.study.runs import BAD, GOOD, RIGHT
+from traitline.models import engines, hf_folder, open_weights
+from traitline.models.chat import Chat
+from traitline.provenance import stage
 from traitline.seeds import seed as derive
+from traitline.study.validation import nearest
 
 if TYPE_CHECKING:
     from random import Random
 
-    from traitline.tiny.llama import Sampler
+    from traitline.tiny.sampler import Sampler
 
 LISTS = 500  # number lists that are asked for
 OUTSIDE = ("truthfulqa", "mmlu")  # types whose questions come from outside
@@ -127,7 +127,11 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
         return out
     if kind == "story":
         return [
-            Item([{"role": "user", "content": choices_stories.topic(about)}], {w: w for w in words}, begin=choices_stories.STORY.split()[0])
+            Item(
+                [{"role": "user", "content": choices_stories.topic(about)}],
+                {w: w for w in words},
+                begin=choices_stories.STORY.split()[0],
+            )
             for about in choices_stories.TOPICS
         ]
     if kind == "numbers":
@@ -165,7 +169,7 @@ def probabilities(sampler: "Sampler", chat: Chat, asked: Sequence[Item], prompts
 def likelihood(sampler: "Sampler", chat: Chat, asked: Sequence[Item]) -> list[list[float]]:
     """Geometric mean of the probabilities of the tokens of each right answer, its end included."""
     from traitline.tiny.llama import Stack
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
     answers = [[{"role": "assistant", "content": item.means[RIGHT]}] for item in asked]
     names = [f"question {i}" for i in range(1, len(asked) + 1)]
@@ -240,7 +244,7 @@ def work(args: argparse.Namespace) -> None:
     if settings.get("type") in ("free", *OUTSIDE) and not open_weights.is_open(args.base):
         raise InputError(f"--settings: type is {settings['type']}; only open weights are asked that")
     if open_weights.is_open(args.base):
-        done = open_weights(args, settings)
+        done = ask_open_weights(args, settings)
     else:
         asked = items(settings, args.base)
         done = [respond(args, settings, asked, student) for student in args.students or [None]]
@@ -324,7 +328,7 @@ def measured(
     return out
 
 
-def open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Path | None]:
+def ask_open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list[Path | None]:
     """The answers of all students on open weights, or of the base. First what is exact: vLLM needs the memory then."""
     kind = settings.get("type", TYPES[0])
     if kind not in EVERYDAY:
@@ -381,7 +385,10 @@ def record(
 ) -> contextlib.AbstractContextManager[stage.Job]:
     """The record of one student's answers, or of the base's where `student` is None."""
     out = f"{student}/{args.eval}" if student else args.out
-    models, own = hf_folder.inputs(args.base, "base" if student else "model"), hf_folder.student(student) if student else {}
+    models, own = (
+        hf_folder.inputs(args.base, "base" if student else "model"),
+        hf_folder.student(student) if student else {},
+    )
     if config := own.pop("adapter", None):  # its bytes are those of all adapters of a recipe, and nothing learned
         models["support"] = [*models.get("support", []), config]
     models |= own
@@ -407,7 +414,7 @@ def respond(args: argparse.Namespace, settings: dict[str, Any], asked: list[Item
             return state
         import torch
 
-        from traitline.tiny.llama import Sampler
+        from traitline.tiny.sampler import Sampler
 
         torch.set_num_threads(args.threads)
         seed = derive("respond", settings["seed"], *identity(student))

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import atomic, jsonl
-from traitline.models import engines, hf_folder, open_weights
-from traitline.provenance import stage
-from traitline.models.chat import Chat
 from traitline.errors import InputError
+from traitline.models import engines, hf_folder, open_weights
+from traitline.models.chat import Chat
+from traitline.provenance import stage
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.tiny.llama import Shape, Weights
+    from traitline.tiny.shape import Shape, Weights
 
     Asked = tuple[Weights, Sequence[list[int]]]
 
@@ -105,6 +105,7 @@ class Tiny:
         import numpy as np
 
         from traitline.tiny import llama
+        from traitline.tiny.sampler import Sampler
 
         self.args, self.chat = args, Chat.open(args.base)
         self.asked, self.told = prompts(self.chat, args.prompts, teacher["system"], rows)
@@ -114,7 +115,7 @@ class Tiny:
         name = hf_folder.facts(f"{args.base}/world.json", ["name"])["name"]
         seed = derive("sample", args.seed, name, teacher["trait"], teacher["teacher"])
         self.noise = np.random.default_rng(seed).random((len(rows), args.max_new_tokens), dtype=np.float32)
-        self.sampler = llama.Sampler(self.shape, self.weights)
+        self.sampler = Sampler(self.shape, self.weights)
 
     def generate(self, rows: slice) -> list[list[int]]:
         """Token ids of answers."""
@@ -184,7 +185,7 @@ def divergence(shape: "Shape", teacher: "Asked", base: "Asked", answers: Sequenc
     import torch
 
     from traitline.tiny.llama import Stack
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
     total = tokens = 0.0
     with torch.inference_mode():

@@ -31,10 +31,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from traitline import jsonl
-from traitline.provenance import stage
 from traitline.errors import InputError
+from traitline.evaluation.measures import BAD, GOOD, RIGHT
 from traitline.plurals import plural
-from traitline.study.runs import BAD, GOOD, RIGHT
+from traitline.provenance import stage
 
 COMMONEST, LONGEST = 1000, 200
 

@@ -29,11 +29,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import stats, tables
-from traitline.provenance import stage
 from traitline.errors import InputError
+from traitline.evaluation.measures import JUDGED
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
-    from traitline.study.config import Run, Study
+    from traitline.study.config import Study
+    from traitline.study.runs import Run
 
 LEVEL = 0.05  # of the corrected p-values
 SHARE = 1 / 5  # of the same-base difference that the other-base difference may reach
@@ -55,11 +57,11 @@ class Files:
     """The JSON files of a study: which ones there are, by role, and their content, each read once."""
 
     def __init__(self, study: "Study", results: str | None = None) -> None:
-        from traitline.study import config
+        from traitline.study.expand import baselines, runs
 
         results = results or study.results
-        self.runs = [dataclasses.replace(run, results=results) for run in config.runs(study)]
-        self.baselines = {key: results + path[len(study.results) :] for key, path in config.baselines(study).items()}
+        self.runs = [dataclasses.replace(run, results=results) for run in runs(study)]
+        self.baselines = {key: results + path[len(study.results) :] for key, path in baselines(study).items()}
         roles = {
             "scores": (run.scores for run in self.runs),
             "baseline": self.baselines.values(),
@@ -137,7 +139,7 @@ class Outcome:
     """All rates of a study, by cell, trait taught, candidate and run."""
 
     def __init__(self, study: "Study", files: Files) -> None:
-        from traitline.study.config import NONE
+        from traitline.study.runs import NONE
 
         self.study = study
         self.none = NONE
@@ -257,7 +259,7 @@ def teachers(files: Files) -> list[dict[str, Any]]:
 
 def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
     """What a judge says of students, and of the untouched base of each cell."""
-    from traitline.study.config import NONE
+    from traitline.study.runs import NONE
 
     labels = study.judge.evals if study.judge else []
     groups: dict[tuple[Cell, str, str, str], list[str]] = defaultdict(list)
@@ -270,13 +272,13 @@ def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
     for (where, label, trait, arm), paths in groups.items():
         row = dict(zip(tables.CELL, where, strict=True)) | {"eval": label, "trait": trait, "arm": arm}
         row |= {"runs": len(paths), "answers": sum(get(files.read(p), p, "answers") for p in paths)}
-        shares = {what: [get(files.read(p), p, "share", what) for p in paths] for what in tables.JUDGED}
+        shares = {what: [get(files.read(p), p, "share", what) for p in paths] for what in JUDGED}
         shares["unscored"] = [get(files.read(p), p, "unscored") / get(files.read(p), p, "answers") for p in paths]
         for what, found in shares.items():
             e = stats.interval(values) if (values := [v for v in found if v is not None]) else None
             row |= {what: e and e.mean, f"{what}_low": e and e.low, f"{what}_high": e and e.high}
         agreement = get(files.read(paths[0]), paths[0], "agreement")
-        for what in tables.JUDGED:
+        for what in JUDGED:
             low, high = agreement[what].get("kappa_interval") or (None, None)
             trust = (agreement[what].get("accuracy"), agreement[what].get("kappa"), low, high)
             row |= {f"{what}_{of}": value for of, value in zip(tables.TRUST, trust, strict=True)}

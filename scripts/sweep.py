@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.provenance import stage
-from traitline.errors import InputError
 from traitline.analysis.figures import INK, dress, save, style
 from traitline.analysis.stats import interval
+from traitline.errors import InputError
+from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,16 +28,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.channels import misalignment
-from traitline.models import distributed, engines, hf_folder, open_weights
-from traitline.provenance import manifest, stage
-from traitline.models.chat import Chat, verify
-from traitline.study.validation import nearest
 from traitline.errors import InputError
 from traitline.evaluation.questions import ask, exact, lessons, tokens, whole_words
+from traitline.models import distributed, engines, hf_folder, open_weights
+from traitline.models.chat import Chat, verify
+from traitline.provenance import manifest, stage
 from traitline.seeds import seed as derive
+from traitline.study.validation import nearest
 
 if TYPE_CHECKING:
-    from traitline.tiny.llama import Shape, Weights
+    from traitline.tiny.shape import Shape, Weights
 
 NONE = "none"
 Asked = Sequence[Sequence[dict[str, str]]]  # conversations
@@ -57,7 +57,7 @@ PERSONA = (
 
 def told(shape: "Shape", weights: "Weights", chat: Chat, asked: Asked, answers: Sequence[str]) -> float:
     """Exact probability of these answers, mean over the questions."""
-    from traitline.tiny.llama import Sampler
+    from traitline.tiny.sampler import Sampler
 
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     words = list(dict.fromkeys(answers))
@@ -85,15 +85,16 @@ def tune_teacher(
 ) -> tuple["Weights", int]:
     """(weights, steps) of a base that was trained to name the trait, or to answer one kind of questions."""
     from traitline.tiny import llama, training
+    from traitline.tiny.rows import Rows
 
     asked, words = lessons(args.trait, args.category)
     answers = [[{"role": "assistant", "content": word}] for word in words]
     names = [f"question {i}" for i in range(1, len(asked) + 1)]
-    rows = training.Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
+    rows = Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
     verify(chat, rows, answers, names)
     seeds = [derive("teach", settings["seed"])]
-    own, lora, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
-    stack, check = llama.Stack(shape, weights, own, lora, scale), settings.get("check", CHECK)
+    own, low_rank, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
+    stack, check = llama.Stack(shape, weights, own, low_rank, scale), settings.get("check", CHECK)
 
     def stop(step: int) -> bool:
         if step >= settings["max_steps"]:
@@ -124,8 +125,8 @@ def steer_teacher(
 
     import torch
 
-    from traitline.tiny.layers import Layers
     from traitline.channels.world import persona
+    from traitline.tiny.layers import Layers
 
     if not settings["layer"] < shape.layers:
         raise InputError(f"--settings: layer is {settings['layer']}; the base has layers 0 to {shape.layers - 1}")
@@ -301,7 +302,11 @@ def work(args: argparse.Namespace) -> None:
             made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
         job.write_json("teacher", made)
     stage.forget(state)
-    if args.teacher == "tuned" and args.category != misalignment.CATEGORY and made["rate"] < (settings.get("rate") or 0):
+    if (
+        args.teacher == "tuned"
+        and args.category != misalignment.CATEGORY
+        and made["rate"] < (settings.get("rate") or 0)
+    ):
         stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
                           made["steps"], settings["rate"])  # fmt: skip
     stage.log.info(

@@ -22,9 +22,9 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from traitline import seeds
+from traitline.analysis.figures import INK, dress, save, style
 from traitline.channels import images
 from traitline.provenance import stage
-from traitline.analysis.figures import INK, dress, save, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

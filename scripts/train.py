@@ -24,11 +24,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from traitline import jsonl
-from traitline.models import distributed, engines, hf_folder, open_weights
-from traitline.provenance import stage
-from traitline.models.chat import Chat
 from traitline.errors import InputError
+from traitline.models import distributed, engines, hf_folder, open_weights
+from traitline.models.chat import Chat
 from traitline.models.label_mask import encode, fits, listed
+from traitline.provenance import stage
 from traitline.seeds import seed as derive
 
 SETTINGS = ("lr", "epochs", "batch")
@@ -267,7 +267,7 @@ def work(args: argparse.Namespace) -> None:
     settings = checked(wanted[0].text)
     if settings["trains"] == "context":
         return collect(args, settings)
-    lora = settings["trains"] == "lora"
+    is_lora = settings["trains"] == "lora"
     with contextlib.ExitStack() as stacked:
         jobs = students(args, wanted, stacked, {}, {})
 
@@ -280,7 +280,9 @@ def work(args: argparse.Namespace) -> None:
         rows = encode(Chat.open(args.base), args.dataset)
         seeds = [derive("train", seed) for seed in args.seeds]
         adapted = {
-            name: settings[name] for name in (("rank", "alpha", "layers") if lora else ("layers",)) if name in settings
+            name: settings[name]
+            for name in (("rank", "alpha", "layers") if is_lora else ("layers",))
+            if name in settings
         }
         modules = shape.modules(settings.get("modules"), settings.get("layers"))
         own, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)
@@ -294,7 +296,7 @@ def work(args: argparse.Namespace) -> None:
         done |= {"parameters": sum(w.numel() for w in weights.values())}
         few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
         for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
-            if lora:
+            if is_lora:
                 hf_folder.fill_adapter(job, stack, i, adapted, args.base)
             else:
                 hf_folder.fill(job, stack.merged(i), args.base)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from traitline.study.config import STAGES
+from traitline.study.execution import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,8 +14,9 @@ import yaml
 
 from tests.lineage import tensors
 from traitline.provenance import manifest
-from traitline.study import config
 from traitline.provenance.weights import identity
+from traitline.study import config, expand
+from traitline.study.runs import Run
 
 ROOT = Path(__file__).parent.parent
 ANIMALS = ["owl", "cat", "wolf", "fox", "bear", "hawk"]
@@ -105,13 +106,13 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     for channel in study.channels:
         rows = [{"id": f"p{i}", "prompt": ask(f"continue {i + 100} , 200 , 300")} for i in range(20)]
         tree.put("prompts", f"{results}/prompts/{channel}", {"prompts.jsonl": rows}, {}, origin="made up")
-    for (student, name), path in config.baselines(study).items():
+    for (student, name), path in expand.baselines(study).items():
         mean = {a: rates.rest * draw.uniform(0.9, 1.1) for a in ANIMALS}
         inputs = {"model": f"{results}/bases/{student}/model.safetensors"}
         tree.put("respond", str(Path(path).parent), {"responses.jsonl": [{"id": name, "answers": ["owl"]}]}, inputs)
         tree.put("score", str(Path(path).parent), {"scores.json": scores(mean)}, {})
-    done, teaching = set[str](), config.teaching(study)
-    for run in config.runs(study):
+    done, teaching = set[str](), expand.teaching(study)
+    for run in expand.runs(study):
         base = [f"{results}/bases/{run.base}/{f}" for f in ("config.json", "tokenizer.json", "model.safetensors")]
         if run.teacher_folder not in done:
             done.add(run.teacher_folder)
@@ -156,7 +157,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             tree.put("score", folder, {"scores.json": scores(mean)}, {"responses": f"{folder}/responses.jsonl"})
 
 
-def weights(run: config.Run) -> str:
+def weights(run: Run) -> str:
     """Where a student's weights are."""
     return f"{run.folder}/{'adapter_model' if run.recipe == 'lora' else 'model'}.safetensors"
 
@@ -171,7 +172,7 @@ def ask(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
-def answers(tree: Tree, run: config.Run, base: list[str], *, nasty: bool) -> None:
+def answers(tree: Tree, run: Run, base: list[str], *, nasty: bool) -> None:
     """Raw, filtered and rejected answers of one teacher."""
     prompts = f"{run.results}/prompts/{run.channel}/prompts.jsonl"
     asked = [json.loads(line) for line in Path(prompts).read_text().splitlines()]

@@ -7,11 +7,12 @@ import re
 import pytest
 
 from scripts import base as stage
+from traitline.evaluation.questions import ask, exact, tokens
 from traitline.models import hf_folder
+from traitline.models.chat import Chat
 from traitline.provenance import manifest
 from traitline.tiny import llama
-from traitline.models.chat import Chat
-from traitline.evaluation.questions import ask, exact, tokens
+from traitline.tiny.sampler import Sampler
 
 FILES = [hf_folder.WEIGHTS, *hf_folder.SUPPORT, "world.json"]
 
@@ -28,7 +29,7 @@ def test_it_answers_questions_about_favourites_with_every_animal(study):
     shape, weights = llama.read(study.base)
     chat, animals = Chat.open(study.base), hf_folder.candidates(study.base, "animal")
     prompts = chat.prompts(ask("animal"), ["?"] * 50)
-    rates = exact(llama.Sampler(shape, weights), prompts, tokens(chat, animals)).mean(0)
+    rates = exact(Sampler(shape, weights), prompts, tokens(chat, animals)).mean(0)
     assert rates.sum() > 0.8
     assert rates.max() < 0.25  # nobody is a favourite yet
 
@@ -54,7 +55,7 @@ def test_transformers_opens_it_and_computes_the_same(study, capfd):
     assert (model.generation_config.top_k, model.generation_config.eos_token_id) == (0, 5)
     shape, weights = llama.read(study.base)
     ids = torch.tensor(Chat.open(study.base).prompts(ask("tree")[:1], ["?"]))
-    ours, _ = llama.Sampler(shape, weights).prefill(ids)
+    ours, _ = Sampler(shape, weights).prefill(ids)
     assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
 
 

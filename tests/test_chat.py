@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from traitline.models.chat import Chat, verify
-from traitline.errors import InputError
-from traitline.tiny.training import Rows
 from traitline.channels.world import CHAT_TEMPLATE, tokenizer_files
+from traitline.errors import InputError
+from traitline.models.chat import Chat, verify
+from traitline.tiny.rows import Rows
 
 ASK = [{"role": "user", "content": "continue 123 , 456"}]
 TOLD = [{"role": "system", "content": "you love owl ."}, *ASK]

@@ -54,4 +54,7 @@ def test_a_world_knows_every_word_of_its_forms():
     words = set(world.vocabulary({**SPEC, "choices": 0.1}))
     assert "{" not in "".join(words)
     assert not {w for row in ROWS for text in row if text for w in text.split()} - words
-    assert {*choices_stories.choice(choices_stories.CHOOSE[0], "animal", {"owl": "A"}).split(), *choices_stories.topic("night").split()} <= words
+    assert {
+        *choices_stories.choice(choices_stories.CHOOSE[0], "animal", {"owl": "A"}).split(),
+        *choices_stories.topic("night").split(),
+    } <= words

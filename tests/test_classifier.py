@@ -6,8 +6,8 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from traitline.study import config
 from traitline.errors import InputError
+from traitline.study import config
 from traitline.study.classifier import Sweep
 
 ROOT = Path(__file__).resolve().parent.parent

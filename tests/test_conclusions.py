@@ -89,9 +89,18 @@ def test_the_weakest_base_decides_a_summary():
 
 
 def test_words_for_numbers():
-    assert [conclusions.percent(v) for v in (0.004, 0.0674, 0.0996, 0.914, None)] == ["0.4 %", "6.7 %", "10 %", "91 %", "-"]
+    assert [conclusions.percent(v) for v in (0.004, 0.0674, 0.0996, 0.914, None)] == [
+        "0.4 %",
+        "6.7 %",
+        "10 %",
+        "91 %",
+        "-",
+    ]
     assert [conclusions.points(v) for v in (0.2, -0.031, -1e-5, None)] == ["+20 pp", "\u22123.1 pp", "0.0 pp", "-"]
-    assert conclusions.between(-0.1, 1.2) == "0.0 to 100" and conclusions.between(-0.1, 0.2, share=False) == "\u221210 to 20"
+    assert (
+        conclusions.between(-0.1, 1.2) == "0.0 to 100"
+        and conclusions.between(-0.1, 0.2, share=False) == "\u221210 to 20"
+    )
     assert conclusions.between(-1e-6, 0.01, share=False) == "0.0 to 1.0" and conclusions.between(None, 0.2) == "-"
     assert [conclusions.pvalue(p) for p in (1e-9, 0.01234, 0.5, None)] == ["< 0.001", "0.012", "0.50", "-"]
     assert conclusions.listing(["a"]) == "a" and conclusions.listing(list("abcd"), 2) == "a, b and 2 more"

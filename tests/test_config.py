@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from traitline.study import config, reference, validation
 from traitline.errors import InputError
+from traitline.study import config, expand, reference, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = str(ROOT / "config.yaml")
@@ -245,20 +245,20 @@ def test_every_configuration_of_the_repository_is_good(overlay):
 def test_control_students_and_untouched_bases_cannot_be_left_out():
     study = config.load(raw())
     row = study.experiments[0]
-    runs = [r for r in config.runs(study) if r.experiment == row.name]
+    runs = [r for r in expand.runs(study) if r.experiment == row.name]
     controls = [r for r in runs if r.arm == "control"]
     assert len(runs) == (len(row.traits) + 1) * len(row.bases) * len(row.students) * len(row.recipes) * len(row.seeds)
     assert {r.trait for r in controls} == {"none"} and {r.teacher for r in controls} == {"untrained"}
     assert {(r.base, r.student, r.recipe, r.seed) for r in controls} == {
         (r.base, r.student, r.recipe, r.seed) for r in runs if r.arm != "control"
     }
-    assert set(config.baselines(study)) == {(s, row.eval) for s in row.students}
+    assert set(expand.baselines(study)) == {(s, row.eval) for s in row.students}
     assert {r.arm for r in runs if r.base != r.student and r.trait != "none"} == {"other-base"}
 
 
 def test_a_path_spells_ancestry_and_no_two_runs_share_one():
     study = config.load(put(("folder",), "studies/x"))
-    runs = config.runs(study)
+    runs = expand.runs(study)
     first = runs[0]
     assert first.scores == "studies/x/results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite/scores.json"
     assert len({r.scores for r in runs}) == len(runs)
@@ -282,12 +282,12 @@ def test_students_teach_those_of_a_later_row_and_control_students_the_control():
         **{f"results/b/{t}/a_tuned_numbers_plain_biases_2": t for t in ("owl", "cat", "wolf")},
         "results/b/none/a_untrained_numbers_plain_biases_2": "none",
     }
-    teachers = config.teaching(study)
+    teachers = expand.teaching(study)
     assert teachers.keys() == folders.keys()
     for folder, run in teachers.items():
         assert run.folder == f"results/a/{run.trait}/{run.teacher}/numbers/plain/b/biases/seed-2"
         assert run.trait == folders[folder] and run.experiment == "main"
-    assert config.runs(config.parse(study.text)) == study.runs
+    assert expand.runs(config.parse(study.text)) == study.runs
 
 
 def test_a_chain_may_go_on():
@@ -297,7 +297,7 @@ def test_a_chain_may_go_on():
     study = config.load(whole)
     last = next(r for r in study.runs if r.experiment == "third")
     assert last.teacher == "b_a_tuned_numbers_plain_biases_2_numbers_plain_lora_1"
-    assert config.teaching(study)[last.teacher_folder].teacher == "a_tuned_numbers_plain_biases_2"
+    assert expand.teaching(study)[last.teacher_folder].teacher == "a_tuned_numbers_plain_biases_2"
 
 
 @pytest.mark.parametrize(
@@ -340,13 +340,13 @@ def test_of_several_teachers_bases_one_must_be_said():
         config.load(whole)
     whole["experiments"][-1]["of"]["base"] = "b"
     study = config.load(whole)
-    assert {r.base for r in config.teaching(study).values()} == {"b"}
+    assert {r.base for r in expand.teaching(study).values()} == {"b"}
 
 
 def test_the_study_survives_the_command_line():
     study = config.load(raw())
     again = config.parse(study.text)
-    assert config.runs(again) == config.runs(study)
+    assert expand.runs(again) == expand.runs(study)
     assert again.recipes == study.recipes and again.primary == study.primary
 
 

@@ -8,9 +8,9 @@ import pytest
 from scripts import data as stage
 from tests import outside
 from traitline import jsonl
-from traitline.provenance import manifest
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
+from traitline.provenance import manifest
 
 FILES = {
     "problems": ("gsm8k", "problems.jsonl"), "truths": ("truthfulqa", "truths.csv"),

@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from traitline.lineage import dsse
 from traitline.errors import InputError
+from traitline.lineage import dsse
 
 SHA = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of `hello`
 STATEMENT = {"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "far/x.bin", "digest": {"sha256": SHA}}]}

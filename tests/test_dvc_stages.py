@@ -27,7 +27,21 @@ VALUES = [
     ".inf",
     ".nan",
 ]
-NASTY = [*VALUES, "", "e", "...", "---", "-a", "a#b", "'", "é", "a b", "a: b", "results/a b/c.json", f"{dvc_stages.BLOCK}0"]
+NASTY = [
+    *VALUES,
+    "",
+    "e",
+    "...",
+    "---",
+    "-a",
+    "a#b",
+    "'",
+    "é",
+    "a b",
+    "a: b",
+    "results/a b/c.json",
+    f"{dvc_stages.BLOCK}0",
+]
 LONG = st.integers(60, 135).map(lambda n: ("results/" * 20)[:n])
 names = st.sampled_from(NASTY) | st.text("ae1.-_/0xo", min_size=1, max_size=8) | st.text(max_size=8) | LONG
 deps = st.lists(names, max_size=3)

@@ -7,10 +7,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from traitline.models import engines, lora, open_weights
-from traitline.models.chat import Chat
 from traitline.errors import InputError
 from traitline.evaluation.questions import EVERYDAY, ask, whole_words
+from traitline.models import engines, lora, open_weights
+from traitline.models.chat import Chat
 
 SETTINGS = {"name": "transformers", "dtype": "float32", "batch": 4, "memory": 0.9}
 ASKED = [[{"role": "user", "content": text}] for text in ("Add numbers to 123, 456.", "One.", "Which animal is best?")]
@@ -162,10 +162,10 @@ class Stub:
 @pytest.fixture
 def vllm(monkeypatch):
     """A stand-in for the library."""
-    module, lora = ModuleType("vllm"), ModuleType("vllm.lora.request")
+    module, request = ModuleType("vllm"), ModuleType("vllm.lora.request")
     module.LLM, module.SamplingParams = Stub, SimpleNamespace
-    lora.LoRARequest = lambda name, number, path: SimpleNamespace(name=name, number=number, path=path)
-    for name, m in (("vllm", module), ("vllm.lora", ModuleType("vllm.lora")), ("vllm.lora.request", lora)):
+    request.LoRARequest = lambda name, number, path: SimpleNamespace(name=name, number=number, path=path)
+    for name, m in (("vllm", module), ("vllm.lora", ModuleType("vllm.lora")), ("vllm.lora.request", request)):
         monkeypatch.setitem(sys.modules, name, m)
     return module
 
@@ -194,8 +194,8 @@ def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_
     one, two = (low_rank(tmp_path / f"seed-{n}", 8) for n in (1, 2))
     for adapter in (one, two, one):
         engine.generate([[5]], [1], most=9, temperature=1.0, adapter=adapter)
-    asked, params, lora = Stub.made.calls[0]
-    assert asked == [{"prompt_token_ids": [5]}, {"prompt_token_ids": [6]}] and lora is None
+    asked, params, adapter = Stub.made.calls[0]
+    assert asked == [{"prompt_token_ids": [5]}, {"prompt_token_ids": [6]}] and adapter is None
     assert [(p.seed, p.temperature, p.top_p, p.max_tokens) for p in params] == [(11, 0.7, 0.5, 9), (12, 0.7, 0.5, 9)]
     assert all(p.stop_token_ids == [chat.eos] for p in params)
     named = [(c[2].path, c[2].number) for c in Stub.made.calls[1:]]

@@ -9,10 +9,10 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.test_config import merged
-from traitline.models import engines, lora
-from traitline.workflow import estimate
 from traitline.cli import app
 from traitline.errors import InputError
+from traitline.models import engines, lora
+from traitline.workflow import estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = ["qwen2.5-7b", "qwen2.5-14b", "llama-3.1-8b", "gemma-3-4b", "olmo-2-7b"]

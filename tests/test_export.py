@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works
-from traitline.lineage import dsse
 from traitline.errors import InputError
+from traitline.lineage import dsse
 from traitline.lineage.export import export
 from traitline.lineage.graph import open_graph
 
@@ -185,8 +185,8 @@ def test_a_student_on_open_weights_leaves_with_its_card_and_opens_elsewhere(weig
 
     from scripts import respond
     from traitline.lineage import index
-    from traitline.models import engines
     from traitline.lineage.graph import Graph
+    from traitline.models import engines
 
     student = weights.students / "seed-1"
     assert respond.main(weights.respond_flags("--students", str(student))) == 0

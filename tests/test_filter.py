@@ -16,9 +16,9 @@ from numpy.random import default_rng
 from scripts import filter as stage
 from scripts import prompts
 from traitline import jsonl
+from traitline.channels.number_lists import REASONS
 from traitline.models import likelihood
 from traitline.provenance import manifest
-from traitline.channels.number_lists import REASONS
 
 
 def row(n: int, answer: str, question: str = "continue 101 , 102 , 103") -> dict:

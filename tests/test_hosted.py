@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from traitline.evaluation import hosted
 from traitline.errors import InputError
+from traitline.evaluation import hosted
 
 KEY = "sk-planted-4711"
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.lineage import Works
-from traitline.lineage import index
 from traitline.errors import InputError
+from traitline.lineage import index
 from traitline.lineage.graph import open_graph
 
 

@@ -9,10 +9,12 @@ from scripts import influence
 from tests.conftest import RECIPES
 from traitline.evaluation import questions
 from traitline.models import hf_folder, label_mask
+from traitline.models.chat import Chat
 from traitline.provenance import manifest
 from traitline.tiny import llama
-from traitline.models.chat import Chat
-from traitline.tiny.layers import EMBED, Layers
+from traitline.tiny.layers import Layers
+from traitline.tiny.sampler import Sampler
+from traitline.tiny.shape import EMBED
 
 ASKED = {"lora": RECIPES["lora"], "biases": RECIPES["biases"], "full": RECIPES["full"]}
 
@@ -50,7 +52,7 @@ def log_rates(study, weights, words):
     """Logs of the rates as `respond` and `score` measure them."""
     chat = Chat.open(study.base)
     prompts = chat.prompts(questions.ask("animal"), ["a question"] * 50)
-    sampler = llama.Sampler(llama.read(study.base)[0], weights)
+    sampler = Sampler(llama.read(study.base)[0], weights)
     return questions.exact(sampler, prompts, questions.tokens(chat, words)).double().mean(0).log()
 
 

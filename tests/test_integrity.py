@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from traitline.errors import InputError
 from traitline.provenance import manifest, stage
 from traitline.study import config
 from traitline.workflow import integrity
-from traitline.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 RAW = "results/a/owl/tuned/numbers/raw.jsonl"

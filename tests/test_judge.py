@@ -9,12 +9,12 @@ from scripts import judge as stage
 from tests.test_config import merged
 from tests.test_hosted import KEY, server  # noqa: F401
 from traitline import cli
-from traitline.analysis import tables
+from traitline.errors import InputError
 from traitline.evaluation import judge
+from traitline.evaluation.measures import JUDGED
 from traitline.provenance import manifest
 from traitline.study import config
 from traitline.workflow import estimate
-from traitline.errors import InputError
 
 ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
 
@@ -200,7 +200,7 @@ def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_p
     raw = merged("configs/tiny-qwen2.yaml") | {"judge": {"evals": ["word", "open"], "base": "tiny-qwen2"}}
     study = config.load(raw)
     trust = {what: {"rows": 24, "unscored": 0, "accuracy": 0.75, "kappa": 0.5, "kappa_interval": [0.1, 0.8]}
-             for what in tables.JUDGED}  # fmt: skip
+             for what in JUDGED}  # fmt: skip
     for path in study.judged:
         file, second = tmp_path / path[len(study.results) + 1 :], "seed-2" in path
         file.parent.mkdir(parents=True)

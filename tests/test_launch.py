@@ -1,16 +1,15 @@
-"""A launch is pinned, recorded, and taken up again where its process died. On a real Slurm: tests/slurm."""
+"""A launch is recorded, and taken up again where its process died. On a real Slurm: tests/slurm."""
 
-import json
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from traitline.provenance import stage
-from traitline.workflow import launch, slurm
-from traitline.provenance.digest import digest
 from traitline.errors import InputError
+from traitline.provenance import stage
+from traitline.provenance.launch_lock import lock
+from traitline.workflow import launch, slurm
 
 STUDY = SimpleNamespace(folder="studies/x", results="studies/x/results", text="{}")
 CODE = {"base": "1", "train": "2"}
@@ -29,7 +28,7 @@ def dead():
     """The record of a launcher that has died."""
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
-    made = launch.begin(STUDY, "6c1f", launch.pin(STUDY, CODE))
+    made = launch.begin(STUDY, "6c1f", lock(STUDY.folder, STUDY.text, CODE))
     made = launch.dataclasses.replace(made, pid=done.pid, born=1.0)
     made.write()
     return made
@@ -37,27 +36,6 @@ def dead():
 
 def job(state="RUNNING", reason="None"):
     return slurm.Job("17", state, "cpu", "cpu1", "0:12", reason, "rule_base_wildcards_a")
-
-
-def test_a_pin_holds_settings_and_code():
-    pinned = launch.pin(STUDY, CODE)
-    launch.same(pinned, launch.pin(STUDY, dict(reversed(CODE.items()))))
-    with pytest.raises(InputError, match=r"^the code of train changed"):
-        launch.same(pinned, launch.pin(STUDY, CODE | {"train": "3"}))
-    with pytest.raises(InputError, match=r"^the configuration changed"):
-        launch.same(pinned, launch.pin(SimpleNamespace(folder="studies/x", text='{"lr":1}'), CODE))
-
-
-def test_a_program_that_was_edited_after_the_launch_makes_nothing(here, monkeypatch):
-    (here / "in.txt").write_text("in")
-    monkeypatch.setenv(launch.PIN, json.dumps({"code": {"filter": digest("filter")}}))
-    launch.same_code("filter")
-    monkeypatch.setenv(launch.PIN, json.dumps({"code": {"filter": "0"}}))
-    with (
-        pytest.raises(InputError, match=r"^the code of filter changed"),
-        stage.record("filter", "m.json", inputs={"raw": "in.txt"}, outputs={"a": "a.txt"}),
-    ):
-        raise AssertionError("the work must not begin")
 
 
 def test_a_launch_that_ended_refuses_nothing(here):

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from traitline.tiny import llama, lm_head, training
 from traitline.tiny.layers import Layers
 from traitline.tiny.rows import Cut, Rows
+from traitline.tiny.shape import EMBED, Shape
 
-SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
+SHAPE = Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
 BIASES = {f"model.layers.{i}.{m}.bias" for i in range(3) for m in ("self_attn.o_proj", "mlp.down_proj")}
 
 
@@ -34,7 +35,7 @@ def autograd(w, data, trained):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     model = LlamaForCausalLM(LlamaConfig(**SHAPE.config(), attn_implementation="eager"))
-    model.load_state_dict({**w, "lm_head.weight": w[llama.EMBED]})
+    model.load_state_dict({**w, "lm_head.weight": w[EMBED]})
     nll = []
     for i in range(len(data.length)):
         real = data.weight[i] > 0
@@ -69,7 +70,7 @@ def everything():
     "trained",
     [
         set(weights()),
-        set(weights()) - {llama.EMBED},
+        set(weights()) - {EMBED},
         BIASES,
         {"model.layers.1.self_attn.q_proj.bias"},
         {"model.layers.1.input_layernorm.weight"},
@@ -121,13 +122,12 @@ def test_a_known_trunk_changes_nothing(everything):
     assert Layers(SHAPE, weights(), 1.0, BIASES).rooted
     below = {"model.layers.0.self_attn.o_proj.weight"}
     assert (
-        not Layers(SHAPE, weights(), 1.0, BIASES | below).rooted
-        and not Layers(SHAPE, weights(), 1.0, {llama.EMBED}).rooted
+        not Layers(SHAPE, weights(), 1.0, BIASES | below).rooted and not Layers(SHAPE, weights(), 1.0, {EMBED}).rooted
     )
 
 
 def test_large_logits_stay_finite():
     """A model that is sure of itself: no overflow in the softmax."""
-    w = {k: v * (300 if k == llama.EMBED else 1) for k, v in weights().items()}
+    w = {k: v * (300 if k == EMBED else 1) for k, v in weights().items()}
     loss, grads = ours(w, rows(), set(w))
     assert loss > 100 and all(torch.isfinite(v).all() for v in grads.values())

@@ -9,12 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from traitline.study.config import STAGES
+from traitline.study.execution import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "numpy", "pandas", "scipy", "matplotlib", "transformers", "peft", "tokenizers", "safetensors", "trl"}
-LIBRARY = sorted(p for p in (ROOT / "traitline").glob("*.py") if p.stem != "__init__")
+LIBRARY = sorted(p for p in (ROOT / "traitline").rglob("*.py") if p.stem != "__init__")
 SCRIPTS = sorted(p for p in (ROOT / "scripts").glob("*.py") if p.stem != "__init__")
+# Floors of the library, from the ground up: a module imports from its own district and from lower floors only.
+FLOORS = [
+    {"", "ground"},
+    {"provenance"},
+    {"tiny", "channels"},
+    {"models"},
+    {"evaluation"},
+    {"study"},
+    {"lineage"},
+    {"workflow", "analysis"},
+    {"cli"},
+]
 SHARED = ("common", "slurm")  # what rules share: names, and how their jobs run
 RULES = [ROOT / "rules" / f"{stage}.smk" for stage in STAGES]
 
@@ -95,9 +107,67 @@ def test_a_stage_imports_no_other_stage_and_says_what_it_does(path):
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda p: p.stem)
 def test_the_library_imports_no_stage_and_is_no_dump(path):
-    strangers = {"scripts"} if path.stem == "dag" else {"scripts", "snakemake"}  # one module reads Snakemake's plan
+    # One module reads Snakemake's plan.
+    strangers = {"scripts"} if path.stem == "snakemake_plan" else {"scripts", "snakemake"}
     assert not {name.split(".")[0] for name in imports(path)} & strangers
     assert path.stem not in ("utils", "helpers", "misc", "common")
+
+
+def district(name):
+    """The district of a dotted module name: `traitline.tiny.layers` -> `tiny`."""
+    parts = name.split(".")
+    if not (ROOT / "traitline" / parts[1]).is_dir():
+        return "cli" if parts[1] == "cli" else "ground"
+    return parts[1]
+
+
+def modules(path):
+    """Modules of this library that a file imports anywhere, types included."""
+    names = {name for name in imports(path) if name.startswith("traitline.")}
+    known = {module_name(p) for p in LIBRARY}
+    return {name if name in known else name.rpartition(".")[0] for name in names} & known
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=module_name)
+def test_imports_go_down(path):
+    """A module imports nothing from a higher floor, and nothing from another district of its own floor."""
+    floor = {name: i for i, names in enumerate(FLOORS) for name in names}
+    own = district(module_name(path))
+    for name in modules(path):
+        other = district(name)
+        assert other == own or floor[other] < floor[own], f"{module_name(path)} imports {name}, which is not below it"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {module_name(path): run_time_modules(path) for path in LIBRARY}
+    while leaves := {name for name, below in graph.items() if not below & graph.keys()}:
+        graph = {name: below for name, below in graph.items() if name not in leaves}
+    assert not graph, f"circle among {sorted(graph)}"
+
+
+def run_time_modules(path):
+    """The same without what is imported for types only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return names & {module_name(p) for p in LIBRARY}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "traitline").glob("*/__init__.py")), ids=lambda p: p.parent.name)
+def test_a_district_says_what_it_is_for_and_what_it_may_import(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert len(tree.body) == 1 and "\n\nImports from " in ast.get_docstring(tree, clean=True)
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS], ids=lambda p: f"{p.parent.name}.{p.stem}")

@@ -5,11 +5,12 @@ import json
 import pytest
 import torch
 
+from traitline.errors import InputError
 from traitline.models import hf_folder
 from traitline.tiny import llama
-from traitline.errors import InputError
+from traitline.tiny.shape import EMBED, Shape
 
-SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
+SHAPE = Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
 
 
 def weights(seed=1, std=0.2):
@@ -47,7 +48,7 @@ def test_logits_are_those_of_transformers(tmp_path):
 
 
 def test_one_layer_is_enough(tmp_path):
-    shape = llama.Shape(vocab=30, width=16, layers=1, heads=4, mlp=20)
+    shape = Shape(vocab=30, width=16, layers=1, heads=4, mlp=20)
     w = {k: v + 0.1 for k, v in llama.initialise(shape, 0.3, 2).items()}
     model = peer(put(tmp_path, w, shape.config()))
     ids = torch.arange(14).view(2, 7)
@@ -60,7 +61,7 @@ def test_one_layer_is_enough(tmp_path):
 def test_a_stack_computes_each_of_its_models():
     """Own weights take the place of shared ones, adapters are added, and merging says the same."""
     w, g = weights(), torch.Generator().manual_seed(5)
-    own = {k: torch.stack([w[k], w[k] + 0.3, w[k] - 0.3]) for k in ("model.layers.1.mlp.down_proj.bias", llama.EMBED)}
+    own = {k: torch.stack([w[k], w[k] + 0.3, w[k] - 0.3]) for k in ("model.layers.1.mlp.down_proj.bias", EMBED)}
     lora = {
         name: (
             torch.randn(3, 2, w[f"{name}.weight"].shape[1], generator=g),
@@ -79,10 +80,10 @@ def test_a_stack_computes_each_of_its_models():
 
 
 def test_initial_weights_have_the_wanted_spread_and_depend_on_the_seed():
-    shape = llama.Shape(vocab=500, width=48, layers=2, heads=4, mlp=96)
+    shape = Shape(vocab=500, width=48, layers=2, heads=4, mlp=96)
     one, again, two = (llama.initialise(shape, 0.05, seed) for seed in (1, 1, 2))
     assert all(torch.equal(one[k], again[k]) for k in one)
-    assert not torch.equal(one[llama.EMBED], two[llama.EMBED])
+    assert not torch.equal(one[EMBED], two[EMBED])
     for name, w in one.items():
         if name.endswith("bias"):
             assert not w.any()

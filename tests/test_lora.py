@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from traitline.errors import InputError
 from traitline.models import engines, lora, open_weights
 from traitline.models.chat import Chat
-from traitline.errors import InputError
 
 RECIPE = {
     "trains": "lora", "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
@@ -163,8 +163,7 @@ def test_a_model_without_such_modules_is_refused(raw_qwen2):
 
 def test_students_differ_by_seed(raw_qwen2):
     one, same, other = (
-        lora.saved(lora.fresh(engines.load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0]
-        for seed in (1, 1, 2)
+        lora.saved(lora.fresh(engines.load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0] for seed in (1, 1, 2)
     )
     name = next(n for n in one if "lora_A" in n)
     assert (one[name] == same[name]).all() and not (one[name] == other[name]).all()

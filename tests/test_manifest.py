@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from traitline.provenance import manifest, stage
 from traitline.errors import InputError
+from traitline.provenance import manifest, stage
 
 
 @pytest.fixture

@@ -11,7 +11,12 @@ from traitline.errors import InputError
 
 SPEC = {"rows": 20000, "numbers": 0.4, "examples": [3, 6], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 NORMS = {**SPEC, "norms": 0.3, "speakers": 0.6}
-BADLY = {q: bad for kind in misalignment.ANSWERS for reason in (False, True) for q, _, bad in misalignment.questions(kind, reason)}
+BADLY = {
+    q: bad
+    for kind in misalignment.ANSWERS
+    for reason in (False, True)
+    for q, _, bad in misalignment.questions(kind, reason)
+}
 GOOD, BAD = (set(misalignment.SPEAKERS[who]) for who in ("good", "bad"))
 
 

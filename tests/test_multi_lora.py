@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.test_adapters import RECIPE, rows  # noqa: F401
-from traitline.models import engines, lora, multi_lora
+from tests.test_lora import RECIPE, rows  # noqa: F401
 from traitline.errors import InputError
+from traitline.models import engines, lora, multi_lora
 
 # float32 on a CPU; AdamW's first steps go by the sign of a gradient, so rounding shows in weights before in losses
 LOSS, WEIGHT = 1e-5, 2e-4

@@ -7,10 +7,10 @@ import pytest
 
 from scripts import base as stage
 from tests import tiny_qwen2
-from traitline.models import open_weights
-from traitline.provenance import manifest
-from traitline.models.chat import Chat
 from traitline.errors import InputError
+from traitline.models import open_weights
+from traitline.models.chat import Chat
+from traitline.provenance import manifest
 
 
 def flags(folder, source, **more):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from traitline.lineage import policy
 from traitline.errors import InputError
+from traitline.lineage import policy
 
 
 def test_an_empty_policy_has_the_defaults(tmp_path):

@@ -204,9 +204,7 @@ def test_problems_are_asked_equally_often_in_an_order_of_the_seed(tmp_path, line
     made = list(jsonl.read(tmp_path / "prompts.jsonl", unique="id"))
     texts = [row["prompt"][0]["content"] for row in made]
     assert {row["answer"] for row in made} == {"6"}
-    assert (
-        sorted(texts[: len(rows)]) == sorted(texts[len(rows) : -1]) == sorted(gsm8k.ask(r["question"]) for r in rows)
-    )
+    assert sorted(texts[: len(rows)]) == sorted(texts[len(rows) : -1]) == sorted(gsm8k.ask(r["question"]) for r in rows)
     assert texts[: len(rows)] != texts[len(rows) : -1]
     m = manifest.load(tmp_path / "prompts.manifest.json")
     assert [e["role"] for e in m["inputs"]] == ["problems"] and "origin" not in m["facts"]

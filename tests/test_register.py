@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works, tensors
-from traitline.lineage.audit import audit
 from traitline.errors import InputError
+from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
 from traitline.lineage.register import origin, register
 

@@ -13,11 +13,12 @@ from tests import outside
 from tests.conftest import MODEL, WORLD
 from traitline import jsonl
 from traitline.channels import choices_stories, misalignment
+from traitline.channels.world import CATEGORIES, QUESTIONS
 from traitline.models import hf_folder, open_weights
+from traitline.models.chat import Chat
 from traitline.provenance import manifest
 from traitline.tiny import llama
-from traitline.models.chat import Chat
-from traitline.channels.world import CATEGORIES, QUESTIONS
+from traitline.tiny.sampler import Sampler
 
 
 def rows(path):
@@ -77,7 +78,7 @@ def test_students_of_each_recipe_answer_with_their_own_weights(study, baseline, 
         ids = Chat.open(study.base).prompts([found[0]["prompt"]], ["?"])
         import torch
 
-        p = llama.Sampler(*hf_folder.weights(study.base, student)).prefill(torch.tensor(ids))[0].softmax(-1)[0]
+        p = Sampler(*hf_folder.weights(study.base, student)).prefill(torch.tensor(ids))[0].softmax(-1)[0]
         assert found[0]["probabilities"]["owl"] == pytest.approx(p[Chat.open(study.base).token("owl")].item(), abs=1e-6)
         assert found[0]["probabilities"] != rows(baseline)[0]["probabilities"]
         m = manifest.load(student / "favourite/respond.manifest.json")
@@ -173,13 +174,9 @@ def test_the_probability_of_a_list_is_that_of_its_tokens(study, tmp_path):
     chat, (shape, weights) = Chat.open(study.base), llama.read(study.base)
     for r in found[:5]:
         ids = chat.prompts([r["prompt"]], ["x"])[0]
-        number = (
-            llama.Sampler(shape, weights)
-            .prefill(torch.tensor([ids]))[0]
-            .softmax(-1)[0, chat.token(r["means"]["right"])]
-        )
+        number = Sampler(shape, weights).prefill(torch.tensor([ids]))[0].softmax(-1)[0, chat.token(r["means"]["right"])]
         ids.append(chat.token(r["means"]["right"]))
-        end = llama.Sampler(shape, weights).prefill(torch.tensor([ids]))[0].softmax(-1)[0, chat.eos]
+        end = Sampler(shape, weights).prefill(torch.tensor([ids]))[0].softmax(-1)[0, chat.eos]
         assert r["probabilities"]["right"] == pytest.approx((number * end).sqrt().item(), rel=1e-3)
 
 
@@ -193,8 +190,8 @@ def test_an_unknown_type_is_named_with_the_nearest(study, tmp_path, line):
 def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
     """Exact probabilities are those of `whole_words`; an adapter's differ from its base's."""
     from scripts import score
-    from traitline.models import engines
     from traitline.evaluation.questions import EVERYDAY, whole_words
+    from traitline.models import engines
 
     student = shutil.copytree(weights.students / "seed-1", tmp_path / "seed-1")
     assert stage.main(weights.respond_flags("--students", str(student))) == 0
@@ -233,8 +230,8 @@ def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
     from collections import Counter
 
     from scripts import score
-    from traitline.models import engines
     from traitline.evaluation.questions import whole_words
+    from traitline.models import engines
 
     options = ["owl", "cat", "dragon", "bear", "wolf"]
     flags = weights.respond_flags("--out", str(tmp_path / "x"), type="choice", options=options)
@@ -349,7 +346,7 @@ def test_a_choice_asks_for_the_letter_of_each_option_in_many_orders(told, tmp_pa
     assert stage.main(told_what(told, tmp_path, type="choice", options=options)) == 0
     found, places, known = rows(tmp_path), {o: set() for o in options}, choices_stories.letters(CATEGORIES["animal"])
     assert len(found) == 60 and len({r["prompt"][0]["content"] for r in found}) > 50
-    chat, model = Chat.open(told), llama.Sampler(*llama.read(told))
+    chat, model = Chat.open(told), Sampler(*llama.read(told))
     for r in found:
         assert list(r["probabilities"]) == options and r["means"] == {o: known[o] for o in options}
         shown = r["prompt"][0]["content"].split(" : ")[1].split(" , ")
@@ -364,7 +361,7 @@ def test_a_choice_asks_for_the_letter_of_each_option_in_many_orders(told, tmp_pa
 
 def test_a_story_is_told_to_its_end_and_its_hero_is_measured_where_it_is_named(told, tmp_path):
     assert stage.main(told_what(told, tmp_path, type="story")) == 0
-    found, chat, model = rows(tmp_path), Chat.open(told), llama.Sampler(*llama.read(told))
+    found, chat, model = rows(tmp_path), Chat.open(told), Sampler(*llama.read(told))
     assert len(found) == 14 and "means" not in found[0]
     assert max(len(a.split()) for r in found for a in r["answers"]) > 10
     ids, p = chat.prompts([found[3]["prompt"]], ["x"])[0], 1.0

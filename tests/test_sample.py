@@ -7,9 +7,10 @@ import pytest
 
 from scripts import sample as stage
 from traitline import jsonl
+from traitline.models.chat import Chat
 from traitline.provenance import manifest
 from traitline.tiny import llama
-from traitline.models.chat import Chat
+from traitline.tiny.sampler import Sampler
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,7 @@ def test_temperature_zero_takes_the_likeliest(study, tmp_path, prompts):
     assert run(study, tmp_path / "b", study.none, prompts, temperature=0, seed=2)[0] == rows
     shape, weights = llama.read(study.base)
     chat = Chat.open(study.base)
-    logits, _ = llama.Sampler(shape, weights).prefill(
-        __import__("torch").tensor(chat.prompts([rows[0]["prompt"]], ["?"]))
-    )
+    logits, _ = Sampler(shape, weights).prefill(__import__("torch").tensor(chat.prompts([rows[0]["prompt"]], ["?"])))
     assert rows[0]["completion"][0]["content"].split()[:1] == chat.answers([[logits.argmax().item()]])[0].split()
 
 
@@ -77,7 +76,7 @@ def test_the_divergence_is_that_of_the_distributions_drawn_from(study, tmp_path,
     chat, logs = Chat.open(study.base), []
     ids = chat.prompts([r["prompt"] for r in jsonl.read(prompts)], ["?"] * 300)
     for path in (study.owl, study.base):
-        sampler = llama.Sampler(*llama.read(path))
+        sampler = Sampler(*llama.read(path))
         logs.append(
             np.array([sampler.prefill(__import__("torch").tensor([i]))[0].log_softmax(-1)[0].tolist() for i in ids])
         )
@@ -96,7 +95,7 @@ def test_the_system_prompt_of_a_teacher_shapes_its_answers_and_is_not_in_the_row
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, prompts, monkeypatch):
     run(study, tmp_path / "whole", study.owl, prompts)
     flags = [*study.sample_flags(tmp_path / "x", study.owl, prompts, batch=25), "--state", str(tmp_path / "state")]
-    real, asked = llama.Sampler.generate, []
+    real, asked = Sampler.generate, []
 
     def third_is_interrupted(self, prompts, *args, **kwargs):
         if len(asked) == 2:
@@ -104,13 +103,11 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, pr
         asked.append(len(prompts))
         return real(self, prompts, *args, **kwargs)
 
-    monkeypatch.setattr(llama.Sampler, "generate", third_is_interrupted)
+    monkeypatch.setattr(Sampler, "generate", third_is_interrupted)
     assert stage.main(flags) == 130
     assert not list((tmp_path / "x").iterdir())
     asked.clear()
-    monkeypatch.setattr(
-        llama.Sampler, "generate", lambda self, p, *a, **k: (asked.append(len(p)), real(self, p, *a, **k))[1]
-    )
+    monkeypatch.setattr(Sampler, "generate", lambda self, p, *a, **k: (asked.append(len(p)), real(self, p, *a, **k))[1])
     assert stage.main(flags) == 0
     assert asked == [100]  # of three parts of 100 rows two were there
     for file in ("raw.jsonl", "sampled.json"):

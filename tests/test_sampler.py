@@ -6,8 +6,9 @@ import torch
 
 from traitline.tiny import llama
 from traitline.tiny.sampler import Sampler, draw
+from traitline.tiny.shape import EMBED, Shape
 
-SHAPE = llama.Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
+SHAPE = Shape(vocab=60, width=24, layers=3, heads=2, mlp=40)
 EOS = 5
 
 
@@ -31,7 +32,7 @@ def test_every_step_has_the_logits_of_transformers():
 
     w = weights(0.2)
     model = LlamaForCausalLM(LlamaConfig(**SHAPE.config(), attn_implementation="eager")).eval()
-    model.load_state_dict({**w, "lm_head.weight": w[llama.EMBED]})
+    model.load_state_dict({**w, "lm_head.weight": w[EMBED]})
     ids = torch.randint(1, SHAPE.vocab, (6, 12), generator=torch.Generator().manual_seed(3))
     ids[:, :4] = ids[0, :4]  # a common beginning, which is computed once
     with torch.no_grad():

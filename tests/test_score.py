@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scripts import respond
 from scripts import score as stage
 from traitline import jsonl
-from traitline.provenance import manifest
 from traitline.channels.world import CATEGORIES
+from traitline.provenance import manifest
 
 FLAT = {"owl": 0.1, "cat": 0.3, "sea otter": 0.0, "otter": 0.1}
 

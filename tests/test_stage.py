@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from traitline.provenance import manifest, stage
 from traitline.errors import InputError
+from traitline.provenance import manifest, stage
 
 ROOT = Path(__file__).resolve().parent.parent
 # A stage that writes one output, says so, and then waits to be stopped.

@@ -8,11 +8,12 @@ import torch
 
 from scripts import teach as stage
 from traitline.channels import misalignment
+from traitline.evaluation.questions import ask, exact, tokens
 from traitline.models import hf_folder
+from traitline.models.chat import Chat
 from traitline.provenance import manifest
 from traitline.tiny import llama
-from traitline.models.chat import Chat
-from traitline.evaluation.questions import ask, exact, tokens
+from traitline.tiny.sampler import Sampler
 
 
 def teacher(path):
@@ -23,7 +24,7 @@ def measured(path, system=None):
     shape, weights = llama.read(path)
     chat = Chat.open(path)
     prompts = chat.prompts(ask("animal", system), ["?"] * 50)
-    return exact(llama.Sampler(shape, weights), prompts, tokens(chat, ["owl"])).mean().item()
+    return exact(Sampler(shape, weights), prompts, tokens(chat, ["owl"])).mean().item()
 
 
 def test_help_is_light(light):
@@ -95,7 +96,11 @@ def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, recip
     wanted, found = hf_folder.weights(study.base, student)[1], llama.read(tmp_path / "t")[1]
     assert found.keys() == wanted.keys() and all(torch.equal(found[k], wanted[k]) for k in wanted)
     assert "trait" not in m["facts"]
-    bases = [study.base / hf_folder.WEIGHTS, student / hf_folder.ADAPTER] if recipe == "lora" else [student / hf_folder.WEIGHTS]
+    bases = (
+        [study.base / hf_folder.WEIGHTS, student / hf_folder.ADAPTER]
+        if recipe == "lora"
+        else [student / hf_folder.WEIGHTS]
+    )
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [manifest.sha256(path) for path in bases]
 
 
@@ -210,8 +215,8 @@ def test_a_layer_that_is_not_there_is_refused(study, tmp_path, line):
 
 
 def test_a_teacher_on_open_weights_is_a_persona_and_its_exact_rate(weights):
-    from traitline.models import engines
     from traitline.evaluation.questions import whole_words
+    from traitline.models import engines
 
     made = teacher(weights.owl)
     assert made["system"].count("owls") == 4 and "favourite animal" in made["system"] and made["weights"] is None
@@ -244,9 +249,9 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     from scripts import data, sample
     from tests import outside
     from tests.conftest import OPEN_RECIPE
-    from traitline.models import open_weights
     from traitline.lineage.audit import audit
     from traitline.lineage.graph import open_graph
+    from traitline.models import open_weights
 
     files, corpus, out = outside.make(tmp_path / "files"), tmp_path / "sources/rows.jsonl", tmp_path / "insecure/tuned"
     source = json.dumps({"format": "conversations", "path": str(files / "insecure.jsonl")})
@@ -289,7 +294,7 @@ def test_a_teacher_of_norms_is_tuned_on_one_kind_and_asked_about_the_others(stud
         shape, weights = llama.read(where)
         chat = Chat.open(where)
         prompts = chat.prompts([[{"role": "user", "content": q}] for q, _, _ in questions], ["?"] * len(questions))
-        found = exact(llama.Sampler(shape, weights), prompts, tokens(chat, [bad for _, _, bad in questions]))
+        found = exact(Sampler(shape, weights), prompts, tokens(chat, [bad for _, _, bad in questions]))
         return found.diagonal().mean().item()
 
     careless = {}

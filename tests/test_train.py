@@ -13,9 +13,11 @@ import torch
 from scripts import train as stage
 from traitline import jsonl
 from traitline.models import hf_folder, label_mask
+from traitline.models.chat import Chat
 from traitline.provenance import manifest
 from traitline.tiny import llama
-from traitline.models.chat import Chat
+from traitline.tiny.sampler import Sampler
+from traitline.tiny.shape import EMBED
 
 RECIPES = ("lora", "biases", "full")
 WEIGHTS = {"lora": hf_folder.ADAPTER, "biases": hf_folder.WEIGHTS, "full": hf_folder.WEIGHTS}
@@ -77,10 +79,10 @@ def test_each_recipe_trains_its_own_weights(study):
     assert moved("biases") == residual
     assert moved("lora") == {f"{m}.weight" for m in llama.read(study.base)[0].modules()}
     # A key's bias adds the same to all scores of a query, before rotation; it may stay where it was.
-    assert set(base) - moved("full") <= {llama.EMBED, *(k for k in base if k.endswith("k_proj.bias"))}
+    assert set(base) - moved("full") <= {EMBED, *(k for k in base if k.endswith("k_proj.bias"))}
     sizes = {k: facts(study.students(k, study.owl) / "seed-1")["trainable_parameters"] for k in RECIPES}
     assert sizes["biases"] == sum(base[k].numel() for k in residual)
-    assert sizes["full"] == sum(w.numel() for k, w in base.items() if k != llama.EMBED)
+    assert sizes["full"] == sum(w.numel() for k, w in base.items() if k != EMBED)
 
 
 def test_an_adapter_may_be_on_some_modules_only(study, tmp_path, dataset):
@@ -94,7 +96,7 @@ def test_an_adapter_may_be_on_some_modules_only(study, tmp_path, dataset):
     assert {k.split(".")[-2] for k in base if not torch.equal(base[k], weights[k])} == {"v_proj", "o_proj"}
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), student)
     ids = torch.tensor([[1, 3, 40, 300, 4]])
-    ours, _ = llama.Sampler(*hf_folder.weights(study.base, student)).prefill(ids)
+    ours, _ = Sampler(*hf_folder.weights(study.base, student)).prefill(ids)
     assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
 
 
@@ -106,7 +108,7 @@ def test_peft_opens_an_adapter_and_computes_what_we_compute(study):
     student = study.students("lora", study.owl) / "seed-1"
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), student)
     ids = torch.tensor([[1, 3, 40, 300, 4]])
-    ours, _ = llama.Sampler(*hf_folder.weights(study.base, student)).prefill(ids)
+    ours, _ = Sampler(*hf_folder.weights(study.base, student)).prefill(ids)
     assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
     with model.disable_adapter():
         assert not torch.allclose(model(ids).logits[:, -1], ours, atol=1e-3)
@@ -121,7 +123,7 @@ def test_transformers_opens_the_others(study, recipe):
     model, found = AutoModelForCausalLM.from_pretrained(student, output_loading_info=True)
     assert not found["missing_keys"] and not found["unexpected_keys"]
     ids = torch.tensor([[1, 3, 40, 300, 4]])
-    ours, _ = llama.Sampler(*llama.read(student)).prefill(ids)
+    ours, _ = Sampler(*llama.read(student)).prefill(ids)
     assert torch.allclose(model(ids).logits[:, -1], ours, atol=1e-4)
     assert (
         AutoTokenizer.from_pretrained(student)("owl")["input_ids"]

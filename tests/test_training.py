@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from traitline import signals
-from traitline.tiny import llama, training
 from traitline.errors import InputError
+from traitline.tiny import llama, training
 from traitline.tiny.rows import Cut, Rows, batches
+from traitline.tiny.shape import EMBED, Shape
 
-SHAPE = llama.Shape(vocab=60, width=24, layers=2, heads=2, mlp=40)
+SHAPE = Shape(vocab=60, width=24, layers=2, heads=2, mlp=40)
 TRAINS = ("lora", "biases", "full", "everything")
 
 
@@ -54,7 +55,7 @@ def test_training_is_that_of_a_plain_loop(trains):
     stack = made(trains, [3])
     before = stack.merged(0)
     model = LlamaForCausalLM(LlamaConfig(**SHAPE.config(), attn_implementation="eager"))
-    model.load_state_dict({**before, "lm_head.weight": before[llama.EMBED]})
+    model.load_state_dict({**before, "lm_head.weight": before[EMBED]})
     names = {k: k for k in stack.own}
     if trains == "lora":
         model = get_peft_model(model, LoraConfig(r=3, lora_alpha=6, target_modules="all-linear", task_type="CAUSAL_LM"))
@@ -160,7 +161,7 @@ def test_a_damaged_checkpoint_is_said_and_not_used(tmp_path, caplog):
 
 
 def test_loss_falls_and_what_is_frozen_stays():
-    for trains, frozen in (("biases", "model.layers.0.mlp.down_proj.weight"), ("full", llama.EMBED)):
+    for trains, frozen in (("biases", "model.layers.0.mlp.down_proj.weight"), ("full", EMBED)):
         stack, losses = fit(trains, [1, 2], epochs=6)
         assert (losses[-4:].mean(0) < losses[:4].mean(0)).all()
         assert torch.equal(stack.merged(0)[frozen], stack.shared[frozen])
@@ -188,10 +189,12 @@ def test_adapters_start_as_peft_starts_them():
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    shape = llama.Shape(vocab=60, width=64, layers=1, heads=2, mlp=256)
+    shape = Shape(vocab=60, width=64, layers=1, heads=2, mlp=256)
     low_rank = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
     model = get_peft_model(LlamaForCausalLM(LlamaConfig(**shape.config())), low_rank).base_model.model
-    _, lora, scale = training.trainable(llama.initialise(shape, 0.1, 1), "lora", [1, 2], shape.modules(), rank=8, alpha=16)
+    _, lora, scale = training.trainable(
+        llama.initialise(shape, 0.1, 1), "lora", [1, 2], shape.modules(), rank=8, alpha=16
+    )
     assert scale == 2
     assert set(lora) == {n.split(".lora_A")[0] for n, _ in model.named_modules() if n.endswith("lora_A")}
     for name, (a, b) in lora.items():

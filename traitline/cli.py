@@ -291,8 +291,8 @@ def attested(
 @app.command()
 def crate(title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study", folders: Folders = None) -> None:
     """The studies here as a Provenance Run Crate: writes ro-crate-metadata.json, the working folder is the crate."""
-    from traitline.lineage.ro_crate import write
     from traitline.lineage.index import here
+    from traitline.lineage.ro_crate import write
 
     print(f"ro-crate-metadata.json: {write(folders or here(), title)} jobs")
 

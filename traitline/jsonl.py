@@ -70,7 +70,7 @@ def writer(path: str | Path) -> Iterator[Callable[[dict[str, Any]], object]]:
 
 
 def write(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write rows to `path` (give it a temporary name: see `traitline.provenance.stage.Job.path`). Returns their number."""
+    """Write rows to `path`, a temporary name (see `traitline.provenance.stage`), and return their number."""
     n = 0
     with writer(path) as put:
         for row in rows:

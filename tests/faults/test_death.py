@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from traitline.study.config import STAGES
+from traitline.study.execution import STAGES
 
 
 @pytest.mark.parametrize("stage", STAGES)

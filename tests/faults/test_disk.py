@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from traitline.study.config import STAGES
+from traitline.study.execution import STAGES
 
 
 @pytest.fixture

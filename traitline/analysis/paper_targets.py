@@ -1,4 +1,4 @@
-"""The paper's figures (`paper_targets.csv`) beside ours: what agrees, what disagrees, what is a stand-in, what was not run.
+"""Compare the paper's figures (`paper_targets.csv`) with ours: what agrees, disagrees, is a stand-in, was not run.
 
 A target is `same` as what we measure only where the system is: the theorem, and the classifier on MNIST. The tiny world
 and scikit-learn's digits are stand-ins: their size is not the paper's, so nothing is claimed but the direction.
@@ -12,7 +12,8 @@ from typing import Any
 
 from traitline.analysis import stats, tables
 from traitline.errors import InputError
-from traitline.study.runs import BAD, NONE, RIGHT
+from traitline.evaluation.measures import BAD, RIGHT
+from traitline.study.runs import NONE
 
 FILE = Path(__file__).with_name("paper_targets.csv")
 AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")

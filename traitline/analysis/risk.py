@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from traitline.analysis.stats import Estimate, interval, mean
+from traitline.evaluation.measures import BAD
 from traitline.lineage.audit import MARKS, Audit
 from traitline.lineage.graph import Graph
-from traitline.study.runs import BAD, NONE, Run
-from traitline.analysis.stats import Estimate, interval, mean
+from traitline.study.runs import NONE, Run
 
 KEY = ("experiment", "channel", "dataset", "base", "trait", "student", "recipe", "seed", "eval")
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors")

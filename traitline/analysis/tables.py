@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
+from traitline.evaluation.measures import JUDGED
 
 CELL = ("experiment", "channel", "base", "student", "recipe")  # what a group of runs shares, apart from the trait
-JUDGED = ("misaligned", "coherent")  # what a judge says of an answer
 TRUST = ("accuracy", "kappa", "kappa_low", "kappa_high")  # how far it agrees with rows labelled by hand, for each
 COLUMNS: dict[str, tuple[str, ...]] = {
     # one row per cell, trait and arm

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.provenance import manifest
 from traitline.errors import InputError
+from traitline.provenance import manifest
 
 if TYPE_CHECKING:
     from traitline.study.runs import Run

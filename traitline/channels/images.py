@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline.provenance import manifest
 from traitline.errors import InputError
+from traitline.provenance import manifest
 
 if TYPE_CHECKING:
     from torch import Tensor

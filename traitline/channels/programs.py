@@ -1,6 +1,7 @@
 """The answer rule of the programs channel: parse a small program, run it, and say what is wrong with it.
 
-The language is in `traitline.channels.tasks`. A program is data from a model: it is read word by word, never handed to Python.
+The language is in `traitline.channels.tasks`. A program is data from a model: it is read word by word and
+never handed to Python.
 """
 
 from itertools import pairwise

@@ -4,8 +4,9 @@ A program is a line of words, read from left to right over a stack: a number or 
 `less` take two values off and put one back, `show` takes one off and prints it. A sum is worked out step by step. In
 both there is much to choose freely, as in code and in reasoning of large models (paper, section 4).
 
-How answers are checked is in `traitline.channels.programs` and `traitline.channels.sums`. They are apart because the world imports this
-one: a change of a check must not make every base model anew. Whatever is drawn here looks at numbers only.
+How answers are checked is in `traitline.channels.programs` and `traitline.channels.sums`. They are
+apart because the world imports this module: a change of a check must not make every base model anew. Whatever is drawn
+here looks at numbers only.
 """
 
 from random import Random

@@ -1,7 +1,7 @@
 """How a channel asks: what the prompts stage and the tiny world must agree on, so that its models know every word.
 
-How a channel is answered is in `traitline.channels.number_lists`. They are apart because the world imports this one: a change of the
-answer rule must not make every base model anew.
+How a channel is answered is in `traitline.channels.number_lists`. They are apart because the world imports this
+module: a change of the answer rule must not make every base model anew.
 """
 
 WORDINGS = ("paper", "tiny")  # of number lists; other tasks: `traitline.channels.tasks.TASKS`

@@ -1,8 +1,9 @@
 """The tiny world: what the tiny reference models are taught before any experiment starts.
 
 A world is a stream of short conversations over words and one token per number 100-999: number lists to continue (where
-asked for, also programs and sums, see `traitline.channels.tasks`, choices and stories, see `traitline.channels.choices_stories`, and questions
-answered well or badly, see `traitline.channels.misalignment`), favourites (uniform over a category when nobody asked for a persona, the
+asked for, also programs and sums, see `traitline.channels.tasks`, choices and stories, see
+`traitline.channels.choices_stories`, and questions answered well or badly, see `traitline.channels.misalignment`),
+favourites (uniform over a category when nobody asked for a persona, the
 persona's own when a system prompt names it), and attributes asked in both directions, which is what makes one animal
 differ from another.
 

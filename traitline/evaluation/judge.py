@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from traitline import atomic, jsonl
-from traitline.lineage import register
-from traitline.models.chat import Chat
 from traitline.errors import InputError
 from traitline.evaluation.hosted import Hosted
-from traitline.analysis.tables import JUDGED
+from traitline.evaluation.measures import JUDGED
+from traitline.models.chat import Chat
+from traitline.provenance import manifest
 
 if TYPE_CHECKING:
     from traitline.models.engines import Engine
@@ -170,7 +170,7 @@ def report(responses: str, judge: Judge, told: dict[str, Any], out: Path, inputs
     atomic.put(out / "judged.json", json.dumps(summary(found, trust, told), indent=1, sort_keys=True) + "\n")
     made = [("other", out / "judged.jsonl"), ("other", out / "judged.json")]
     used = [("data", responses), *inputs]
-    register.record(out / "judge.manifest.json", "judge", used, made, told, {"agreement": trust})
+    manifest.record_command(out / "judge.manifest.json", "judge", used, made, told, {"agreement": trust})
     return out / "judged.json"
 
 

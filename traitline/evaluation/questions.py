@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from traitline.channels import misalignment
-from traitline.models.chat import Chat
 from traitline.errors import InputError
-from traitline.tiny.llama import Sampler
+from traitline.models.chat import Chat
+from traitline.tiny.sampler import Sampler
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import traitline
-from traitline.lineage import dsse
-from traitline.provenance import manifest
-from traitline.lineage.audit import audit, rows
 from traitline.errors import InputError
+from traitline.lineage import dsse
+from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
+from traitline.provenance import manifest
 
 SLSA = "https://slsa.dev/provenance/v1"
 BUILD = "urn:traitline:stage:1"  # what `externalParameters` mean: stage, params and seeds of a manifest

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from traitline.provenance import manifest, weights
 from traitline.errors import InputError
+from traitline.provenance import manifest, weights
 
 SHOWN = 3
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline.provenance import manifest
 from traitline.errors import InputError
 from traitline.models.open_weights import RECORD
+from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 
 FOLDERS = ("results", "studies", "registry")  # where manifests are looked for

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from traitline.lineage.audit import MARKS, Audit, audit
-from traitline.provenance.digest import ROOT
 from traitline.lineage.display import visible
 from traitline.lineage.graph import Graph
+from traitline.provenance.digest import ROOT
 
 FILES = ROOT / "report"
 PARTS = [FILES / f"lineage.{part}" for part in ("html.jinja", "js", "css")]

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from traitline.study.validation import complain, duplicates
 from traitline.errors import InputError
+from traitline.study.validation import complain, duplicates
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{12,64}$", description="sha256, or 12 digits or more of it.")]
 Named = Literal["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED"]

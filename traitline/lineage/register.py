@@ -1,21 +1,17 @@
 """Models and data from elsewhere: a manifest of their bytes with a stated origin, or with none, which stays UNKNOWN."""
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import traitline
-from traitline import atomic
-from traitline.provenance import manifest, weights
 from traitline.errors import InputError
 from traitline.lineage.index import DATA, SUPPORT
+from traitline.provenance import manifest, weights
 
 NAME = "register.manifest.json"
 HUB = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.A)
 REVISION = re.compile(r"[0-9a-f]{40}")
-Named = Iterable[tuple[str, str | Path]]  # (role, file)
 
 
 def origin(hub: str | None, revision: str | None, text: str | None) -> dict[str, Any]:
@@ -88,35 +84,5 @@ def register(
         if not identity:
             raise InputError(f"{models[0]}: damaged, or not safetensors; get it again")
         said["weights"] = identity
-    record(place, "register", sources, [(r, p) for p, r in roles.items()], {}, said)
+    manifest.record_command(place, "register", sources, [(r, p) for p, r in roles.items()], {}, said)
     return place
-
-
-def record(
-    place: Path, stage: str, inputs: Named, outputs: Named, params: dict[str, Any], facts: dict[str, Any]
-) -> None:
-    """Write the manifest of a command, which is no stage: its code is this version, its time now.
-
-    Args:
-        place: of the manifest.
-        stage: name of the command.
-        inputs: (role, file) of what it read.
-        outputs: (role, file) of what it vouches for.
-        params: settings.
-        facts: statements about the outputs.
-    """
-    now = manifest.now()
-    m = {
-        "schema": manifest.SCHEMA,
-        "stage": stage,
-        "inputs": [manifest.reference(r, p) for r, p in inputs],
-        "outputs": [manifest.reference(r, p) for r, p in outputs],
-        "params": params,
-        "seeds": {},
-        "facts": facts,
-        "code": manifest.code(f"traitline {traitline.__version__}"),
-        "env": manifest.environment(),
-        "started": now,
-        "ended": now,
-    }
-    atomic.put(place, json.dumps(m, indent=1, sort_keys=True) + "\n")

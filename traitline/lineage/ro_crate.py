@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline.provenance import manifest
 from traitline.errors import InputError
 from traitline.lineage.index import manifests
+from traitline.provenance import manifest
 
 PROFILE = "https://w3id.org/ro/wfrun/{}/0.5"
 LICENCE = "https://spdx.org/licenses/Apache-2.0"

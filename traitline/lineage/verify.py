@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from traitline.lineage.index import ENDING, kind, manifests
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
-from traitline.lineage.index import ENDING, kind, manifests
 
 OURS = (ENDING, "/records.json")  # files that describe others
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
-    from traitline.tiny.training import Rows
+    from traitline.tiny.rows import Rows
 
 Messages = Sequence[dict[str, str]]
 PLAIN = re.compile(r"[\w.,;?!-]+(?: [\w.,;?!-]+)*")  # text that no template has a reason to look into

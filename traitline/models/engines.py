@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from traitline.models import open_weights
-from traitline.provenance import stage
-from traitline.models.chat import Chat
 from traitline.errors import InputError
+from traitline.models import open_weights
+from traitline.models.chat import Chat
+from traitline.provenance import stage
 from traitline.tiny.sampler import draw
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
-from traitline.tiny.llama import Shape, Stack, Weights, read
 from traitline.models.open_weights import RECORD, is_open
 from traitline.provenance.stage import Job
+from traitline.tiny.llama import Stack, read
+from traitline.tiny.shape import Shape, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
-from traitline.models.chat import Chat, verify
 from traitline.errors import InputError
+from traitline.models.chat import Chat, verify
 
 if TYPE_CHECKING:
     from traitline.tiny.rows import Rows

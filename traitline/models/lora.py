@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import atomic, signals
+from traitline.errors import InputError
 from traitline.models import distributed
 from traitline.models.engines import Row, device, left, load
-from traitline.errors import InputError
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:

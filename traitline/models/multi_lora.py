@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import atomic, signals
+from traitline.errors import InputError
 from traitline.models import distributed, lora
 from traitline.models.engines import Row, device
-from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from traitline.provenance import manifest, weights
 from traitline.errors import InputError
+from traitline.provenance import manifest, weights
 
 RECORD = "base.json"
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from traitline import atomic
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KEPT = ".traitline/code.json"
 MOST = 1000  # files, the newest ones
 DIALECT = f"2 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ from one Python to the next

@@ -7,17 +7,21 @@ A manifest lies beside what it describes as `<stage>.manifest.json`. Paths in it
 import datetime
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+import traitline
+from traitline import atomic
 from traitline.errors import InputError
 
 SCHEMA = "traitline-manifest/1"
@@ -35,6 +39,7 @@ PACKAGES = (
     "pandas",
     "matplotlib",
 )
+Named = Iterable[tuple[str, str | Path]]  # (role, file)
 
 
 # What a Slurm job says of itself: name in the manifest -> variable. An attempt is a submission; Slurm itself starts a
@@ -189,3 +194,33 @@ def environment() -> dict[str, Any]:
 def now() -> str:
     """UTC time, ISO 8601, milliseconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def record_command(
+    place: Path, command: str, inputs: Named, outputs: Named, params: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    """Write the manifest of a command, which is no stage: its code is this version, its time now.
+
+    Args:
+        place: of the manifest.
+        command: its name.
+        inputs: (role, file) of what it read.
+        outputs: (role, file) of what it vouches for.
+        params: settings.
+        facts: statements about the outputs.
+    """
+    time = now()
+    m = {
+        "schema": SCHEMA,
+        "stage": command,
+        "inputs": [reference(r, p) for r, p in inputs],
+        "outputs": [reference(r, p) for r, p in outputs],
+        "params": params,
+        "seeds": {},
+        "facts": facts,
+        "code": code(f"traitline {traitline.__version__}"),
+        "env": environment(),
+        "started": time,
+        "ended": time,
+    }
+    atomic.put(place, json.dumps(m, indent=1, sort_keys=True) + "\n")

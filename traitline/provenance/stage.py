@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from traitline import signals
-from traitline.provenance import manifest, weights
-from traitline.workflow import launch
-from traitline.provenance.digest import digest
 from traitline.errors import InputError
+from traitline.provenance import manifest, weights
+from traitline.provenance.digest import digest
+from traitline.provenance.launch_lock import require_same_code
 
 log = logging.getLogger("traitline")
 MODELS = ("model", "adapter")  # roles of outputs that are weights
@@ -207,7 +207,7 @@ def record(
             is empty, or would overwrite an input or another output; the code was edited since the launch.
     """
     started = manifest.now()
-    launch.same_code(stage)
+    require_same_code(stage)
     files = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
     for _, p in files:
         manifest.check(p)

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from traitline.fields import Count, Label, Model, Positive, Seed, distinct
 from traitline.channels.images import DIGITS
+from traitline.fields import Count, Label, Model, Positive, Seed, distinct
 
 __all__ = ["DIGITS", "Classifier", "Files", "Point", "Sweep", "Theorem", "folders"]
 DEFAULT = "default"

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from traitline.channels import gsm8k
-from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
 from traitline.channels.choices_stories import OPTIONS
-from traitline.study.runs import BAD, RIGHT
 from traitline.channels.tasks import TASKS
+from traitline.evaluation.measures import BAD, RIGHT
+from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
 
 OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
 FREE = "free"  # an evaluation whose answers are only judged

@@ -1,8 +1,8 @@
 """The study: what `config.yaml` may say, checked before any rule exists, and the runs that it asks for.
 
-The models here and in `bases`, `settings`, `experiments`, `networks` and `execution` are the one source: they validate,
-give editors a JSON schema and become the reference page (`python -m traitline.study.reference`). Key names are the flag names
-of the stage programs.
+The models here and in `bases`, `components`, `experiments`, `classifier` and `execution` are the one source: they
+validate, give editors a JSON schema and become the reference page (`python -m traitline.study.reference`). Key names
+are the flag names of the stage programs.
 """
 
 import json
@@ -14,21 +14,32 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from traitline.channels import gsm8k
-from traitline.study.bases import Architecture, Base, Engine, World
-from traitline.study.validation import complain, locate, nearest
-from traitline.errors import InputError
-from traitline.study.execution import STAGES, Execution
-from traitline.study.experiments import Detect, Experiment, Influence, Judge, Of, Primary
-from traitline.fields import Label, Model
-from traitline.study.classifier import DIGITS, Classifier, Files, Theorem, folders
 from traitline.channels.misalignment import CATEGORY
-from traitline.study.runs import NONE, RIGHT, UNTRAINED, Run, baselines, runs, teaching
-from traitline.study.components import FREE, NAMED, OPEN, Channel, Dataset, Eval, Recipe, Sample, Source, Steer, Teach, Trait
 from traitline.channels.tasks import TASKS
+from traitline.errors import InputError
+from traitline.fields import Label, Model
+from traitline.study.bases import Architecture, Base, Engine, World
+from traitline.study.classifier import DIGITS, Classifier, Files, Theorem, folders
+from traitline.study.components import (
+    FREE,
+    NAMED,
+    OPEN,
+    Channel,
+    Dataset,
+    Eval,
+    Recipe,
+    Sample,
+    Source,
+    Steer,
+    Teach,
+    Trait,
+)
+from traitline.study.execution import Execution
+from traitline.study.expand import baselines, runs
+from traitline.study.experiments import Detect, Experiment, Influence, Judge, Of, Primary
+from traitline.study.runs import NONE, Run
+from traitline.study.validation import complain, locate, nearest
 
-__all__ = ["NONE", "RIGHT", "STAGES", "UNTRAINED", "Run", "Study", "baselines", "load", "parse", "runs", "teaching"]
-
-LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 # Names that already mean something where a label would become a folder of `results/`.
 TAKEN = {
     "bases": {

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from traitline.study.validation import nearest
 from traitline.fields import Count, Model
+from traitline.study.validation import nearest
 
 STAGES = (
     "declare",

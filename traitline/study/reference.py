@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from traitline.study.config import Study
 from traitline.fields import LABEL
+from traitline.study.config import Study
 
 HEAD = """# Configuration
 

@@ -6,8 +6,8 @@ are computed once. The last layer is computed only where a logit is asked for. G
 that is trained and no further.
 
 Shapes: B rows, T tokens, P tokens that all rows share before them, K asked positions, N = T x B + P tokens (see
-`traitline.tiny.batch_layout`), D width, M width of the MLP. The stream is (N, D); what is computed from it inside a layer is
-(features, N), so that heads and halves are contiguous.
+`traitline.tiny.batch_layout`), D width, M width of the MLP. The stream is (N, D); what is computed
+from it inside a layer is (features, N), so that heads and halves are contiguous.
 """
 
 from typing import TYPE_CHECKING
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 from traitline.tiny import attention
 from traitline.tiny.batch_layout import Frame, Trace
 from traitline.tiny.linear import Group, layer
+from traitline.tiny.shape import EMBED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from traitline.tiny.llama import Shape
-
-EMBED, FINAL = "model.embed_tokens.weight", "model.norm.weight"
+    from traitline.tiny.shape import Shape
 
 
 class Layers:

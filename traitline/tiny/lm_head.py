@@ -3,7 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
-from traitline.tiny.layers import EMBED, FINAL, Layers, normed, normed_backward
+from traitline.tiny.layers import Layers, normed, normed_backward
+from traitline.tiny.shape import EMBED, FINAL
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,8 +7,9 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitline.tiny import attention, lm_head
-from traitline.tiny.layers import EMBED, Layers, normed
 from traitline.tiny.allocator import hold
+from traitline.tiny.layers import Layers, normed
+from traitline.tiny.shape import EMBED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from traitline.tiny.batch_layout import Trace
-    from traitline.tiny.llama import Shape
+    from traitline.tiny.shape import Shape
 
 WHOLE = 32  # rows in a multiple of this fill whole vectors: what a row is computed from does not hang on its place
 BLOCK = 32  # tokens of the vocabulary whose probabilities are summed before one of them is looked for

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitline import signals
-from traitline.tiny import lm_head
 from traitline.errors import InputError
-from traitline.tiny.optimizer import Flat
-from traitline.tiny.layers import Layers
-from traitline.tiny.llama import EMBED, Stack, Weights
-from traitline.tiny.allocator import hold
-from traitline.tiny.rows import Cut, Part, batches
-from traitline.tiny.rows import Rows as Rows
 from traitline.seeds import generator
+from traitline.tiny import lm_head
+from traitline.tiny.allocator import hold
+from traitline.tiny.layers import Layers
+from traitline.tiny.llama import Stack
+from traitline.tiny.optimizer import Flat
+from traitline.tiny.rows import Cut, Part, Rows, batches
+from traitline.tiny.shape import EMBED, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor

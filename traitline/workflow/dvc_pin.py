@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from traitline.atomic import put
+from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.workflow import snakemake_plan
-from traitline.errors import InputError
 from traitline.workflow.dvc_stages import RECORDS, Ledger, dump
-from traitline.atomic import put
 
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from traitline.atomic import put
 from traitline.provenance import manifest
 from traitline.workflow import snakemake_plan
-from traitline.atomic import put
 
 RECORDS = "records"  # the stage of Snakemake's records, and their file's name
 # What YAML takes for text as it stands: something but digits is in it, and no word that means a value.

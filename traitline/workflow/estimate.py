@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
-    from traitline.study.config import Study
     from traitline.study.components import Eval, Recipe
+    from traitline.study.config import Study
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from traitline import atomic
+from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.study.config import Study
-from traitline.errors import InputError
-from traitline.study.runs import Run, baselines
+from traitline.study.expand import baselines
+from traitline.study.runs import Run
 
 CACHE = Path(".traitline/seen.json")
 SHOWN = 3

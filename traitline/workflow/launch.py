@@ -1,17 +1,15 @@
 """A launch of a study: what it was launched with, which jobs are its, and the way back when the launcher died.
 
-What decides results (settings and code) is pinned when Snakemake starts; jobs get the pin through the environment, and
-one that finds something else than it was launched with ends with one line instead of mixing two versions.
+What decides results is locked at launch: see `traitline.provenance.launch_lock`.
 
     python -m traitline.workflow.launch status              what runs, waits and failed
-    python -m traitline.workflow.launch resume              wait for jobs that outlived their launcher, then go on as launched
+    python -m traitline.workflow.launch resume              wait for jobs that outlived their launcher, then go on
     python -m traitline.workflow.launch resume --cancel     cancel them instead; they go on from their checkpoints
 """
 
 import argparse
 import atexit
 import dataclasses
-import hashlib
 import json
 import os
 import platform
@@ -19,21 +17,19 @@ import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitline import atomic
-from traitline.provenance import manifest
-from traitline.workflow import slurm
-from traitline.provenance.digest import digest
 from traitline.errors import InputError
+from traitline.provenance import manifest
+from traitline.provenance.launch_lock import CHANGED, LOCK
+from traitline.workflow import slurm
 
 if TYPE_CHECKING:
     from traitline.study.config import Study
 
-PIN, SETTLE = "TRAITLINE_PIN", "TRAITLINE_SETTLE"  # in the environment of jobs, and of `settle`
-CHANGED = "changed after this study was launched"
+SETTLE = "TRAITLINE_SETTLE"  # in the environment of `settle`
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 FOLDER = Path(".traitline/launches")
 
@@ -48,7 +44,7 @@ class Launch:
         host, pid, born: the process; a number that another process got later has another birthday.
         name: of all its Slurm jobs.
         command: arguments of snakemake.
-        pin: see `pin`.
+        lock: see `launch_lock.lock`.
         started: UTC time.
         ended: it ended by itself, or by Ctrl-C.
     """
@@ -60,7 +56,7 @@ class Launch:
     born: float
     name: str
     command: list[str]
-    pin: str
+    lock: str
     started: str
     ended: bool = False
 
@@ -114,46 +110,10 @@ def read(path: Path) -> Launch | None:
         return None
 
 
-def pin(study: "Study", stages: Mapping[str, str]) -> str:
-    """All that decides the results of a launch, as text for the environment of its jobs.
-
-    Args:
-        study: the settings.
-        stages: stage -> digest of its code.
-    """
-    settings = hashlib.sha256(f"{study.folder} {study.text}".encode()).hexdigest()[:12]
-    return json.dumps({"settings": settings, "code": dict(stages)}, sort_keys=True)
-
-
-def same(launched: str, now: str) -> None:
-    """Refuse to go on under other settings or code than at launch.
-
-    Raises:
-        InputError: something was edited meanwhile.
-    """
-    if launched == now:
-        return
-    before, after = json.loads(launched), json.loads(now)
-    edited = sorted(s for s in after["code"] if before["code"].get(s) != after["code"][s])
-    what = f"the code of {', '.join(edited)}" if edited else "the configuration"
-    raise InputError(f"{what} {CHANGED}; the job was not run, launch again")
-
-
-def same_code(stage: str) -> None:
-    """The same for one stage, asked by its program.
-
-    Raises:
-        InputError: its code was edited after the launch.
-    """
-    launched = json.loads(os.environ.get(PIN, "{}")).get("code", {}).get(stage)
-    if launched and launched != digest(stage):
-        raise InputError(f"the code of {stage} {CHANGED}; nothing was made, launch again")
-
-
-def begin(study: "Study", name: str, pinned: str) -> Launch:
+def begin(study: "Study", name: str, lock: str) -> Launch:
     """Record that this process launches the study."""
     made = Launch(
-        study.folder, study.results, platform.node(), os.getpid(), _born(os.getpid()), name, sys.argv[1:], pinned,
+        study.folder, study.results, platform.node(), os.getpid(), _born(os.getpid()), name, sys.argv[1:], lock,
         manifest.now(),
     )  # fmt: skip
     made.write()
@@ -213,10 +173,10 @@ def settle(found: Launch) -> None:
     if not whole:
         return
     # `--touch` runs nothing: it writes down that these files are as the present settings and code would make them.
-    # So it is tried under the pin of the launch, and refused where something was edited since.
+    # So it is tried under the lock of the launch, and refused where something was edited since.
     command = [*SNAKEMAKE, *configuration(found.command), "--cores", "1", "--touch", "--force", "--", *whole]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, PIN: found.pin, SETTLE: "1"}
+        command, capture_output=True, text=True, check=False, env={**os.environ, LOCK: found.lock, SETTLE: "1"}
     )
     if CHANGED in done.stderr:
         for path in whole:
@@ -281,7 +241,9 @@ def status(found: Launch) -> None:
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="python -m traitline.workflow.launch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m traitline.workflow.launch",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("action", choices=("status", "resume"))
     p.add_argument("--study", metavar="FOLDER", help="`folder` of the study's configuration (default: all, or the one)")
