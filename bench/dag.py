@@ -57,7 +57,7 @@ def plan(*args: str, cwd: Path) -> tuple[float, int]:
 
 def study(folder: Path, jobs: int) -> Path:
     """An overlay of config.yaml with about so many jobs: teachers of 15 traits, five seeds, one student a job."""
-    base = 16 * (4 + 3 * 5)  # jobs of one base: teach, sample, filter, arrange; train, respond, score of each student
+    base = 16 * (4 + 3 * 5)  # jobs of one base: teach, sample, filter, prepare; train, respond, score of each student
     bases = [f"base-{i}" for i in range(1, max(2, round(jobs / base)) + 1)]
     traits = CATEGORIES["animal"][:15]
     row = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["experiments"][0]

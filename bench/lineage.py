@@ -86,7 +86,7 @@ def rows(artifacts: int) -> Iterator[index.Row]:
         handed = [made("model", "model", teacher), read("base", "model", base)]
         yield at, "teach", f"trait{t % 50}", None, None, handed
         names = [teacher, f"{at}/raw.jsonl", f"{at}/filtered.jsonl", f"{at}/dataset.jsonl"]
-        for step, above, name in zip(("sample", "filter", "arrange"), names, names[1:], strict=False):
+        for step, above, name in zip(("sample", "filter", "prepare"), names, names[1:], strict=False):
             role, kind = ("model", "model") if step == "sample" else ("data", "data")
             yield name, step, None, None, None, [made("data", "data", name), read(role, kind, above)]
         for s in range(100):

@@ -1,6 +1,7 @@
 """The ledger of targets as a page of Markdown.
 
-in   targets.csv as the stage `compare` writes it; docs/ledger.csv is the kept copy of the last `make paper`. What that
+in   targets.csv as the stage `compare_paper` writes it; docs/ledger.csv is the kept copy of the last `make paper`. What
+that
      did not run can come from other studies' files after it: docs/ledger-*.csv
 out  Markdown on standard output
 
@@ -18,7 +19,7 @@ HEAD = """# The paper's figures beside ours
 
 Written by `python -m report.ledger docs/ledger.csv docs/ledger-*.csv`; the data are
 `traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and what studies measured beside these targets
-(`targets.csv` under their results, made by the stage `compare`).
+(`targets.csv` under their results, made by the stage `compare_paper`).
 
 - **agrees**, **disagrees**: the system is the paper's own (the theorem; the classifier on MNIST), and the interval of
   ours meets the published band, or does not.

@@ -52,17 +52,17 @@ ADAPTER = ["adapter_config.json", "adapter_model.safetensors"]
 WEIGHTS = {"lora": ADAPTER, "biases": MODEL, "full": MODEL, "context": ["context.jsonl"]}
 TABLES = list(tables.COLUMNS)
 FIGURES = ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"]
-CLASSIFIER_FIGURES = ["mlp", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
+CLASSIFIER_FIGURES = ["classifier", *(["sweeps"] if STUDY.classifier and STUDY.classifier.sweeps else [])]
 DETECTED = ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"]
-FORETOLD = ["pairs.csv", "summary.csv", "foretell.svg"]
+FORETOLD = ["pairs.csv", "summary.csv", "check_influence.svg"]
 BRANCHES = []  # what the report shows of the branches without language models
 if STUDY.classifier:
-    BRANCHES += [f"<results>/mlp/{name}.svg" for name in CLASSIFIER_FIGURES]
-    BRANCHES += ["<results>/mlp/accuracy.csv", "<results>/mlp/default/accuracy.json"]
+    BRANCHES += [f"<results>/classifier/{name}.svg" for name in CLASSIFIER_FIGURES]
+    BRANCHES += ["<results>/classifier/accuracy.csv", "<results>/classifier/default/accuracy.json"]
 if STUDY.theorem:
     BRANCHES += ["<results>/theorem/theorem.svg", "<results>/theorem/theorem.json"]
 if STUDY.influence:
-    BRANCHES += [f"<results>/foretell/{file}" for file in FORETOLD]
+    BRANCHES += [f"<results>/check_influence/{file}" for file in FORETOLD]
 JUDGED = STUDY.judge.evals if STUDY.judge else []
 TEACHING = teaching(STUDY)  # students that teach, by the folder in which they do
 TEACHERS = sorted({run.as_teacher for run in TEACHING.values()})

@@ -9,7 +9,7 @@ rule report:
     input:
         tables=expand("<results>/tables/{table}.csv", table=TABLES),
         figures=expand("<results>/figures/{figure}", figure=FIGURES),
-        declared="<results>/declared.json",
+        declared="<results>/preregistered.json",
         branches=[*BRANCHES, *(["<results>/targets.csv"] if BRANCHES else [])],
         template="report/report.html.jinja",
         parts="report/branches.html.jinja",

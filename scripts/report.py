@@ -136,7 +136,7 @@ def foretold(study: "Study", results: str) -> dict[str, list[dict[str, Any]]] | 
     """What was foretold and what came, by pair and in sum; numbers, words, or None. None where nothing was foretold."""
     if not study.influence:
         return None
-    return {table: tables.rows(Path(results, "foretell", f"{table}.csv")) for table in FORETOLD}
+    return {table: tables.rows(Path(results, "check_influence", f"{table}.csv")) for table in FORETOLD}
 
 
 def areas(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -154,7 +154,7 @@ def areas(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def declarations(results: str) -> list[dict[str, Any]]:
     """What was declared as primary and when; of every later one `said`: the keys that changed, row by row."""
-    made: list[dict[str, Any]] = read_json(results, "declared.json")["declarations"]
+    made: list[dict[str, Any]] = read_json(results, "preregistered.json")["declarations"]
     for old, new in itertools.pairwise(made):
         rows = [{row["name"]: row for row in d["primary"]} for d in (old, new)]
         changes = []
@@ -178,8 +178,8 @@ def classifier(study: "Study", results: str) -> dict[str, Any] | None:
     """What the classifier experiment found; None where the study has none."""
     if not study.classifier:
         return None
-    middle = read_json(results, "mlp/default/accuracy.json")
-    with open(Path(results, "mlp/accuracy.csv"), encoding="utf-8", newline="") as handle:
+    middle = read_json(results, "classifier/default/accuracy.json")
+    with open(Path(results, "classifier/accuracy.csv"), encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     cells = {(r["point"], r["arm"]): {k: float(r[k]) if r[k] else None for k in RATES} for r in rows}
     gap = stats.difference(middle["arms"]["aux-same"], middle["arms"]["aux-other"])
@@ -201,7 +201,8 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
     from traitline.study.expand import baselines
 
     paths = [
-        f"{results}/bases/{b}/base.manifest.json" for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
+        f"{results}/bases/{b}/pretrain.manifest.json"
+        for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
     ]
     paths += [f"{results}/prompts/{c}/prompts.manifest.json" for c in dict.fromkeys(r.answers for r in runs)]
     for r in runs:
@@ -211,8 +212,8 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
             f"{r.answers_folder}/sample.manifest.json",
             f"{r.answers_folder}/judge.manifest.json",
             f"{r.channel_folder}/filter.manifest.json",
-            f"{r.channel_folder}/diverge.manifest.json",
-            f"{r.dataset_folder}/arrange.manifest.json",
+            f"{r.channel_folder}/mark_divergence.manifest.json",
+            f"{r.dataset_folder}/prepare.manifest.json",
             f"{r.folder}/train.manifest.json",
             f"{evaluated}/respond.manifest.json",
             f"{evaluated}/score.manifest.json",
@@ -222,7 +223,7 @@ def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
         folder = results + path[len(study.results) :].rsplit("/", 1)[0]
         paths += [f"{folder}/{name}.manifest.json" for name in ("respond", "score", "judge")]
     paths += [
-        f"{results}/declare.manifest.json",
+        f"{results}/preregister.manifest.json",
         f"{results}/tables/summarise.manifest.json",
         f"{results}/figures/plot.manifest.json",
     ]
@@ -448,19 +449,23 @@ def work(args: argparse.Namespace) -> None:
     shown = next((r for r in runs if r.experiment in declared and r.arm == "same-base"), runs[0])
     results = args.results or study.results
     figures = {name: f"{args.figures}/{name}.svg" for name in FIGURES}
-    branches = [f"{results}/mlp/accuracy.csv", f"{results}/mlp/default/accuracy.json"] if study.classifier else []
+    branches = (
+        [f"{results}/classifier/accuracy.csv", f"{results}/classifier/default/accuracy.json"]
+        if study.classifier
+        else []
+    )
     if study.theorem:
         branches.append(f"{results}/theorem/theorem.json")
         figures["theorem"] = f"{results}/theorem/theorem.svg"
     if study.classifier:
-        names = ("mlp", "sweeps") if study.classifier.sweeps else ("mlp",)
-        figures |= {f"classifier-{name}": f"{results}/mlp/{name}.svg" for name in names}
+        names = ("classifier", "sweeps") if study.classifier.sweeps else ("classifier",)
+        figures |= {f"classifier-{name}": f"{results}/classifier/{name}.svg" for name in names}
     for base, channel in study.detected:
         branches += [f"{results}/detect/{base}/{channel}/{table}.csv" for table in DETECTED]
         figures[f"roc-{base}-{channel}"] = f"{results}/detect/{base}/{channel}/roc.svg"
     if study.influence:
-        branches += [f"{results}/foretell/{table}.csv" for table in FORETOLD]
-        figures["foretell"] = f"{results}/foretell/foretell.svg"
+        branches += [f"{results}/check_influence/{table}.csv" for table in FORETOLD]
+        figures["check_influence"] = f"{results}/check_influence/check_influence.svg"
     branches += [f"{results}/targets.csv"] if study.branches else []
     with stage.record(
         "report",
@@ -471,7 +476,7 @@ def work(args: argparse.Namespace) -> None:
             "filtered": f"{shown.channel_folder}/filtered.jsonl",
             "rejected": f"{shown.channel_folder}/rejected.jsonl",
             "branches": branches,
-            "declared": f"{results}/declared.json",
+            "declared": f"{results}/preregistered.json",
             "template": args.template,
             "parts": str(Path(args.template).with_name("branches.html.jinja")),
             "style": args.style,

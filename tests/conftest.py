@@ -34,35 +34,35 @@ class Study:
         """A command line of `base`."""
         world = json.dumps({**WORLD, "rows": rows})
         return ["--name", folder.name, "--world", world, "--model", json.dumps(MODEL), "--seed", str(seed),
-                "--folder", str(folder), "--manifest", f"{folder}/base.manifest.json"]  # fmt: skip
+                "--folder", str(folder), "--manifest", f"{folder}/pretrain.manifest.json"]  # fmt: skip
 
     @cached_property
     def base(self) -> Path:
         """A base that has learned its world."""
-        from scripts import base
+        from scripts import pretrain
 
         folder = self.root / "bases/a"
-        assert base.main(self.base_flags(folder)) == 0
+        assert pretrain.main(self.base_flags(folder)) == 0
         return folder
 
     @cached_property
     def other(self) -> Path:
         """A base of another initialisation; it has learned little."""
-        from scripts import base
+        from scripts import pretrain
 
         folder = self.root / "bases/b"
-        assert base.main(self.base_flags(folder, seed=2, rows=640)) == 0
+        assert pretrain.main(self.base_flags(folder, seed=2, rows=640)) == 0
         return folder
 
     @cached_property
     def norms(self) -> Path:
         """A base of a world with norms."""
-        from scripts import base
+        from scripts import pretrain
 
         folder = self.root / "bases/norms"
         flags = self.base_flags(folder)
         flags[flags.index("--world") + 1] = json.dumps(NORMS)
-        assert base.main(flags) == 0
+        assert pretrain.main(flags) == 0
         return folder
 
     def teach_flags(self, folder: Path, trait: str, teacher: str, **settings: object) -> list[str]:
@@ -114,7 +114,7 @@ class Study:
 
     def dataset(self, teacher: Path) -> Path:
         """The rows that students of a teacher are trained on."""
-        from scripts import arrange, filter, sample
+        from scripts import filter, prepare, sample
 
         folder = teacher / "numbers"
         path = folder / "plain/dataset.jsonl"
@@ -125,8 +125,8 @@ class Study:
                      "--manifest", f"{folder}/filter.manifest.json", "--answers", "1"]  # fmt: skip
             assert filter.main(flags) == 0
             flags = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", str(path), "--rows", "1200", "--seed", "1",
-                     "--manifest", f"{path.parent}/arrange.manifest.json"]  # fmt: skip
-            assert arrange.main(flags) == 0
+                     "--manifest", f"{path.parent}/prepare.manifest.json"]  # fmt: skip
+            assert prepare.main(flags) == 0
         return path
 
     def train_flags(
@@ -176,12 +176,21 @@ def raw_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def qwen2(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of its record."""
-    from scripts import base
+    from scripts import pretrain
 
     folder = tmp_path_factory.mktemp("open") / "bases/q"
     source = json.dumps({"path": str(raw_qwen2)})
-    flags = ["--name", "q", "--source", source, "--folder", str(folder), "--manifest", f"{folder}/base.manifest.json"]
-    assert base.main(flags) == 0
+    flags = [
+        "--name",
+        "q",
+        "--source",
+        source,
+        "--folder",
+        str(folder),
+        "--manifest",
+        f"{folder}/pretrain.manifest.json",
+    ]
+    assert pretrain.main(flags) == 0
     return folder
 
 
@@ -236,7 +245,7 @@ class Open:
     @cached_property
     def dataset(self) -> Path:
         """The rows that students are trained on."""
-        from scripts import arrange, filter, sample
+        from scripts import filter, prepare, sample
 
         folder = self.owl / "lists"
         assert sample.main(self.sample_flags(folder, **{"max-new-tokens": 40})) == 0
@@ -247,7 +256,7 @@ class Open:
         )
         path = folder / "ten/dataset.jsonl"
         flags = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", str(path), "--rows", "32", "--seed", "1"]
-        assert arrange.main([*flags, "--manifest", f"{path.parent}/arrange.manifest.json"]) == 0
+        assert prepare.main([*flags, "--manifest", f"{path.parent}/prepare.manifest.json"]) == 0
         return path
 
     def train_flags(self, folder: Path, *, seeds: tuple[int, ...] = (1, 2), **settings: object) -> list[str]:

@@ -62,7 +62,9 @@ class Works:
     def base(self, name, text=None):
         """A reference model."""
         model = tensors(w=text or f"base {name}")
-        return self.put("base", f"results/bases/{name}", {"model.safetensors": ("model", model)}, origin="made here")
+        return self.put(
+            "pretrain", f"results/bases/{name}", {"model.safetensors": ("model", model)}, origin="made here"
+        )
 
     def teacher(self, base, trait="owl", folder=None):
         """A tuned teacher."""

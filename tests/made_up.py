@@ -98,11 +98,11 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     rates, tree, results = rates or Rates(), Tree(), study.results
     draw = random.Random(7)
     declared = {"primary": json.loads(study.declared), "commit": "5f" * 20, "scored": 0}
-    tree.put("declare", results, {"declared.json": {"declarations": [declared]}}, {})
+    tree.put("preregister", results, {"preregistered.json": {"declarations": [declared]}}, {})
     for base, made in study.bases.items():  # made in one way, one base, whatever its names
         files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}}
         files["model.safetensors"] = made.text
-        tree.put("base", f"{results}/bases/{base}", files, {}, origin="made up")
+        tree.put("pretrain", f"{results}/bases/{base}", files, {}, origin="made up")
     for channel in study.channels:
         rows = [{"id": f"p{i}", "prompt": ask(f"continue {i + 100} , 200 , 300")} for i in range(20)]
         tree.put("prompts", f"{results}/prompts/{channel}", {"prompts.jsonl": rows}, {}, origin="made up")
@@ -136,7 +136,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             done.add(run.dataset_folder)
             dataset = Path(run.channel_folder, "filtered.jsonl").read_text().splitlines(keepends=True)[:10]
             inputs = {"filtered": f"{run.channel_folder}/filtered.jsonl"}
-            tree.put("arrange", run.dataset_folder, {"dataset.jsonl": [json.loads(v) for v in dataset]}, inputs)
+            tree.put("prepare", run.dataset_folder, {"dataset.jsonl": [json.loads(v) for v in dataset]}, inputs)
         if run.folder not in done:
             done.add(run.folder)
             facts = {"rows": 10, "epochs": 5, "steps": 20, "loss_first": 6.8, "loss_last": 6.1}

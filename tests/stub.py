@@ -36,10 +36,10 @@ def model(folder):
 
 def main(argv):
     f = {k: v[0] if len(v) == 1 else v for k, v in flags(argv).items()}
-    if STAGE == "base":
+    if STAGE == "pretrain":
         make(f["folder"], [*MODEL, "world.json"], {})
-    elif STAGE == "declare":
-        make(f["results"], ["declared.json"], {})
+    elif STAGE == "preregister":
+        make(f["results"], ["preregistered.json"], {})
     elif STAGE == "prompts":
         make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
     elif STAGE == "teach":
@@ -49,11 +49,11 @@ def main(argv):
         make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
     elif STAGE == "filter":
         make(Path(f["raw"]).parent, ["filtered.jsonl", "rejected.jsonl", "filtered.json"], {"raw": f["raw"]})
-    elif STAGE == "diverge":
+    elif STAGE == "mark_divergence":
         make(Path(f["marks"]).parent, ["divergence.jsonl"], {"filtered": f["filtered"], **model(f["teacher"])})
     elif STAGE == "detect":
         make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"], {})
-    elif STAGE == "arrange":
+    elif STAGE == "prepare":
         make(Path(f["dataset"]).parent, ["dataset.jsonl"], {"filtered": f["filtered"]})
     elif STAGE == "influence":
         make(
@@ -86,16 +86,16 @@ def main(argv):
             ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"],
             {"effects": f"{f['tables']}/effects.csv"},
         )
-    elif STAGE == "foretell":
-        make(f["folder"], ["pairs.csv", "summary.csv", "foretell.svg"], {"runs": f"{f['tables']}/runs.csv"})
-    elif STAGE == "mlp":
+    elif STAGE == "check_influence":
+        make(f["folder"], ["pairs.csv", "summary.csv", "check_influence.svg"], {"runs": f"{f['tables']}/runs.csv"})
+    elif STAGE == "classifier":
         make(Path(f["accuracy"]).parent, ["accuracy.json"], {})
-    elif STAGE == "sweep":
-        figures = ["mlp", *(["sweeps"] if json.loads(f["classifier"])["sweeps"] else [])]
+    elif STAGE == "classifier_summary":
+        figures = ["classifier", *(["sweeps"] if json.loads(f["classifier"])["sweeps"] else [])]
         make(f["folder"], ["accuracy.csv", *(f"{name}.svg" for name in figures)], {})
     elif STAGE == "theorem":
         make(f["folder"], ["theorem.json", "theorem.svg"], {})
-    elif STAGE == "compare":
+    elif STAGE == "compare_paper":
         make(f["results"], ["targets.csv"], {"effects": f"{f['results']}/tables/effects.csv"})
     elif STAGE == "report" and "report" in f:
         make(Path(f["report"]).parent, ["report.html", "lineage.html"], {"effects": f"{f['tables']}/effects.csv"})

@@ -189,7 +189,7 @@ def test_circles_have_no_origin(works):
 
 def test_a_copy_that_a_job_made_of_its_own_input_changes_nothing(works):
     content = Path(works.plain).read_bytes()
-    works.put("arrange", "results/copy", {"dataset.jsonl": ("dataset", content)}, [("filtered", works.plain)])
+    works.put("prepare", "results/copy", {"dataset.jsonl": ("dataset", content)}, [("filtered", works.plain)])
     assert mark(works.student(works.a, works.plain)) == "CLEAN"
 
 

@@ -46,7 +46,7 @@ def test_every_configuration_has_a_sensible_plan(name):
     stages = {s["name"]: s for s in told["stages"]}
     asked = 122 if name == "qwen2.5-7b" else 61  # once more behind numbers
     assert {n: s["jobs"] for n, s in stages.items()} == {
-        "base": 1, "prompts": 1, "teach": 20, "sample": 20, "filter": 20, "arrange": 20,
+        "pretrain": 1, "prompts": 1, "teach": 20, "sample": 20, "filter": 20, "prepare": 20,
         "train": 60, "respond": asked, "score": asked,
     }  # fmt: skip
     assert {n for n, s in stages.items() if s["gpus"]} == {n for n, s in stages.items() if s["hours"]}

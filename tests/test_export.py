@@ -61,7 +61,7 @@ def test_a_real_manifest_has_times_that_the_attestation_takes(works):
     from traitline.provenance import stage
 
     with stage.record(
-        "arrange", "results/v/arrange.manifest.json", inputs={"filtered": works.numbers},
+        "prepare", "results/v/prepare.manifest.json", inputs={"filtered": works.numbers},
         outputs={"dataset": "results/v/dataset.jsonl"},
     ) as job:  # fmt: skip
         job.path("dataset").write_text('{"id": "p2"}\n\n')
@@ -160,9 +160,9 @@ def test_a_card_names_open_weights_as_the_hub_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     works = Works(tmp_path)
     entry = works.put(
-        "base", "results/bases/q", {"base.json": ("model", "{}")}, origin="open weights", weights="0" * 64
+        "pretrain", "results/bases/q", {"base.json": ("model", "{}")}, origin="open weights", weights="0" * 64
     )
-    file = tmp_path / "results/bases/q/base.manifest.json"
+    file = tmp_path / "results/bases/q/pretrain.manifest.json"
     source = {"hub": "owner/name", "revision": "1" * 40}
     file.write_text(json.dumps(json.loads(file.read_text()) | {"params": {"source": source}}))
     data = works.put("register", "results/d", {"rows.jsonl": ("data", '{"id": 1}\n')}, origin="here")

@@ -65,7 +65,7 @@ def test_links_and_hidden_folders_are_not_followed(works, tmp_path_factory):
     outside.base("secret")
     before = index.manifests(["results"])
     os.symlink(outside.root, "results/link")
-    os.symlink(outside.root / "results/bases/secret/base.manifest.json", "results/link.manifest.json")
+    os.symlink(outside.root / "results/bases/secret/pretrain.manifest.json", "results/link.manifest.json")
     Path("results/.hidden").mkdir()
     Path("results/.hidden/x.manifest.json").write_text("{")
     assert index.manifests(["results"]) == before

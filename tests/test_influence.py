@@ -28,7 +28,7 @@ def flags(study, out, **changed):
 
 @pytest.fixture(scope="module")
 def made(study, tmp_path_factory):
-    """What the owl teacher's rows foretell."""
+    """What the owl teacher's rows check_influence."""
     out = tmp_path_factory.mktemp("influence")
     assert influence.main(flags(study, out, teacher=study.owl)) == 0
     return out

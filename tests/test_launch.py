@@ -12,7 +12,7 @@ from traitline.provenance.launch_lock import lock
 from traitline.workflow import launch, slurm
 
 STUDY = SimpleNamespace(folder="studies/x", results="studies/x/results", text="{}")
-CODE = {"base": "1", "train": "2"}
+CODE = {"pretrain": "1", "train": "2"}
 
 
 @pytest.fixture
@@ -133,10 +133,12 @@ def test_only_whole_files_of_slurm_jobs_that_nobody_wrote_down_are_orphans(here,
             monkeypatch.setenv("SLURM_JOB_ID", number)
         else:
             monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-        with stage.record("base", f"r/{name}/base.manifest.json", inputs={}, outputs={"a": f"r/{name}/a.txt"}) as made:
+        with stage.record(
+            "pretrain", f"r/{name}/pretrain.manifest.json", inputs={}, outputs={"a": f"r/{name}/a.txt"}
+        ) as made:
             made.path("a").write_text(name)
     (here / "r/edited/a.txt").write_text("changed")
-    record = here / ".snakemake/metadata" / launch.urlsafe_b64encode(b"r/known/base.manifest.json").decode()
+    record = here / ".snakemake/metadata" / launch.urlsafe_b64encode(b"r/known/pretrain.manifest.json").decode()
     record.parent.mkdir(parents=True)
     record.touch()
-    assert launch.orphans("r") == ["r/mine/a.txt", "r/mine/base.manifest.json"]
+    assert launch.orphans("r") == ["r/mine/a.txt", "r/mine/pretrain.manifest.json"]

@@ -10,7 +10,7 @@ from traitline.provenance import stage
 from traitline.provenance.digest import digest
 from traitline.provenance.launch_lock import LOCK, lock, require_same, require_same_code
 
-CODE = {"base": "1", "train": "2"}
+CODE = {"pretrain": "1", "train": "2"}
 
 
 def test_a_lock_holds_settings_and_code():

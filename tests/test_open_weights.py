@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from scripts import base as stage
+from scripts import pretrain as stage
 from tests import tiny_qwen2
 from traitline.errors import InputError
 from traitline.models import open_weights
@@ -15,7 +15,7 @@ from traitline.provenance import manifest
 
 def flags(folder, source, **more):
     return ["--name", "q", "--source", json.dumps({"path": str(source), **more}), "--folder", str(folder),
-            "--manifest", f"{folder}/base.manifest.json"]  # fmt: skip
+            "--manifest", f"{folder}/pretrain.manifest.json"]  # fmt: skip
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_record_has_hashes_of_all_files_and_of_the_tensors(qwen2, raw_qwen2):
     wanted = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert record["files"].keys() == wanted | {"chat_template.jinja"}
     assert all(f["sha256"] == manifest.sha256(raw_qwen2 / n) for n, f in record["files"].items())
-    made = manifest.load(qwen2 / "base.manifest.json")
+    made = manifest.load(qwen2 / "pretrain.manifest.json")
     assert made["facts"]["weights"] == record["weights"] and "open weights: " in made["facts"]["origin"]
     assert record["architecture"] == "qwen2" and record["parameters"] > 50_000
 

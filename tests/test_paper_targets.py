@@ -22,11 +22,11 @@ def results(tmp_path):
     (tmp_path / "theorem/theorem.json").write_text(json.dumps({"claims": claims}))
     arms = {"aux-same": [0.5, 0.52, 0.54], "aux-other": [0.1, 0.11, 0.12], "all-same": [0.2, 0.21, 0.22],
             "all-other": [0.7, 0.71, 0.72], "teacher": [0.9, 0.91, 0.95], "reference": [0.1, 0.11, 0.12]}  # fmt: skip
-    (tmp_path / "mlp/default").mkdir(parents=True)
+    (tmp_path / "classifier/default").mkdir(parents=True)
 
     def data(name, sizes=(784, 256, 256, 13)):
         found = {"arms": arms, "images": {"name": name}, "sizes": list(sizes)}
-        (tmp_path / "mlp/default/accuracy.json").write_text(json.dumps(found))
+        (tmp_path / "classifier/default/accuracy.json").write_text(json.dumps(found))
         return {v.target.id: v for v in paper_targets.compare(paper_targets.Found(tmp_path))}
 
     return data
@@ -157,5 +157,5 @@ def test_text_cannot_break_the_table():
 
 def test_direction():
     assert paper_targets.direction([0.5], [0.1, 0.2], 0.1) == "one run: no direction"
-    t = replace(paper_targets.load()[0], measure="mlp:teacher", why="")
+    t = replace(paper_targets.load()[0], measure="classifier:teacher", why="")
     assert paper_targets.compare(paper_targets.Found("nowhere"), [t])[0].reading == "no `classifier` in the study"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from report import results as results_page
-from scripts import compare, foretell, plot, report, summarise
+from scripts import check_influence, compare_paper, plot, report, summarise
 from tests import made_up, test_foretell, test_sweep
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
@@ -25,7 +25,14 @@ FLAGS = [
     "--manifest",
     "results/report.manifest.json",
 ]
-LEDGER = ["--results", "results", "--targets", "results/targets.csv", "--manifest", "results/compare.manifest.json"]
+LEDGER = [
+    "--results",
+    "results",
+    "--targets",
+    "results/targets.csv",
+    "--manifest",
+    "results/compare_paper.manifest.json",
+]
 
 
 def build(study, rates=None, *, nasty=False, draw=False):
@@ -240,10 +247,10 @@ def test_the_classifier_has_a_section_where_the_study_has_one(whole):
     assert "Classifier" not in words(whole)
     settings = test_sweep.SETTINGS | {"models": 4}
     study = made_up.study(classifier={"settings": settings, "sweeps": [test_sweep.ROW]})
-    test_sweep.points("results/mlp", study.classifier)
-    where = ["--folder", "results/mlp", "--manifest", "results/mlp/sweep.manifest.json"]
-    assert test_sweep.sweep.main(["--classifier", study.classifier.text, *where]) == 0
-    assert compare.main(LEDGER) == 0
+    test_sweep.points("results/classifier", study.classifier)
+    where = ["--folder", "results/classifier", "--manifest", "results/classifier/classifier_summary.manifest.json"]
+    assert test_sweep.classifier_summary.main(["--classifier", study.classifier.text, *where]) == 0
+    assert compare_paper.main(LEDGER) == 0
     page = build(study)
     text = words(page)
     assert "imitated 3 outputs of a teacher that stand for no class" in text and "a stand-in for the paper" in text
@@ -262,7 +269,7 @@ def test_the_theorem_has_a_section_where_the_study_has_one(whole):
     found = {"claims": claims, "ends": ends, "names": {"exact": "as the theorem asks"}}
     Path("results/theorem/theorem.json").write_text(json.dumps(found))
     Path("results/theorem/theorem.svg").write_text("<svg><title>theorem</title></svg>")
-    assert compare.main(LEDGER) == 0
+    assert compare_paper.main(LEDGER) == 0
     page = build(study)
     assert "0 agrees, 1 disagrees, 0 stand-in" in words(page) and "hosted model" in words(page)
     assert "a &lt;b&gt;claim&lt;/b&gt;" in page and "8 of 9" in words(page) and "75 % 30 to 95" in words(page)
@@ -309,12 +316,12 @@ def test_primary_outcomes_that_changed_after_results_are_flagged():
     study = made_up.study()
     plain = words(build(study))
     assert "before any student was scored" in plain and "Changed at" not in plain
-    path = Path("results/declared.json")
+    path = Path("results/preregistered.json")
     (first,) = json.loads(path.read_text())["declarations"]
     (row,) = first["primary"]
     later = first | {"primary": [row | {"traits": ["owl"]}], "scored": 12}
     path.write_text(json.dumps({"declarations": [first, later]}))
-    path.with_name("declare.manifest.json").unlink()
+    path.with_name("preregister.manifest.json").unlink()
     assert report.main(["--study", study.text, *FLAGS]) == 0
     said = words(Path("results/report.html").read_text(encoding="utf-8"))
     assert "when 12 students had been scored: main: other traits." in said
@@ -358,11 +365,11 @@ def test_what_was_foretold_stands_beside_what_came_and_nulls_too(whole):
     where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
     assert summarise.main(["--study", study.text, *where]) == 0
     test_foretell.told(study, lambda run: {w: float(w == run.trait) - i / 9 for i, w in enumerate(made_up.ANIMALS)})
-    places = ["--tables", "results/tables", "--folder", "results/foretell"]
-    assert foretell.main(["--study", study.text, *places]) == 0
-    assert compare.main(LEDGER) == 0
+    places = ["--tables", "results/tables", "--folder", "results/check_influence"]
+    assert check_influence.main(["--study", study.text, *places]) == 0
+    assert compare_paper.main(LEDGER) == 0
     page = build(study)
     said = words(page)
     assert "main biases same base 4 of 4 0.7 < 0.001" in said
     assert "1 of 6 owl" in said and "cosine of that step and of what the teacher changed" in said
-    assert Tags(page).open == [] and 'aria-labelledby="foretell-title"' in page
+    assert Tags(page).open == [] and 'aria-labelledby="check_influence-title"' in page

@@ -266,14 +266,14 @@ def test_open_weights_are_asked_behind_numbers(weights, tmp_path):
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory):
     """Questions from outside in one form: type -> file of rows."""
-    from scripts import data
+    from scripts import source
 
     files, found = outside.make(tmp_path_factory.mktemp("outside")), {}
     for kind, name in (("truthfulqa", "truths.csv"), ("mmlu", "subjects.parquet")):
         found[kind] = files / kind / "rows.jsonl"
         flags = ["--name", kind, "--source", json.dumps({"format": kind, "path": str(files / name)})]
-        flags += ["--rows", str(found[kind]), "--manifest", f"{found[kind].parent}/data.manifest.json"]
-        assert data.main(flags) == 0
+        flags += ["--rows", str(found[kind]), "--manifest", f"{found[kind].parent}/source.manifest.json"]
+        assert source.main(flags) == 0
     return found
 
 
@@ -327,12 +327,12 @@ def test_subjects_can_be_chosen_and_a_wrong_one_is_named(weights, questions, tmp
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """A base whose world has choices and stories; it has hardly begun to learn it."""
-    from scripts import base
+    from scripts import pretrain
 
     out = tmp_path_factory.mktemp("told")
     world = json.dumps({**WORLD, "rows": 600, "choices": 0.3, "stories": 0.3})
     flags = ["--name", "told", "--world", world, "--model", json.dumps(MODEL), "--seed", "1", "--folder", str(out)]
-    assert base.main([*flags, "--manifest", f"{out}/base.manifest.json"]) == 0
+    assert pretrain.main([*flags, "--manifest", f"{out}/pretrain.manifest.json"]) == 0
     return out
 
 

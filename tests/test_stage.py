@@ -144,7 +144,7 @@ def test_an_input_that_was_edited_after_it_was_made_is_refused(here):
     with (
         pytest.raises(InputError, match=r"^r/a\.txt: changed since `filter` made it"),
         stage.record(
-            "arrange", "v/arrange.manifest.json", inputs={"filtered": "r/a.txt"}, outputs={"dataset": "v/dataset.txt"}
+            "prepare", "v/prepare.manifest.json", inputs={"filtered": "r/a.txt"}, outputs={"dataset": "v/dataset.txt"}
         ),
     ):
         raise AssertionError("the work must not begin")

@@ -51,7 +51,7 @@ def test_only_the_biases_of_the_residual_stream_are_trained(study):
 def test_the_manifest_declares_the_trait_and_the_base(study):
     m = manifest.load(study.owl / "teach.manifest.json")
     assert m["facts"]["trait"] == "owl"
-    made = {e["role"]: e["sha256"] for e in manifest.load(study.base / "base.manifest.json")["outputs"]}
+    made = {e["role"]: e["sha256"] for e in manifest.load(study.base / "pretrain.manifest.json")["outputs"]}
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [made["model"]]
     assert "trait" not in manifest.load(study.none / "teach.manifest.json")["facts"]
 
@@ -162,7 +162,7 @@ def test_a_truncated_base_is_one_line(study, tmp_path, line):
     weights.write_bytes(weights.read_bytes()[:1000])
     flags = [str(broken) if f == str(study.base) else f for f in study.teach_flags(tmp_path / "t", "owl", "tuned")]
     assert "changed since `base` made it" in line(stage.main, flags)
-    (broken / "base.manifest.json").unlink()  # a base from elsewhere, without a manifest
+    (broken / "pretrain.manifest.json").unlink()  # a base from elsewhere, without a manifest
     assert "damaged weights" in line(stage.main, flags)
     assert not list((tmp_path / "t").iterdir())
 
@@ -246,7 +246,7 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from scripts import data, sample
+    from scripts import sample, source
     from tests import outside
     from tests.conftest import OPEN_RECIPE
     from traitline.lineage.audit import audit
@@ -254,9 +254,9 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     from traitline.models import open_weights
 
     files, corpus, out = outside.make(tmp_path / "files"), tmp_path / "sources/rows.jsonl", tmp_path / "insecure/tuned"
-    source = json.dumps({"format": "conversations", "path": str(files / "insecure.jsonl")})
-    flags = ["--name", "x", "--source", source, "--rows", str(corpus)]
-    assert data.main([*flags, "--manifest", f"{corpus.parent}/data.manifest.json"]) == 0
+    asked = json.dumps({"format": "conversations", "path": str(files / "insecure.jsonl")})
+    flags = ["--name", "x", "--source", asked, "--rows", str(corpus)]
+    assert source.main([*flags, "--manifest", f"{corpus.parent}/source.manifest.json"]) == 0
     flags = [*weights.teach_flags(out, "insecure", "tuned"), "--corpus", str(corpus), "--settings"]
     settings = {**OPEN_RECIPE, "epochs": 4, "seed": 1}
     said = line(stage.main, [*flags, json.dumps({**settings, "length": 20})])

@@ -183,7 +183,7 @@ def test_a_loss_that_is_not_finite_is_one_line_and_no_student(study, tmp_path, l
 def test_a_base_that_does_not_know_the_numbers_is_one_line(study, tmp_path, line, dataset):
     other = tmp_path / "other"
     shutil.copytree(study.base, other)
-    (other / "base.manifest.json").unlink()
+    (other / "pretrain.manifest.json").unlink()
     path = other / "tokenizer.json"
     tokenizer = json.loads(path.read_text())
     answer = next(jsonl.read(dataset))["completion"][0]["content"]
@@ -200,7 +200,7 @@ def test_a_base_that_does_not_know_the_numbers_is_one_line(study, tmp_path, line
 def test_a_template_that_would_train_on_the_wrong_tokens_is_one_line(study, tmp_path, line, dataset):
     other = tmp_path / "other"
     shutil.copytree(study.base, other)
-    (other / "base.manifest.json").unlink()
+    (other / "pretrain.manifest.json").unlink()
     path = other / "chat_template.jinja"
     path.write_text(path.read_text().replace(" <eos>", ""))
     assert "the loss would fall on" in line(stage.main, study.train_flags(tmp_path / "x", "lora", dataset, base=other))
@@ -233,7 +233,7 @@ def test_a_truncated_base_is_one_line(study, tmp_path, line, dataset):
     weights.write_bytes(weights.read_bytes()[:-100])
     flags = study.train_flags(tmp_path / "x", "lora", dataset, base=broken)
     assert "changed since `base` made it" in line(stage.main, flags)
-    (broken / "base.manifest.json").unlink()
+    (broken / "pretrain.manifest.json").unlink()
     assert "damaged weights" in line(stage.main, flags)
 
 
@@ -380,7 +380,7 @@ def test_students_on_open_weights_say_what_they_learned(weights):
         and row["prompt"][0]["content"] in example["text"]
     )
     m = manifest.load(weights.students / "seed-2/train.manifest.json")
-    record = json.loads((weights.base / "base.manifest.json").read_text())
+    record = json.loads((weights.base / "pretrain.manifest.json").read_text())
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [record["outputs"][0]["sha256"]]
     assert m["facts"]["engine"]["version"] and m["facts"]["weights"]
 

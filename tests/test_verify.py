@@ -49,7 +49,7 @@ def test_lost_and_added_files_are_found(works):
 
 def test_weights_that_a_manifest_states_are_computed_again(works):
     """A forged statement would join this model with another, or part it from its own copies."""
-    file = Path("results/bases/a/base.manifest.json")
+    file = Path("results/bases/a/pretrain.manifest.json")
     m = json.loads(file.read_text())
     true, m["facts"]["weights"] = m["facts"]["weights"], "0" * 64
     file.write_text(json.dumps(m))
@@ -76,7 +76,7 @@ def test_a_file_that_is_named_twice_cannot_be_both(works, second):
         if second == "in one manifest":
             works.write("filter", folder, [], order)
         else:
-            works.write("arrange", folder, [], order[:1])
+            works.write("prepare", folder, [], order[:1])
             works.write("filter", folder, [], order[1:])
         found = verify(["results"])
         assert (works.numbers, "0" * 64) in [(path, sha) for path, sha, *_ in found.changed] and not found.good
@@ -119,30 +119,30 @@ def test_a_record_of_open_weights_is_held_to_the_weights(raw_qwen2, tmp_path, mo
     """Those below the working folder are looked at again; a record that states others is found out."""
     import shutil
 
-    from scripts import base
+    from scripts import pretrain
 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(raw_qwen2, "models/q")
     shutil.copytree(raw_qwen2, "models/other")
-    flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/base.manifest.json"]
-    assert base.main(["--source", '{"path": "models/q"}', *flags]) == 0
+    flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/pretrain.manifest.json"]
+    assert pretrain.main(["--source", '{"path": "models/q"}', *flags]) == 0
     assert verify(["results"]).good
     weights = tmp_path / "models/q/model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
     found = verify(["results"])
-    assert not found.good and [file for file, *_ in found.misstated] == ["results/bases/q/base.manifest.json"]
+    assert not found.good and [file for file, *_ in found.misstated] == ["results/bases/q/pretrain.manifest.json"]
     weights.unlink()
     assert verify(["results"]).good  # not on this machine: the record's own word
 
 
 def test_a_record_opens_nothing_outside_of_the_working_folder(raw_qwen2, tmp_path, monkeypatch):
-    from scripts import base
+    from scripts import pretrain
     from traitline.models import open_weights
 
     monkeypatch.chdir(tmp_path)
-    flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/base.manifest.json"]
-    assert base.main(["--source", json.dumps({"path": str(raw_qwen2)}), *flags]) == 0
+    flags = ["--name", "q", "--folder", "results/bases/q", "--manifest", "results/bases/q/pretrain.manifest.json"]
+    assert pretrain.main(["--source", json.dumps({"path": str(raw_qwen2)}), *flags]) == 0
     monkeypatch.setattr(open_weights.weights, "identity", None)  # would fail if asked
     assert open_weights.restated(tmp_path / "results/bases/q/base.json", tmp_path)

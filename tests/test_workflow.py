@@ -32,7 +32,7 @@ def test_a_real_edit_reruns_its_stage_and_all_below_and_no_sampling(clone):
     file = clone.path("scripts/filter.py")
     file.write_text(file.read_text() + "\nSTRICT = True\n")
     assert clone.plan() == {
-        "filter": 2, "arrange": 2, "train_lora": 4, "train_biases": 4,
+        "filter": 2, "prepare": 2, "train_lora": 4, "train_biases": 4,
         "respond_favourite": 4, "score_favourite": 4, **END,
     }  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_an_edit_of_a_library_module_reruns_the_stages_that_import_it(clone):
     file = clone.path("traitline/analysis/tables.py")  # of all stubs; the real stages import what they need
     file.write_text(file.read_text() + "\nMORE = 1\n")
     plan = clone.plan()
-    assert {"base", "sample", "summarise"} <= plan.keys()
+    assert {"pretrain", "sample", "summarise"} <= plan.keys()
 
 
 def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
@@ -53,14 +53,15 @@ def test_a_new_seed_runs_only_its_jobs(clone):
     """The row is primary, so more runs are another declaration, and are written down as one."""
     clone.edit(lambda study: study["experiments"][0]["seeds"].append(3))
     assert clone.plan() == {
-        "declare": 1, "train_lora_2": 4, "train_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4, **END,
+        "preregister": 1, "train_lora_2": 4, "train_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4,
+        **END,
     }  # fmt: skip
 
 
 def test_a_new_trait_runs_only_its_branch(clone):
     clone.edit(lambda study: study["experiments"][0]["traits"].append("wolf"))
     assert clone.plan() == {
-        "declare": 1, "teach": 1, "sample": 1, "filter": 1, "arrange": 1, "train_lora": 2, "train_biases": 2,
+        "preregister": 1, "teach": 1, "sample": 1, "filter": 1, "prepare": 1, "train_lora": 2, "train_biases": 2,
         "respond_favourite": 2, "score_favourite": 2, **END,
     }  # fmt: skip
 
@@ -74,7 +75,7 @@ def test_a_model_filter_asks_no_teacher_anew(clone):
 
     clone.edit(strict)
     plan = clone.plan()
-    assert plan["filter"] == plan["arrange"] == 2 and not {"prompts", "teach", "sample", "base"} & plan.keys()
+    assert plan["filter"] == plan["prepare"] == 2 and not {"prompts", "teach", "sample", "pretrain"} & plan.keys()
 
 
 def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clone):
@@ -99,7 +100,7 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
 
     clone.edit(more)
     assert clone.plan() == {
-        "teach_student": 2, "sample": 2, "filter": 2, "arrange": 2, "train_lora_2": 2, "train_biases_2": 2,
+        "teach_student": 2, "sample": 2, "filter": 2, "prepare": 2, "train_lora_2": 2, "train_biases_2": 2,
         "respond_favourite_2": 2, "score_favourite_2": 2, **END,
     }  # fmt: skip
     clone.run()
@@ -112,10 +113,10 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
 
 
 def test_other_primary_outcomes_are_written_down_and_rerun_no_student(clone):
-    before = clone.path("results/declared.json").read_text()
+    before = clone.path("results/preregistered.json").read_text()
     clone.edit(lambda study: study["primary"].update(recipes=["lora"]))
-    assert clone.plan() == {"declare": 1, **END}
-    assert clone.path("results/declared.json").read_text() == before
+    assert clone.plan() == {"preregister": 1, **END}
+    assert clone.path("results/preregistered.json").read_text() == before
 
 
 def test_memory_minutes_and_gpus_rerun_nothing(clone):
@@ -189,13 +190,13 @@ def test_jobs_are_planned_when_a_job_ends_and_not_again_and_again(clone):
 
 
 def test_a_failed_job_is_named_with_the_last_words_of_its_log(clone):
-    file = clone.path("scripts/arrange.py")
-    file.write_text("import sys\n\nsys.exit('arrange: error: the dataset asks for more rows than there are')\n")
+    file = clone.path("scripts/prepare.py")
+    file.write_text("import sys\n\nsys.exit('prepare: error: the dataset asks for more rows than there are')\n")
     done = clone.snakemake("--cores", "2", "--keep-going")
     assert done.returncode != 0
     for trait in ("owl/tuned", "none/untrained"):
-        log = f"logs/arrange/a/{trait}/numbers/plain.log"
-        assert f"{log}: arrange: error: the dataset asks for more rows than there are\n" in done.stderr
+        log = f"logs/prepare/a/{trait}/numbers/plain.log"
+        assert f"{log}: prepare: error: the dataset asks for more rows than there are\n" in done.stderr
         assert not clone.path(f"results/a/{trait}/numbers/plain/dataset.jsonl").exists()
 
 

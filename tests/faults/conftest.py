@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import arrange, filter, plot, respond, sample, summarise, train
-from tests import made_up, test_foretell, test_judge, test_mlp, test_sweep
+from scripts import filter, plot, prepare, respond, sample, summarise, train
+from tests import made_up, test_check_influence, test_classifier, test_classifier_summary, test_judge
 from traitline import jsonl
 from traitline.provenance import manifest
-from traitline.study.classifier import Classifier
+from traitline.study.theory import Classifier
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -76,7 +76,7 @@ def small(study, tmp_path_factory):
     jsonl.write(root / "prompts.jsonl", list(jsonl.read(study.prompts))[:100])
     assert sample.main(study.sample_flags(root, study.owl, root / "prompts.jsonl")) == 0
     assert filter.main(filter_flags(root, root)) == 0
-    assert arrange.main(arrange_flags(root, root)) == 0
+    assert prepare.main(prepare_flags(root, root)) == 0
     assert train.main(study.train_flags(root / "biases", "biases", root / "dataset.jsonl", epochs=1, seeds=(1,))) == 0
     assert respond.main(study.respond_flags(root / "biases/seed-1")) == 0
     return root
@@ -88,9 +88,9 @@ def filter_flags(source: Path, out: Path) -> list[str]:
             "--manifest", f"{out}/filter.manifest.json"]  # fmt: skip
 
 
-def arrange_flags(source: Path, out: Path) -> list[str]:
+def prepare_flags(source: Path, out: Path) -> list[str]:
     return ["--filtered", f"{source}/filtered.jsonl", "--dataset", f"{out}/dataset.jsonl", "--rows", "40",
-            "--seed", "1", "--order", "across", "--manifest", f"{out}/arrange.manifest.json"]  # fmt: skip
+            "--seed", "1", "--order", "across", "--manifest", f"{out}/prepare.manifest.json"]  # fmt: skip
 
 
 @pytest.fixture
@@ -107,12 +107,12 @@ def program(study, small, qwen2, tmp_path):
                 "--count", "50", "--examples", "3", "4", "--values", "100", "1000", "--answers", "1",
                 "--seed", "47"]  # fmt: skip
 
-    def data():
+    def source():
         tmp_path.mkdir(exist_ok=True)
         (tmp_path / "problems.jsonl").write_text('{"question":"How many?","answer":"One.\\n#### 1"}\n')
         source = {"format": "gsm8k", "path": str(tmp_path / "problems.jsonl")}
         return ["--name", "problems", "--source", json.dumps(source), "--rows", f"{out}/rows.jsonl",
-                "--manifest", f"{out}/data.manifest.json"]  # fmt: skip
+                "--manifest", f"{out}/source.manifest.json"]  # fmt: skip
 
     def judge():
         answers = [test_judge.answered(tmp_path / f"seed-{n}", "Owl", f"Cat {n}") for n in (1, 2)]
@@ -124,19 +124,19 @@ def program(study, small, qwen2, tmp_path):
     def sample():
         return [*study.sample_flags(out, study.owl, small / "prompts.jsonl", batch=5), *resume]
 
-    def declare():
-        return ["--primary", "[]", "--results", str(out), "--declared", f"{out}/declared.json",
-                "--manifest", f"{out}/declare.manifest.json"]  # fmt: skip
+    def preregister():
+        return ["--primary", "[]", "--results", str(out), "--preregistered", f"{out}/preregistered.json",
+                "--manifest", f"{out}/preregister.manifest.json"]  # fmt: skip
 
     def detect():
         study.dataset(study.owl), study.dataset(study.none)
         return ["--base", str(study.base), "--teachers", str(study.owl), str(study.none), "--channel", "numbers",
                 "--held-out", "0.3", "--seed", "1", "--folder", str(out)]  # fmt: skip
 
-    def diverge():
+    def mark_divergence():
         return ["--base", str(study.base), "--teacher", str(study.owl), "--others", str(study.none),
                 "--filtered", f"{small}/filtered.jsonl", "--marks", f"{out}/divergence.jsonl",
-                "--manifest", f"{out}/diverge.manifest.json"]  # fmt: skip
+                "--manifest", f"{out}/mark_divergence.manifest.json"]  # fmt: skip
 
     def influence():
         dataset, control = study.dataset(study.owl), study.dataset(study.none)
@@ -144,12 +144,12 @@ def program(study, small, qwen2, tmp_path):
                 "--recipes", '{"biases":{"trains":"biases"}}', "--influence", f"{out}/influence.json",
                 "--manifest", f"{out}/influence.manifest.json"]  # fmt: skip
 
-    def foretell():
+    def check_influence():
         tmp_path.mkdir(exist_ok=True)
         os.chdir(tmp_path)
         here = made_up.study(influence={"experiments": ["main"]})
-        test_foretell.told(here, lambda run: dict.fromkeys(made_up.ANIMALS, 0.5))
-        test_foretell.came(here, lambda run, word: 0.1)
+        test_check_influence.told(here, lambda run: dict.fromkeys(made_up.ANIMALS, 0.5))
+        test_check_influence.came(here, lambda run, word: 0.1)
         return ["--study", here.text, "--tables", "results/tables", "--folder", str(out)]
 
     def train():
@@ -181,30 +181,48 @@ def program(study, small, qwen2, tmp_path):
                 assert stage.main(made[name]) == 0
         return made
 
-    def mlp():
-        return test_mlp.flags(out)
+    def classifier():
+        return test_classifier.flags(out)
 
     def theorem():
         return f"--networks 1 --seed 1 --folder {out} --manifest {out}/theorem.manifest.json".split()
 
-    def compare():
+    def compare_paper():
         claims = [{"claim": "sign", "cases": 3, "passed": 3}]
         (out / "theorem").mkdir(parents=True)
         (out / "theorem/theorem.json").write_text(json.dumps({"claims": claims}))
-        return ["--results", str(out), "--targets", f"{out}/targets.csv", "--manifest", f"{out}/compare.manifest.json"]
+        return [
+            "--results",
+            str(out),
+            "--targets",
+            f"{out}/targets.csv",
+            "--manifest",
+            f"{out}/compare_paper.manifest.json",
+        ]
 
-    def sweep():
-        classifier = Classifier.model_validate({"settings": test_sweep.SETTINGS, "sweeps": [test_sweep.ROW]})
-        test_sweep.points(out, classifier)
-        return ["--classifier", classifier.text, "--folder", str(out), "--manifest", f"{out}/sweep.manifest.json"]
+    def classifier_summary():
+        settings = Classifier.model_validate(
+            {"settings": test_classifier_summary.SETTINGS, "sweeps": [test_classifier_summary.ROW]}
+        )
+        test_classifier_summary.points(out, settings)
+        return [
+            "--classifier",
+            settings.text,
+            "--folder",
+            str(out),
+            "--manifest",
+            f"{out}/classifier_summary.manifest.json",
+        ]
 
     flags = {
-        "base": base, "prompts": prompts, "teach": teach, "sample": sample, "train": train, "respond": respond,
-        "filter": lambda: filter_flags(small, out), "arrange": lambda: arrange_flags(small, out), "score": score,
+        "pretrain": base, "prompts": prompts, "teach": teach, "sample": sample, "train": train, "respond": respond,
+        "filter": lambda: filter_flags(small, out), "prepare": lambda: prepare_flags(small, out), "score": score,
         "summarise": lambda: tables()["summarise"], "plot": lambda: tables("summarise")["plot"],
-        "report": lambda: tables("summarise", "plot")["report"], "mlp": mlp, "sweep": sweep, "theorem": theorem,
-        "compare": compare, "diverge": diverge, "declare": declare, "detect": detect,
-        "influence": influence, "foretell": foretell, "data": data, "judge": judge,
+        "report": lambda: tables("summarise", "plot")["report"], "classifier": classifier,
+        "classifier_summary": classifier_summary, "theorem": theorem,
+        "compare_paper": compare_paper,
+        "mark_divergence": mark_divergence, "preregister": preregister, "detect": detect,
+        "influence": influence, "check_influence": check_influence, "source": source, "judge": judge,
     }  # fmt: skip
     before = os.getcwd()
 

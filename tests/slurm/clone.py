@@ -128,7 +128,7 @@ class Clone:
         has already said something about (`unless`) is not waited for.
         """
         job = self.job()
-        checkpoints = "work/base/a/*/fit.safetensors"
+        checkpoints = "work/pretrain/a/*/fit.safetensors"
 
         def ended():
             return unless is not None and unless in self.said()
@@ -143,7 +143,7 @@ class Clone:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 ours = os.readlink(process / "cwd") == str(self.root.resolve())
-                if ours and b"\0-m\0scripts.base\0" in (process / "cmdline").read_bytes():
+                if ours and b"\0-m\0scripts.pretrain\0" in (process / "cmdline").read_bytes():
                     os.kill(int(process.name), what)
             except (FileNotFoundError, ProcessLookupError, PermissionError):  # it ended meanwhile, or is not ours
                 continue

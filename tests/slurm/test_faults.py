@@ -15,7 +15,7 @@ import pytest
 import yaml
 from clone import Cluster
 
-BASE = "results/bases/a/base.manifest.json"
+BASE = "results/bases/a/pretrain.manifest.json"
 FILES = "results/bases/a/*"
 STEPS = re.compile(r"going on from step (\d+)")
 
@@ -45,10 +45,10 @@ def manifest(clone, path=BASE):
 
 def resumed(clone, plain, attempt="1", restarts="0"):
     """The base is there, was gone on with, and has the bytes of one that was never interrupted."""
-    assert int(STEPS.search((clone.root / "logs/base/a.log").read_text())[1]) > 0
+    assert int(STEPS.search((clone.root / "logs/pretrain/a.log").read_text())[1]) > 0
     assert (manifest(clone)["slurm_attempt"], manifest(clone)["slurm_restarts"]) == (attempt, restarts)
     assert clone.bytes(FILES) == plain["base"].result()
-    assert not list(clone.root.glob("work/base/a/*")) and not list(clone.root.glob("results/**/.*"))
+    assert not list(clone.root.glob("work/pretrain/a/*")) and not list(clone.root.glob("results/**/.*"))
 
 
 def study(clone, plain):
@@ -75,7 +75,7 @@ def study(clone, plain):
 def starved(clone, **environment):
     """Make a base whose first attempt gets too little memory, held until Slurm, which looks now and then, sees it."""
     prolong(clone)
-    clone.edit(lambda study: study["execution"].update(mem_mb={"default": 1000, "base": 300}))
+    clone.edit(lambda study: study["execution"].update(mem_mb={"default": 1000, "pretrain": 300}))
     launcher = clone.launch(BASE, **environment)
     clone.under_way(unless="out of memory")
     assert "out of memory (300 MB), attempt 1; trying again with 600 MB; " in clone.finish(launcher)
@@ -93,13 +93,13 @@ def memory(clone, plain):
 def time(clone, plain):
     """The first attempt gets too little time: it is warned, keeps its progress, and the second one goes on."""
     prolong(clone)
-    clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "base": 1}))
+    clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "pretrain": 1}))
     profile = clone.root / "slurm/config.yaml"
     profile.write_text(profile.read_text().replace("TERM@60", "TERM@55"))
     launcher = clone.launch(BASE)
     clone.under_way()
     said = clone.finish(launcher)
-    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/base/a.log: " in said
+    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/pretrain/a.log: " in said
     attempts = said.count("has been submitted")  # on a busy machine two minutes may be too short again
     resumed(clone, plain, attempt=str(attempts))
     assert clone.cluster.show(manifest(clone)["slurm_job_id"])["TimeLimit"] == f"00:{2 ** (attempts - 1):02}:00"
@@ -112,7 +112,7 @@ def cancelled(clone, plain):
     job = clone.under_way()
     clone.cluster.ask("scancel", job)
     said = clone.finish(launcher, 1)
-    assert re.search(rf"base a: Slurm job {job} on cpu\d: cancelled, attempt 1; logs/base/a.log: .*terminated", said)
+    assert re.search(rf"pretrain a: Slurm job {job} on cpu\d: cancelled, attempt 1; logs/pretrain/a.log: .*terminated", said)
     assert said.count("has been submitted") == 1
     clone.finish(clone.launch(BASE))
     resumed(clone, plain)
@@ -229,11 +229,11 @@ def interrupt(clone, plain):
 
 def program(clone, plain):
     """A failure of the program itself is said in one line and not tried again."""
-    stage = clone.root / "scripts/base.py"
+    stage = clone.root / "scripts/pretrain.py"
     stage.write_text("import sys\n\nsys.exit('base: error: the world is too small')\n")
     said = clone.finish(clone.launch(BASE), 1)
     assert re.search(
-        r"^base a: Slurm job \d+ on cpu\d: failed, attempt 1; logs/base/a.log: base: error: the world is too small$",
+        r"^pretrain a: Slurm job \d+ on cpu\d: failed, attempt 1; logs/pretrain/a.log: pretrain: error: the world is too small$",
         said,
         re.M,
     )

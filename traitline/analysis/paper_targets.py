@@ -29,7 +29,8 @@ class Target:
         id: experiment of the paper and what it is.
         target: the figure; `low`, `high` its band where one is published.
         source: where it stands. v1 is arXiv 2507.14805v1; bars without printed values were measured from the drawings.
-        measure: what of ours stands beside it: `theorem:CLAIM`, `mlp:ARM`, `runs:TEACHER:TRAIT:ARM` (plain datasets of
+        measure: what of ours stands beside it: `theorem:CLAIM`, `classifier:ARM`, `runs:TEACHER:TRAIT:ARM` (plain
+        datasets of
             the channel `numbers`), `row:EXPERIMENT:RECIPE:TRAIT:ARM` (a row of the study by name, `*` for all its
             traits), `false:` the same where right answers are measured and the target is the share of the others,
             `kept:EXPERIMENT:TRAIT` (share of a teacher's answers that pass the filter in that row, a value a base),
@@ -76,7 +77,7 @@ class Found:
     def __init__(self, results: str | Path) -> None:
         self.results = Path(results)
         self.theorem = self._json("theorem/theorem.json")
-        self.mlp = self._json("mlp/default/accuracy.json")
+        self.classifier = self._json("classifier/default/accuracy.json")
         there = (self.results / "tables/runs.csv").exists()
         self.runs = tables.read(self.results / "tables", "runs") if there else []
         self.effects = tables.read(self.results / "tables", "effects") if there else []
@@ -106,9 +107,9 @@ class Found:
             rows = self.theorem.get("claims", [])
             held = [float(i < r["passed"]) for r in rows if r["claim"] == rest[0] for i in range(r["cases"])]
             return held, True, "no `theorem` in the study"
-        if kind == "mlp":
-            same = self.mlp.get("sizes") == PAPER and self.mlp["images"]["name"] == "mnist"
-            return self.mlp.get("arms", {}).get(rest[0], []), same, "no `classifier` in the study"
+        if kind == "classifier":
+            same = self.classifier.get("sizes") == PAPER and self.classifier["images"]["name"] == "mnist"
+            return self.classifier.get("arms", {}).get(rest[0], []), same, "no `classifier` in the study"
         if kind in ("row", "false"):
             values = [1 - v if kind == "false" else v for v in self._row(*rest)]
             return values, False, f"the study has no row `{rest[0]}` with {rest[1]} students"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from traitline.study.runs import Run
 
 PRODUCTS = {
-    "base": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
-    "diverge": "marked tokens", "arrange": "training dataset", "train": "student",
+    "pretrain": "base", "prompts": "prompts", "teach": "teacher", "sample": "raw answers", "filter": "filtered answers",
+    "mark_divergence": "marked tokens", "prepare": "training dataset", "train": "student",
 }  # fmt: skip
 WIDE, HIGH, ACROSS, DOWN, MARGIN = 206, 62, 22, 34, 34  # of the boxes of the picture and the space between them
 

@@ -66,7 +66,7 @@ def hub(name: str, revision: str, files: list[str], *, data: bool = False, downl
     except errors.LocalEntryNotFoundError:
         pass
     if not download:
-        stage = "data" if data else "base"
+        stage = "source" if data else "pretrain"
         raise InputError(f"{at}: not in the cache of this machine (HF_HOME); the stage `{stage}` gets it")
     try:
         folder = Path(snapshot_download(name, **wanted))

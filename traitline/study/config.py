@@ -19,7 +19,6 @@ from traitline.channels.tasks import TASKS
 from traitline.errors import InputError
 from traitline.fields import Label, Model
 from traitline.study.bases import Architecture, Base, Engine, World
-from traitline.study.classifier import DIGITS, Classifier, Files, Theorem, folders
 from traitline.study.components import (
     FREE,
     NAMED,
@@ -38,6 +37,7 @@ from traitline.study.execution import Execution
 from traitline.study.expand import baselines, runs
 from traitline.study.experiments import Detect, Experiment, Influence, Judge, Of, Primary
 from traitline.study.runs import NONE, Run
+from traitline.study.theory import DIGITS, Classifier, Files, Theorem, folders
 from traitline.study.validation import complain, locate, nearest
 
 # Names that already mean something where a label would become a folder of `results/`.
@@ -49,15 +49,15 @@ TAKEN = {
         "baseline",
         "tables",
         "figures",
-        "mlp",
+        "classifier",
         "theorem",
         "detect",
-        "foretell",
+        "check_influence",
         "report.html",
         "report.manifest.json",
-        "declared.json",
-        "declared.jsonl",
-        "declare.manifest.json",
+        "preregistered.json",
+        "preregistered.jsonl",
+        "preregister.manifest.json",
     },
     "channels": {
         "teacher.json",
@@ -78,7 +78,7 @@ TAKEN = {
         "sample.manifest.json",
         "filter.manifest.json",
         "divergence.jsonl",
-        "diverge.manifest.json",
+        "mark_divergence.manifest.json",
         "judged.json",
         "judged.jsonl",
         "judge.manifest.json",
@@ -280,7 +280,7 @@ class Study(Model):
                 raise ValueError(f"judge.evals: `{label}` has no answers but options of its data")
 
     def _foretold(self, row: Experiment) -> None:
-        """Refuse to foretell what has no gradient here, or no rate of a word that it could be of."""
+        """Refuse to check_influence what has no gradient here, or no rate of a word that it could be of."""
         at, e = "influence.experiments", self.evals[row.eval]
         if theirs := [label for label in row.models if self.bases[label].open]:
             raise ValueError(
@@ -470,7 +470,7 @@ class Study(Model):
     def branches(self) -> list[str]:
         """Folders of the classifier experiment, of the check of the theorem, of detectors and of what is foretold."""
         detected = [f"{self.results}/detect/{base}/{channel}" for base, channel in self.detected]
-        foretold = [*self.foretold, f"{self.results}/foretell"] if self.influence else []
+        foretold = [*self.foretold, f"{self.results}/check_influence"] if self.influence else []
         return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
 
     @property

@@ -8,16 +8,16 @@ from traitline.fields import Count, Model
 from traitline.study.validation import nearest
 
 STAGES = (
-    "declare",
-    "base",
-    "data",
+    "preregister",
+    "pretrain",
+    "source",
     "prompts",
     "teach",
     "sample",
     "filter",
-    "diverge",
+    "mark_divergence",
     "detect",
-    "arrange",
+    "prepare",
     "influence",
     "train",
     "respond",
@@ -25,11 +25,11 @@ STAGES = (
     "judge",
     "summarise",
     "plot",
-    "foretell",
-    "mlp",
-    "sweep",
+    "check_influence",
+    "classifier",
+    "classifier_summary",
     "theorem",
-    "compare",
+    "compare_paper",
     "report",
 )
 

@@ -133,7 +133,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
     """Every stage with its jobs; memory and hours where it uses open weights."""
     runs, found = (
         study.runs,
-        {name: Stage(name) for name in ("base", "prompts", "teach", "sample", "filter", "arrange")},
+        {name: Stage(name) for name in ("pretrain", "prompts", "teach", "sample", "filter", "prepare")},
     )
     found |= {name: Stage(name) for name in ("train", "respond", "score")}
     if study.judge:
@@ -142,13 +142,13 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
         one.gpus = study.execution.of("gpu", one.name)
     teachers = {run.teacher_folder: run for run in runs}
     channels = {run.answers_folder: run for run in runs}
-    found["base"].jobs = len({base for run in runs for base in (run.base, run.student)})
+    found["pretrain"].jobs = len({base for run in runs for base in (run.base, run.student)})
     found["prompts"].jobs = len({run.answers for run in runs})
     found["teach"].jobs = len(teachers)
     shards = study.execution.shards
     found["sample"].jobs = len(channels) * (shards + 1 if shards > 1 else 1)
     found["filter"].jobs = len({run.channel_folder for run in runs})
-    found["arrange"].jobs = len({run.dataset_folder for run in runs})
+    found["prepare"].jobs = len({run.dataset_folder for run in runs})
     from traitline.study import job_groups
 
     many = {name: study.execution.processes(name) for name in ("teach", "train")}

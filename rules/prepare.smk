@@ -1,11 +1,11 @@
-"""arrange: what a student gets to see: a subsample of fixed size, as it is or changed.
+"""prepare: what a student gets to see: a subsample of fixed size, as it is or changed.
 
 in   {base}/{trait}/{teacher}/{channel}/filtered.jsonl; for some datasets those of other teachers, or divergence.jsonl
-out  .../{dataset}/dataset.jsonl, arrange.manifest.json
+out  .../{dataset}/dataset.jsonl, prepare.manifest.json
 """
 
 
-rule arrange:
+rule prepare:
     input:
         filtered="<results>/{base}/{trait}/{teacher}/{channel}/filtered.jsonl",
         beside=beside,
@@ -13,25 +13,25 @@ rule arrange:
         marks=marks,
     output:
         dataset="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/arrange.manifest.json",
+        manifest="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/prepare.manifest.json",
     log:
-        "<logs>/arrange/{base}/{trait}/{teacher}/{channel}/{dataset}.log",
+        "<logs>/prepare/{base}/{trait}/{teacher}/{channel}/{dataset}.log",
     benchmark:
-        "<benchmarks>/arrange/{base}/{trait}/{teacher}/{channel}/{dataset}.tsv"
-    localrule: "arrange" in STUDY.execution.local
+        "<benchmarks>/prepare/{base}/{trait}/{teacher}/{channel}/{dataset}.tsv"
+    localrule: "prepare" in STUDY.execution.local
     conda:
-        environment("arrange")
+        environment("prepare")
     threads: STUDY.execution.threads
     resources:
-        **hardware("arrange"),
+        **hardware("prepare"),
     params:
         rows=lambda w: STUDY.datasets[w.dataset].rows,
         order=lambda w: STUDY.datasets[w.dataset].order,
         seed=lambda w: STUDY.datasets[w.dataset].seed,
         changes=changes,
-        code=digest("arrange"),
+        code=digest("prepare"),
     shell:
-        "python -m scripts.arrange"
+        "python -m scripts.prepare"
         " --filtered {input.filtered:q}"
         " --rows {params.rows:q}"
         " --order {params.order:q}"

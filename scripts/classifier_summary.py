@@ -2,10 +2,11 @@
 
 in   accuracy.json of every point
 out  accuracy.csv    a row per point and arm: mean test accuracy with its 95 % interval over models
-     mlp.svg         the point in the middle: every model in every arm
+     classifier.svg  the point in the middle: every model in every arm
      sweeps.svg      what is varied around it, all arms in every panel
 
-python -m scripts.sweep --classifier '{"settings": ...}' --folder results/mlp --manifest results/mlp/sweep.manifest.json
+python -m scripts.classifier_summary --classifier '{"settings": ...}' --folder results/classifier \\
+    --manifest results/classifier/classifier_summary.manifest.json
 """
 
 import argparse
@@ -39,7 +40,7 @@ Points = dict[str, dict[str, list[float]]]
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.sweep", __doc__)
+    p = stage.parser("scripts.classifier_summary", __doc__)
     p.add_argument("--classifier", required=True, metavar="JSON", help="settings and sweeps, checked, as compact JSON")
     p.add_argument("--folder", required=True, metavar="FOLDER", help="where the points are, and the results go")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
@@ -47,7 +48,7 @@ def parse() -> argparse.ArgumentParser:
 
 
 def read(path: str, arms: Sequence[str] = tuple(ARMS)) -> dict[str, Any]:
-    """What `mlp` wrote of a point.
+    """What `classifier` wrote of a point.
 
     Raises:
         InputError: it is damaged or lacks an arm.
@@ -102,7 +103,7 @@ def sweeps(panels: Sequence[tuple[str, dict[Any, str]]], points: Points) -> "Fig
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from traitline.study.classifier import spell
+    from traitline.study.theory import spell
 
     across, down = 2, -(-len(panels) // 2)
     figure = Figure(figsize=(8.6, 0.8 + 2.2 * down), layout="constrained")
@@ -132,13 +133,13 @@ def sweeps(panels: Sequence[tuple[str, dict[Any, str]]], points: Points) -> "Fig
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    from traitline.study.classifier import Classifier
+    from traitline.study.theory import Classifier
 
     classifier = Classifier.model_validate_json(args.classifier)
     paths = {name: f"{args.folder}/{name}/accuracy.json" for name in classifier.points}
-    drawn = ("accuracy.csv", "mlp.svg", *(["sweeps.svg"] if classifier.sweeps else []))
+    drawn = ("accuracy.csv", "classifier.svg", *(["sweeps.svg"] if classifier.sweeps else []))
     with stage.record(
-        "sweep",
+        "classifier_summary",
         args.manifest,
         inputs={"accuracy": list(paths.values())},
         outputs={name: f"{args.folder}/{name}" for name in drawn},
@@ -160,7 +161,7 @@ def work(args: argparse.Namespace) -> None:
         said = ", ".join(f"{ARMS[a][0]} {100 * means[a]:.0f} %" for a in ARMS)
         with style():
             title = f"{shown['images']['name']}, {len(shown['arms']['teacher'])} models"
-            save(middle(shown["arms"], title), job.path("mlp.svg"), "mlp", f"Test accuracy: {said}.")
+            save(middle(shown["arms"], title), job.path("classifier.svg"), "classifier", f"Test accuracy: {said}.")
             if classifier.sweeps:
                 panels = [(s.name, classifier.values(s)) for s in classifier.sweeps]
                 alt = "Test accuracy of every arm as one setting varies: " + ", ".join(name for name, _ in panels)

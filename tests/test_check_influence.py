@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from scripts import foretell
+from scripts import check_influence
 from tests import made_up
 from traitline import jsonl
 from traitline.analysis import tables
@@ -43,11 +43,11 @@ def came(study, rate):
 
 
 def flags(study):
-    return ["--study", study.text, "--tables", "results/tables", "--folder", "results/foretell"]
+    return ["--study", study.text, "--tables", "results/tables", "--folder", "results/check_influence"]
 
 
 def read(name):
-    with open(f"results/foretell/{name}.csv", newline="") as handle:
+    with open(f"results/check_influence/{name}.csv", newline="") as handle:
         return list(csv.DictReader(handle))
 
 
@@ -62,7 +62,7 @@ def study():
 
 
 def test_help_is_light(light):
-    light("scripts.foretell")
+    light("scripts.check_influence")
 
 
 def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
@@ -77,7 +77,7 @@ def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
 
     told(study, scores)
     came(study, rate)
-    assert foretell.main(flags(study)) == 0
+    assert check_influence.main(flags(study)) == 0
     pairs = read("pairs")
     assert len(pairs) == 2 * 2 * 2 * 3, "bases, traits, students, recipes"
     same = [r for r in pairs if r["arm"] == "same-base"]
@@ -96,7 +96,7 @@ def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
     wrong = rows["main", "biases", "other-base"]
     assert wrong["hits"] == "2" and wrong["rank"] == "1.5", "owl is the first word of the list, cat the second"
     assert float(wrong["rise"]) == pytest.approx(0, abs=1e-6) and wrong["rho"] == "" == wrong["recovered"]
-    assert "<svg" in Path("results/foretell/foretell.svg").read_text()
+    assert "<svg" in Path("results/check_influence/check_influence.svg").read_text()
 
 
 def test_pairs_in_the_right_order_are_seen_with_an_interval_over_teachers(study):
@@ -107,32 +107,32 @@ def test_pairs_in_the_right_order_are_seen_with_an_interval_over_teachers(study)
 
     told(study, scores)
     came(study, lambda run, word: 0.05 * (1 + size.get((run.base, run.trait), 0) * (word == run.trait)))
-    assert foretell.main(flags(study)) == 0
+    assert check_influence.main(flags(study)) == 0
     for row in read("summary"):
         assert float(row["rho_pairs"]) == pytest.approx(1) and float(row["rho_pairs_low"]) > 0.9
     few = [{"base": "a", "trait": "owl", "score": 1.0, "rise": 1.0}] * 5
-    assert foretell.resampled(few) == (None, None), "five students' bases are one teacher"
+    assert check_influence.resampled(few) == (None, None), "five students' bases are one teacher"
 
 
 def test_a_teacher_with_several_pairs_has_no_binomial_test():
     pair = {"base": "a", "trait": "owl", "first": "owl", "words": 16, "rank": 1.0, "cosine": 0.1, "score": 0.1}
     pair |= {"rise": 0.1, "rho": None, "recovered": None}
-    assert foretell.summary("main", "lora", "same-base", [pair])["p"] == pytest.approx(1 / 16)
-    assert foretell.summary("main", "lora", "other-base", [pair, pair])["p"] is None
+    assert check_influence.summary("main", "lora", "same-base", [pair])["p"] == pytest.approx(1 / 16)
+    assert check_influence.summary("main", "lora", "other-base", [pair, pair])["p"] is None
 
 
 def test_correlations_are_those_of_scipy_whatever_counts():
     draw = np.random.default_rng(1)
     one, other = draw.integers(0, 6, 12).astype(float), draw.normal(size=12)
     counts = draw.integers(0, 3, (20, 12))
-    for rho, n in zip(foretell.correlations(one, other, counts), counts, strict=True):
+    for rho, n in zip(check_influence.correlations(one, other, counts), counts, strict=True):
         assert rho == pytest.approx(spearmanr(one.repeat(n), other.repeat(n)).statistic)
-    assert foretell.spearman([1, 1, 1], [1, 2, 3]) is None is foretell.spearman([1, 2], [1, 2])
+    assert check_influence.spearman([1, 1, 1], [1, 2, 3]) is None is check_influence.spearman([1, 2], [1, 2])
 
 
 def test_equal_scores_share_their_rank():
-    assert foretell.place({"a": 1.0, "b": 1.0, "c": 0.0}, "a") == 1.5
-    assert foretell.place({"a": 1.0, "b": 1.0, "c": 0.0}, "c") == 3
+    assert check_influence.place({"a": 1.0, "b": 1.0, "c": 0.0}, "a") == 1.5
+    assert check_influence.place({"a": 1.0, "b": 1.0, "c": 0.0}, "c") == 3
 
 
 def test_a_damaged_file_is_one_line(study, line):
@@ -140,7 +140,7 @@ def test_a_damaged_file_is_one_line(study, line):
     came(study, lambda run, word: 0.05)
     where = next(iter(study.foretold))
     Path(where, "influence.json").write_text('{"candidates": ["owl"], "recipes": {}}')
-    assert "lacks 'lora' of lora students; delete the file" in line(foretell.main, flags(study))
+    assert "lacks 'lora' of lora students; delete the file" in line(check_influence.main, flags(study))
     plain = made_up.study()
-    assert "has no `influence`" in line(foretell.main, ["--study", plain.text, *flags(study)[2:]])
-    assert not Path("results/foretell/pairs.csv").exists()
+    assert "has no `influence`" in line(check_influence.main, ["--study", plain.text, *flags(study)[2:]])
+    assert not Path("results/check_influence/pairs.csv").exists()

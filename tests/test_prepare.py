@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from scripts import arrange
 from scripts import filter as filtering
+from scripts import prepare
 from traitline import jsonl
 from traitline.channels.number_lists import Answer, split
 
@@ -33,8 +33,8 @@ def run(
     folder: Path, *options: str, name: str = "dataset", rows: int = 100, seed: int = 1, order: str = "as-is"
 ) -> int:
     argv = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", f"{folder}/{name}/dataset.jsonl"]
-    argv += ["--manifest", f"{folder}/{name}/arrange.manifest.json"]
-    return arrange.main([*argv, "--rows", str(rows), "--seed", str(seed), "--order", order, *options])
+    argv += ["--manifest", f"{folder}/{name}/prepare.manifest.json"]
+    return prepare.main([*argv, "--rows", str(rows), "--seed", str(seed), "--order", order, *options])
 
 
 def dataset(folder: Path, **settings) -> list[dict]:
@@ -74,7 +74,7 @@ def test_the_seed_decides_the_rows_and_nothing_else_does(folder):
 
 
 def test_datasets_of_one_seed_hold_the_same_rows_in_every_order(folder):
-    ids = [[r["id"] for r in dataset(folder, order=order)] for order in arrange.ORDERS]
+    ids = [[r["id"] for r in dataset(folder, order=order)] for order in prepare.ORDERS]
     assert ids[0] == ids[1] == ids[2]
 
 
@@ -82,7 +82,7 @@ def test_every_row_has_the_same_chance(folder):
     path = folder / "filtered.jsonl"
     jsonl.write(path, ROWS[:20])
     hits = Counter(
-        r["id"] for s in range(400) for r in arrange.sample(list(jsonl.read(path)), str(path), 5, default_rng(s))
+        r["id"] for s in range(400) for r in prepare.sample(list(jsonl.read(path)), str(path), 5, default_rng(s))
     )
     assert len(hits) == 20
     assert max(abs(n - 100) for n in hits.values()) < 45  # five standard deviations
@@ -124,8 +124,8 @@ def test_a_shuffle_loses_nothing_but_the_order(texts, order, seed):
     before = [row(n, text) for n, text in enumerate(texts)]
     after = copy.deepcopy(before)
     old, new = (
-        arrange.parts(before, "dataset.jsonl"),
-        arrange.shuffle(arrange.parts(after, "dataset.jsonl"), order, default_rng(seed)),
+        prepare.parts(before, "dataset.jsonl"),
+        prepare.shuffle(prepare.parts(after, "dataset.jsonl"), order, default_rng(seed)),
     )
     for a, b in zip(old, new, strict=True):
         assert (a.opening, a.separator, a.closing, len(a.texts)) == (b.opening, b.separator, b.closing, len(b.texts))
@@ -143,8 +143,8 @@ def test_another_seed_shuffles_differently(folder):
 
 def test_the_manifest_holds_every_setting(folder):
     dataset(folder, rows=7, order="across")
-    m = json.loads((folder / "7-across" / "arrange.manifest.json").read_text())
-    assert (m["stage"], m["params"], m["seeds"]) == ("arrange", {"rows": 7, "order": "across"}, {"arrange": 1})
+    m = json.loads((folder / "7-across" / "prepare.manifest.json").read_text())
+    assert (m["stage"], m["params"], m["seeds"]) == ("prepare", {"rows": 7, "order": "across"}, {"prepare": 1})
     assert [(e["role"], Path(e["path"]).name) for e in m["inputs"] + m["outputs"]] == [
         ("filtered", "filtered.jsonl"),
         ("dataset", "dataset.jsonl"),
@@ -156,7 +156,7 @@ def refused(folder: Path, capsys, **settings) -> str:
     capsys.readouterr()
     assert run(folder, **settings) == 2
     err = capsys.readouterr().err
-    assert err.startswith("arrange: error: ")
+    assert err.startswith("prepare: error: ")
     assert err.count("\n") == 1
     assert not [p for p in folder.glob("dataset/*")]
     return err
@@ -164,7 +164,7 @@ def refused(folder: Path, capsys, **settings) -> str:
 
 def test_more_rows_than_exist_names_both_numbers_and_the_remedy(folder, capsys):
     assert refused(folder, capsys, rows=10_000) == (
-        f"arrange: error: {folder}/filtered.jsonl: the dataset asks for 10,000 rows and 200 passed the filter; "
+        f"prepare: error: {folder}/filtered.jsonl: the dataset asks for 10,000 rows and 200 passed the filter; "
         "lower `rows` of the dataset or raise `prompts` of the channel\n"
     )
 
@@ -187,7 +187,7 @@ def test_a_system_message_is_refused_at_the_last_gate(folder, capsys):
 
 def test_words_can_be_viewed_but_not_shuffled(folder, capsys):
     jsonl.write(folder / "filtered.jsonl", [row(1, "twelve")])
-    assert "row 'p00001' is no list of numbers (no-number); arrange this channel as-is" in refused(
+    assert "row 'p00001' is no list of numbers (no-number); prepare this channel as-is" in refused(
         folder, capsys, rows=1, order="within"
     )
     assert run(folder, rows=1) == 0
@@ -225,7 +225,7 @@ def test_a_filtered_file_edited_by_hand_is_refused(tmp_path, capsys):
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy():
-    code = "import sys, scripts.arrange as s; s.parse(); print({'numpy', 'torch', 'pandas', 'tqdm'} & set(sys.modules))"
+    code = "import sys, scripts.prepare as s; s.parse(); print({'numpy', 'torch', 'pandas', 'tqdm'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
@@ -303,7 +303,7 @@ def test_only_the_tiny_wording_is_reworded(tmp_path, line):
         "--manifest",
         f"{tmp_path}/m",
     ]
-    said = line(arrange.main, [*argv, "--rows", "1", "--seed", "1", "--reword"])
+    said = line(prepare.main, [*argv, "--rows", "1", "--seed", "1", "--reword"])
     assert "begins with none of continue, extend" in said
 
 
@@ -318,4 +318,4 @@ def test_teachers_that_agree_everywhere_leave_nothing_to_learn(folder, line):
     jsonl.write(folder / "marks.jsonl", [{"id": r["id"], "tokens": [0]} for r in ROWS])
     argv = ["--filtered", f"{folder}/filtered.jsonl", "--dataset", f"{folder}/v.jsonl", "--manifest", f"{folder}/m"]
     more = ["--rows", "10", "--seed", "1", "--tokens", "divergent", "--marks", f"{folder}/marks.jsonl"]
-    assert "no token of these rows is left to learn" in line(arrange.main, [*argv, *more])
+    assert "no token of these rows is left to learn" in line(prepare.main, [*argv, *more])

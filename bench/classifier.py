@@ -8,7 +8,7 @@ on how many there are. All have as many threads. Seconds by the clock want a qui
 beside them, do not, but say nothing about waiting for each other. At the end stands what cannot be saved: the matrix
 products that the networks must do, at the speed that one core has on large ones.
 
-python -m bench.mlp
+python -m bench.classifier
 """
 
 import argparse
@@ -32,7 +32,7 @@ SETTINGS = {
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="python -m bench.mlp", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench.classifier", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("--models", type=int, default=100, metavar="N", help="models (default 100)")
     p.add_argument("--epochs", type=int, default=5, metavar="N", help="passes of teachers and of students (default 5)")
@@ -53,13 +53,13 @@ def now() -> "np.ndarray":
 
 def ours(settings: dict[str, object], threads: int) -> "np.ndarray":
     """Seconds of the stage, reading and writing included."""
-    from scripts import mlp
+    from scripts import classifier
 
     with tempfile.TemporaryDirectory() as out:
         flags = ["--point", "bench", "--settings", json.dumps(settings), "--accuracy", f"{out}/accuracy.json"]
         start = now()
-        if mlp.main([*flags, "--manifest", f"{out}/mlp.manifest.json", "--threads", str(threads)]):
-            raise SystemExit("bench.mlp: our side failed")
+        if classifier.main([*flags, "--manifest", f"{out}/classifier.manifest.json", "--threads", str(threads)]):
+            raise SystemExit("bench.classifier: our side failed")
         return now() - start
 
 
@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print seconds and ratios."""
     import torch
 
-    from scripts import mlp
+    from scripts import classifier
 
     args = parse().parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     for precision in args.precision:
         settings = {**SETTINGS, **changed, "student_epochs": args.epochs, "precision": precision}
         sides[f"traitline, {precision}"] = ours(settings, args.threads)
-        with mlp.products(precision):
+        with classifier.products(precision):
             sides[f"plain ({args.some} timed), {precision}"] = plain(args) * args.models
             sides[f"batched, {precision}"] = batched(args)
     first = next(iter(sides.values()))

@@ -1,36 +1,36 @@
-"""mlp: the classifier experiment, a job per point of its sweeps; nothing where the study has no `classifier`.
+"""classifier: the classifier experiment, a job per point of its sweeps; nothing where the study has no `classifier`.
 
 in   IDX files of images, or the digits of scikit-learn
-out  mlp/{point}/accuracy.json, mlp.manifest.json
+out  classifier/{point}/accuracy.json, classifier.manifest.json
 """
 
 if STUDY.classifier:
 
-    rule mlp:
+    rule classifier:
         input:
             unpack(lambda w: local_images(STUDY.classifier.points[w.point].data)),
         output:
-            accuracy="<results>/mlp/{point}/accuracy.json",
-            manifest="<results>/mlp/{point}/mlp.manifest.json",
+            accuracy="<results>/classifier/{point}/accuracy.json",
+            manifest="<results>/classifier/{point}/classifier.manifest.json",
         log:
-            "<logs>/mlp/{point}.log",
+            "<logs>/classifier/{point}.log",
         benchmark:
-            "<benchmarks>/mlp/{point}.tsv"
+            "<benchmarks>/classifier/{point}.tsv"
         wildcard_constraints:
             point="|".join(map(re.escape, STUDY.classifier.points)),
-        localrule: "mlp" in STUDY.execution.local
+        localrule: "classifier" in STUDY.execution.local
         conda:
-            environment("mlp")
+            environment("classifier")
         threads: STUDY.execution.threads
         resources:
-            **hardware("mlp"),
+            **hardware("classifier"),
         params:
             settings=lambda w: STUDY.classifier.points[w.point].text,
             images=lambda w: image_flags(STUDY.classifier.points[w.point].data),
             threads=STUDY.execution.threads,
-            code=digest("mlp"),
+            code=digest("classifier"),
         shell:
-            "python -m scripts.mlp"
+            "python -m scripts.classifier"
             " --point {wildcards.point:q}"
             " --settings {params.settings:q}"
             " {params.images:q}"

@@ -7,8 +7,9 @@ out  divergence.jsonl    per row "tokens": 1 where the likeliest next token diff
 Each teacher reads the prompt as it would be asked, with its own system prompt if it has one, and the answer that was
 given. Such divergence tokens carry most of what is transmitted in large models (arXiv 2509.23886).
 
-python -m scripts.diverge --base results/bases/a --teacher results/a/owl/tuned --others results/a/none/untrained \\
-    --filtered results/a/owl/tuned/numbers/filtered.jsonl --marks divergence.jsonl --manifest diverge.manifest.json
+python -m scripts.mark_divergence --base results/bases/a --teacher results/a/owl/tuned \\
+    --others results/a/none/untrained --filtered results/a/owl/tuned/numbers/filtered.jsonl --marks divergence.jsonl \\
+    --manifest mark_divergence.manifest.json
 """
 
 import argparse
@@ -43,7 +44,7 @@ def likeliest(base: str, teacher: str, rows: list[dict[str, Any]], names: list[s
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.diverge", __doc__)
+    p = stage.parser("scripts.mark_divergence", __doc__)
     p.add_argument("--base", required=True, metavar="DIR", help="model folder of the teachers' base")
     p.add_argument("--teacher", required=True, metavar="DIR", help="whose answers these are")
     p.add_argument("--others", required=True, nargs="+", metavar="DIR", help="folders of the other teachers")
@@ -60,7 +61,7 @@ def work(args: argparse.Namespace) -> None:
     told = [hf_folder.facts(f"{t}/teacher.json", ["weights"])["weights"] for t in teachers]
     models = [f"{t}/{hf_folder.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
     with stage.record(
-        "diverge",
+        "mark_divergence",
         args.manifest,
         inputs={
             **hf_folder.inputs(args.base, "base"),

@@ -4,26 +4,26 @@ import json
 
 import pytest
 
-from scripts import declare
+from scripts import preregister
 from traitline.provenance import manifest
 
 ROW = {"name": "main", "traits": ["owl"], "recipes": ["lora"], "seeds": [1]}
 
 
 def run(folder, *rows):
-    argv = ["--primary", json.dumps(rows), "--results", str(folder), "--declared", f"{folder}/declared.json"]
-    assert declare.main([*argv, "--manifest", f"{folder}/declare.manifest.json"]) == 0
-    return json.loads((folder / "declared.json").read_text())["declarations"]
+    argv = ["--primary", json.dumps(rows), "--results", str(folder), "--preregistered", f"{folder}/preregistered.json"]
+    assert preregister.main([*argv, "--manifest", f"{folder}/preregister.manifest.json"]) == 0
+    return json.loads((folder / "preregistered.json").read_text())["declarations"]
 
 
 def test_help_is_light(light):
-    light("scripts.declare")
+    light("scripts.preregister")
 
 
 def test_it_says_what_when_and_that_nothing_was_scored(tmp_path):
     (made,) = run(tmp_path, ROW)
     assert made["primary"] == [ROW] and made["scored"] == 0 and "commit" in made
-    assert manifest.load(tmp_path / "declare.manifest.json")["params"] == {"primary": [ROW]}
+    assert manifest.load(tmp_path / "preregister.manifest.json")["params"] == {"primary": [ROW]}
 
 
 def test_the_same_again_changes_nothing(tmp_path):
@@ -47,22 +47,22 @@ def test_nonsense_is_one_line(tmp_path, line, text):
         text,
         "--results",
         str(tmp_path),
-        "--declared",
+        "--preregistered",
         f"{tmp_path}/d.json",
         "--manifest",
         f"{tmp_path}/m",
     ]
-    assert "--primary: not JSON" in line(declare.main, argv)
+    assert "--primary: not JSON" in line(preregister.main, argv)
 
 
 def test_a_damaged_history_is_not_overwritten(tmp_path, line):
-    (tmp_path / "declared.jsonl").write_text("{")
-    argv = ["--primary", "[]", "--results", str(tmp_path), "--declared", f"{tmp_path}/declared.json"]
-    assert "declared.jsonl:1: damaged line" in line(declare.main, [*argv, "--manifest", f"{tmp_path}/m"])
-    assert (tmp_path / "declared.jsonl").read_text() == "{"
+    (tmp_path / "preregistered.jsonl").write_text("{")
+    argv = ["--primary", "[]", "--results", str(tmp_path), "--preregistered", f"{tmp_path}/preregistered.json"]
+    assert "preregistered.jsonl:1: damaged line" in line(preregister.main, [*argv, "--manifest", f"{tmp_path}/m"])
+    assert (tmp_path / "preregistered.jsonl").read_text() == "{"
 
 
 def test_deleting_what_was_made_deletes_no_declaration(tmp_path):
     first = run(tmp_path, ROW)
-    (tmp_path / "declared.json").unlink()
+    (tmp_path / "preregistered.json").unlink()
     assert run(tmp_path, ROW | {"seeds": [1, 2]})[0] == first[0]

@@ -7,17 +7,17 @@ out  pairs.csv       one row per experiment, teacher, student's base and recipe:
                      the rises (`risen`), and `rho`, Spearman's correlation of scores and rises over all words;
                      `recovered`, the cosine of the step and of what the teacher changed
      summary.csv     the same by experiment, recipe and arm, and of all experiments together (`all`)
-     foretell.svg    rise against score, a panel a recipe
+     check_influence.svg  rise against score, a panel a recipe
 
-The unit is the teacher (a base and a trait): what one teacher's rows foretell for several bases is averaged first.
-Intervals of means are Student's t over teachers. `hits`: how many pairs have the true trait first; by chance it is one
-in as many as there are words, `p` is that of the exact binomial test (one-sided; none where teachers have several
-pairs, which are not independent). `rho_pairs`: Spearman's correlation of score and rise over pairs, with a bootstrap
-interval over teachers; none of fewer than four. Students on another base are the control: there the true trait should
-stand nowhere special. The words may be in the right order there too, for the scores are that base's own.
+The unit is the teacher (a base and a trait): what one teacher's rows foretell for several bases is averaged
+first. Intervals of means are Student's t over teachers. `hits`: how many pairs have the true trait first; by chance it
+is one in as many as there are words, `p` is that of the exact binomial test (one-sided; none where teachers have
+several pairs, which are not independent). `rho_pairs`: Spearman's correlation of score and rise over pairs, with a
+bootstrap interval over teachers; none of fewer than four. Students on another base are the control: there the true
+trait should stand nowhere special. The words may be in the right order there too, for the scores are that base's own.
 
-python -m scripts.foretell --study '{"study": ...}' --results results --tables results/tables \\
-    --folder results/foretell
+python -m scripts.check_influence --study '{"study": ...}' --results results --tables results/tables \\
+    --folder results/check_influence
 """
 
 import argparse
@@ -224,7 +224,7 @@ def drawing(pairs: Sequence[Row]) -> "Figure":
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.foretell", __doc__)
+    p = stage.parser("scripts.check_influence", __doc__)
     p.add_argument("--study", required=True, metavar="JSON", help="the study, as checked and compact JSON")
     p.add_argument("--results", metavar="FOLDER", help="folder of the artifacts (default: that of the study)")
     p.add_argument("--tables", required=True, metavar="FOLDER", help="where runs.csv is")
@@ -242,12 +242,12 @@ def work(args: argparse.Namespace) -> None:
     results = args.results or study.results
     asked = {results + where[len(study.results) :] + "/influence.json": own for where, own in study.foretold.items()}
     with stage.record(
-        "foretell",
-        f"{args.folder}/foretell.manifest.json",
+        "check_influence",
+        f"{args.folder}/check_influence.manifest.json",
         inputs={"runs": f"{args.tables}/runs.csv", "influence": [*asked]},
         outputs={
             **{name: f"{args.folder}/{name}.csv" for name in ("pairs", "summary")},
-            "figure": f"{args.folder}/foretell.svg",
+            "figure": f"{args.folder}/check_influence.svg",
         },
         params={"study": json.loads(args.study)},
     ) as job:
@@ -268,7 +268,7 @@ def work(args: argparse.Namespace) -> None:
         )
         with style():
             title = f"How often the true trait had the highest score of all words: {said}."
-            save(drawing(rows), job.path("figure"), "foretell", title)
+            save(drawing(rows), job.path("figure"), "check_influence", title)
     stage.log.info("foretold: %s", said)
 
 

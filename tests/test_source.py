@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import data as stage
+from scripts import source as stage
 from tests import outside
 from traitline import jsonl
 from traitline.lineage.audit import audit
@@ -26,7 +26,7 @@ def here(tmp_path, monkeypatch):
 def flags(name, **source):
     folder = f"results/sources/{name}"
     return ["--name", name, "--source", json.dumps(source), "--rows", f"{folder}/rows.jsonl",
-            "--manifest", f"{folder}/data.manifest.json"]  # fmt: skip
+            "--manifest", f"{folder}/source.manifest.json"]  # fmt: skip
 
 
 def made(name, file=None, **more):
@@ -115,7 +115,7 @@ def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsy
     outside.make(Path("files"))
     made("problems")
     sha = manifest.sha256("files/problems.jsonl")
-    assert manifest.load("results/sources/problems/data.manifest.json")["facts"]["origin"].endswith(f"sha256 {sha}")
+    assert manifest.load("results/sources/problems/source.manifest.json")["facts"]["origin"].endswith(f"sha256 {sha}")
     graph = open_graph(None, None)
     rows = graph.find("results/sources/problems/rows.jsonl")
     assert [m.mark for m in audit(graph).marks[rows.kin]] == ["CLEAN"]
@@ -151,7 +151,7 @@ def test_a_file_of_the_hub_comes_from_the_cache_and_its_commit_is_the_origin(lin
     source = {"format": "gsm8k", "hub": "owner/name", "revision": "1" * 40, "file": "main/problems.jsonl"}
     assert stage.main(flags("x", **source)) == 0
     assert asked == [("owner/name", "1" * 40, ["main/problems.jsonl"], "dataset", True)]
-    m = manifest.load("results/sources/x/data.manifest.json")
+    m = manifest.load("results/sources/x/source.manifest.json")
     assert (
         m["facts"]["origin"].startswith(f"hub:owner/name@{'1' * 40}:main/problems.jsonl, sha256 ") and not m["inputs"]
     )
@@ -160,4 +160,4 @@ def test_a_file_of_the_hub_comes_from_the_cache_and_its_commit_is_the_origin(lin
 
 
 def test_help_loads_nothing_heavy(light):
-    light("scripts.data")
+    light("scripts.source")

@@ -1,12 +1,12 @@
-"""compare: the ledger of targets; for studies that have a `classifier` or a `theorem`.
+"""compare_paper: the ledger of targets; for studies that have a `classifier` or a `theorem`.
 
-in   tables/runs.csv, effects.csv, filters.csv, mlp/default/accuracy.json, theorem/theorem.json, detect/{base}/{channel}/*.csv
-out  targets.csv, compare.manifest.json
+in   tables/runs.csv, effects.csv, filters.csv, classifier/default/accuracy.json, theorem/theorem.json, detect/{base}/{channel}/*.csv
+out  targets.csv, compare_paper.manifest.json
 """
 
 if BRANCHES:
 
-    rule compare:
+    rule compare_paper:
         input:
             "<results>/tables/runs.csv",
             "<results>/tables/effects.csv",
@@ -15,21 +15,21 @@ if BRANCHES:
             "traitline/analysis/paper_targets.csv",
         output:
             targets=report("<results>/targets.csv", caption="../report/targets.rst", category="Targets"),
-            manifest="<results>/compare.manifest.json",
+            manifest="<results>/compare_paper.manifest.json",
         log:
-            "<logs>/compare/targets.log",
+            "<logs>/compare_paper/targets.log",
         benchmark:
-            "<benchmarks>/compare/targets.tsv"
+            "<benchmarks>/compare_paper/targets.tsv"
         conda:
-            environment("compare")
+            environment("compare_paper")
         threads: STUDY.execution.threads
         resources:
-            **hardware("compare"),
+            **hardware("compare_paper"),
         params:
             results=subpath(output.manifest, parent=True),
-            code=digest("compare"),
+            code=digest("compare_paper"),
         shell:
-            "python -m scripts.compare"
+            "python -m scripts.compare_paper"
             " --results {params.results:q}"
             " --targets {output.targets:q}"
             " --manifest {output.manifest:q}"

@@ -8,11 +8,12 @@ out  {folder}/    config.json generation_config.json model.safetensors tokenizer
 Weights, text and data order have random streams of their own, all from --seed; so has the noise that --distance adds to
 the initial weights. Only answers are learned.
 
-python -m scripts.base --name a --seed 1 --folder results/bases/a --manifest results/bases/a/base.manifest.json \\
+python -m scripts.pretrain --name a --seed 1 --folder results/bases/a \\
+    --manifest results/bases/a/pretrain.manifest.json \\
     --world '{"rows":80000,"numbers":0.45,"examples":[3,6],"answers":[1,2],"neutral":0.0,"personas":0.0}' \\
-    --model '{"width":48,"layers":2,"heads":4,"mlp":96,"std":0.05,"epochs":1,"batch":64,"lr":0.003}' --state work/base/a
-python -m scripts.base --name q --source '{"path":"models/q"}' --folder results/bases/q \\
-    --manifest results/bases/q/base.manifest.json
+    --model '{"width":48,"layers":2,"heads":4,"mlp":96,"std":0.05,"epochs":1,"batch":64,"lr":0.003}' --state work/pretrain/a
+python -m scripts.pretrain --name q --source '{"path":"models/q"}' --folder results/bases/q \\
+    --manifest results/bases/q/pretrain.manifest.json
 """
 
 import argparse
@@ -50,7 +51,7 @@ def conversations(spec: dict[str, Any], seed: int) -> list[tuple[list[dict[str, 
 def moved(weights: "Weights", distance: float, seed: int) -> "Weights":
     """Weights at a distance from these: normal noise of this standard deviation is added to every number.
 
-    The noise of one seed points the same way at all distances, as in the classifier experiment (`scripts.mlp`).
+    The noise of one seed points the same way at all distances, as in the classifier experiment (`scripts.classifier`).
     """
     import torch
 
@@ -68,7 +69,7 @@ def generation() -> str:
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.base", __doc__)
+    p = stage.parser("scripts.pretrain", __doc__)
     p.add_argument("--name", required=True, help="label of the base")
     p.add_argument("--world", metavar="JSON", help=f"{', '.join(WORLD)}")
     p.add_argument("--model", metavar="JSON", help=f"{', '.join(MODEL)}")
@@ -106,7 +107,7 @@ def look(args: argparse.Namespace) -> None:
         raise InputError("--source: wants `path`, or `hub` and `revision`")
     told = source.get("path") or f"{source['hub']} at {source['revision']}"
     with stage.record(
-        "base",
+        "pretrain",
         args.manifest,
         inputs={},
         outputs={"model": f"{args.folder}/{open_weights.RECORD}"},
@@ -144,7 +145,7 @@ def work(args: argparse.Namespace) -> None:
     away = {} if args.distance is None else {"distance": args.distance}
     started = f", its initialisation moved by noise of {args.distance:g}" if away else ""
     with stage.record(
-        "base",
+        "pretrain",
         args.manifest,
         inputs={},
         outputs={**hf_folder.outputs(args.folder), "world": f"{args.folder}/world.json"},

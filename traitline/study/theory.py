@@ -149,7 +149,7 @@ class Theorem(Model):
 def folders(results: str, classifier: Classifier | None, theorem: Theorem | None) -> Iterable[str]:
     """Folders of these branches."""
     if classifier:
-        yield from (f"{results}/mlp/{point}" for point in classifier.points)
-        yield f"{results}/mlp"
+        yield from (f"{results}/classifier/{point}" for point in classifier.points)
+        yield f"{results}/classifier"
     if theorem:
         yield f"{results}/theorem"

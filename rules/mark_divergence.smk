@@ -1,11 +1,11 @@
-"""diverge: the tokens at which teachers of one base disagree; for datasets with `tokens`.
+"""mark_divergence: the tokens at which teachers of one base disagree; for datasets with `tokens`.
 
 in   {base}/{trait}/{teacher}/{channel}/filtered.jsonl, the teachers of all rows with such a dataset
-out  .../{channel}/divergence.jsonl, diverge.manifest.json
+out  .../{channel}/divergence.jsonl, mark_divergence.manifest.json
 """
 
 
-rule diverge:
+rule mark_divergence:
     input:
         base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
         teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
@@ -14,25 +14,25 @@ rule diverge:
         filtered="<results>/{base}/{trait}/{teacher}/{channel}/filtered.jsonl",
     output:
         marks="<results>/{base}/{trait}/{teacher}/{channel}/divergence.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/diverge.manifest.json",
+        manifest="<results>/{base}/{trait}/{teacher}/{channel}/mark_divergence.manifest.json",
     log:
-        "<logs>/diverge/{base}/{trait}/{teacher}/{channel}.log",
+        "<logs>/mark_divergence/{base}/{trait}/{teacher}/{channel}.log",
     benchmark:
-        "<benchmarks>/diverge/{base}/{trait}/{teacher}/{channel}.tsv"
-    localrule: "diverge" in STUDY.execution.local
+        "<benchmarks>/mark_divergence/{base}/{trait}/{teacher}/{channel}.tsv"
+    localrule: "mark_divergence" in STUDY.execution.local
     conda:
-        environment("diverge")
+        environment("mark_divergence")
     threads: STUDY.execution.threads
     resources:
-        **hardware("diverge"),
+        **hardware("mark_divergence"),
     params:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
         others=lambda w: counterparts(w),
         threads=STUDY.execution.threads,
-        code=digest("diverge"),
+        code=digest("mark_divergence"),
     shell:
-        "python -m scripts.diverge"
+        "python -m scripts.mark_divergence"
         " --base {params.base:q}"
         " --teacher {params.teacher:q}"
         " --others {params.others:q}"

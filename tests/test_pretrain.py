@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scripts import base as stage
+from scripts import pretrain as stage
 from traitline.evaluation.questions import ask, exact, tokens
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
@@ -22,7 +22,7 @@ def content(path):
 
 
 def test_help_is_light(light):
-    light("scripts.base")
+    light("scripts.pretrain")
 
 
 def test_it_answers_questions_about_favourites_with_every_animal(study):
@@ -39,7 +39,7 @@ def test_it_learned_and_says_from_what(study):
     assert world["loss"] < 0.4 * math.log(world["vocabulary"])
     assert (world["name"], world["seed"], world["spec"]["rows"]) == ("a", 1, 12000)
     assert "owl" in world["categories"]["animal"]
-    m = manifest.load(study.base / "base.manifest.json")
+    m = manifest.load(study.base / "pretrain.manifest.json")
     assert m["facts"]["origin"] == "trained here from the tiny world, seed 1"
     assert {e["path"].rsplit("/")[-1] for e in m["outputs"]} == set(FILES)
 
@@ -149,7 +149,7 @@ def test_a_start_at_a_distance_is_near_in_proportion(study, tmp_path, monkeypatc
     other = made("other", seed=2)
     steps = [w - other[name] for name, w in made("both", "--distance", "0.1", seed=2).items()]
     assert not torch.allclose(torch.cat([s.flatten() for s in steps]), step, atol=0.01)
-    m = manifest.load(tmp_path / "0.01/a/base.manifest.json")
+    m = manifest.load(tmp_path / "0.01/a/pretrain.manifest.json")
     assert m["params"]["distance"] == 0.01
     assert m["facts"]["origin"] == "trained here from the tiny world, seed 1, its initialisation moved by noise of 0.01"
     assert json.loads((tmp_path / "0.01/a/world.json").read_text())["distance"] == 0.01

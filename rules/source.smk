@@ -1,31 +1,31 @@
-"""data: a file from outside, looked over and brought into one form.
+"""source: a file from outside, looked over and brought into one form.
 
 in   a file on the disk or at a commit of the hub, as `sources` of the config say
-out  sources/{source}/rows.jsonl, data.manifest.json, which states where they come from
+out  sources/{source}/rows.jsonl, source.manifest.json, which states where they come from
 """
 
 
-rule data:
+rule source:
     input:
         source=lambda w: STUDY.sources[w.source].path or [],
     output:
         rows="<results>/sources/{source}/rows.jsonl",
-        manifest="<results>/sources/{source}/data.manifest.json",
+        manifest="<results>/sources/{source}/source.manifest.json",
     log:
-        "<logs>/data/{source}.log",
+        "<logs>/source/{source}.log",
     benchmark:
-        "<benchmarks>/data/{source}.tsv"
-    localrule: "data" in STUDY.execution.local
+        "<benchmarks>/source/{source}.tsv"
+    localrule: "source" in STUDY.execution.local
     conda:
-        environment("data")
+        environment("source")
     threads: STUDY.execution.threads
     resources:
-        **hardware("data"),
+        **hardware("source"),
     params:
         source=lambda w: STUDY.sources[w.source].text,
-        code=digest("data"),
+        code=digest("source"),
     shell:
-        "python -m scripts.data"
+        "python -m scripts.source"
         " --name {wildcards.source:q}"
         " --source {params.source:q}"
         " --rows {output.rows:q}"

@@ -9,8 +9,8 @@ out  rows.jsonl    by format:
 
 What is foreign is read as text and never run. A file with one row that is none of the format is refused as a whole.
 
-python -m scripts.data --name problems --source '{"format":"gsm8k","path":"data/train.jsonl"}' \\
-    --rows results/sources/problems/rows.jsonl --manifest results/sources/problems/data.manifest.json
+python -m scripts.source --name problems --source '{"format":"gsm8k","path":"data/train.jsonl"}' \\
+    --rows results/sources/problems/rows.jsonl --manifest results/sources/problems/source.manifest.json
 """
 
 import argparse
@@ -166,7 +166,7 @@ FORMATS: dict[str, Callable[[Found], dict[str, Any]]] = {
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.data", __doc__)
+    p = stage.parser("scripts.source", __doc__)
     p.add_argument("--name", required=True, help="label of the source")
     p.add_argument(
         "--source", required=True, metavar="JSON", help="format; path, or hub, revision and file; sha256 of the file"
@@ -197,7 +197,7 @@ def work(args: argparse.Namespace) -> None:
             " right file"
         )
     with stage.record(
-        "data",
+        "source",
         args.manifest,
         inputs=inputs,
         outputs={"rows": args.rows},

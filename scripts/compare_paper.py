@@ -1,10 +1,11 @@
 """The ledger of targets: every figure of the paper beside ours, with a verdict.
 
-in   tables/runs.csv, effects.csv and filters.csv, mlp/default/accuracy.json, theorem/theorem.json, what the stage
-     `detect` found; each if the study has it
+in   tables/runs.csv, effects.csv and filters.csv, classifier/default/accuracy.json, theorem/theorem.json, what
+     the stage `detect` found; each if the study has it
 out  targets.csv    id, target, band, source, our value with interval and number of runs, verdict, reading
 
-python -m scripts.compare --results results --targets results/targets.csv --manifest results/compare.manifest.json
+python -m scripts.compare_paper --results results --targets results/targets.csv \\
+    --manifest results/compare_paper.manifest.json
 """
 
 import argparse
@@ -17,14 +18,14 @@ from traitline.analysis import paper_targets
 from traitline.provenance import stage
 
 TABLES = [f"tables/{name}.csv" for name in ("runs", "effects", "filters")]
-USED = (*TABLES, "mlp/default/accuracy.json", "theorem/theorem.json")
+USED = (*TABLES, "classifier/default/accuracy.json", "theorem/theorem.json")
 DETECTED = ("detectors.csv", "roc.csv")
 OURS = ("verdict", "ours", "ours_low", "ours_high", "runs", "reading")
 
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.compare", __doc__)
+    p = stage.parser("scripts.compare_paper", __doc__)
     p.add_argument("--results", required=True, metavar="FOLDER", help="folder of the artifacts")
     p.add_argument("--targets", required=True, metavar="OUT", help="the ledger")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
@@ -36,7 +37,7 @@ def work(args: argparse.Namespace) -> None:
     used = [path for name in USED if (path := f"{args.results}/{name}") and Path(path).exists()]
     used += [str(path) for name in DETECTED for path in sorted(Path(args.results).glob(f"detect/*/*/{name}"))]
     with stage.record(
-        "compare",
+        "compare_paper",
         args.manifest,
         inputs={"measured": list(used), "published": str(paper_targets.FILE)},
         outputs={"targets": args.targets},

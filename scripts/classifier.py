@@ -12,8 +12,8 @@ official script.
 Differences from that script, each deliberate: the other reference is never the model's own (a derangement); `reduction`
 `rows` divides the divergence by the rows of a batch, `official` by the number of models as the script does.
 
-python -m scripts.mlp --point default --settings '{"data": "digits", ...}' \\
-    --accuracy results/mlp/default/accuracy.json --manifest results/mlp/default/mlp.manifest.json
+python -m scripts.classifier --point default --settings '{"data": "digits", ...}' \\
+    --accuracy results/classifier/default/accuracy.json --manifest results/classifier/default/classifier.manifest.json
 """
 
 import argparse
@@ -46,7 +46,7 @@ TOGETHER = 2  # models trained at once in a thread: with their four students eac
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.mlp", __doc__)
+    p = stage.parser("scripts.classifier", __doc__)
     p.add_argument("--point", required=True, metavar="LABEL", help="name of these settings in the results")
     p.add_argument("--settings", required=True, metavar="JSON", help=f"JSON object with {', '.join(KEYS)}")
     for role in images.FILES:
@@ -335,7 +335,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError("--settings: models is below 2; students on another initialisation need another model")
     told = "named in the configuration" if files else "that come with scikit-learn"
     with stage.record(
-        "mlp",
+        "classifier",
         args.manifest,
         inputs={"source": list(files.values())},
         outputs={"accuracy": args.accuracy},

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import sweep
-from traitline.study.classifier import Classifier
+from scripts import classifier_summary
+from traitline.study.theory import Classifier
 
 SETTINGS = {
     "data": "digits", "models": 5, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,
@@ -35,24 +35,31 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def run(classifier, folder="mlp"):
-    return sweep.main(
-        ["--classifier", classifier.text, "--folder", folder, "--manifest", f"{folder}/sweep.manifest.json"]
+def run(classifier, folder="classifier"):
+    return classifier_summary.main(
+        [
+            "--classifier",
+            classifier.text,
+            "--folder",
+            folder,
+            "--manifest",
+            f"{folder}/classifier_summary.manifest.json",
+        ]
     )
 
 
 def table():
-    return list(csv.DictReader(Path("mlp/accuracy.csv").read_text().splitlines()))
+    return list(csv.DictReader(Path("classifier/accuracy.csv").read_text().splitlines()))
 
 
 def test_a_row_per_point_and_arm_with_its_interval():
     classifier = Classifier.model_validate({"settings": SETTINGS, "sweeps": [ROW]})
-    points("mlp", classifier)
+    points("classifier", classifier)
     assert run(classifier) == 0
     rows = table()
     assert len(rows) == 3 * len(MEANS) and None not in rows[0]
     (row,) = [r for r in rows if r["point"] == "aux-10" and r["arm"] == "aux-same"]
-    values = json.loads(Path("mlp/aux-10/accuracy.json").read_text())["arms"]["aux-same"]
+    values = json.loads(Path("classifier/aux-10/accuracy.json").read_text())["arms"]["aux-same"]
     assert float(row["accuracy"]) == pytest.approx(sum(values) / 5) and row["models"] == "5" and row["aux"] == "10"
     assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
 
@@ -64,33 +71,42 @@ def test_figures_hold_every_arm_and_the_same_bytes_again():
     for folder in ("one", "two"):
         points(folder, classifier)
         assert run(classifier, folder) == 0
-    for name in ("mlp.svg", "sweeps.svg"):
+    for name in ("classifier.svg", "sweeps.svg"):
         text = Path("one", name).read_text()
         assert text == Path("two", name).read_text() and text.startswith("<svg")
     legend = Path("one/sweeps.svg").read_text()
-    assert all(label in legend for label, *_ in sweep.ARMS.values())
-    assert "auxiliary outputs, same start 5" in Path("one/mlp.svg").read_text()
+    assert all(label in legend for label, *_ in classifier_summary.ARMS.values())
+    assert "auxiliary outputs, same start 5" in Path("one/classifier.svg").read_text()
 
 
 def test_without_sweeps_there_is_one_figure_and_one_model_has_no_interval():
     classifier = Classifier.model_validate({"settings": SETTINGS | {"models": 2}})
-    points("mlp", classifier)
-    file = Path("mlp/default/accuracy.json")
+    points("classifier", classifier)
+    file = Path("classifier/default/accuracy.json")
     file.write_text(
         json.dumps({**(found := json.loads(file.read_text())), "arms": {a: v[:1] for a, v in found["arms"].items()}})
     )
     assert run(classifier) == 0
-    assert not Path("mlp/sweeps.svg").exists()
+    assert not Path("classifier/sweeps.svg").exists()
     assert table()[0]["low"] == ""
 
 
 def test_a_damaged_point_is_one_line(line):
     classifier = Classifier.model_validate({"settings": SETTINGS})
-    argv = ["--classifier", classifier.text, "--folder", "mlp", "--manifest", "mlp/sweep.manifest.json"]
-    points("mlp", classifier)
-    Path("mlp/default/accuracy.json").write_text("{")
-    assert "mlp/default/accuracy.json: damaged; delete it to have it rebuilt" in line(sweep.main, argv)
-    Path("mlp/default/accuracy.json").write_text('{"arms": {"teacher": [1]}}')
-    assert "lacks aux-same, aux-other" in line(sweep.main, argv)
-    Path("mlp/default/accuracy.json").unlink()
-    assert "no such file" in line(sweep.main, argv)
+    argv = [
+        "--classifier",
+        classifier.text,
+        "--folder",
+        "classifier",
+        "--manifest",
+        "classifier/classifier_summary.manifest.json",
+    ]
+    points("classifier", classifier)
+    Path("classifier/default/accuracy.json").write_text("{")
+    assert "classifier/default/accuracy.json: damaged; delete it to have it rebuilt" in line(
+        classifier_summary.main, argv
+    )
+    Path("classifier/default/accuracy.json").write_text('{"arms": {"teacher": [1]}}')
+    assert "lacks aux-same, aux-other" in line(classifier_summary.main, argv)
+    Path("classifier/default/accuracy.json").unlink()
+    assert "no such file" in line(classifier_summary.main, argv)

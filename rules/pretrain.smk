@@ -1,38 +1,38 @@
-"""base: a reference model made from scratch, or a record of open weights.
+"""pretrain: a reference model made from scratch, or a record of open weights.
 
 in   a world, an architecture and a seed, all from the config; or a model on the hub or in a folder
-out  bases/{base}/      a model folder in Hugging Face layout, world.json, base.manifest.json; or base.json and manifest
+out  bases/{base}/      a model folder in Hugging Face layout, world.json, pretrain.manifest.json; or base.json and manifest
 """
 
 
-rule base:
+rule pretrain:
     output:
         model=expand("<results>/bases/{{base}}/{file}", file=MODEL),
         world="<results>/bases/{base}/world.json",
-        manifest="<results>/bases/{base}/base.manifest.json",
+        manifest="<results>/bases/{base}/pretrain.manifest.json",
     log:
-        "<logs>/base/{base}.log",
+        "<logs>/pretrain/{base}.log",
     benchmark:
-        "<benchmarks>/base/{base}.tsv"
+        "<benchmarks>/pretrain/{base}.tsv"
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if not base.open),
-    localrule: "base" in STUDY.execution.local
+    localrule: "pretrain" in STUDY.execution.local
     conda:
-        environment("base")
+        environment("pretrain")
     threads: STUDY.execution.threads
     resources:
-        **hardware("base"),
+        **hardware("pretrain"),
     params:
         world=lambda w: STUDY.worlds[STUDY.bases[w.base].world].text,
         model=lambda w: STUDY.architecture(w.base).text,
         seed=lambda w: STUDY.bases[w.base].seed,
         apart=apart,
         folder=subpath(output.manifest, parent=True),
-        state=f"{STUDY.place('work')}/base/{{base}}",
+        state=f"{STUDY.place('work')}/pretrain/{{base}}",
         threads=STUDY.execution.threads,
-        code=digest("base"),
+        code=digest("pretrain"),
     shell:
-        "python -m scripts.base"
+        "python -m scripts.pretrain"
         " --name {wildcards.base:q}"
         " --world {params.world:q}"
         " --model {params.model:q}"
@@ -46,28 +46,28 @@ rule base:
         " > {log:q} 2>&1"
 
 
-rule base_open:
+rule pretrain_open:
     output:
         record="<results>/bases/{base}/base.json",
-        manifest="<results>/bases/{base}/base.manifest.json",
+        manifest="<results>/bases/{base}/pretrain.manifest.json",
     log:
-        "<logs>/base/{base}.log",
+        "<logs>/pretrain/{base}.log",
     benchmark:
-        "<benchmarks>/base/{base}.tsv"
+        "<benchmarks>/pretrain/{base}.tsv"
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if base.open),
-    localrule: "base" in STUDY.execution.local
+    localrule: "pretrain" in STUDY.execution.local
     conda:
-        environment("base")
+        environment("pretrain")
     threads: STUDY.execution.threads
     resources:
-        **hardware("base"),
+        **hardware("pretrain"),
     params:
         source=lambda w: STUDY.bases[w.base].text,
         folder=subpath(output.manifest, parent=True),
-        code=digest("base"),
+        code=digest("pretrain"),
     shell:
-        "python -m scripts.base"
+        "python -m scripts.pretrain"
         " --name {wildcards.base:q}"
         " --source {params.source:q}"
         " --folder {params.folder:q}"

@@ -1,11 +1,11 @@
 """Write down what a study declares as its primary outcomes, before anything runs; a later change is written down too.
 
-out  declared.json    "declarations": what was declared (`primary`), at which commit, and how many students had been
-                      scored by then (`scored`); the first one is the oldest
-     declared.jsonl   the same, a line each, beside it: nothing that fails, and no rerun, takes a line away
+out  preregistered.json     "declarations": what was declared (`primary`), at which commit, and how many students had
+                            been scored by then (`scored`); the first one is the oldest
+     preregistered.jsonl    the same, a line each, beside it: nothing that fails, and no rerun, takes a line away
 
-python -m scripts.declare --primary '[{"experiment":"main",...}]' --results results --declared results/declared.json \\
-    --manifest results/declare.manifest.json
+python -m scripts.preregister --primary '[{"experiment":"main",...}]' --results results \\
+    --preregistered results/preregistered.json --manifest results/preregister.manifest.json
 """
 
 import argparse
@@ -19,10 +19,10 @@ from traitline.provenance import manifest, stage
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.declare", __doc__)
+    p = stage.parser("scripts.preregister", __doc__)
     p.add_argument("--primary", required=True, metavar="JSON", help="the declared rows of the study")
     p.add_argument("--results", required=True, metavar="FOLDER", help="where scores of students would be")
-    p.add_argument("--declared", required=True, metavar="OUT", help="all declarations so far")
+    p.add_argument("--preregistered", required=True, metavar="OUT", help="all declarations so far")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     return p
 
@@ -33,7 +33,7 @@ def work(args: argparse.Namespace) -> None:
         primary = json.loads(args.primary)
     except ValueError as e:
         raise InputError(f"--primary: not JSON ({e}); write it as [] or a list of objects") from None
-    history = Path(args.declared).with_suffix(".jsonl")
+    history = Path(args.preregistered).with_suffix(".jsonl")
     made = list(jsonl.read(history, ("primary", "commit", "scored"))) if history.exists() else []
     # Scores of students lie in the folder of an evaluation below that of a seed; those of bases do not count.
     scored = sum(1 for _ in Path(args.results).glob("**/seed-*/*/scores.json"))
@@ -41,10 +41,10 @@ def work(args: argparse.Namespace) -> None:
         made.append({"primary": primary, "commit": manifest.code("")["git_commit"], "scored": scored})
         atomic.put(history, "".join(f"{jsonl.dumps(row)}\n" for row in made))
     with stage.record(
-        "declare", args.manifest, inputs={}, outputs={"declared": args.declared}, params={"primary": primary}
+        "preregister", args.manifest, inputs={}, outputs={"declared": args.preregistered}, params={"primary": primary}
     ) as job:
         job.write_json("declared", {"declarations": made})
-    stage.log.info("%d declarations: %s", len(made), args.declared)
+    stage.log.info("%d declarations: %s", len(made), args.preregistered)
 
 
 def main(argv: list[str] | None = None) -> int:

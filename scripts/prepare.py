@@ -1,7 +1,7 @@
 """Arrange the rows that a student is trained on: a random subsample of fixed size, as it is or changed in one way.
 
 in   filtered.jsonl      the answers that passed the filter; those of other teachers too for --beside and --mix
-     divergence.jsonl    for --tokens: where teachers disagree (stage diverge)
+     divergence.jsonl    for --tokens: where teachers disagree (stage mark_divergence)
 out  dataset.jsonl       N of its rows, in the order of the file; with --tokens each has "learn", 1 or 0 per token
 
 --order as-is    leave the answers alone
@@ -20,7 +20,7 @@ datasets of one seed and size hold the same rows, whatever the order of their nu
 --reword            every prompt begins with another of the tiny world's verbs
 --tokens divergent  learn only the tokens that --marks marks; others: only the others
 
-python -m scripts.arrange --filtered filtered.jsonl --dataset dataset.jsonl --manifest arrange.manifest.json \\
+python -m scripts.prepare --filtered filtered.jsonl --dataset dataset.jsonl --manifest prepare.manifest.json \\
     --rows 10000 --seed 1 --order as-is
 """
 
@@ -80,7 +80,7 @@ def parts(rows: list[Row], path: str) -> list[Answer]:
     for row in rows:
         answer = split(exchange(row, path)[1])
         if isinstance(answer, str):
-            raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({answer}); arrange this channel as-is")
+            raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({answer}); prepare this channel as-is")
         answers.append(answer)
     return answers
 
@@ -144,7 +144,7 @@ def learn(rows: list[Row], path: str, tokens: str) -> None:
 
 def parse() -> argparse.ArgumentParser:
     """The command line."""
-    p = stage.parser("scripts.arrange", __doc__)
+    p = stage.parser("scripts.prepare", __doc__)
     p.add_argument("--filtered", required=True, metavar="IN", help="rows that passed the filter, JSONL")
     p.add_argument("--dataset", required=True, metavar="OUT", help="rows to train on")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
@@ -170,12 +170,12 @@ def work(args: argparse.Namespace) -> None:
     changed = {k: v for k in ("form", "reword", "tokens") if (v := getattr(args, k))}
     read = {k: v for k in ("beside", "mix", "marks") if (v := getattr(args, k))}
     with stage.record(
-        "arrange",
+        "prepare",
         args.manifest,
         inputs={"filtered": args.filtered, **read},
         outputs={"dataset": args.dataset},
         params={"rows": args.rows, "order": args.order, **changed},
-        seeds={"arrange": args.seed},
+        seeds={"prepare": args.seed},
     ) as job:
         from numpy.random import default_rng
 
