@@ -1,8 +1,7 @@
 """The ledger of targets as a page of Markdown.
 
 in   targets.csv as the stage `compare_paper` writes it; docs/ledger.csv is the kept copy of the last `make paper`. What
-that
-     did not run can come from other studies' files after it: docs/ledger-*.csv
+     that did not run can come from other studies' files after it: docs/ledger-*.csv
 out  Markdown on standard output
 
 python -m report.ledger docs/ledger.csv docs/ledger-*.csv > docs/ledger.md

@@ -11,7 +11,8 @@ the initial weights. Only answers are learned.
 python -m scripts.pretrain --name a --seed 1 --folder results/bases/a \\
     --manifest results/bases/a/pretrain.manifest.json \\
     --world '{"rows":80000,"numbers":0.45,"examples":[3,6],"answers":[1,2],"neutral":0.0,"personas":0.0}' \\
-    --model '{"width":48,"layers":2,"heads":4,"mlp":96,"std":0.05,"epochs":1,"batch":64,"lr":0.003}' --state work/pretrain/a
+    --model '{"width":48,"layers":2,"heads":4,"mlp":96,"std":0.05,"epochs":1,"batch":64,"lr":0.003}' \\
+    --state work/pretrain/a
 python -m scripts.pretrain --name q --source '{"path":"models/q"}' --folder results/bases/q \\
     --manifest results/bases/q/pretrain.manifest.json
 """

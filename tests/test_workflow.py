@@ -132,7 +132,7 @@ def test_memory_minutes_and_gpus_rerun_nothing(clone):
 
 def test_another_folder_is_another_study(clone):
     said = clone.snakemake("-n", "--config", "folder=studies/x").stdout
-    assert "log: studies/x/logs/base/a.log" in said and "benchmark: studies/x/benchmarks/base/a.tsv" in said
+    assert "log: studies/x/logs/pretrain/a.log" in said and "benchmark: studies/x/benchmarks/pretrain/a.tsv" in said
     assert "output: studies/x/results/bases/a/config.json" in said
     assert " results/" not in said
 

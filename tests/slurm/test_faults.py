@@ -112,7 +112,8 @@ def cancelled(clone, plain):
     job = clone.under_way()
     clone.cluster.ask("scancel", job)
     said = clone.finish(launcher, 1)
-    assert re.search(rf"pretrain a: Slurm job {job} on cpu\d: cancelled, attempt 1; logs/pretrain/a.log: .*terminated", said)
+    line = rf"pretrain a: Slurm job {job} on cpu\d: cancelled, attempt 1; logs/pretrain/a.log: .*terminated"
+    assert re.search(line, said)
     assert said.count("has been submitted") == 1
     clone.finish(clone.launch(BASE))
     resumed(clone, plain)
@@ -233,7 +234,8 @@ def program(clone, plain):
     stage.write_text("import sys\n\nsys.exit('base: error: the world is too small')\n")
     said = clone.finish(clone.launch(BASE), 1)
     assert re.search(
-        r"^pretrain a: Slurm job \d+ on cpu\d: failed, attempt 1; logs/pretrain/a.log: pretrain: error: the world is too small$",
+        r"^pretrain a: Slurm job \d+ on cpu\d: failed, attempt 1; "
+        r"logs/pretrain/a.log: pretrain: error: the world is too small$",
         said,
         re.M,
     )

@@ -280,7 +280,7 @@ class Study(Model):
                 raise ValueError(f"judge.evals: `{label}` has no answers but options of its data")
 
     def _foretold(self, row: Experiment) -> None:
-        """Refuse to check_influence what has no gradient here, or no rate of a word that it could be of."""
+        """Refuse to foretell what has no gradient here, or no rate of a word that it could be of."""
         at, e = "influence.experiments", self.evals[row.eval]
         if theirs := [label for label in row.models if self.bases[label].open]:
             raise ValueError(
