@@ -114,7 +114,7 @@ def manifests(folder: Path, n: int) -> None:
         inputs = [entry | {"role": role} for role in ("base", *["support"] * 5, "data")]
         outputs = [own | {"sha256": hashlib.sha256(str(i).encode()).hexdigest()}, entry, entry]
         m = {"schema": "traitline-manifest/1", "stage": "train", "inputs": inputs, "outputs": outputs,
-             "params": {"kind": "lora", "settings": {"lr": 0.01}}, "seeds": {"train": i}, "facts": {},
+             "params": {"recipe": "lora", "settings": {"lr": 0.01}}, "seeds": {"train": i}, "facts": {},
              "code": {"digest": "ab" * 6}, "env": {"packages": {"torch": "2"}}, "started": "", "ended": ""}  # fmt: skip
         place = folder / str(i % 100) / str(i)
         place.mkdir(parents=True)
