@@ -41,3 +41,31 @@ class Model(BaseModel):
     def text(self) -> str:
         """Compact JSON, as it is handed to a program."""
         return json.dumps(self.model_dump(exclude_none=True), separators=(",", ":"))
+
+    def flags(self, *keys: str) -> list[str]:
+        """Spell settings as flags of a stage program: `max_steps: 300` becomes `--max-steps 300`.
+
+        A list becomes several words, a table JSON, `true` the flag alone. Null, `false` and an empty list make no flag.
+
+        Args:
+            keys: only these settings, in this order; without them, all in the order of the model.
+        """
+        words: list[str] = []
+        for key in keys or type(self).model_fields:
+            value = getattr(self, key)
+            if value is None or value is False or value == []:
+                continue
+            words.append("--" + key.replace("_", "-"))
+            words += _words(value)
+        return words
+
+
+def _words(value: Any) -> list[str]:
+    """The words behind a flag."""
+    if value is True:
+        return []
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    if isinstance(value, Model):
+        return [value.text]
+    return [json.dumps(value) if isinstance(value, dict) else str(value)]
