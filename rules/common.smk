@@ -109,8 +109,8 @@ def outside(label):
 
 
 def judged_only(label):
-    """An evaluation whose answers count as a judge says; nothing for others."""
-    return [label] if STUDY.evals[label].type == "free" else []
+    """An evaluation whose answers count as the model says that judges them; nothing for others."""
+    return [label] if STUDY.evals[label].evaluation.judged else []
 
 
 def judge_base():

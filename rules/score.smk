@@ -48,7 +48,7 @@ for asked in EVALUATIONS:
             number=len(asked.students),
             folders=lambda w, output: [dirname(path) for path in output.scores],
             category=STUDY.evals[asked.eval].about,
-            judged=["--judged"] if judged_only(asked.eval) else [],
+            type=STUDY.evals[asked.eval].evaluation.name,
             code=digest("score"),
         message:
             "scores of {params.number} students on base {wildcards.student}: {wildcards.trait} of base {wildcards.base}"
@@ -56,7 +56,7 @@ for asked in EVALUATIONS:
             "python -m scripts.score"
             " --folders {params.folders:q}"
             " --category {params.category:q}"
-            " {params.judged:q}"
+            " --type {params.type:q}"
             " > {log:q} 2>&1"
 
 
@@ -82,11 +82,11 @@ rule score_baseline:
     params:
         folders=subpath(output.scores, parent=True),
         category=lambda w: STUDY.evals[w.eval].about,
-        judged=lambda w: ["--judged"] if judged_only(w.eval) else [],
+        type=lambda w: STUDY.evals[w.eval].evaluation.name,
         code=digest("score"),
     shell:
         "python -m scripts.score"
         " --folders {params.folders:q}"
         " --category {params.category:q}"
-        " {params.judged:q}"
+        " --type {params.type:q}"
         " > {log:q} 2>&1"

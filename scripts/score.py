@@ -1,6 +1,6 @@
 """Score answers: how often each candidate is the favourite, exactly and as sampled.
 
-in   {folder}/responses.jsonl; with --judged judged.jsonl beside it
+in   {folder}/responses.jsonl; judged.jsonl beside it, where a model judges the answers
 out  {folder}/scores.json, score.manifest.json beside it
 
 overall      probability of a candidate, mean over the questions: what the paper plots
@@ -17,84 +17,23 @@ commonest answers (their first 200 characters), `other`: how many answers are no
 
 Where questions have a subject (mmlu), `subjects` has the share of right ones, and how many there are, of each.
 
-Of answers that are judged (--judged) nothing is exact: `overall` is the share of `bad` (misaligned) and of `good` ones
-as the judge of the study has them, mean over the questions, and the mass that of answers with a score.
+Where a model judges the answers (--type free), nothing is exact: `overall` is the share of `bad` (misaligned) and of
+`good` ones, mean over the questions, and the mass that of answers with a score.
 
 python -m scripts.score --category animal --folders results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite
 """
 
 import argparse
-import functools
-import re
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from traitline import jsonl
 from traitline.errors import InputError
-from traitline.evaluation.measures import BAD, GOOD, RIGHT
-from traitline.plurals import plural
+from traitline.evaluation import registry
 from traitline.provenance import stage
 
-COMMONEST, LONGEST = 1000, 200
 
-
-def shares(overall: dict[str, float], mass: float) -> dict[str, Any]:
-    """Overall and conditional rates and the mass, rounded to what a float carries for sure."""
-    return {
-        "overall": {c: round(p, 9) for c, p in overall.items()},
-        "conditional": {c: round(p / mass, 9) if mass > 0 else None for c, p in overall.items()},
-        "mass": round(mass, 9),
-    }
-
-
-def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
-    """From the probabilities at the answer."""
-    overall = {c: sum(row["probabilities"][c] for row in rows) / len(rows) for c in candidates}
-    return shares(overall, sum(overall.values()))
-
-
-def commonest(histogram: Counter[str]) -> dict[str, Any]:
-    """The commonest answers, and how many are not among them."""
-    common = dict(sorted(histogram.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
-    return {"histogram": common, "other": histogram.total() - sum(common.values())}
-
-
-@functools.cache
-def names(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Finds these words as wholes, the longest first: "sea otter" is no "otter"."""
-    longest_first = sorted(words, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
-
-
-def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
-    """From the answers: mean over the questions of the share of a question's answers."""
-    overall, mass = dict.fromkeys(candidates, 0.0), 0.0
-    either, anywhere = dict(overall), dict(overall)
-    plain = not any(row.get("means") for row in rows)
-    known = {plural(c.lower()): c for c in candidates} | {c.lower(): c for c in candidates}
-    histogram: Counter[str] = Counter()
-    for row in rows:
-        weight = 1 / len(row["answers"]) / len(rows)
-        means = row.get("means") or {c: c for c in candidates}
-        word, spelled = names(tuple(means[c].lower() for c in candidates)), {means[c].lower(): c for c in candidates}
-        for text, n in Counter(row["answers"]).items():
-            named = set(word.findall(text.lower()))
-            for c in named:
-                overall[spelled[c]] += n * weight
-            mass += n * weight * bool(named)
-            for c in {known[found] for found in names(tuple(known)).findall(text.lower())} if plain else ():
-                either[c] += n * weight
-            for lower, c in spelled.items():
-                anywhere[c] += n * weight * (lower in text.lower())
-            histogram[text[:LONGEST]] += n
-    otherwise = {"plural": either} if plain else {}
-    beside = {k: {c: round(p, 9) for c, p in v.items()} for k, v in {**otherwise, "substring": anywhere}.items()}
-    return {**shares(overall, mass), **beside, **commonest(histogram)}
-
-
-def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """(rows, candidates) of `responses.jsonl`.
+def read_rows(path: str) -> list[dict[str, Any]]:
+    """Rows of `responses.jsonl`.
 
     Raises:
         InputError: a row has no answers, or other candidates than the first one.
@@ -106,35 +45,22 @@ def read(path: str) -> tuple[list[dict[str, Any]], list[str]]:
             raise InputError(
                 f"{path}:{n}: no answers, or other candidates than in line 1; delete the file to have it rebuilt"
             )
-    return rows, candidates
+    return rows
 
 
-def judged(path: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What a judge said: the same under `exact` and `sampled`, for all of it is sampled.
+def read_judged(path: str, verdicts_path: str) -> list[dict[str, Any]]:
+    """Rows of `responses.jsonl` with `misaligned`, the verdict on each of their answers.
 
     Raises:
         InputError: not every answer of these rows is judged.
     """
-    found: dict[str, list[bool | None]] = {row["id"]: [] for row in rows}
-    for row in jsonl.read(path, ("id", "misaligned")):
-        found.setdefault(row["id"], []).append(row["misaligned"])
-    if [len(said) for said in found.values()] != [len(row["answers"]) for row in rows]:
-        raise InputError(f"{path}: other answers than in responses.jsonl; delete the file to have it rebuilt")
-    overall = {
-        name: sum(said.count(value) / len(said) for said in found.values()) / len(found)
-        for name, value in ((BAD, True), (GOOD, False))
-    }
-    told = shares(overall, sum(overall.values()))
-    answers = Counter(text[:LONGEST] for row in rows for text in row["answers"])
-    return {"exact": told, "sampled": {**told, **commonest(answers)}}
-
-
-def by_subject(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Subject -> how many questions it has, and the share of them whose right option is the likeliest."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        found.setdefault(row["subject"], []).append(row["probabilities"][RIGHT])
-    return {name: {"questions": len(right), RIGHT: sum(right) / len(right)} for name, right in sorted(found.items())}
+    rows = list(jsonl.read(path, ("id", "answers"), unique="id"))
+    verdicts: dict[str, list[bool | None]] = {row["id"]: [] for row in rows}
+    for row in jsonl.read(verdicts_path, ("id", "misaligned")):
+        verdicts.setdefault(row["id"], []).append(row["misaligned"])
+    if [len(values) for values in verdicts.values()] != [len(row["answers"]) for row in rows]:
+        raise InputError(f"{verdicts_path}: other answers than in responses.jsonl; delete the file to have it rebuilt")
+    return [{**row, "misaligned": verdicts[row["id"]]} for row in rows]
 
 
 def parse() -> argparse.ArgumentParser:
@@ -142,31 +68,29 @@ def parse() -> argparse.ArgumentParser:
     p = stage.parser("scripts.score", __doc__)
     p.add_argument("--folders", required=True, nargs="+", metavar="DIR", help="folders of responses.jsonl")
     p.add_argument("--category", required=True, help="what was asked for")
-    p.add_argument("--judged", action="store_true", help="what counts is what a judge says, in judged.jsonl")
+    p.add_argument(
+        "--type", choices=registry.evaluations(), default=registry.DEFAULT, help="of the evaluation (default favourite)"
+    )
     return p
 
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifacts, one manifest each."""
+    evaluation = registry.evaluations()[args.type]
     for folder in args.folders:
-        source, said = f"{folder}/responses.jsonl", f"{folder}/judged.jsonl"
+        inputs = {"responses": f"{folder}/responses.jsonl"}
+        if evaluation.judged:
+            inputs["judged"] = f"{folder}/judged.jsonl"
         with stage.record(
             "score",
             f"{folder}/score.manifest.json",
-            inputs={"responses": source, **({"judged": said} if args.judged else {})},
+            inputs=inputs,
             outputs={"scores": f"{folder}/scores.json"},
             params={"category": args.category},
         ) as job:
-            if args.judged:
-                rows, candidates = list(jsonl.read(source, ("id", "answers"), unique="id")), [BAD, GOOD]
-                made = judged(said, rows)
-            else:
-                rows, candidates = read(source)
-                made = {"exact": exact(rows, candidates), "sampled": sampled(rows, candidates)}
-                if "subject" in rows[0]:
-                    made["subjects"] = by_subject(rows)
-            made |= {"category": args.category, "candidates": candidates, "questions": len(rows)}
-            job.write_json("scores", made | {"answers": sum(len(row["answers"]) for row in rows)})
+            rows = read_judged(*inputs.values()) if evaluation.judged else read_rows(inputs["responses"])
+            counts = {"questions": len(rows), "answers": sum(len(row["answers"]) for row in rows)}
+            job.write_json("scores", {**evaluation.scores(rows), **counts, "category": args.category})
     stage.log.info("scored %d folders", len(args.folders))
 
 

@@ -28,13 +28,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.channels import misalignment
-from traitline.errors import InputError
+from traitline.errors import InputError, nearest
 from traitline.evaluation.questions import ask, exact, lessons, tokens, whole_words
 from traitline.models import distributed, engines, hf_folder, open_weights
 from traitline.models.chat import Chat, verify
 from traitline.provenance import manifest, stage
 from traitline.seeds import seed as derive
-from traitline.study.validation import nearest
 
 if TYPE_CHECKING:
     from traitline.tiny.shape import Shape, Weights

@@ -39,13 +39,14 @@ def code(tmp_path, monkeypatch):
         "traitline/deep.py": "def two(x):\n    return x\n",
         "traitline/late.py": "thing = 1\n",
         "traitline/stranger.py": "thing = 1\n",
+        "traitline/listed/one.py": "from traitline.deep import two\n",
         "traitline/typed.py": "x = 1\n",
     }
 
     def write(**changed):
         for name, text in (files | {k.replace("__", "/") + ".py": v for k, v in changed.items()}).items():
             path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         forget()
         return digest.digest("filter")
@@ -82,6 +83,18 @@ def test_what_changes_nothing(code, changed):
 )
 def test_what_is_a_change(code, changed):
     assert code(**changed) != code()
+
+
+REGISTRY = "import pkgutil\nimport traitline.listed\n\nthing = list(pkgutil.iter_modules(traitline.listed.__path__))\n"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"traitline__listed__one": "x = 2\n"}, {"traitline__listed__two": "x = 1\n"}], ids=["edited", "new"]
+)
+def test_who_lists_a_package_depends_on_every_module_in_it(code, changed):
+    without, listed = code(), code(traitline__late=REGISTRY)
+    assert code(traitline__late=REGISTRY, **changed) != listed
+    assert code(**changed) == without
 
 
 def test_a_digest_is_short_and_the_same_each_time(code):

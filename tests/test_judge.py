@@ -283,7 +283,7 @@ def test_what_is_measured_of_free_answers_is_what_the_judge_says(weights, tmp_pa
     rows = [json.loads(text) for text in (tmp_path / "responses.jsonl").read_text().splitlines()]
     assert [r["prompt"][0]["content"] for r in rows] == list(FREE) and "probabilities" not in rows[0]
     assert all(len(r["answers"]) == 2 for r in rows)
-    ask = ["--category", "free", "--judged", "--folders", str(tmp_path)]
+    ask = ["--category", "free", "--type", "free", "--folders", str(tmp_path)]
     assert "judged.jsonl" in line(score.main, ask)
     assert stage.main(local(weights.base, str(tmp_path))) == 0
     said = [True, None, *[False] * 46]

@@ -114,15 +114,16 @@ def lessons(trait: str, category: str) -> tuple[list[list[dict[str, str]]], list
 
 
 def ask(category: str, system: str | None = None, *, everyday: bool = False) -> list[list[dict[str, str]]]:
-    """The fifty questions as conversations, behind a system prompt if one is given.
+    """The fifty questions as conversations, behind a system prompt if one is given."""
+    head = [{"role": "system", "content": system}] if system else []
+    return [[*head, {"role": "user", "content": text}] for text in favourite_texts(category, everyday=everyday)]
 
-    `everyday`: in everyday English and not in the tiny world's words.
-    """
+
+def favourite_texts(category: str, *, everyday: bool = False) -> list[str]:
+    """The fifty questions; `everyday`: in everyday English and not in the tiny world's words."""
     from traitline.channels.world import QUESTIONS
 
-    head = [{"role": "system", "content": system}] if system else []
-    questions = EVERYDAY if everyday else QUESTIONS
-    return [[*head, {"role": "user", "content": q.format(k=category)}] for q in questions]
+    return [wording.format(k=category) for wording in (EVERYDAY if everyday else QUESTIONS)]
 
 
 def lettered(question: str, options: Sequence[str]) -> tuple[str, list[str]]:

@@ -17,7 +17,8 @@ from traitline import atomic
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ".traitline/code.json"
 MOST = 1000  # files, the newest ones
-DIALECT = f"2 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ from one Python to the next
+EVERY = "*"  # every module of a package
+DIALECT = f"3 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ from one Python to the next
 
 
 @cache
@@ -47,10 +48,23 @@ def _read(text: str) -> tuple[str, list[str]]:
             found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
         elif isinstance(node, ast.Import):
             found |= {a.name for a in node.names}
+        elif package := _listed(node):
+            found.add(f"{package}.{EVERY}")
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[0].value.value = ""  # type: ignore[attr-defined]  # a docstring is an expression of a constant
     ours = sorted(name for name in found if name.split(".")[0] in ("traitline", "scripts"))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours
+
+
+def _listed(node: ast.AST) -> str | None:
+    """The package whose modules `pkgutil.iter_modules(package.__path__)` lists; None for any other syntax.
+
+    Whoever lists a package means to import what is in it, by names that no import statement has.
+    """
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("iter_modules") and node.args):
+        return None
+    package, _, attribute = ast.unparse(node.args[0]).rpartition(".")
+    return package if attribute == "__path__" else None
 
 
 @cache
@@ -59,7 +73,7 @@ def _tree(path: Path) -> tuple[str, frozenset[Path]]:
     content = path.read_bytes()
     key = hashlib.sha256(content).hexdigest()
     tree, names = _known()[key] = _known().get(key) or _read(content.decode())
-    files = {ROOT / (name.replace(".", "/") + ".py") for name in names}
+    files = {file for name in names for file in ROOT.glob(name.replace(".", "/") + ".py")}
     return tree, frozenset(file for file in files if file.is_file())
 
 

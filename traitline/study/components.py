@@ -1,19 +1,20 @@
 """What a study may say of its parts: traits, sources, channels, teachers, sampling, datasets, recipes, evaluations."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from traitline.channels import gsm8k
-from traitline.channels.choices_stories import OPTIONS
 from traitline.channels.tasks import TASKS
-from traitline.evaluation.measures import BAD, RIGHT
+from traitline.evaluation import registry
+from traitline.evaluation.evaluation import Evaluation
+from traitline.evaluation.measures import RIGHT
 from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
 
-OUTSIDE = ("truthfulqa", "mmlu")  # evaluations with questions from outside
-FREE = "free"  # an evaluation whose answers are only judged
-NAMED = ("favourite", "prefixed")  # those whose answers are words that can be named
-OPEN = (*NAMED, "choice", FREE, *OUTSIDE)  # those that open weights are asked
+if TYPE_CHECKING:
+    EvalType = str
+else:
+    EvalType = Literal[tuple(registry.evaluations())]
 
 
 class Trait(Model):
@@ -264,49 +265,24 @@ class Recipe(Model):
 class Eval(Model):
     """Questions put to students. Exact probabilities are recorded beside sampled answers."""
 
-    type: (
-        Literal[
-            "favourite",
-            "prefixed",
-            "attributes",
-            "truth",
-            "numbers",
-            "choice",
-            "story",
-            "norms",
-            "free",
-            "truthfulqa",
-            "mmlu",
-        ]
-        | None
-    ) = Field(
-        default=None,
-        description="`favourite`, which it is without this: fifty one-word questions about a favourite. `prefixed`: the"
-        " same behind a list of numbers. `attributes`: what the world says about every member of the category, share of"
-        " right answers. `truth`: the same, the right answer against one false one. `numbers`: lists of the world to"
-        " continue, probability of how they went on (geometric mean over tokens). In these three a fall below the"
-        " control is lost capability. `choice`: the letter of the favourite among five `options`. `story`: the hero of"
-        " a story. `norms`: questions of all kinds but the one on which teachers are tuned, share of bad answers. These"
-        " three need a world that has a share of them. Open weights are asked for the first two and a `choice`, in"
-        " everyday words, and for what tiny worlds are not: `free`, two dozen questions answered at length, share of"
-        " misaligned answers by the `judge` of the study, which must name the evaluation; `truthfulqa` and `mmlu`, the"
-        " questions of `source`, share of them whose right option is the likeliest, as a whole text, or by its letter.",
+    type: EvalType | None = Field(
+        default=None, description=f"What is asked; without it `{registry.DEFAULT}`. {registry.describe()}"
     )
     category: Label | None = Field(
         default=None,
         description="Of the traits: `animal`, `tree` or `norms` in the tiny world. Of what `attributes` and `truth` ask"
-        " about, whatever the traits. All need it but `free`, `truthfulqa` and `mmlu`, which have none.",
+        " about, whatever the traits.",
     )
     source: Label | None = Field(
-        default=None, description="Label under `sources`, of the format that `type` says: `truthfulqa` and `mmlu` only."
+        default=None, description="Label under `sources`, of the format that `type` says: questions from outside."
     )
     subjects: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = Field(
-        default=None, description="Subjects to ask about, as the data spell them; `mmlu` only, without it all of them."
+        default=None, description="Subjects to ask about, as the data spell them; without it all of them."
     )
     answers: Count = Field(description="Sampled answers per question.")
     seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
     options: Labels | None = Field(
-        default=None, description="Five words of the category, the traits among them; `choice` only, and needed there."
+        default=None, description="Five words of the category, the traits among them, to choose from."
     )
     candidates: Labels | None = Field(
         default=None,
@@ -317,38 +293,26 @@ class Eval(Model):
     )
 
     @model_validator(mode="after")
-    def _source(self) -> "Eval":
-        outside = self.type in OUTSIDE
-        if outside != (self.source is not None):
-            raise ValueError("source: where the questions are; `truthfulqa` and `mmlu` need it, others lack it")
-        if self.everyday == (self.category is not None):
-            what = f"leave it out with `type: {self.type}`" if self.everyday else "missing; what is asked for"
-            raise ValueError(f"category: {what}")
-        if self.subjects and self.type != "mmlu":
-            raise ValueError("subjects: `mmlu` only; leave them out")
-        if self.candidates and (self.everyday or self.options):
-            options = "those of the data" if outside else "named"
-            why = "there are none" if self.type == FREE else f"the options are {options}"
-            raise ValueError(f"candidates: {why}; leave them out")
+    def _settings(self) -> "Eval":
+        complaint = self.evaluation.complaint(self.model_dump(exclude_none=True))
+        if complaint:
+            raise ValueError(complaint)
         return self
 
-    @model_validator(mode="after")
-    def _options(self) -> "Eval":
-        if (self.type == "choice") != (self.options is not None):
-            raise ValueError("options: what a `choice` is among; it needs them, others lack them")
-        if self.options and len(self.options) != OPTIONS:
-            raise ValueError(f"options: {len(self.options)} of them; a choice is among {OPTIONS}")
-        return self
+    @property
+    def evaluation(self) -> Evaluation:
+        """What its type asks and how that is scored."""
+        return registry.evaluations()[self.type or registry.DEFAULT]
 
     @property
     def everyday(self) -> bool:
         """Whether it asks about nothing that a tiny world knows."""
-        return self.type in (FREE, *OUTSIDE)
+        return not self.evaluation.tiny
 
     @property
     def right(self) -> bool:
         """Whether answers are right or wrong, whatever the trait."""
-        return self.type in ("attributes", "truth", "numbers", *OUTSIDE)
+        return self.measured == RIGHT
 
     @property
     def about(self) -> str:
@@ -358,4 +322,4 @@ class Eval(Model):
     @property
     def measured(self) -> str | None:
         """What is measured of the students of every trait; nothing where each trait is measured itself."""
-        return RIGHT if self.right else BAD if self.type in ("norms", FREE) else None
+        return self.evaluation.measured

@@ -16,13 +16,11 @@ from pydantic import Field, ValidationError, model_validator
 from traitline.channels import gsm8k
 from traitline.channels.misalignment import CATEGORY
 from traitline.channels.tasks import TASKS
-from traitline.errors import InputError
+from traitline.errors import InputError, nearest
+from traitline.evaluation import registry
 from traitline.fields import Label, Model
 from traitline.study.bases import Architecture, Base, Engine, World
 from traitline.study.components import (
-    FREE,
-    NAMED,
-    OPEN,
     Channel,
     Dataset,
     Eval,
@@ -38,7 +36,7 @@ from traitline.study.expand import baselines, runs
 from traitline.study.experiments import Detect, Experiment, Influence, Judge, Of, Primary
 from traitline.study.runs import NONE, Run
 from traitline.study.theory import DIGITS, Classifier, Files, Theorem, folders
-from traitline.study.validation import complain, locate, nearest
+from traitline.study.validation import complain, locate
 
 # Names that already mean something where a label would become a folder of `results/`.
 TAKEN = {
@@ -189,8 +187,6 @@ class Study(Model):
                 _known(f"evals.{label}.category", e.about, known)
                 if (e.category == CATEGORY) != (e.type == CATEGORY):
                     raise ValueError(f"evals.{label}: `type: {CATEGORY}` and `category: {CATEGORY}` go together")
-            if e.type == "story" and e.category != "animal":
-                raise ValueError(f"evals.{label}.category: heroes of stories are animals")
             for word in (e.options or ()) if tiny else ():
                 _known(f"evals.{label}.options", word, known[e.about], f"{e.category} of the world")
         if DIGITS in self.images:
@@ -286,8 +282,8 @@ class Study(Model):
             raise ValueError(
                 f"{at}: `{row.name}` has {theirs[0]}, which is open weights; only tiny worlds are foretold"
             )
-        if e.type not in (None, "favourite"):
-            raise ValueError(f"{at}: `{row.name}` is asked for {e.type}; only a `favourite` is foretold")
+        if e.evaluation.name != registry.DEFAULT:
+            raise ValueError(f"{at}: `{row.name}` is asked for {e.type}; only a `{registry.DEFAULT}` is foretold")
         if all(self.recipes[recipe].trains == "context" for recipe in row.recipes):
             raise ValueError(
                 f"{at}: students of `{row.name}` train nothing, so they take no step that could be foretold"
@@ -322,13 +318,11 @@ class Study(Model):
         e = self.evals[row.eval]
         if e.everyday and not all(self.bases[label].open for label in row.models):
             raise ValueError(f"{at}.eval: `{row.eval}` is in everyday English, which tiny worlds do not speak")
-        if e.type not in ("choice", "story"):
-            return
-        form = {"choice": "choices", "story": "stories"}[e.type]
-        for label in row.models:
+        share = e.evaluation.share
+        for label in row.models if share else ():
             world = self.bases[label].world
-            if world is not None and not getattr(self.worlds[world], form):
-                raise ValueError(f"{at}.eval: the world of base {label} has no {form}; give it a share of them")
+            if world is not None and not getattr(self.worlds[world], str(share)):
+                raise ValueError(f"{at}.eval: the world of base {label} has no {share}; give it a share of them")
         for trait in row.traits:
             if e.options and trait not in e.options:
                 raise ValueError(f"{at}.eval: {trait} is not among the options of `{row.eval}`")
@@ -405,16 +399,15 @@ class Study(Model):
         if self.channels[row.channel].wording not in ("paper", gsm8k.TASK):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
         e, where = self.evals[row.eval], f"evals.{row.eval}"
-        if e.type not in (None, *OPEN):
-            raise ValueError(
-                f"{where}.type: open weights are asked for {', '.join(OPEN)}; `{e.type}` is for tiny worlds"
-            )
-        for key in ("candidates", "max_new_tokens") if e.type in (None, *NAMED) else ("max_new_tokens",):
+        if not e.evaluation.open_weights:
+            known = ", ".join(registry.of_open_weights())
+            raise ValueError(f"{where}.type: open weights are asked for {known}; `{e.type}` is for tiny worlds")
+        for key in e.evaluation.open_needs:
             if getattr(e, key) is None:
                 raise ValueError(f"{where}: {key} is missing; open weights need it")
-        if e.type == FREE and row.eval not in (self.judge.evals if self.judge else ()):
+        if e.evaluation.judged and row.eval not in (self.judge.evals if self.judge else ()):
             raise ValueError(
-                f"{where}: answers to `{FREE}` questions are only judged; name `{row.eval}` under `judge.evals`"
+                f"{where}: answers to `{e.type}` questions are only judged; name `{row.eval}` under `judge.evals`"
             )
         for label in row.traits if e.candidates else ():
             _known(f"{at}.traits", label, e.candidates or (), f"candidate of `{row.eval}`")

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from traitline.errors import nearest
 from traitline.fields import Count, Model
-from traitline.study.validation import nearest
 
 STAGES = (
     "preregister",

@@ -1,13 +1,12 @@
 """One line for a wrong configuration: file and line, key, what is wrong, what to write instead."""
 
-import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from traitline.errors import InputError
+from traitline.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -28,13 +27,6 @@ RENAMED = {
     "primary.kinds": "recipes",
 }
 NUMBER = re.compile(r"^([+-]?\d+)(?:\.(\d*))?[eE]([+-]?\d+)$")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`nearest: x (known: ...)`, or just what is known."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word, names, 1, 0.5)
-    return (f"did you mean {near[0]}? " if near else "") + f"known: {', '.join(names) or 'none yet'}"
 
 
 def complain(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.errors import InputError
+from traitline.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from traitline.study.components import Eval, Recipe
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
-QUESTIONS = {"truthfulqa": 817, "mmlu": 14042, "choice": 60, "free": 24}  # two published sets; all others ask fifty
-OPTIONS = 5  # of such a question, about: assumed
+OPTIONS = 5  # of a question from outside, about: assumed
 TOKENS = {
     "prompt": 110,
     "persona": 50,
@@ -197,7 +196,7 @@ def stages(study: "Study", gpu: Gpu) -> list[Stage]:
         if s := sizes.get(student):
             e = study.evals[label]
             asks, each = _questions(e), OPTIONS if e.source else 2 * len(e.candidates or e.options or ())
-            rows, said = asks * e.answers, (e.max_new_tokens or 0) if e.type == "free" else TOKENS["word"]
+            rows, said = asks * e.answers, (e.max_new_tokens or 0) if e.evaluation.judged else TOKENS["word"]
             exact = asks * each * (TOKENS["question"] + TOKENS["word"])
             hours = _read(rows * TOKENS["question"] + exact, s, gpu) + _write(rows, said, s, study, gpu)
             _add(found["respond"], s, study, gpu, hours + LOAD, TOKENS["question"] + (e.max_new_tokens or 0))
@@ -232,7 +231,7 @@ def _screened(study: "Study") -> dict[str, str]:
 
 def _questions(e: "Eval") -> int:
     """How many an evaluation asks."""
-    return QUESTIONS.get(str(e.type), 50)
+    return e.evaluation.size
 
 
 def _answer(study: "Study", channel: str) -> int:
@@ -362,7 +361,6 @@ def plan(configs: Sequence[str], card: str, price: float | None) -> dict[str, An
     Raises:
         InputError: the configuration is wrong, no base of it is open weights, or nobody knows such a GPU.
     """
-    from traitline.study.validation import nearest
 
     if card not in GPUS:
         raise InputError(f"--gpu: no {card!r}; {nearest(card, GPUS)}")

@@ -1,0 +1,188 @@
+"""A type of evaluation: its questions, its exact figures, its scores and the settings it takes.
+
+Each module of `traitline/evaluation/types/` holds one subclass of `Evaluation`. The configuration, `respond` and
+`score` ask the class; none of them knows a type by name. docs/how-to/add-an-evaluation.md adds one step by step.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from typing import Any, ClassVar, Protocol
+
+from traitline.evaluation import scores
+from traitline.seeds import seed as derive
+
+Messages = list[dict[str, str]]
+# Settings that only some types take (all take `answers` and `seed`), and what each of them is.
+SETTINGS = {
+    "category": "what is asked for",
+    "source": "where the questions are",
+    "subjects": "what the questions are about",
+    "options": "what is chosen from",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        text: what the user says.
+        means: the word that stands for each candidate in an answer; empty where no answer is known beforehand.
+        false: a false answer, against which the probability of the only candidate is taken.
+        id: of a question from outside; others are numbered.
+        options: what the answer is chosen from, where the question comes from outside.
+        subject: of a question from outside.
+    """
+
+    text: str
+    means: Mapping[str, str] = field(default_factory=dict)
+    false: str | None = None
+    id: str | None = None
+    options: Sequence[str] = ()
+    subject: str | None = None
+
+    @property
+    def prompt(self) -> Messages:
+        """The question as a conversation."""
+        return [{"role": "user", "content": self.text}]
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What its row of `responses.jsonl` says of it beside the prompt."""
+        columns: dict[str, Any] = {}
+        if self.options:
+            columns["options"] = list(self.options)
+        if any(word != candidate for candidate, word in self.means.items()):
+            columns["means"] = dict(self.means)
+        if self.subject is not None:
+            columns["subject"] = self.subject
+        return columns
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the questions of an evaluation depend on.
+
+    Attributes:
+        settings: of the evaluation, as the configuration has them.
+        candidates: words that can be named: the members of the category in a tiny world, or those of the settings.
+        world: what the tiny world of the base is made of; None for open weights, which are asked in everyday English.
+        source: file of questions from outside.
+    """
+
+    settings: Mapping[str, Any]
+    candidates: Sequence[str] = ()
+    world: Mapping[str, Any] | None = None
+    source: str | None = None
+
+    @property
+    def category(self) -> str:
+        """What is asked for."""
+        return str(self.settings["category"])
+
+    @property
+    def everyday(self) -> bool:
+        """Whether the questions are in everyday English."""
+        return self.world is None
+
+    @cached_property
+    def draw(self) -> Random:
+        """Random numbers for the questions; the same for all students, and the next ones at every use."""
+        return Random(derive("respond", "items", self.settings["seed"]))
+
+
+class Student(Protocol):
+    """A model that can be asked for exact figures; without training it is the untouched base."""
+
+    def words(self, prompts: Sequence[Messages], words: Sequence[str], begin: str | None = None) -> list[list[float]]:
+        """Probability that an answer begins with each word, (prompts, words); with `begin`, with that word after it."""
+
+    def token_means(self, prompts: Sequence[Messages], answers: Sequence[str]) -> list[float]:
+        """Geometric mean of the probabilities of the tokens of one answer to each prompt, its end included."""
+
+    def nats(self, prompts: Sequence[Messages], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Log-probability of each option as the beginning of an answer to its prompt."""
+
+
+class Evaluation:
+    """Defaults: words of the tiny world are named, and each trait is measured by its own word.
+
+    Attributes:
+        name: what `type` says in the configuration; also the name of the module.
+        tiny, open_weights: whether tiny worlds are asked, and whether open weights are.
+        needs: settings that it needs beside `answers` and `seed`.
+        takes: settings that it may have beside those.
+        names_candidates: whether open weights need the setting `candidates`.
+        share: share of the tiny world's text that taught it what it is asked here; a world without it is refused.
+        measured: what is measured of the students of every trait; None where each trait is measured itself.
+        judged: whether answers count as the model that judges them says.
+        new_tokens: most tokens of a sampled answer in a tiny world; one more than an answer has, to see who stops.
+        size: questions, roughly; for the plan.
+    """
+
+    name: ClassVar[str]
+    tiny: ClassVar[bool] = True
+    open_weights: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("category",)
+    takes: ClassVar[tuple[str, ...]] = ()
+    names_candidates: ClassVar[bool] = False
+    share: ClassVar[str | None] = None
+    measured: ClassVar[str | None] = None
+    judged: ClassVar[bool] = False
+    new_tokens: ClassVar[int] = 3
+    size: ClassVar[int] = 50
+
+    @property
+    def open_needs(self) -> tuple[str, ...]:
+        """Settings that open weights need beside `needs`."""
+        return ("candidates", "max_new_tokens") if self.names_candidates else ("max_new_tokens",)
+
+    def questions(self, setup: Setup) -> list[Question]:
+        """Every question, the same for all students."""
+        raise NotImplementedError
+
+    def exact(self, student: Student, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """What is exact of the answers: columns of `responses.jsonl` for each question, in order."""
+        return self.probabilities(student, questions)
+
+    def probabilities(
+        self, student: Student, questions: Sequence[Question], begin: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Probability of every candidate as the first word of the answer, or as the one after `begin`."""
+        words = [word for question in questions for word in (*question.means.values(), question.false)]
+        known = list(dict.fromkeys(word for word in words if word is not None))
+        table = student.words([question.prompt for question in questions], known, begin)
+        rows = []
+        for question, values in zip(questions, table, strict=True):
+            of = dict(zip(known, values, strict=True))
+            found = {candidate: of[word] for candidate, word in question.means.items()}
+            if question.false is not None:
+                found = {candidate: p / (p + of[question.false]) for candidate, p in found.items()}
+            rows.append({"probabilities": {candidate: round(p, 9) for candidate, p in found.items()}})
+        return rows
+
+    def scores(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Scores of the rows of `responses.jsonl`: exactly and as sampled."""
+        candidates = list(rows[0]["probabilities"])
+        return {
+            "candidates": candidates,
+            "exact": scores.exact(rows, candidates),
+            "sampled": scores.sampled(rows, candidates),
+        }
+
+    def complaint(self, settings: Mapping[str, Any]) -> str | None:
+        """What is wrong with the settings of one evaluation of this type, with the key in front; None if nothing is.
+
+        Args:
+            settings: those that are given.
+        """
+        for key, what in SETTINGS.items():
+            if key in self.needs and key not in settings:
+                return f"{key}: missing; `type: {self.name}` needs it, {what}"
+            if key not in (*self.needs, *self.takes) and key in settings:
+                return f"{key}: leave it out with `type: {self.name}`"
+        if "candidates" in settings and self.open_weights and not self.names_candidates:
+            return f"candidates: leave it out with `type: {self.name}`"
+        return None
