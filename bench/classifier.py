@@ -3,10 +3,10 @@
 All sides train the same networks for as long: teachers on images, then four arms of students on noise, Adam, the same
 batches. `plain` is what one writes for one model: `nn.Sequential`, `torch.optim.Adam`, autograd, one arm after the
 other. `batched` is how the official script does it, written anew: every model's weights on a first axis, `torch.bmm`,
-autograd, one Adam over all. Of `plain` only --some models are trained, and its time is scaled up: nothing in it hangs
-on how many there are. All have as many threads. Seconds by the clock want a quiet machine; those of the processor,
-beside them, do not, but say nothing about waiting for each other. At the end stands what cannot be saved: the matrix
-products that the networks must do, at the speed that one core has on large ones.
+autograd, one Adam over all. Of `plain` only --some models are trained and the time is scaled up, because a model's time
+does not depend on how many there are. All sides have as many threads. Seconds by the clock need a quiet machine;
+processor seconds do not, but leave out waiting. The last lines give a lower bound: the networks' matrix products at the
+speed of one core on large ones.
 
 python -m bench.classifier
 """
@@ -82,11 +82,11 @@ def plain(args: argparse.Namespace) -> "np.ndarray":
     from torch.nn import functional as F
 
     x, y, noise = data(args, args.some)
-    outputs = 10 + int(SETTINGS["aux"])
+    classes = 10 + int(SETTINGS["aux"])
 
     def network() -> nn.Module:
         return nn.Sequential(
-            nn.Linear(x.shape[1], 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, outputs)
+            nn.Linear(x.shape[1], 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, classes)
         )
 
     start = now()
@@ -108,8 +108,8 @@ def plain(args: argparse.Namespace) -> "np.ndarray":
                     with torch.no_grad():
                         goal = teacher(noise[i, rows])[:, part].log_softmax(-1)
                     adam.zero_grad()
-                    said = student(noise[i, rows])[:, part].log_softmax(-1)
-                    F.kl_div(said, goal, log_target=True, reduction="batchmean").backward()
+                    outputs = student(noise[i, rows])[:, part].log_softmax(-1)
+                    F.kl_div(outputs, goal, log_target=True, reduction="batchmean").backward()
                     adam.step()
     return (now() - start) / args.some
 
@@ -124,10 +124,10 @@ def batched(args: argparse.Namespace) -> "np.ndarray":
     sizes = (x.shape[1], 256, 256, 10 + int(SETTINGS["aux"]))
 
     def networks() -> "list[Tensor]":
-        made = []
+        weights = []
         for a, b in pairwise(sizes):
-            made += [torch.randn(n, a, b) * a**-0.5, torch.zeros(n, 1, b)]
-        return made
+            weights += [torch.randn(n, a, b) * a**-0.5, torch.zeros(n, 1, b)]
+        return weights
 
     def forward(weights: "list[Tensor]", into: "Tensor") -> "Tensor":
         for w, b in zip(weights[:-2:2], weights[1:-2:2], strict=True):
@@ -140,9 +140,9 @@ def batched(args: argparse.Namespace) -> "np.ndarray":
     adam = torch.optim.Adam(teacher, lr=3e-4)
     for _ in range(args.epochs):
         for rows in torch.randperm(len(x)).split(24):
-            said = forward(teacher, x[rows].expand(n, -1, -1))[..., :10]
+            outputs = forward(teacher, x[rows].expand(n, -1, -1))[..., :10]
             adam.zero_grad()
-            (F.cross_entropy(said.flatten(0, 1), y[rows].repeat(n)) * n).backward()
+            (F.cross_entropy(outputs.flatten(0, 1), y[rows].repeat(n)) * n).backward()
             adam.step()
     order = torch.randperm(n)
     other = [w[order] for w in reference]
@@ -155,8 +155,8 @@ def batched(args: argparse.Namespace) -> "np.ndarray":
                 with torch.no_grad():
                     goal = forward(teacher, noise[:, rows])[..., part].log_softmax(-1)
                 adam.zero_grad()
-                said = forward(student, noise[:, rows])[..., part].log_softmax(-1)
-                F.kl_div(said, goal, log_target=True, reduction="batchmean").backward()
+                outputs = forward(student, noise[:, rows])[..., part].log_softmax(-1)
+                F.kl_div(outputs, goal, log_target=True, reduction="batchmean").backward()
                 adam.step()
     return now() - start
 
@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print seconds and ratios."""
     import torch
 
-    from scripts import classifier
+    from traitline.theory.stacked_networks import products as precise_products
 
     args = parse().parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     for precision in args.precision:
         settings = {**SETTINGS, **changed, "student_epochs": args.epochs, "precision": precision}
         sides[f"traitline, {precision}"] = ours(settings, args.threads)
-        with classifier.products(precision):
+        with precise_products(precision):
             sides[f"plain ({args.some} timed), {precision}"] = plain(args) * args.models
             sides[f"batched, {precision}"] = batched(args)
     first = next(iter(sides.values()))

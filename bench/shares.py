@@ -49,11 +49,12 @@ def one(folder: Path, sharded: bool) -> None:
     from traitline.models import hf_folder as folders
 
     torch.set_num_threads(1)
-    me, many = distributed.mine()
+    rank, processes = distributed.mine()
     draw = torch.Generator().manual_seed(1)
     rows = [(torch.randint(800, (16,), generator=draw).tolist(), 8) for _ in range(4)]
-    settings, before = RECIPE | {"batch": 4, "epochs": 4, "warmup": 1}, memory()
-    most, done = before, threading.Event()
+    settings = RECIPE | {"batch": 4, "epochs": 4, "warmup": 1}
+    before = most = memory()
+    done = threading.Event()
 
     def watch() -> None:
         nonlocal most
@@ -66,12 +67,12 @@ def one(folder: Path, sharded: bool) -> None:
     model = lora.fresh(base, settings, 1)
     losses = lora.fit(model, rows, settings, seed=1, pad=0)
     done.set()
-    made = folder / f"{many}-{'shares' if sharded else 'whole'}"
-    made.mkdir(exist_ok=True)
-    found = {"held": held, "own": most - before, "losses": losses}
-    (made / f"{me}.json").write_text(json.dumps(found), encoding="utf-8")
-    if me == 0:
-        folders.save(made / folders.ADAPTER, lora.saved(model, {"path": "m"})[0])
+    out = folder / f"{processes}-{'shares' if sharded else 'whole'}"
+    out.mkdir(exist_ok=True)
+    measured = {"held": held, "beside": most - before, "losses": losses}
+    (out / f"{rank}.json").write_text(json.dumps(measured), encoding="utf-8")
+    if rank == 0:
+        folders.save(out / folders.ADAPTER, lora.saved(model, {"path": "m"})[0])
 
 
 def main() -> int:
@@ -94,20 +95,29 @@ def main() -> int:
         model.save_pretrained(name)
         print(f"base: {sum(p.numel() for p in model.parameters()) * 4 / 2**20:,.0f} MiB")
         first: dict[str, torch.Tensor] = {}
-        for many, how in ((1, "whole"), *((n, how) for n in args.processes for how in ("whole", "shares"))):
-            command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={many}", "-m"]
+        for processes, how in ((1, "whole"), *((n, how) for n in args.processes for how in ("whole", "shares"))):
+            command = [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                f"--nproc-per-node={processes}",
+                "-m",
+            ]
             flags = ["--one", name, *(["--sharded"] if how == "shares" else [])]
             env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000", "OMP_NUM_THREADS": "1"}
             subprocess.run([*command, "bench.shares", *flags], env=env, check=True, stderr=subprocess.DEVNULL)
-            made = Path(name, f"{many}-{how}")
-            found = [json.loads((made / f"{i}.json").read_text(encoding="utf-8")) for i in range(many)]
-            tensors = load_file(next(made.glob("*.safetensors")))
+            out = Path(name, f"{processes}-{how}")
+            measured = [json.loads((out / f"{i}.json").read_text(encoding="utf-8")) for i in range(processes)]
+            tensors = load_file(next(out.glob("*.safetensors")))
             first = first or tensors
             alone = json.loads(Path(name, "1-whole/0.json").read_text(encoding="utf-8"))["losses"]
-            off = max(abs(a / b - 1) for a, b in zip(found[0]["losses"], alone, strict=True))
+            off = max(abs(a / b - 1) for a, b in zip(measured[0]["losses"], alone, strict=True))
             away = max((tensors[n] - t).abs().max().item() for n, t in first.items())
-            held, own = (max(f[key] for f in found) for key in ("held", "own"))
-            print(f"{many} processes, {how:6}: {held:6,.0f} MiB of the base, {own:4,.0f} MiB beside it;", end="")
+            held, beside = (max(m[key] for m in measured) for key in ("held", "beside"))
+            print(
+                f"{processes} processes, {how:6}: {held:6,.0f} MiB of the base, {beside:4,.0f} MiB beside it;", end=""
+            )
             print(f"  losses within {off:.0e} of one process, weights within {away:.0e}", flush=True)
     return 0
 

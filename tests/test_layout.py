@@ -20,7 +20,7 @@ FLOORS = [
     {"", "ground"},
     {"provenance"},
     {"tiny", "channels"},
-    {"models"},
+    {"models", "theory"},
     {"evaluation"},
     {"study"},
     {"lineage"},
