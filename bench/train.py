@@ -149,7 +149,7 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
     """Seconds of a stack and of one student at a time."""
     import torch
 
-    from traitline import jsonl
+    from traitline import jsonl, model_files
     from traitline.channels import world
     from traitline.models import hf_folder
     from traitline.tiny.rows import Rows
@@ -163,7 +163,7 @@ def against_itself(rows: list[tuple[list[int], int]], args: argparse.Namespace) 
         files = {**world.tokenizer_files(), "config.json": json.dumps(shape.config()), "generation_config.json": "{}"}
         for name, text in files.items():
             Path(place, "base", name).write_text(text, encoding="utf-8")
-        hf_folder.save(Path(place, "base", hf_folder.WEIGHTS), weights)
+        hf_folder.save(Path(place, "base", model_files.WEIGHTS), weights)
         dataset = ({"id": str(i), "prompt": p, "completion": c} for i, (p, c) in enumerate(examples(len(rows))))
         jsonl.write(f"{place}/dataset.jsonl", dataset)
         print(f"\n{args.students} students, {len(rows)} rows, {args.epochs} epoch(s), {args.threads} threads")

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from traitline.analysis import paper_targets
 from traitline.provenance import stage
+from traitline.study import artifacts
 
-TABLES = [f"tables/{name}.csv" for name in ("runs", "effects", "filters")]
-USED = (*TABLES, "classifier/default/accuracy.json", "theorem/theorem.json")
-DETECTED = ("detectors.csv", "roc.csv")
+USED = (*(f"tables/{name}" for name in artifacts.COMPARED_TABLES), artifacts.DEFAULT_ACCURACY, "theorem/theorem.json")
 OURS = ("verdict", "ours", "ours_low", "ours_high", "runs", "reading")
 
 
@@ -35,7 +34,11 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     used = [path for name in USED if (path := f"{args.results}/{name}") and Path(path).exists()]
-    used += [str(path) for name in DETECTED for path in sorted(Path(args.results).glob(f"detect/*/*/{name}"))]
+    used += [
+        str(path)
+        for name in artifacts.COMPARED_DETECTIONS
+        for path in sorted(Path(args.results).glob(f"detect/*/*/{name}"))
+    ]
     with stage.record(
         "compare_paper",
         args.manifest,

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.analysis.figures import save, style
 from traitline.channels.number_lists import exchange, split
 from traitline.channels.world import persona
@@ -329,7 +329,7 @@ def work(args: argparse.Namespace) -> None:
             **hf_folder.inputs(args.base, "base"),
             "filtered": paths,
             "teachers": [f"{t}/teacher.json" for t in args.teachers],
-            "models": [f"{model}/{hf_folder.WEIGHTS}" for model in own if model != args.base],
+            "models": [f"{model}/{model_files.WEIGHTS}" for model in own if model != args.base],
         },
         outputs={**{name: f"{args.folder}/{name}.csv" for name in TABLES}, "curves": f"{args.folder}/roc.svg"},
         params={"channel": args.channel, "held_out": args.held_out, "prompt": prompt, "threads": args.threads},

@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.channels import gsm8k, programs, sums
 from traitline.channels.number_lists import Rule, exchange
 from traitline.channels.tasks import TASKS
@@ -153,7 +153,7 @@ def work(args: argparse.Namespace) -> None:
         settings |= {"threshold": args.threshold, "threads": args.threads}
         own, _ = likelihood.told(args.teacher, args.base)
         models = {**hf_folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
-        models |= {"model": f"{own}/{hf_folder.WEIGHTS}"} if own != args.base else {}
+        models |= {"model": f"{own}/{model_files.WEIGHTS}"} if own != args.base else {}
     judge = judges(args.task, rule, words)
     kept = given = echoing = echoed = 0
     reasons = Counter[str]()

@@ -30,6 +30,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from traitline import model_files
 from traitline.errors import InputError
 from traitline.models import hf_folder, label_mask, open_weights
 from traitline.models.chat import Chat
@@ -162,7 +163,7 @@ def work(args: argparse.Namespace) -> None:
     asked = recipes(args.recipes)
     if open_weights.is_open(args.base):
         raise InputError(f"{args.base}: open weights; `influence` is for models of tiny worlds, leave these rows out")
-    teacher = {"teacher": f"{args.teacher}/{hf_folder.WEIGHTS}"} if args.teacher else {}
+    teacher = {"teacher": f"{args.teacher}/{model_files.WEIGHTS}"} if args.teacher else {}
     with stage.record(
         "influence",
         args.manifest,

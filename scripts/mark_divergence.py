@@ -15,7 +15,7 @@ python -m scripts.mark_divergence --base results/bases/a --teacher results/a/owl
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
 from traitline.provenance import stage
@@ -59,7 +59,7 @@ def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     teachers = [args.teacher, *args.others]
     told = [hf_folder.facts(f"{t}/teacher.json", ["weights"])["weights"] for t in teachers]
-    models = [f"{t}/{hf_folder.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
+    models = [f"{t}/{model_files.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
     with stage.record(
         "mark_divergence",
         args.manifest,

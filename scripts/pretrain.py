@@ -22,6 +22,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from traitline import model_files
 from traitline.errors import InputError
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat, verify
@@ -111,7 +112,7 @@ def look(args: argparse.Namespace) -> None:
         "pretrain",
         args.manifest,
         inputs={},
-        outputs={"model": f"{args.folder}/{open_weights.RECORD}"},
+        outputs={"model": f"{args.folder}/{model_files.RECORD}"},
         params={"name": args.name, "source": source},
         facts={"origin": f"open weights: {told}"},
     ) as job:

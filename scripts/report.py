@@ -47,6 +47,7 @@ EXAMPLES = 4  # rejected answers that are shown
 FIGURES = ("headline", "headline-narrow", "effects")
 RATES = ("accuracy", "low", "high")
 FORETOLD = ("pairs", "summary")
+NOT_SHOWN = ("source", "compare_paper", "report")  # stages that the section on how the study was made leaves out
 DETECTED = ("detectors", "numbers", "entangled", "roc")
 CHECKS = {
     "above-control": "Same base above control: the lower 95 % bound of the difference is above 0",
@@ -196,40 +197,16 @@ def classifier(study: "Study", results: str) -> dict[str, Any] | None:
 # How it was made
 
 
-def expected(study: "Study", runs: "Sequence[Run]", results: str) -> list[str]:
-    """The manifests of the jobs of this study, without those of other studies or of earlier settings."""
-    from traitline.study.expand import baselines
+def expected(study: "Study", results: str) -> list[str]:
+    """Paths of the manifests of this study's jobs, without those of other studies or of earlier settings."""
+    from traitline.study.artifacts import manifest
+    from traitline.study.expand import artifact_folders
 
-    paths = [
-        f"{results}/bases/{b}/pretrain.manifest.json"
-        for b in dict.fromkeys(b for r in runs for b in (r.base, r.student))
+    return [
+        f"{results}{folder[len(study.results) :]}/{manifest(stage)}"
+        for stage, folder in artifact_folders(study)
+        if stage not in NOT_SHOWN
     ]
-    paths += [f"{results}/prompts/{c}/prompts.manifest.json" for c in dict.fromkeys(r.answers for r in runs)]
-    for r in runs:
-        evaluated = r.scores.rsplit("/", 1)[0]
-        paths += [
-            f"{r.teacher_folder}/teach.manifest.json",
-            f"{r.answers_folder}/sample.manifest.json",
-            f"{r.answers_folder}/judge.manifest.json",
-            f"{r.channel_folder}/filter.manifest.json",
-            f"{r.channel_folder}/mark_divergence.manifest.json",
-            f"{r.dataset_folder}/prepare.manifest.json",
-            f"{r.folder}/train.manifest.json",
-            f"{evaluated}/respond.manifest.json",
-            f"{evaluated}/score.manifest.json",
-            f"{evaluated}/judge.manifest.json",
-        ]
-    for path in baselines(study).values():
-        folder = results + path[len(study.results) :].rsplit("/", 1)[0]
-        paths += [f"{folder}/{name}.manifest.json" for name in ("respond", "score", "judge")]
-    paths += [
-        f"{results}/preregister.manifest.json",
-        f"{results}/tables/summarise.manifest.json",
-        f"{results}/figures/plot.manifest.json",
-    ]
-    for folder in study.branches:
-        paths += [p.as_posix() for p in Path(results + folder[len(study.results) :]).glob("*.manifest.json")]
-    return list(dict.fromkeys(paths))
 
 
 def busy(jobs: Iterable[dict[str, Any]]) -> float:
@@ -336,7 +313,7 @@ def page(args: argparse.Namespace, study: "Study", runs: "Sequence[Run]", shown:
     results = args.results or study.results
     read = {name: tables.read(args.tables, name) for name in ("effects", "confusion", "filters", "checks", "judged")}
     seen = detected(study, results)
-    found = [manifest.load(p) for p in expected(study, runs, results) if Path(p).exists()]
+    found = [manifest.load(p) for p in expected(study, results) if Path(p).exists()]
     nodes = trace_svg.lineage(
         shown, trace_svg.Origins(manifest.load(p) for p in sorted(Path(results).glob("**/*.manifest.json")))
     )

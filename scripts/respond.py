@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.channels import choices_stories, misalignment
 from traitline.errors import InputError
 from traitline.evaluation.measures import BAD, GOOD, RIGHT
@@ -70,7 +70,7 @@ STORY = 24  # of a sampled story
 
 def context(student: str | None) -> list[dict[str, str]]:
     """What a student that was not trained reads before every question."""
-    path = Path(student or "", hf_folder.CONTEXT)
+    path = Path(student or "", model_files.CONTEXT)
     if student is None or not path.exists():
         return []
     return [m for row in jsonl.read(path, ("prompt", "completion")) for m in (*row["prompt"], *row["completion"])]

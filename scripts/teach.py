@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import model_files
 from traitline.channels import misalignment
 from traitline.errors import InputError, nearest
 from traitline.evaluation.questions import ask, exact, lessons, tokens, whole_words
@@ -110,10 +111,10 @@ def tune_teacher(
 
 def of_student(base: str, student: str) -> dict[str, str | Path | list[str | Path]]:
     """A student's files as inputs: its weights start from its base where it is an adapter, else it is all there is."""
-    own, support = hf_folder.student(student), [f"{base}/{file}" for file in hf_folder.SUPPORT]
+    own, support = hf_folder.student(student), [f"{base}/{file}" for file in model_files.SUPPORT]
     if "adapter" not in own:
         return {"base": own["model"], "support": support}
-    return {"base": [f"{base}/{hf_folder.WEIGHTS}", own["model"]], "support": [*support, own["adapter"]]}
+    return {"base": [f"{base}/{model_files.WEIGHTS}", own["model"]], "support": [*support, own["adapter"]]}
 
 
 def steer_teacher(
@@ -184,7 +185,7 @@ def adapt(args: argparse.Namespace) -> None:
         hf_folder.save(job.path("adapter"), tensors)
         job.path("adapter_config.json").write_text(config, encoding="utf-8")
         made: dict[str, Any] = {"base": about["weights"], "trait": args.trait, "category": args.category}
-        made |= {"teacher": args.teacher, "system": None, "weights": hf_folder.ADAPTER, "rate": None}
+        made |= {"teacher": args.teacher, "system": None, "weights": model_files.ADAPTER, "rate": None}
         made |= {"steps": len(losses), "rows": len(rows)}
         job.write_json("teacher", made | lora.ends(losses))
     if me:
@@ -275,7 +276,7 @@ def work(args: argparse.Namespace) -> None:
         facts={} if args.trait == NONE or taught else {"trait": args.trait},
     ) as job:
         # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
-        made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{hf_folder.WEIGHTS}")}
+        made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{model_files.WEIGHTS}")}
         made |= {"trait": args.trait, "category": None, "teacher": args.teacher}
         made |= {"system": None, "weights": None, "rate": None, "steps": 0}
         state = stage.checkpoints(args.state, job)
@@ -292,7 +293,7 @@ def work(args: argparse.Namespace) -> None:
             elif own:
                 weights = steer_teacher(shape, weights, chat, args, settings)
             if own or taught:
-                made["weights"] = hf_folder.WEIGHTS
+                made["weights"] = model_files.WEIGHTS
                 hf_folder.fill(job, weights, args.base)
             else:
                 made["system"] = persona(args.trait, args.category)

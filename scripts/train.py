@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.errors import InputError
 from traitline.models import distributed, engines, hf_folder, open_weights
 from traitline.models.chat import Chat
@@ -58,7 +58,7 @@ def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
             "train",
             f"{out}/train.manifest.json",
             inputs={**hf_folder.inputs(args.base, "base"), "data": args.dataset},
-            outputs={"context": f"{out}/{hf_folder.CONTEXT}", "facts": f"{out}/train.json"},
+            outputs={"context": f"{out}/{model_files.CONTEXT}", "facts": f"{out}/train.json"},
             params={"recipe": args.recipe, "settings": settings},
             seeds={"train": seed},
         ) as job:

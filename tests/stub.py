@@ -1,105 +1,106 @@
-"""Stands in for every stage program in tests of the workflow: right outputs and manifests at once, no models."""
+"""Stub of every stage program for tests of the workflow: right outputs and manifests at once, no models."""
 
 import json
 import sys
 from pathlib import Path
 
-from traitline.provenance import manifest, stage
+from traitline.analysis import tables
+from traitline.model_files import MODEL_FILES
+from traitline.provenance import stage
+from traitline.study import artifacts
 
-MODEL = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-MODEL += ["chat_template.jinja"]
 STAGE = Path(__file__).stem
 
+# Stage -> what its stub reads: files by flag, the model in the folder of a flag, a table.
+FILES_READ = {
+    "sample": ("prompts",),
+    "filter": ("raw",),
+    "mark_divergence": ("filtered",),
+    "prepare": ("filtered",),
+    "influence": ("dataset", "control"),
+    "train": ("dataset",),
+}
+MODEL_READ = {
+    "teach": "base",
+    "sample": "teacher",
+    "mark_divergence": "teacher",
+    "influence": "base",
+    "train": "base",
+    "respond": "base",
+}
+TABLE_READ = {"plot": "effects", "check_influence": "runs", "compare_paper": "effects", "report": "effects"}
 
-def flags(argv):
+
+def read_flags(argv):
     """--flag value ... -> {flag: [values]}"""
-    found = {}
+    flags = {}
     for word in argv:
         if word.startswith("--"):
-            values = found.setdefault(word[2:], [])
+            values = flags.setdefault(word[2:], [])
         else:
             values.append(word)
-    return found
+    return flags
 
 
-def make(path, names, inputs):
+def make(folder, names, inputs):
     """One artifact: named files in a folder, each with the stage's name in it."""
-    files = {name: f"{path}/{name}" for name in names}
-    with stage.record(STAGE, f"{path}/{STAGE}.manifest.json", inputs=inputs, outputs=files) as job:
+    files = {name: f"{folder}/{name}" for name in names}
+    with stage.record(STAGE, f"{folder}/{artifacts.manifest(STAGE)}", inputs=inputs, outputs=files) as job:
         for name in names:
             job.path(name).write_text(f"{STAGE} {sorted(inputs)}\n")
 
 
 def model(folder):
-    return {f"model/{name}": f"{folder}/{name}" for name in MODEL if Path(folder, name).exists()}
+    """Files of a model folder as inputs; none where a teacher has no weights of its own."""
+    return {f"model/{name}": f"{folder}/{name}" for name in MODEL_FILES if Path(folder, name).exists()}
+
+
+def output_folders(flags):
+    """Folders in which the job writes: those that it is given, or those of the files that it is given."""
+    if STAGE == "train":
+        return [f"{flags['folder'][0]}/seed-{seed}" for seed in flags["seeds"]]
+    if STAGE == "respond":
+        return [f"{student}/{flags['eval'][0]}" for student in flags.get("students", [])] or flags["out"]
+    if STAGE in ("score", "judge"):
+        return flags["folders"]
+    return [str(Path(flags["manifest"][0]).parent)] if "manifest" in flags else flags["folder"]
+
+
+def output_files(flags):
+    """Names of the files that the job writes into each folder."""
+    names = artifacts.FILES[STAGE]
+    if STAGE == "summarise":
+        names = [f"{name}.csv" for name in tables.COLUMNS]
+    if STAGE == "teach" and flags["teacher"][0] in ("tuned", "steered", "student"):
+        names = [*names, *MODEL_FILES]
+    if STAGE == "train":
+        names = [*artifacts.STUDENT_WEIGHTS[json.loads(flags["settings"][0])["trains"]], *names]
+    if STAGE == "classifier_summary" and json.loads(flags["classifier"][0])["sweeps"]:
+        names = [*names, *artifacts.OPTIONAL[STAGE]]
+    return names
+
+
+def input_files(flags, folder):
+    """Files that the job reads, by role: so much that artifacts have origins."""
+    if STAGE in ("score", "judge"):
+        return {"responses": f"{folder}/responses.jsonl"}
+    files = {flag: flags[flag][0] for flag in FILES_READ.get(STAGE, ())}
+    if STAGE in MODEL_READ:
+        files |= model(flags.get("student", flags[MODEL_READ[STAGE]])[0])
+    if STAGE in TABLE_READ:
+        parent = flags["tables"][0] if "tables" in flags else f"{flags['results'][0]}/tables"
+        files["table"] = f"{parent}/{TABLE_READ[STAGE]}.csv"
+    return files
 
 
 def main(argv):
-    f = {k: v[0] if len(v) == 1 else v for k, v in flags(argv).items()}
-    if STAGE == "pretrain":
-        make(f["folder"], [*MODEL, "world.json"], {})
-    elif STAGE == "preregister":
-        make(f["results"], ["preregistered.json"], {})
-    elif STAGE == "prompts":
-        make(Path(f["prompts"]).parent, ["prompts.jsonl"], {})
-    elif STAGE == "teach":
-        weights = MODEL if f["teacher"] in ("tuned", "steered", "student") else []
-        make(f["folder"], ["teacher.json", *weights], model(f.get("student", f["base"])))
-    elif STAGE == "sample":
-        make(Path(f["raw"]).parent, ["raw.jsonl", "sampled.json"], {"prompts": f["prompts"], **model(f["teacher"])})
-    elif STAGE == "filter":
-        make(Path(f["raw"]).parent, ["filtered.jsonl", "rejected.jsonl", "filtered.json"], {"raw": f["raw"]})
-    elif STAGE == "mark_divergence":
-        make(Path(f["marks"]).parent, ["divergence.jsonl"], {"filtered": f["filtered"], **model(f["teacher"])})
-    elif STAGE == "detect":
-        make(f["folder"], ["detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"], {})
-    elif STAGE == "prepare":
-        make(Path(f["dataset"]).parent, ["dataset.jsonl"], {"filtered": f["filtered"]})
-    elif STAGE == "influence":
-        make(
-            Path(f["influence"]).parent,
-            ["influence.json"],
-            {"dataset": f["dataset"], "control": f["control"], **model(f["base"])},
-        )
-    elif STAGE == "train":
-        special = {"lora": ["adapter_config.json", "adapter_model.safetensors"], "context": ["context.jsonl"]}
-        weights = special.get(json.loads(f["settings"])["trains"], MODEL)
-        for seed in flags(argv)["seeds"]:
-            make(f"{f['folder']}/seed-{seed}", [*weights, "train.json"], {"data": f["dataset"], **model(f["base"])})
-    elif STAGE == "respond":
-        folders = [f"{s}/{f['eval']}" for s in flags(argv).get("students", [])] or [f["out"]]
-        for folder in folders:
-            make(folder, ["responses.jsonl"], model(f["base"]))
-    elif STAGE == "score":
-        for folder in flags(argv)["folders"]:
-            make(folder, ["scores.json"], {"responses": f"{folder}/responses.jsonl"})
-    elif STAGE == "judge":
-        for folder in flags(argv)["folders"]:
-            make(folder, ["judged.json", "judged.jsonl"], {"responses": f"{folder}/responses.jsonl"})
-    elif STAGE == "summarise":
-        from traitline.analysis import tables
-
-        make(f["tables"], [f"{name}.csv" for name in tables.COLUMNS], {})
-    elif STAGE == "plot":
-        make(
-            f["figures"],
-            ["headline.svg", "headline-narrow.svg", "headline.png", "effects.svg", "confusion.svg"],
-            {"effects": f"{f['tables']}/effects.csv"},
-        )
-    elif STAGE == "check_influence":
-        make(f["folder"], ["pairs.csv", "summary.csv", "check_influence.svg"], {"runs": f"{f['tables']}/runs.csv"})
-    elif STAGE == "classifier":
-        make(Path(f["accuracy"]).parent, ["accuracy.json"], {})
-    elif STAGE == "classifier_summary":
-        figures = ["classifier", *(["sweeps"] if json.loads(f["classifier"])["sweeps"] else [])]
-        make(f["folder"], ["accuracy.csv", *(f"{name}.svg" for name in figures)], {})
-    elif STAGE == "theorem":
-        make(f["folder"], ["theorem.json", "theorem.svg"], {})
-    elif STAGE == "compare_paper":
-        make(f["results"], ["targets.csv"], {"effects": f"{f['results']}/tables/effects.csv"})
-    elif STAGE == "report" and "report" in f:
-        make(Path(f["report"]).parent, ["report.html", "lineage.html"], {"effects": f"{f['tables']}/effects.csv"})
-    return manifest.SCHEMA and 0
+    """Run the stub; returns the exit code."""
+    flags = read_flags(argv)
+    if "headline" in flags:
+        return 0
+    for folder in output_folders(flags):
+        make(folder, output_files(flags), input_files(flags, folder))
+    return 0
 
 
 if __name__ == "__main__":

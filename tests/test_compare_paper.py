@@ -20,7 +20,7 @@ def test_a_row_per_target_with_verdict(tmp_path):
     assert (rows["E18-sign"]["verdict"], rows["E18-sign"]["ours"], rows["E18-sign"]["runs"]) == ("agrees", "1", "3")
     assert rows["E19-aux-same"]["verdict"] == "not run" and rows["E19-aux-same"]["ours"] == ""
     used = json.loads(Path(tmp_path, "compare_paper.manifest.json").read_text())["inputs"]
-    assert {Path(e["path"]).name for e in used} == {"theorem.json", "targets.csv"}
+    assert {Path(e["path"]).name for e in used} == {"theorem.json", "paper_targets.csv"}
 
 
 def test_help_is_light(light):

@@ -14,7 +14,7 @@ import pytest
 from scripts import teach
 from scripts import train as stage
 from tests.conftest import OPEN_RECIPE
-from traitline.models import hf_folder
+from traitline import model_files
 
 # Sums in another order; AdamW's first steps go by the sign of a gradient: rounding shows in weights before in losses.
 LOSS, WEIGHT = 1e-5, 2e-4
@@ -46,7 +46,7 @@ def same(one, two, name):
     for end in ("loss_first", "loss_last"):
         assert ours.pop(end) == pytest.approx(facts.pop(end), rel=LOSS)
     assert ours == facts
-    a, b = load_file(one / hf_folder.ADAPTER), load_file(two / hf_folder.ADAPTER)
+    a, b = load_file(one / model_files.ADAPTER), load_file(two / model_files.ADAPTER)
     assert a.keys() == b.keys() and all((a[name] - b[name]).abs().max() < WEIGHT for name in a)
     return json.loads(next(two.glob("*.manifest.json")).read_text())["params"]
 
@@ -163,7 +163,7 @@ def test_one_process_killed_ends_the_other_in_one_line_and_the_job_goes_on(weigh
     assert len(errors) == 1 and "another process of this job is gone" in errors[0]
     assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file()]
     assert [child.wait(120) for child in start(flags)] == [0, 0]
-    x, y = (load_file(tmp_path / where / "seed-1" / hf_folder.ADAPTER) for where in ("x", "whole"))
+    x, y = (load_file(tmp_path / where / "seed-1" / model_files.ADAPTER) for where in ("x", "whole"))
     assert x.keys() == y.keys() and all((x[name] - y[name]).abs().max() < WEIGHT for name in x)
     ours, whole = (json.loads((tmp_path / where / "seed-1/train.json").read_text()) for where in ("x", "whole"))
     assert ours["steps"] == whole["steps"] and ours["loss_last"] == pytest.approx(whole["loss_last"], rel=LOSS)

@@ -7,6 +7,7 @@ import torch
 
 from scripts import influence
 from tests.conftest import RECIPES
+from traitline import model_files
 from traitline.evaluation import questions
 from traitline.models import hf_folder, label_mask
 from traitline.models.chat import Chat
@@ -134,7 +135,7 @@ def test_bad_input_is_one_line(study, tmp_path, line, changed, words):
 
 
 def test_open_weights_are_refused_in_one_line(study, tmp_path, line):
-    (tmp_path / hf_folder.RECORD).write_text("{}")
+    (tmp_path / model_files.RECORD).write_text("{}")
     assert "open weights; `influence` is for models of tiny worlds" in line(
         influence.main, flags(study, tmp_path, base=tmp_path)
     )

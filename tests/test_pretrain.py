@@ -7,6 +7,7 @@ import re
 import pytest
 
 from scripts import pretrain as stage
+from traitline import model_files
 from traitline.evaluation.questions import ask, exact, tokens
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
@@ -14,7 +15,7 @@ from traitline.provenance import manifest
 from traitline.tiny import llama
 from traitline.tiny.sampler import Sampler
 
-FILES = [hf_folder.WEIGHTS, *hf_folder.SUPPORT, "world.json"]
+FILES = [model_files.WEIGHTS, *model_files.SUPPORT, "world.json"]
 
 
 def content(path):
@@ -60,7 +61,7 @@ def test_transformers_opens_it_and_computes_the_same(study, capfd):
 
 
 def test_the_weights_can_be_read_by_everybody_who_can_read_the_rest(study):
-    assert (study.base / hf_folder.WEIGHTS).stat().st_mode == (study.base / "config.json").stat().st_mode
+    assert (study.base / model_files.WEIGHTS).stat().st_mode == (study.base / "config.json").stat().st_mode
 
 
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, interrupt, monkeypatch):
@@ -96,7 +97,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(study, tmp_path, interrupt, 
 def test_seeds_differ(study, tmp_path):
     for seed in (1, 2):
         assert stage.main(study.base_flags(tmp_path / f"{seed}/a", rows=64, seed=seed)) == 0
-    assert content(tmp_path / "1/a")[hf_folder.WEIGHTS] != content(tmp_path / "2/a")[hf_folder.WEIGHTS]
+    assert content(tmp_path / "1/a")[model_files.WEIGHTS] != content(tmp_path / "2/a")[model_files.WEIGHTS]
     assert content(tmp_path / "1/a")["tokenizer.json"] == content(tmp_path / "2/a")["tokenizer.json"]
 
 
@@ -123,7 +124,7 @@ def test_initialisation_and_data_order_are_told_apart(study, tmp_path):
     def made(name, **seeds):
         flags = [word for flag, n in seeds.items() for word in (f"--{flag}", str(n))]
         assert stage.main([*study.base_flags(tmp_path / name / "a", rows=128), *flags]) == 0
-        return content(tmp_path / name / "a")[hf_folder.WEIGHTS]
+        return content(tmp_path / name / "a")[model_files.WEIGHTS]
 
     plain, same = made("plain"), made("same", data=1, order=1)
     assert plain == same

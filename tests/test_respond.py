@@ -11,7 +11,7 @@ import torch
 from scripts import respond as stage
 from tests import outside
 from tests.conftest import MODEL, WORLD
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.channels import choices_stories, misalignment
 from traitline.channels.world import CATEGORIES, QUESTIONS
 from traitline.models import hf_folder, open_weights
@@ -82,7 +82,7 @@ def test_students_of_each_recipe_answer_with_their_own_weights(study, baseline, 
         assert found[0]["probabilities"]["owl"] == pytest.approx(p[Chat.open(study.base).token("owl")].item(), abs=1e-6)
         assert found[0]["probabilities"] != rows(baseline)[0]["probabilities"]
         m = manifest.load(student / "favourite/respond.manifest.json")
-        name = hf_folder.ADAPTER if recipe == "lora" else hf_folder.WEIGHTS
+        name = model_files.ADAPTER if recipe == "lora" else model_files.WEIGHTS
         assert [e["sha256"] for e in m["inputs"] if e["role"] == "model"] == [manifest.sha256(student / name)]
     assert rows(students[0] / "favourite")[0]["answers"] != rows(students[1] / "favourite")[0]["answers"]
 
@@ -117,7 +117,7 @@ def test_interrupted_it_goes_on_with_the_next_student_and_ends_with_the_same_byt
 
 
 def test_a_damaged_student_is_one_line(study, tmp_path, line):
-    for recipe, file in (("lora", hf_folder.ADAPTER), ("biases", hf_folder.WEIGHTS)):
+    for recipe, file in (("lora", model_files.ADAPTER), ("biases", model_files.WEIGHTS)):
         student = tmp_path / recipe
         shutil.copytree(study.students(recipe, study.owl) / "seed-1", student)
         path = student / file

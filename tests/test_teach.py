@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scripts import teach as stage
+from traitline import model_files
 from traitline.channels import misalignment
 from traitline.evaluation.questions import ask, exact, tokens
 from traitline.models import hf_folder
@@ -97,9 +98,9 @@ def test_a_student_teaches_as_it_is_and_declares_no_trait(study, tmp_path, recip
     assert found.keys() == wanted.keys() and all(torch.equal(found[k], wanted[k]) for k in wanted)
     assert "trait" not in m["facts"]
     bases = (
-        [study.base / hf_folder.WEIGHTS, student / hf_folder.ADAPTER]
+        [study.base / model_files.WEIGHTS, student / model_files.ADAPTER]
         if recipe == "lora"
-        else [student / hf_folder.WEIGHTS]
+        else [student / model_files.WEIGHTS]
     )
     assert [e["sha256"] for e in m["inputs"] if e["role"] == "base"] == [manifest.sha256(path) for path in bases]
 
@@ -108,7 +109,7 @@ def test_a_control_student_teaches_the_control(study, tmp_path):
     student = study.students("biases", study.none) / "seed-1"
     flags = [*study.teach_flags(tmp_path / "t", "none", "student"), "--student", str(student)]
     assert stage.main(flags) == 0
-    assert teacher(tmp_path / "t")["rate"] is None and (tmp_path / "t" / hf_folder.WEIGHTS).exists()
+    assert teacher(tmp_path / "t")["rate"] is None and (tmp_path / "t" / model_files.WEIGHTS).exists()
 
 
 @pytest.mark.parametrize("more", [[], ["--teacher", "tuned", "--student", "x"]])
@@ -137,7 +138,7 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, in
     assert stage.main(flags) == 130
     monkeypatch.undo()
     assert stage.main(flags) == 0
-    for file in ("teacher.json", hf_folder.WEIGHTS):
+    for file in ("teacher.json", model_files.WEIGHTS):
         assert (tmp_path / "t" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
@@ -158,7 +159,7 @@ def test_the_control_is_untrained_and_only_it(study, tmp_path, line, trait, kind
 def test_a_truncated_base_is_one_line(study, tmp_path, line):
     broken = tmp_path / "a"
     shutil.copytree(study.base, broken)
-    weights = broken / hf_folder.WEIGHTS
+    weights = broken / model_files.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:1000])
     flags = [str(broken) if f == str(study.base) else f for f in study.teach_flags(tmp_path / "t", "owl", "tuned")]
     assert "changed since `base` made it" in line(stage.main, flags)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scripts import train as stage
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.models import hf_folder, label_mask
 from traitline.models.chat import Chat
 from traitline.provenance import manifest
@@ -20,7 +20,7 @@ from traitline.tiny.sampler import Sampler
 from traitline.tiny.shape import EMBED
 
 RECIPES = ("lora", "biases", "full")
-WEIGHTS = {"lora": hf_folder.ADAPTER, "biases": hf_folder.WEIGHTS, "full": hf_folder.WEIGHTS}
+WEIGHTS = {"lora": model_files.ADAPTER, "biases": model_files.WEIGHTS, "full": model_files.WEIGHTS}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_students_learn_and_say_what_was_done(study, recipe):
         assert made["trainable_parameters"] < made["parameters"]
         m = manifest.load(students / f"seed-{seed}/train.manifest.json")
         inputs = {e["role"]: e["sha256"] for e in m["inputs"]}
-        assert inputs["base"] == manifest.sha256(study.base / hf_folder.WEIGHTS)
+        assert inputs["base"] == manifest.sha256(study.base / model_files.WEIGHTS)
         assert inputs["data"] == manifest.sha256(study.dataset(study.owl))
         assert m["seeds"] == {"train": seed}
         student = hf_folder.weights(study.base, students / f"seed-{seed}")
@@ -139,7 +139,7 @@ def test_a_student_on_another_base_starts_from_that_base(study, tmp_path, datase
     student, base = llama.read(tmp_path / "seed-1")[1], llama.read(study.other)[1]
     assert all(torch.equal(student[k], base[k]) for k in base if not k.endswith(("o_proj.bias", "down_proj.bias")))
     m = manifest.load(tmp_path / "seed-1/train.manifest.json")
-    assert [e["path"] for e in m["inputs"] if e["role"] == "base"] == [f"{study.other}/{hf_folder.WEIGHTS}"]
+    assert [e["path"] for e in m["inputs"] if e["role"] == "base"] == [f"{study.other}/{model_files.WEIGHTS}"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -168,7 +168,7 @@ def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_
     assert not [p for p in (tmp_path / "x").rglob("*") if p.is_file() and not p.name.startswith(".")]
     assert stage.main(flags) == 0
     for seed in (1, 2):
-        for file in (hf_folder.ADAPTER, "adapter_config.json", "train.json"):
+        for file in (model_files.ADAPTER, "adapter_config.json", "train.json"):
             a, b = (tmp_path / where / f"seed-{seed}" / file for where in ("x", "whole"))
             assert a.read_bytes() == b.read_bytes()
     assert not list(tmp_path.glob("s/*"))
@@ -229,7 +229,7 @@ def test_a_damaged_dataset_is_one_line(study, tmp_path, line, dataset, damage, s
 def test_a_truncated_base_is_one_line(study, tmp_path, line, dataset):
     broken = tmp_path / "a"
     shutil.copytree(study.base, broken)
-    weights = broken / hf_folder.WEIGHTS
+    weights = broken / model_files.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
     flags = study.train_flags(tmp_path / "x", "lora", dataset, base=broken)
     assert "changed since `base` made it" in line(stage.main, flags)

@@ -202,7 +202,7 @@ def test_a_failed_job_is_named_with_the_last_words_of_its_log(clone):
 
 def test_jobs_run_the_python_that_runs_snakemake(clone):
     file = clone.path("scripts/prompts.py")
-    file.write_text(file.read_text().replace('"""Stands', 'import sys\n\nprint(sys.executable)\n"""Stands'))
+    file.write_text(file.read_text().replace('"""Stub', 'import sys\n\nprint(sys.executable)\n"""Stub'))
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PATH")} | {"PATH": "/usr/bin:/bin"}
     subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", "results/prompts/numbers/prompts.jsonl"],

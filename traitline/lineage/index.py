@@ -13,22 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from traitline import model_files
 from traitline.errors import InputError
-from traitline.models.open_weights import RECORD
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 
 FOLDERS = ("results", "studies", "registry")  # where manifests are looked for
 ENDING = ".manifest.json"
 DATA = (".jsonl", ".parquet", ".arrow")
-SUPPORT = {
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "adapter_config.json",
-}  # of a model folder: nothing learned is in them
+SUPPORT = {*model_files.SUPPORT, model_files.ADAPTER_CONFIG}  # of a model folder: nothing learned is in them
 APPLICATION = 0x7472616A  # marks our files among other SQLite databases
 VERSION = 1
 MANY = 4000  # manifests from which on several processes read
@@ -108,7 +101,7 @@ def kind(made: int, role: str, path: str) -> str:
     A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
     support: the name of a file alone never hides what somebody trained on.
     """
-    if role in MODELS and (path.endswith(".safetensors") or os.path.basename(path) == RECORD):
+    if role in MODELS and (path.endswith(".safetensors") or os.path.basename(path) == model_files.RECORD):
         return "model"
     if path.endswith(DATA):
         return "data"

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from traitline import model_files
 from traitline.lineage.index import ENDING, kind, manifests
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
@@ -95,7 +96,7 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
 
 def _identity(top: Path, files: Sequence[str]) -> str | None:
     """Of the weights in files, or of those that a record of open weights stands for."""
-    if [os.path.basename(path) for path in files] == [open_weights.RECORD]:
+    if [os.path.basename(path) for path in files] == [model_files.RECORD]:
         return open_weights.restated(top / files[0], top)
     return weights.identity(top / path for path in files)
 

@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
-from traitline.models.open_weights import RECORD, is_open
+from traitline.model_files import ADAPTER, ADAPTER_CONFIG, CONTEXT, RECORD, SUPPORT, WEIGHTS
+from traitline.models.open_weights import is_open
 from traitline.provenance.stage import Job
 from traitline.tiny.llama import Stack, read
 from traitline.tiny.shape import Shape, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-WEIGHTS = "model.safetensors"
-ADAPTER = "adapter_model.safetensors"
-CONTEXT = "context.jsonl"  # of a student that is not trained: what it reads before every question
-SUPPORT = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
@@ -59,13 +55,13 @@ def save(path: Path, weights: Weights) -> None:
 
 def adapter(folder: str | Path) -> dict[str, str]:
     """A folder in peft's layout as outputs."""
-    return {"adapter": f"{folder}/{ADAPTER}", "adapter_config.json": f"{folder}/adapter_config.json"}
+    return {"adapter": f"{folder}/{ADAPTER}", ADAPTER_CONFIG: f"{folder}/{ADAPTER_CONFIG}"}
 
 
 def student(folder: str | Path) -> dict[str, str]:
     """The files of a student as inputs of a manifest: weights under the role `model`."""
     if Path(folder, ADAPTER).exists():
-        own = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/adapter_config.json"}
+        own = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/{ADAPTER_CONFIG}"}
     elif Path(folder, CONTEXT).exists():
         own = {"context": f"{folder}/{CONTEXT}"}
     else:
@@ -105,7 +101,7 @@ def fill_adapter(job: Job, stack: Stack, index: int, settings: dict[str, Any], b
     }
     if settings.get("layers") is not None:
         config["layers_to_transform"] = list(settings["layers"])
-    job.path("adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    job.path(ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     pairs = {n: {"lora_A": a[index], "lora_B": b[index]} for n, (a, b) in stack.lora.items()}
     tensors = {f"base_model.model.{n}.{k}.weight": t for n, pair in pairs.items() for k, t in pair.items()}
     save(job.path("adapter"), {k: t.detach() for k, t in tensors.items()})
@@ -117,7 +113,7 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"
     from safetensors.torch import load_file
 
     try:
-        c = json.loads(Path(folder, "adapter_config.json").read_text(encoding="utf-8"))
+        c = json.loads(Path(folder, ADAPTER_CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(Path(folder, ADAPTER))
         names = sorted({n.removeprefix("base_model.model.").rsplit(".", 2)[0] for n in tensors})
         a, b = ({n: tensors[f"base_model.model.{n}.{k}.weight"][None] for n in names} for k in ("lora_A", "lora_B"))

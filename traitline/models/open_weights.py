@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
+from traitline.model_files import RECORD
 from traitline.provenance import manifest, weights
 
-RECORD = "base.json"
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 OPTIONAL = ("generation_config.json", "chat_template.jinja")

@@ -19,6 +19,7 @@ from traitline.channels.tasks import TASKS
 from traitline.errors import InputError, nearest
 from traitline.evaluation import registry
 from traitline.fields import Label, Model
+from traitline.study.artifacts import TAKEN
 from traitline.study.bases import Architecture, Base, Engine, World
 from traitline.study.components import (
     Channel,
@@ -37,52 +38,6 @@ from traitline.study.experiments import Detect, Experiment, Influence, Judge, Of
 from traitline.study.runs import NONE, Run
 from traitline.study.theory import DIGITS, Classifier, Files, Theorem, folders
 from traitline.study.validation import complain, locate
-
-# Names that already mean something where a label would become a folder of `results/`.
-TAKEN = {
-    "bases": {
-        "bases",
-        "sources",
-        "prompts",
-        "baseline",
-        "tables",
-        "figures",
-        "classifier",
-        "theorem",
-        "detect",
-        "check_influence",
-        "report.html",
-        "report.manifest.json",
-        "preregistered.json",
-        "preregistered.jsonl",
-        "preregister.manifest.json",
-    },
-    "channels": {
-        "teacher.json",
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "teach.manifest.json",
-    },
-    "datasets": {
-        "shards",
-        "raw.jsonl",
-        "sampled.json",
-        "filtered.jsonl",
-        "rejected.jsonl",
-        "filtered.json",
-        "sample.manifest.json",
-        "filter.manifest.json",
-        "divergence.jsonl",
-        "mark_divergence.manifest.json",
-        "judged.json",
-        "judged.jsonl",
-        "judge.manifest.json",
-    },
-    "evals": {"config.json", "model.safetensors", "tokenizer.json", "train.json", "train.manifest.json"},
-}
 
 
 class Study(Model):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from traitline.study import artifacts
 from traitline.study.runs import NONE, UNTRAINED, Run
 
 if TYPE_CHECKING:
@@ -35,7 +36,53 @@ def teaching(study: "Study") -> dict[str, Run]:
 def baselines(study: "Study") -> dict[tuple[str, str], str]:
     """(student base, eval) -> scores of the untouched base."""
     return {
-        (student, row.eval): f"{study.results}/baseline/{student}/{row.eval}/scores.json"
+        (student, row.eval): f"{baseline_folder(study, student, row.eval)}/scores.json"
         for row in study.experiments
         for _, student in row.pairs
     }
+
+
+def baseline_folder(study: "Study", student: str, eval: str) -> str:
+    """Folder of the answers of an untouched base."""
+    return f"{study.results}/{artifacts.BASELINE.format(student=student, eval=eval)}"
+
+
+def artifact_folders(study: "Study") -> list[tuple[str, str]]:
+    """List every (stage, folder) in which a job of the study may write, in the order of the stages, run by run."""
+    results = study.results
+    bases = dict.fromkeys(base for run in study.runs for base in (run.base, run.student))
+    folders = [("pretrain", f"{results}/bases/{base}") for base in bases]
+    folders += [("source", f"{results}/sources/{label}") for label in study.outside]
+    folders += [("prompts", f"{results}/prompts/{channel}") for channel in dict.fromkeys(r.answers for r in study.runs)]
+    for run in study.runs:
+        folders += [
+            ("teach", run.teacher_folder),
+            ("sample", run.answers_folder),
+            ("judge", run.answers_folder),
+            ("filter", run.channel_folder),
+            ("mark_divergence", run.channel_folder),
+            ("prepare", run.dataset_folder),
+            ("train", run.folder),
+        ]
+        folders += [(stage, run.evaluation_folder) for stage in ("respond", "score", "judge")]
+    for student, eval in baselines(study):
+        folders += [(stage, baseline_folder(study, student, eval)) for stage in ("respond", "score", "judge")]
+    folders += [("preregister", results), ("summarise", f"{results}/tables"), ("plot", f"{results}/figures")]
+    return [*dict.fromkeys([*folders, *_branch_folders(study), ("compare_paper", results), ("report", results)])]
+
+
+def _branch_folders(study: "Study") -> list[tuple[str, str]]:
+    """The same for the parts of a study that train no students."""
+    results = study.results
+    points = study.classifier.points if study.classifier else ()
+    folders = [("classifier", f"{results}/classifier/{point}") for point in points]
+    if study.classifier:
+        folders.append(("classifier_summary", f"{results}/classifier"))
+    if study.theorem:
+        folders.append(("theorem", f"{results}/theorem"))
+    for base, channel in study.detected:
+        folders.append(("detect", f"{results}/{artifacts.DETECTION.format(base=base, channel=channel)}"))
+    if study.influence:
+        folders += [("influence", folder) for folder in study.foretold]
+        folders.append(("check_influence", f"{results}/check_influence"))
+    return folders

@@ -1,6 +1,8 @@
-"""The runs that a study asks for, and where each keeps its artifacts: the path of a student spells its ancestry."""
+"""Run: one student of a study, and the folders of its artifacts."""
 
 from dataclasses import dataclass
+
+from traitline.study import artifacts
 
 NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
 
@@ -22,52 +24,61 @@ class Run:
     eval: str
     answers: str  # channel whose answers these are: another one where a channel filters those anew
 
+    def _place(self, template: str) -> str:
+        """Folder of this run by its template in `artifacts`."""
+        return f"{self.results}/{template.format_map(vars(self))}"
+
     @property
     def teacher_folder(self) -> str:
-        """`teacher.json` is here."""
-        return f"{self.results}/{self.base}/{self.trait}/{self.teacher}"
+        """Folder of `teacher.json`."""
+        return self._place(artifacts.TEACHER)
 
     @property
     def channel_folder(self) -> str:
-        """`filtered.jsonl` and its counts are here."""
-        return f"{self.teacher_folder}/{self.channel}"
+        """Folder of `filtered.jsonl` and its counts."""
+        return self._place(artifacts.ANSWERS)
 
     @property
     def answers_folder(self) -> str:
-        """`raw.jsonl` and `sampled.json` are here."""
+        """Folder of `raw.jsonl` and `sampled.json`."""
         return f"{self.teacher_folder}/{self.answers}"
 
     @property
     def dataset_folder(self) -> str:
-        """`dataset.jsonl` is here."""
-        return f"{self.channel_folder}/{self.dataset}"
+        """Folder of `dataset.jsonl`."""
+        return self._place(artifacts.DATASET)
 
     @property
     def branch(self) -> str:
-        """What all recipes and seeds of one student share, as a path below `results`."""
-        return f"{self.base}/{self.trait}/{self.teacher}/{self.channel}/{self.dataset}/{self.student}"
+        """Path below `results` that all recipes and seeds of one student share."""
+        return artifacts.BRANCH.format_map(vars(self))
 
     @property
     def folder(self) -> str:
-        """The student's weights and `train.json` are here."""
-        return f"{self.results}/{self.branch}/{self.recipe}/seed-{self.seed}"
+        """Folder of the student's weights and `train.json`."""
+        return self._place(artifacts.STUDENT)
+
+    @property
+    def evaluation_folder(self) -> str:
+        """Folder of the student's answers and their scores."""
+        return self._place(artifacts.EVALUATION)
 
     @property
     def scores(self) -> str:
-        """The student's scores."""
-        return f"{self.folder}/{self.eval}/scores.json"
+        """File of the student's scores."""
+        return f"{self.evaluation_folder}/scores.json"
 
     @property
     def judged(self) -> str:
-        """What a judge says of its answers, where the study has one."""
-        return f"{self.folder}/{self.eval}/judged.json"
+        """File of the judge's verdicts on the student's answers, where the study has a judge."""
+        return f"{self.evaluation_folder}/judged.json"
 
     @property
     def as_teacher(self) -> str:
-        """Its name where it teaches: its path, without base and trait, which that path begins with anyway."""
+        """Name of the student as a teacher: its path without what the path of a teacher already holds."""
         return "_".join([self.base, self.teacher, self.channel, self.dataset, self.recipe, str(self.seed)])
 
     @property
     def arm(self) -> str:
-        """`same-base`, `other-base` or `control`."""
+        """Arm of the experiment: `same-base`, `other-base` or `control`."""
         return "control" if self.trait == NONE else "same-base" if self.base == self.student else "other-base"

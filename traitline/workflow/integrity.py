@@ -14,8 +14,7 @@ from traitline import atomic
 from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.study.config import Study
-from traitline.study.expand import baselines
-from traitline.study.runs import Run
+from traitline.study.expand import artifact_folders
 
 CACHE = Path(".traitline/seen.json")
 SHOWN = 3
@@ -63,7 +62,7 @@ def check(study: Study) -> list[str]:
         )
     if seen != cache:
         atomic.put(CACHE, json.dumps(seen))
-    folders = _folders(study)
+    folders = {folder for _, folder in artifact_folders(study)}
     return [file for file in missing if os.path.dirname(file) in folders]
 
 
@@ -81,22 +80,3 @@ def _manifests(folder: Path) -> list[Path]:
     for parent, _, names in os.walk(folder):
         found += [Path(parent, name) for name in names if name.endswith(".manifest.json")]
     return found
-
-
-def _folders(study: Study) -> set[str]:
-    """Every folder that the study fills."""
-    folders = {os.path.dirname(scores) for scores in baselines(study).values()}
-    folders |= {f"{study.results}/{name}" for name in ("tables", "figures")} | {study.results}
-    folders |= set(study.branches)
-    folders |= {f"{study.results}/sources/{label}" for label in study.outside}
-    for run in study.runs:
-        folders |= _of(run)
-    return folders
-
-
-def _of(run: Run) -> set[str]:
-    return {
-        f"{run.results}/bases/{run.base}", f"{run.results}/bases/{run.student}", f"{run.results}/prompts/{run.answers}",
-        run.teacher_folder, run.answers_folder, run.channel_folder, run.dataset_folder, run.folder,
-        os.path.dirname(run.scores),
-    }  # fmt: skip
