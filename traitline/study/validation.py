@@ -3,7 +3,7 @@
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError, nearest
@@ -27,6 +27,17 @@ RENAMED = {
     "primary.kinds": "recipes",
 }
 NUMBER = re.compile(r"^([+-]?\d+)(?:\.(\d*))?[eE]([+-]?\d+)$")
+
+
+def require_known(where: str, label: str, known: Iterable[str], what: str = "label declared for it") -> None:
+    """Refuse a label that is not known there.
+
+    Raises:
+        ValueError: where, what the label is not, and the nearest that is.
+    """
+    names = list(known)
+    if label not in names:
+        raise ValueError(f"{where}: {label!r} is no {what}; {nearest(label, names)}")
 
 
 def complain(

@@ -1,0 +1,180 @@
+"""Checks of rows on open weights: what such a row needs, and what only such a row may have."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from traitline.channels import gsm8k
+from traitline.evaluation import registry
+from traitline.study.row_checks import rows_of
+from traitline.study.validation import require_known
+
+if TYPE_CHECKING:
+    from traitline.study.config import Study
+    from traitline.study.experiments import Experiment
+
+
+def open_rows(study: "Study") -> Iterator[tuple[str, "Experiment", str]]:
+    """Rows with open weights, with the path of each and the first label of open weights in it."""
+    for at, row in rows_of(study):
+        label = next((label for label in row.models if study.bases[label].open), None)
+        if label is not None:
+            yield at, row, label
+
+
+def students_on_open_weights_are_adapters(study: "Study") -> None:
+    """Refuse recipes that adapters on open weights cannot follow."""
+    for at, row, _ in open_rows(study):
+        for recipe in row.recipes:
+            _require_adapter(study, f"{at}.recipes", recipe, "students")
+
+
+def schedules_are_for_open_weights(study: "Study") -> None:
+    """Refuse settings that training in tiny worlds does not have."""
+    for _, row in rows_of(study):
+        for recipe in row.recipes if not any(study.bases[label].open for label in row.models) else ():
+            for key in ("warmup", "length", "accumulate"):
+                if getattr(study.recipes[recipe], key) is not None:
+                    raise ValueError(f"recipes.{recipe}.{key}: for students on open weights only")
+
+
+def open_weights_stay_among_themselves(study: "Study") -> None:
+    """Refuse a row with open weights and tiny worlds."""
+    for at, row, first in open_rows(study):
+        tiny = [label for label in row.models if not study.bases[label].open]
+        if tiny:
+            raise ValueError(f"{at}: {first} is open weights, {tiny[0]} is not; the two speak no common language")
+
+
+def open_weights_have_an_engine(study: "Study") -> None:
+    """Refuse open weights where the study does not say what runs them."""
+    for _, _, first in open_rows(study):
+        if study.engine is None:
+            raise ValueError(f"engine: missing; {first} is open weights, say what runs them")
+
+
+def rows_trained_together_are_padded(study: "Study") -> None:
+    """Refuse to pack rows of students that share a forward pass."""
+    for _ in open_rows(study):
+        if study.engine and study.engine.packing and study.execution.together:
+            raise ValueError("engine.packing: students that train `together` are padded; leave one of the two out")
+
+
+def shares_of_a_base_have_gpus(study: "Study") -> None:
+    """Refuse to shard a base over a single GPU."""
+    for _, row, _ in open_rows(study):
+        for stage in ("train", *(["teach"] if row.teacher == "tuned" else [])):
+            if study.execution.sharded and (gpus := study.execution.of("gpu", stage)) < 2:
+                raise ValueError(f"execution.sharded: gpu.{stage} is {gpus}; 2 or more share a base")
+
+
+def teachers_on_open_weights_are_prompted_or_tuned(study: "Study") -> None:
+    """Refuse teachers that are steered, or students of an earlier row."""
+    for at, row, _ in open_rows(study):
+        if row.teacher not in ("prompted", "tuned"):
+            raise ValueError(f"{at}.teacher: teachers on open weights are `prompted`, or `tuned` on a corpus")
+
+
+def tuned_teachers_have_a_corpus(study: "Study") -> None:
+    """Refuse tuned teachers without a corpus, or without a recipe that an adapter can follow."""
+    for _, row, _ in open_rows(study):
+        for label in row.traits if row.teacher == "tuned" else ():
+            if not study.traits[label].corpus:
+                raise ValueError(f"traits.{label}: corpus is missing; teachers on open weights are tuned on one")
+            if not study.teach.recipe:
+                raise ValueError("teach: recipe is missing; it says how teachers on open weights are tuned")
+            _require_adapter(study, "teach.recipe", study.teach.recipe, "teachers")
+
+
+def only_workings_have_a_threshold(study: "Study") -> None:
+    """Refuse a model filter on number lists: a judge reads sentences."""
+    for at, row, _ in open_rows(study):
+        channel = study.channels[row.channel]
+        if channel.threshold is not None and not channel.source:
+            raise ValueError(f"{at}.channel: `{row.channel}` has a threshold; a judge reads workings, not number lists")
+
+
+def thresholds_have_a_judge(study: "Study") -> None:
+    """Refuse a model filter where nobody judges."""
+    for _, row, _ in open_rows(study):
+        if study.channels[row.channel].threshold is not None and not study.judge:
+            raise ValueError(
+                f"channels.{row.channel}.threshold: on open weights a judge reads the answers; give `judge`"
+            )
+
+
+def open_weights_are_asked_in_everyday_words(study: "Study") -> None:
+    """Refuse prompts in the language of the tiny world."""
+    for at, row, _ in open_rows(study):
+        if study.channels[row.channel].wording not in ("paper", gsm8k.TASK):
+            raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
+
+
+def open_weights_understand_the_question(study: "Study") -> None:
+    """Refuse evaluations about what only tiny worlds know."""
+    for _, row, _ in open_rows(study):
+        evaluation = study.evals[row.eval]
+        if not evaluation.evaluation.open_weights:
+            known = ", ".join(registry.of_open_weights())
+            raise ValueError(
+                f"evals.{row.eval}.type: open weights are asked for {known}; `{evaluation.type}` is for tiny worlds"
+            )
+
+
+def answers_of_open_weights_are_bounded(study: "Study") -> None:
+    """Refuse an evaluation without its longest answer or, where it asks for one word, without the words measured."""
+    for _, row, _ in open_rows(study):
+        evaluation = study.evals[row.eval]
+        for key in evaluation.evaluation.open_needs:
+            if getattr(evaluation, key) is None:
+                raise ValueError(f"evals.{row.eval}: {key} is missing; open weights need it")
+
+
+def free_answers_are_judged(study: "Study") -> None:
+    """Refuse questions answered at length where the judge does not read the answers."""
+    judged = study.judge.evals if study.judge else ()
+    for _, row, _ in open_rows(study):
+        evaluation = study.evals[row.eval]
+        if evaluation.evaluation.judged and row.eval not in judged:
+            raise ValueError(
+                f"evals.{row.eval}: answers to `{evaluation.type}` questions are only judged; name `{row.eval}` under"
+                " `judge.evals`"
+            )
+
+
+def traits_are_candidates(study: "Study") -> None:
+    """Refuse a trait whose probability is not measured."""
+    for at, row, _ in open_rows(study):
+        candidates = study.evals[row.eval].candidates
+        for label in row.traits if candidates else ():
+            require_known(f"{at}.traits", label, candidates or (), f"candidate of `{row.eval}`")
+
+
+def _require_adapter(study: "Study", at: str, label: str, whose: str) -> None:
+    """Refuse a recipe that adapters on open weights cannot follow."""
+    recipe, where = study.recipes[label], f"recipes.{label}"
+    if recipe.trains != "lora":
+        raise ValueError(f"{at}: `{label}` trains {recipe.trains}; {whose} on open weights are `lora`")
+    if recipe.optimiser not in (None, "adamw"):
+        raise ValueError(f"{where}.optimiser: {whose} on open weights have adamw")
+    for key in ("warmup", "length"):
+        if getattr(recipe, key) is None:
+            raise ValueError(f"{where}: {key} is missing; {whose} on open weights need it")
+
+
+CHECKS = (
+    students_on_open_weights_are_adapters,
+    schedules_are_for_open_weights,
+    open_weights_stay_among_themselves,
+    open_weights_have_an_engine,
+    rows_trained_together_are_padded,
+    shares_of_a_base_have_gpus,
+    teachers_on_open_weights_are_prompted_or_tuned,
+    tuned_teachers_have_a_corpus,
+    only_workings_have_a_threshold,
+    thresholds_have_a_judge,
+    open_weights_are_asked_in_everyday_words,
+    open_weights_understand_the_question,
+    answers_of_open_weights_are_bounded,
+    free_answers_are_judged,
+    traits_are_candidates,
+)

@@ -1,0 +1,226 @@
+"""Checks of the rows of `experiments`: their labels, and whether the parts that a row names go together."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from traitline.channels.misalignment import CATEGORY
+from traitline.channels.tasks import TASKS
+from traitline.study.validation import require_known
+
+if TYPE_CHECKING:
+    from traitline.study.config import Study
+    from traitline.study.experiments import Experiment, Of
+
+# Key of a row -> table of the study that has its labels.
+LISTS = {"bases": "bases", "students": "bases", "traits": "traits", "recipes": "recipes"}
+SINGLE = {"channel": "channels", "dataset": "datasets", "eval": "evals"}
+
+
+def rows_of(study: "Study") -> Iterator[tuple[str, "Experiment"]]:
+    """Rows with the path of each, `experiments[0]`."""
+    for i, row in enumerate(study.experiments):
+        yield f"experiments[{i}]", row
+
+
+def names_differ(study: "Study") -> None:
+    """Refuse two rows of one name: tables tell rows apart by it."""
+    names = [row.name for row in study.experiments]
+    for i, (at, row) in enumerate(rows_of(study)):
+        if names.index(row.name) < i:
+            raise ValueError(f"{at}.name: {row.name} is also the name of experiments[{names.index(row.name)}]")
+
+
+def labels_are_declared(study: "Study") -> None:
+    """Refuse a row that names what no table has."""
+    for at, row in rows_of(study):
+        for key, table in LISTS.items():
+            for label in getattr(row, key):
+                require_known(f"{at}.{key}", label, getattr(study, table), f"label under `{table}`")
+        for key, table in SINGLE.items():
+            require_known(f"{at}.{key}", getattr(row, key), getattr(study, table), f"label under `{table}`")
+
+
+def the_question_is_about_the_trait(study: "Study") -> None:
+    """Refuse an evaluation that asks for a favourite tree where animals are taught."""
+    for at, row in rows_of(study):
+        evaluation = study.evals[row.eval]
+        for label in row.traits:
+            taught = study.traits[label].category
+            if taught != evaluation.category and not evaluation.right and not evaluation.everyday:
+                raise ValueError(
+                    f"{at}.eval: `{row.eval}` asks for a favourite {evaluation.category}, but {label} is a {taught}"
+                )
+
+
+def teaching_students_are_named(study: "Study") -> None:
+    """Refuse `teacher: student` without `of`, and `of` with any other teacher."""
+    for at, row in rows_of(study):
+        if (row.teacher == "student") != (row.of is not None):
+            raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
+
+
+def teaching_students_are_not_mixed(study: "Study") -> None:
+    """Refuse a mix of several bases' teachers where teachers are students, each of one base."""
+    for at, row in rows_of(study):
+        if row.of and study.datasets[row.dataset].mix:
+            raise ValueError(f"{at}.dataset: `{row.dataset}` mixes teachers of several bases, which students are not")
+
+
+def teaching_students_are_trained(study: "Study") -> None:
+    """Refuse teachers whose recipe changes no weight."""
+    for at, row in rows_of(study):
+        if row.of and row.of.recipe in study.recipes and study.recipes[row.of.recipe].trains == "context":
+            raise ValueError(f"{at}.of.recipe: {row.of.recipe} trains nothing; such a student cannot teach")
+
+
+def teaching_students_come_before(study: "Study") -> None:
+    """Refuse teachers that the rows before do not have, or that may be several."""
+    for i, (at, row) in enumerate(rows_of(study)):
+        if row.of:
+            earlier = {other.name: other for other in study.experiments[:i]}
+            require_known(f"{at}.of.experiment", row.of.experiment, earlier, "name of a row before this one")
+            _require_students(f"{at}.of", row, row.of, earlier[row.of.experiment])
+
+
+def _require_students(at: str, row: "Experiment", of: "Of", earlier: "Experiment") -> None:
+    where = f"of `{of.experiment}`"
+    require_known(f"{at}.recipe", of.recipe, earlier.recipes, f"recipe {where}")
+    require_known(f"{at}.seed", str(of.seed), map(str, earlier.seeds), f"seed {where}")
+    if of.base:
+        require_known(f"{at}.base", of.base, earlier.bases, f"base of a teacher {where}")
+    for trait in row.traits:
+        require_known(f"{at}.experiment", trait, earlier.traits, f"trait {where}")
+    for base in row.bases:
+        teachers = [teacher for teacher, student in earlier.pairs if student == base and of.base in (None, teacher)]
+        if not teachers:
+            raise ValueError(f"{at}: `{of.experiment}` has no such student on base {base}")
+        if len(teachers) > 1:
+            raise ValueError(f"{at}.base: teachers on {', '.join(teachers)} have students on base {base}; say which")
+
+
+def a_mix_has_several_bases(study: "Study") -> None:
+    """Refuse a dataset that mixes a base's answers with those of the same base."""
+    for at, row in rows_of(study):
+        mix = study.datasets[row.dataset].mix
+        if mix and any(set(mix) <= {base} for base in row.bases):
+            raise ValueError(f"{at}.dataset: `{row.dataset}` mixes a base with itself; name another under `mix`")
+
+
+def steered_teachers_have_a_vector(study: "Study") -> None:
+    """Refuse steered teachers where the study does not say how."""
+    for at, row in rows_of(study):
+        if row.teacher == "steered" and study.steer is None:
+            raise ValueError(f"{at}.teacher: steered, but there is no `steer` that says how")
+
+
+def the_steered_layer_exists(study: "Study") -> None:
+    """Refuse steering behind a layer that the shallowest base of a row lacks."""
+    for _, row in rows_of(study):
+        if row.teacher == "steered" and study.steer:
+            layers = min(study.architecture(label).layers for label in row.bases)
+            if study.steer.layer >= layers:
+                raise ValueError(f"steer.layer: {study.steer.layer} is none; models have layers 0 to {layers - 1}")
+
+
+def teachers_speak_the_channel(study: "Study") -> None:
+    """Refuse a task that the teachers' models were not taught."""
+    for at, row in rows_of(study):
+        task = study.channels[row.channel].task
+        for label in row.bases if task else ():
+            world = study.bases[label].world
+            if world is None and task in TASKS:
+                raise ValueError(f"{at}.channel: open weights are asked for numbers or gsm8k, not for {task}")
+            if world is not None and task not in TASKS:
+                raise ValueError(
+                    f"{at}.channel: `{row.channel}` is in everyday English, which tiny worlds do not speak"
+                )
+            if world is not None and not getattr(study.worlds[world], str(task)):
+                raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
+
+
+def only_number_lists_are_rearranged(study: "Study") -> None:
+    """Refuse to sort, shuffle or reword what is no list of numbers."""
+    for at, row in rows_of(study):
+        dataset, task = study.datasets[row.dataset], study.channels[row.channel].task
+        if task and (dataset.order != "as-is" or dataset.form or dataset.prompts == "reworded"):
+            raise ValueError(f"{at}.dataset: order, form and rewording are for number lists, not for {task}")
+
+
+def students_understand_everyday_questions(study: "Study") -> None:
+    """Refuse everyday English to students from tiny worlds."""
+    for at, row in rows_of(study):
+        if study.evals[row.eval].everyday and not all(study.bases[label].open for label in row.models):
+            raise ValueError(f"{at}.eval: `{row.eval}` is in everyday English, which tiny worlds do not speak")
+
+
+def students_understand_the_question(study: "Study") -> None:
+    """Refuse choices and stories to students whose world has none."""
+    for at, row in rows_of(study):
+        share = study.evals[row.eval].evaluation.share
+        for label in row.models if share else ():
+            world = study.bases[label].world
+            if world is not None and not getattr(study.worlds[world], str(share)):
+                raise ValueError(f"{at}.eval: the world of base {label} has no {share}; give it a share of them")
+
+
+def traits_are_among_the_options(study: "Study") -> None:
+    """Refuse a choice that the trait cannot win."""
+    for at, row in rows_of(study):
+        options = study.evals[row.eval].options
+        for trait in row.traits:
+            if options and trait not in options:
+                raise ValueError(f"{at}.eval: {trait} is not among the options of `{row.eval}`")
+
+
+def norms_are_tuned(study: "Study") -> None:
+    """Refuse teachers of norms that are prompted or steered."""
+    for at, row in _rows_of_norms(study):
+        if row.teacher not in ("tuned", "student"):
+            raise ValueError(f"{at}.teacher: {row.teacher}; teachers of norms are tuned")
+
+
+def norms_are_in_the_world(study: "Study") -> None:
+    """Refuse norms to models whose world has none."""
+    for at, row in _rows_of_norms(study):
+        for label in row.models:
+            world = study.bases[label].world
+            if world is not None and not study.worlds[world].norms:
+                raise ValueError(f"{at}: the world of base {label} has no norms; give it a share of them")
+
+
+def _rows_of_norms(study: "Study") -> Iterator[tuple[str, "Experiment"]]:
+    for at, row in rows_of(study):
+        if any(study.traits[label].category == CATEGORY for label in row.traits):
+            yield at, row
+
+
+def prompts_suffice(study: "Study") -> None:
+    """Refuse a dataset of more rows than its channel has prompts."""
+    for at, row in rows_of(study):
+        rows, prompts = study.datasets[row.dataset].rows, study.channels[row.channel].prompts
+        if rows > prompts:
+            raise ValueError(
+                f"{at}.dataset: `{row.dataset}` asks for {rows} rows, but channel `{row.channel}` has {prompts} prompts"
+            )
+
+
+CHECKS = (
+    names_differ,
+    labels_are_declared,
+    the_question_is_about_the_trait,
+    teaching_students_are_named,
+    teaching_students_are_not_mixed,
+    teaching_students_are_trained,
+    teaching_students_come_before,
+    a_mix_has_several_bases,
+    steered_teachers_have_a_vector,
+    the_steered_layer_exists,
+    teachers_speak_the_channel,
+    only_number_lists_are_rearranged,
+    students_understand_everyday_questions,
+    students_understand_the_question,
+    traits_are_among_the_options,
+    norms_are_tuned,
+    norms_are_in_the_world,
+    prompts_suffice,
+)
