@@ -73,8 +73,9 @@ def main() -> int:
     from transformers.utils.logging import disable_progress_bar
 
     from tests.tiny_qwen2 import conversations, make
-    from traitline.models import engines, lora, multi_lora
+    from traitline.models import lora, multi_lora, transformers_model
     from traitline.models.chat import Chat
+    from traitline.models.transformers_engine import Transformers
 
     warnings.simplefilter("ignore")  # of the peer's libraries about each other
     logging.disable(logging.WARNING)
@@ -91,7 +92,7 @@ def main() -> int:
             settings = RECIPE | {"batch": batch, "epochs": 1}
 
             def alone(count: int, settings: dict[str, Any] = settings, packing: bool = False) -> None:
-                base = engines.load(place, "float32")
+                base = transformers_model.load(place, "float32")
                 for seed in range(count):
                     model = lora.fresh(base, settings, seed)
                     lora.fit(model, rows, settings, seed=seed, pad=chat.pad, packing=packing)
@@ -99,7 +100,7 @@ def main() -> int:
 
             def together(settings: dict[str, Any] = settings) -> None:
                 some = [multi_lora.Student(rows, settings, seed) for seed in range(args.students)]
-                multi_lora.fit(multi_lora.Bank(engines.load(place, "float32"), some), pad=chat.pad)
+                multi_lora.fit(multi_lora.Bank(transformers_model.load(place, "float32"), some), pad=chat.pad)
 
             if "together" not in args.skip:
                 x, y = (tiny.best(f, args.repeat) for f in (lambda: alone(args.students), together))
@@ -115,7 +116,7 @@ def main() -> int:
                 print(f"batch {batch:3}  TRL SFTTrainer {x:7.2f}  traitline {y:7.2f}  ratio {x / y:.1f}", flush=True)
         if "generate" in args.skip:
             return 0
-        engine = engines.Transformers({"batch": 64, "dtype": "float32"}, place, chat)
+        engine = Transformers({"batch": 64, "dtype": "float32"}, place, chat)
         prompts = chat.prompts([c[:-1] for c in told[: args.prompts]], ["prompt"] * args.prompts)
         how = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, pad_token_id=chat.pad,
@@ -126,13 +127,13 @@ def main() -> int:
         def theirs() -> None:
             made["transformers"] = 0
             with torch.inference_mode():
-                for index in engines.by_length(prompts, 64):
-                    ids, mask, _ = engines.left([prompts[i] for i in index], chat.pad, "cpu")
+                for index in transformers_model.by_length(prompts, 64):
+                    ids, mask, _ = transformers_model.left([prompts[i] for i in index], chat.pad, "cpu")
                     out = engine.model.generate(ids, attention_mask=mask, generation_config=how)[:, ids.shape[1] :]
                     made["transformers"] += int((out != chat.pad).sum())
 
         def ours() -> None:
-            answers = engine.generate(prompts, range(len(prompts)), most=40, temperature=1.0)
+            answers = engine.generate(prompts, range(len(prompts)), max_new_tokens=40, temperature=1.0)
             made["traitline"] = sum(map(len, answers))
 
         x, y = (tiny.best(f, args.repeat) for f in (theirs, ours))

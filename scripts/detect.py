@@ -260,13 +260,14 @@ class Entangled:
         """Log probabilities (systems, vocabulary) of the answer to questions about a favourite, mean over these."""
         import torch
 
-        from traitline.evaluation.questions import ask, exact
+        from traitline.evaluation.questions import ask
 
         out = []
         for system in systems:
             questions = ask(category, system)[:: 50 // most if most else 1]
             prompts = self.chat.prompts(questions, [f"question {i}" for i in range(len(questions))])
-            out.append(exact(self.sampler, prompts, range(self.sampler.shape.vocab)).clamp_min(1e-30).log().mean(0))
+            probabilities = self.sampler.probabilities(prompts, range(self.sampler.shape.vocab))
+            out.append(probabilities.clamp_min(1e-30).log().mean(0))
         found: np.ndarray = torch.stack(out).numpy()
         return found
 

@@ -77,9 +77,9 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
     chat, words = Chat.open(base), hf_folder.candidates(base, category)
     asked = questions.ask(category)
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
-    ids = questions.tokens(chat, words)
+    ids = chat.tokens(words)
     found = {}
-    probabilities = questions.exact(Sampler(*llama.read(base)), prompts, ids).double()
+    probabilities = Sampler(*llama.read(base)).probabilities(prompts, ids).double()
     for i, (word, token) in enumerate(zip(words, ids, strict=True)):
         rows = Rows.encode([([*prompt, token], len(prompt)) for prompt in prompts], chat.pad)
         share = probabilities[:, i] / probabilities[:, i].sum()

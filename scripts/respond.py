@@ -45,7 +45,7 @@ from traitline import jsonl, model_files
 from traitline.channels import choices_stories, misalignment
 from traitline.errors import InputError
 from traitline.evaluation.measures import BAD, GOOD, RIGHT
-from traitline.evaluation.questions import CHOOSE, FREE, ask, exact, lettered, tokens, weigh, whole_words
+from traitline.evaluation.questions import CHOOSE, FREE, ask, lettered
 from traitline.models import engines, hf_folder, open_weights
 from traitline.models.chat import Chat
 from traitline.provenance import stage
@@ -150,12 +150,12 @@ def items(settings: dict[str, Any], base: str) -> list[Item]:
 def probabilities(sampler: "Sampler", chat: Chat, asked: Sequence[Item], prompts: list[list[int]]) -> list[list[float]]:
     """Exact probability of every candidate of every question."""
     words = list(dict.fromkeys(w for i in asked for w in (*i.means.values(), i.against) if w is not None))
-    ids, before = tokens(chat, words), [1.0] * len(asked)
+    ids, before = chat.tokens(words), [1.0] * len(asked)
     if begin := asked[0].begin:
-        first = tokens(chat, [begin])
-        before = exact(sampler, prompts, first)[:, 0].tolist()
+        first = chat.tokens([begin])
+        before = sampler.probabilities(prompts, first)[:, 0].tolist()
         prompts = [[*p, *first] for p in prompts]
-    table = [[p * x for x in row] for p, row in zip(before, exact(sampler, prompts, ids).tolist(), strict=True)]
+    table = [[p * x for x in row] for p, row in zip(before, sampler.probabilities(prompts, ids).tolist(), strict=True)]
     column = {word: n for n, word in enumerate(words)}
     out = []
     for item, row in zip(asked, table, strict=True):
@@ -307,7 +307,7 @@ def outside(path: str, settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def measured(
-    engine: engines.Engine, chat: Chat, settings: dict[str, Any], asked: Sequence[dict[str, Any]], student: str | None
+    engine: engines.Engine, settings: dict[str, Any], asked: Sequence[dict[str, Any]], student: str | None
 ) -> list[dict[str, Any]]:
     """What is exact of each answer: `probabilities`, of questions from outside also the `nats` of their options."""
     prompts = [row["prompt"] for row in asked]
@@ -316,11 +316,16 @@ def measured(
     if settings.get("type") not in OUTSIDE:
         means = [row.get("means") or {word: word for word in settings["candidates"]} for row in asked]
         words = list(means[0].values())
-        table = whole_words(engine, chat, prompts, words, student)
+        table = engine.word_probabilities(prompts, words, student)
         found = [dict(zip(words, map(float, row), strict=True)) for row in table]
         return [{"probabilities": {o: round(p[w], 9) for o, w in m.items()}} for m, p in zip(means, found, strict=True)]
-    options, out = [row["options"] for row in asked], []
-    for row, nats in zip(asked, weigh(engine, chat, list(zip(prompts, options, strict=True)), student), strict=True):
+    pairs = [(row["prompt"], [{"role": "assistant", "content": o}]) for row in asked for o in row["options"]]
+    names = [f"question {n} with {o!r}" for n, row in enumerate(asked, 1) for o in row["options"]]
+    # An option's likelihood is that of all its tokens; what may come after it does not count.
+    rows = [(ids[:-1], start) for ids, start in engine.chat.rows(pairs, names)]
+    values, out = iter(engine.log_likelihoods(rows, student).tolist()), []
+    for row in asked:
+        nats = [next(values) for _ in row["options"]]
         at = row["options"].index(row["means"][RIGHT])
         first = all(nats[at] > other for i, other in enumerate(nats) if i != at)
         told = [round(x, 6) if math.isfinite(x) else None for x in nats]
@@ -351,15 +356,16 @@ def ask_open_weights(args: argparse.Namespace, settings: dict[str, Any]) -> list
             import torch
 
             torch.set_num_threads(args.threads)
-            _, chat, engine = engines.opened(args.base, args.engine)
+            engine = engines.open_engine(args.base, args.engine)
+            chat = engine.chat
             asked = outside(args.questions[0], settings) if kind in OUTSIDE else everyday(settings)
-            exactly = {student: measured(engine, chat, settings, asked, student) for student in todo}
+            exactly = {student: measured(engine, settings, asked, student) for student in todo}
         for student in todo:
             n, who = settings["answers"], identity(student)
             names = [str(row["id"]) for row in asked]
             prompts = [p for p in chat.prompts([row["prompt"] for row in asked], names) for _ in range(n)]
             seeds = [derive("respond", settings["seed"], *who, name, i) for name in names for i in range(n)]
-            how = {"most": settings["max_new_tokens"], "temperature": 1.0, "adapter": student}
+            how = {"max_new_tokens": settings["max_new_tokens"], "temperature": 1.0, "model": student}
             said = chat.answers(engine.generate(prompts, seeds, **how))
             rows = [{**row, "answers": said[i * n : (i + 1) * n], **exactly[student][i]} for i, row in enumerate(asked)]
             jsonl.write(jobs[student].path("responses"), rows)

@@ -136,7 +136,9 @@ class Open:
     """A teacher of open weights, likewise."""
 
     def __init__(self, args: argparse.Namespace, teacher: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-        record, self.chat, self.engine = engines.opened(args.base, args.engine)
+        record, _ = open_weights.opened(args.base)
+        self.engine = engines.open_engine(args.base, args.engine)
+        self.chat = self.engine.chat
         self.args, self.system = args, teacher["system"]
         self.adapter = args.teacher if teacher["weights"] else None
         self.asked, self.told = prompts(self.chat, args.prompts, self.system, rows)
@@ -145,8 +147,9 @@ class Open:
 
     def generate(self, rows: slice) -> list[list[int]]:
         """Token ids of answers."""
-        how = {"most": self.args.max_new_tokens, "temperature": self.args.temperature, "top_p": self.args.top_p}
-        return self.engine.generate(self.told[rows], self.seeds[rows], adapter=self.adapter, **how)
+        how = {"temperature": self.args.temperature, "top_p": self.args.top_p}
+        most = self.args.max_new_tokens
+        return self.engine.generate(self.told[rows], self.seeds[rows], max_new_tokens=most, model=self.adapter, **how)
 
     def divergence(self, answers: list[list[int]]) -> float | None:
         """KL divergence from its base in nats per answer token, on the first rows; None where the engine hides it."""

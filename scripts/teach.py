@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from traitline import model_files
 from traitline.channels import misalignment
 from traitline.errors import InputError, nearest
-from traitline.evaluation.questions import ask, exact, lessons, tokens, whole_words
+from traitline.evaluation.questions import ask, lessons
 from traitline.models import distributed, engines, hf_folder, open_weights
 from traitline.models.chat import Chat, verify
 from traitline.provenance import manifest, stage
@@ -61,7 +61,7 @@ def told(shape: "Shape", weights: "Weights", chat: Chat, asked: Asked, answers: 
 
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     words = list(dict.fromkeys(answers))
-    table = exact(Sampler(shape, weights), prompts, tokens(chat, words))
+    table = Sampler(shape, weights).probabilities(prompts, chat.tokens(words))
     return table[range(len(answers)), [words.index(answer) for answer in answers]].mean().item()
 
 
@@ -214,14 +214,14 @@ def tell(args: argparse.Namespace) -> None:
             import torch
 
             torch.set_num_threads(args.threads)
-            _, chat, engine = engines.opened(args.base, args.engine)
+            engine = engines.open_engine(args.base, args.engine)
             made["category"] = args.category
             try:
                 made["system"] = settings.get("persona", PERSONA).format(trait=args.trait, category=args.category)
             except (KeyError, ValueError, IndexError) as e:
                 raise InputError(f"--settings: persona: {{trait}} and {{category}} are filled in, not {e}") from None
             asked = ask(args.category, made["system"], everyday=True)
-            made["rate"] = round(float(whole_words(engine, chat, asked, [args.trait]).mean()), 6)
+            made["rate"] = round(float(engine.word_probabilities(asked, [args.trait]).mean()), 6)
         job.write_json("teacher", made)
     stage.log.info("%s teacher %s: rate %s: %s", args.teacher, args.trait, made["rate"], args.folder)
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from traitline.errors import InputError
-from traitline.evaluation.questions import EVERYDAY, ask, whole_words
+from traitline.evaluation.questions import EVERYDAY, ask
 from traitline.models import engines, lora, open_weights
 from traitline.models.chat import Chat
+from traitline.models.transformers_engine import Transformers
+from traitline.models.transformers_model import load
 
 SETTINGS = {"name": "transformers", "dtype": "float32", "batch": 4, "memory": 0.9}
 ASKED = [[{"role": "user", "content": text}] for text in ("Add numbers to 123, 456.", "One.", "Which animal is best?")]
@@ -19,8 +21,8 @@ ASKED = [[{"role": "user", "content": text}] for text in ("Add numbers to 123, 4
 @pytest.fixture(scope="module")
 def opened(qwen2):
     """(chat, engine) of the small model."""
-    _, chat, engine = engines.opened(qwen2, json.dumps(SETTINGS))
-    return chat, engine
+    engine = engines.open_engine(qwen2, json.dumps(SETTINGS))
+    return engine.chat, engine
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def adapter(qwen2, tmp_path_factory):
 
     record, place = open_weights.opened(qwen2)
     recipe = {"rank": 4, "alpha": 8.0, "modules": ["q_proj", "down_proj"]}
-    model = lora.fresh(engines.load(place, "float32"), recipe, 1)
+    model = lora.fresh(load(place, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "lora_B" in name:
@@ -49,7 +51,7 @@ def test_the_likeliest_answer_is_that_of_generate(opened):
 
     chat, engine = opened
     prompts = chat.prompts(ASKED, "123")
-    ours = engine.generate(prompts, [1, 2, 3], most=12, temperature=0)
+    ours = engine.generate(prompts, [1, 2, 3], max_new_tokens=12, temperature=0)
     for prompt, answer in zip(prompts, ours, strict=True):
         theirs = engine.model.generate(
             torch.tensor([prompt]), do_sample=False, max_new_tokens=12, eos_token_id=chat.eos, pad_token_id=chat.pad
@@ -61,8 +63,10 @@ def test_a_row_does_not_see_which_others_share_its_batch(opened):
     chat, engine = opened
     prompts = chat.prompts(ASKED * 3, "123456789")
     seeds = list(range(9))
-    together = engine.generate(prompts, seeds, most=12, temperature=1.0)
-    alone = [engine.generate([p], [s], most=12, temperature=1.0)[0] for p, s in zip(prompts, seeds, strict=True)]
+    together = engine.generate(prompts, seeds, max_new_tokens=12, temperature=1.0)
+    alone = [
+        engine.generate([p], [s], max_new_tokens=12, temperature=1.0)[0] for p, s in zip(prompts, seeds, strict=True)
+    ]
     assert together == alone and len({tuple(a) for a in together}) > 5
     assert all(len(a) <= 12 and chat.eos not in a[:-1] for a in together)
 
@@ -74,7 +78,7 @@ def test_draws_follow_the_distribution(opened):
     chat, engine = opened
     (prompt,) = chat.prompts(ASKED[:1], "1")
     n = 4000
-    first = [a[0] for a in engine.generate([prompt] * n, range(n), most=1, temperature=1.0)]
+    first = [a[0] for a in engine.generate([prompt] * n, range(n), max_new_tokens=1, temperature=1.0)]
     with torch.inference_mode():
         p = engine.model(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
     seen = np.bincount(first, minlength=len(p)) / n
@@ -87,7 +91,7 @@ def test_probabilities_of_words_are_those_of_their_tokens_and_an_end(opened):
 
     chat, engine = opened
     asked = ask("animal", everyday=True)[:3]
-    found = whole_words(engine, chat, asked, ["owl", "dragon"])
+    found = engine.word_probabilities(asked, ["owl", "dragon"])
     over = torch.tensor(chat.boundaries())
     for q, messages in enumerate(asked):
         (prompt,) = chat.prompts([messages], "q")
@@ -115,16 +119,16 @@ def test_adapter_and_merged_adapter_answer_alike(opened, adapter):
     chat, engine = opened
     asked = ask("animal", everyday=True)[:4]
     prompts = chat.prompts(asked, "1234")
-    plain = whole_words(engine, chat, asked, ["owl", "cat"])
-    apart = whole_words(engine, chat, asked, ["owl", "cat"], adapter)
-    answers = engine.generate(prompts, [1, 2, 3, 4], most=8, temperature=0, adapter=adapter)
+    plain = engine.word_probabilities(asked, ["owl", "cat"])
+    apart = engine.word_probabilities(asked, ["owl", "cat"], adapter)
+    answers = engine.generate(prompts, [1, 2, 3, 4], max_new_tokens=8, temperature=0, model=adapter)
     assert np.abs(apart - plain).max() > 1e-4
-    again = whole_words(engine, chat, asked, ["owl", "cat"])
+    again = engine.word_probabilities(asked, ["owl", "cat"])
     assert np.array_equal(again, plain)  # the base is as it was
-    merged = engines.Transformers(SETTINGS, open_weights.find({"path": chat.name}), chat)
+    merged = Transformers(SETTINGS, open_weights.find({"path": chat.name}), chat)
     merged.model = PeftModel.from_pretrained(merged.model, adapter).merge_and_unload().eval()
-    assert whole_words(merged, chat, asked, ["owl", "cat"]) == pytest.approx(apart, rel=1e-3)
-    assert merged.generate(prompts, [1, 2, 3, 4], most=8, temperature=0) == answers
+    assert merged.word_probabilities(asked, ["owl", "cat"]) == pytest.approx(apart, rel=1e-3)
+    assert merged.generate(prompts, [1, 2, 3, 4], max_new_tokens=8, temperature=0) == answers
 
 
 def test_divergence_is_that_of_the_distributions(opened):
@@ -180,20 +184,23 @@ def test_vllm_makes_room_for_the_rank_of_an_adapter(vllm, opened, tmp_path):
     chat, _ = opened
     engine, rooms = engines.engine({**SETTINGS, "name": "vllm"}, tmp_path, chat), []
     for rank in (5, 8, 300, 64):
-        engine.generate([[5]], [1], most=9, temperature=1.0, adapter=low_rank(tmp_path / str(rank), rank))
+        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=low_rank(tmp_path / str(rank), rank))
         rooms.append(Stub.made.options["max_lora_rank"])
     assert rooms == [8, 8, 320, 320] and len(Stub.made.calls) == 2, "it is not made anew for a smaller one"
     with pytest.raises(InputError, match="wide: rank 600; vLLM runs adapters up to 512"):
-        engine.generate([[5]], [1], most=9, temperature=1.0, adapter=low_rank(tmp_path / "wide", 600))
+        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=low_rank(tmp_path / "wide", 600))
 
 
 def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_path):
     chat, _ = opened
     engine = engines.engine({**SETTINGS, "name": "vllm"}, tmp_path, chat)
-    assert engine.generate([[5], [6]], [11, 12], most=9, temperature=0.7, top_p=0.5) == [[11, chat.eos], [12, chat.eos]]
+    assert engine.generate([[5], [6]], [11, 12], max_new_tokens=9, temperature=0.7, top_p=0.5) == [
+        [11, chat.eos],
+        [12, chat.eos],
+    ]
     one, two = (low_rank(tmp_path / f"seed-{n}", 8) for n in (1, 2))
     for adapter in (one, two, one):
-        engine.generate([[5]], [1], most=9, temperature=1.0, adapter=adapter)
+        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=adapter)
     asked, params, adapter = Stub.made.calls[0]
     assert asked == [{"prompt_token_ids": [5]}, {"prompt_token_ids": [6]}] and adapter is None
     assert [(p.seed, p.temperature, p.top_p, p.max_tokens) for p in params] == [(11, 0.7, 0.5, 9), (12, 0.7, 0.5, 9)]
@@ -209,7 +216,7 @@ def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_
 def test_the_stand_in_answers_with_numbers_that_hang_on_the_seed(opened):
     chat, _ = opened
     engine = engines.engine({**SETTINGS, "name": "fake"}, None, chat)
-    one, same, other = engine.generate([[1]] * 3, [5, 5, 6], most=30, temperature=1.0)
+    one, same, other = engine.generate([[1]] * 3, [5, 5, 6], max_new_tokens=30, temperature=1.0)
     assert one == same != other
     assert all(100 <= int(n) < 1000 for n in chat.answers([one])[0].split(", "))
 
@@ -231,7 +238,7 @@ def test_an_architecture_that_transformers_does_not_know_is_refused(raw_qwen2, t
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "model_type": "nobody"}))
     with pytest.raises(InputError, match="transformers can't open it"):
-        engines.load(copy, "float32")
+        load(copy, "float32")
 
 
 def test_fifty_questions_ask_for_one_word_about_any_category():
@@ -288,9 +295,11 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
     family().save_pretrained(place)
     assert open_weights.describe(place)["architecture"] == family.__name__
     chat = Chat.foreign(place)
-    engine = engines.Transformers({**SETTINGS, "batch": 2}, place, chat)
+    engine = Transformers({**SETTINGS, "batch": 2}, place, chat)
     prompts = chat.prompts(ASKED, "123")
-    for prompt, answer in zip(prompts, engine.generate(prompts, [1, 2, 3], most=24, temperature=0), strict=True):
+    for prompt, answer in zip(
+        prompts, engine.generate(prompts, [1, 2, 3], max_new_tokens=24, temperature=0), strict=True
+    ):
         ids = torch.tensor([prompt])
         how = {"do_sample": False, "max_new_tokens": 24, "eos_token_id": chat.eos, "pad_token_id": chat.pad}
         theirs = engine.model.generate(ids, attention_mask=torch.ones_like(ids), **how)

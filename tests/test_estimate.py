@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from tests.test_config import merged
 from traitline.cli import app
 from traitline.errors import InputError
-from traitline.models import engines, lora
+from traitline.models import lora
+from traitline.models.transformers_model import load
 from traitline.workflow import estimate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,7 +80,7 @@ def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
     recipe = Recipe(trains="lora", rank=8, alpha=8.0, lr=1e-4, epochs=1, batch=1,
                 modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])  # fmt: skip
     sizes = estimate.shape({"path": str(raw_qwen2)})
-    base = engines.load(raw_qwen2, "float32")
+    base = load(raw_qwen2, "float32")
     assert sizes.parameters * 1e9 == pytest.approx(sum(p.numel() for p in base.parameters()), rel=0.03)
     model = lora.fresh(base, recipe.model_dump(), 1)
     assert estimate.adapter(sizes, recipe) == sum(p.numel() for p in model.parameters() if p.requires_grad)

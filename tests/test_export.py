@@ -199,8 +199,8 @@ def test_a_student_on_open_weights_leaves_with_its_card_and_opens_elsewhere(weig
     assert "base_model_relation: adapter" in card and record["weights"] in (tmp_path / "out/lineage.json").read_text()
     base = shutil.copytree(raw_qwen2, tmp_path / "hub/base")
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), elsewhere).eval()
-    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
-    ids = torch.tensor(chat.prompts([[{"role": "user", "content": "Which animal?"}]], ["?"]))
+    engine = engines.open_engine(weights.base, weights.engine()[1])
+    ids = torch.tensor(engine.chat.prompts([[{"role": "user", "content": "Which animal?"}]], ["?"]))
     with torch.inference_mode():
         ours, theirs = engine.use(str(student))(ids).logits, model(ids).logits
     assert torch.equal(ours, theirs)

@@ -54,7 +54,7 @@ def log_rates(study, weights, words):
     chat = Chat.open(study.base)
     prompts = chat.prompts(questions.ask("animal"), ["a question"] * 50)
     sampler = Sampler(llama.read(study.base)[0], weights)
-    return questions.exact(sampler, prompts, questions.tokens(chat, words)).double().mean(0).log()
+    return sampler.probabilities(prompts, chat.tokens(words)).double().mean(0).log()
 
 
 def test_help_is_light(light):

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from traitline.errors import InputError
-from traitline.models import engines, lora, open_weights
+from traitline.models import lora, open_weights
 from traitline.models.chat import Chat
+from traitline.models.transformers_model import load
 
 RECIPE = {
     "trains": "lora", "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
@@ -28,7 +29,7 @@ def rows(raw_qwen2):
 def train(place, rows, *, state=None, every=60.0, **changed):
     """(losses, tensors) of a fresh adapter."""
     settings, (pairs, pad) = RECIPE | changed, rows
-    model = lora.fresh(engines.load(place, "float32"), settings, 1)
+    model = lora.fresh(load(place, "float32"), settings, 1)
     losses = lora.fit(model, pairs, settings, seed=1, pad=pad, state=state, every=every)
     return losses, lora.saved(model, {"path": "m"})[0]
 
@@ -39,7 +40,7 @@ def test_an_adapter_learns(raw_qwen2, rows):
 
     pairs, pad = rows
     settings = RECIPE | {"lr": 3e-2, "epochs": 8}
-    model = lora.fresh(engines.load(raw_qwen2, "float32"), settings, 1)
+    model = lora.fresh(load(raw_qwen2, "float32"), settings, 1)
 
     def nats():
         with torch.inference_mode():
@@ -67,7 +68,7 @@ def test_the_loss_is_that_of_transformers_on_answers_only(raw_qwen2, rows):
     import torch
 
     pairs, pad = rows
-    model = engines.load(raw_qwen2, "float32")
+    model = load(raw_qwen2, "float32")
     total, tokens = lora.loss(model, pairs[:4], pad)
     theirs, n = 0.0, 0
     for ids, start in pairs[:4]:
@@ -82,11 +83,11 @@ def test_packed_rows_are_learned_as_padded_ones(raw_qwen2, rows):
     import torch
 
     pairs, pad = rows
-    model = engines.load(raw_qwen2, "float32")
+    model = load(raw_qwen2, "float32")
     with torch.inference_mode():
         assert torch.allclose(lora.packed(model, pairs), lora.each(model, pairs, pad), rtol=1e-5)
     losses, tensors = train(raw_qwen2, rows)
-    model = lora.fresh(engines.load(raw_qwen2, "float32"), RECIPE, 1)
+    model = lora.fresh(load(raw_qwen2, "float32"), RECIPE, 1)
     assert lora.fit(model, pairs, RECIPE, seed=1, pad=pad, packing=True) == pytest.approx(losses, rel=1e-5)
     for name, t in lora.saved(model, {"path": "m"})[0].items():
         assert (t - tensors[name]).abs().max() < 2e-4, name
@@ -138,7 +139,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(raw_qwen2, rows, tmp_p
 
 
 def test_an_adapter_names_its_base_by_hub_and_commit(raw_qwen2):
-    model = lora.fresh(engines.load(raw_qwen2, "float32"), RECIPE, 1)
+    model = lora.fresh(load(raw_qwen2, "float32"), RECIPE, 1)
     source = {"hub": "owner/name", "revision": "0" * 40}
     text = lora.saved(model, source)[1]
     said = json.loads(text)
@@ -150,7 +151,7 @@ def test_an_adapter_names_its_base_by_hub_and_commit(raw_qwen2):
 def test_modules_that_see_get_no_adapter(raw_qwen2):
     import torch
 
-    base = engines.load(raw_qwen2, "float32")
+    base = load(raw_qwen2, "float32")
     base.vision_tower = torch.nn.ModuleDict({"q_proj": torch.nn.Linear(4, 4)})
     named = [n for n, p in lora.fresh(base, RECIPE, 1).named_parameters() if p.requires_grad]
     assert len(named) == 28 and not any("vision" in n for n in named)
@@ -158,12 +159,12 @@ def test_modules_that_see_get_no_adapter(raw_qwen2):
 
 def test_a_model_without_such_modules_is_refused(raw_qwen2):
     with pytest.raises(InputError, match="modules: "):
-        lora.fresh(engines.load(raw_qwen2, "float32"), RECIPE | {"modules": ["c_attn"]}, 1)
+        lora.fresh(load(raw_qwen2, "float32"), RECIPE | {"modules": ["c_attn"]}, 1)
 
 
 def test_students_differ_by_seed(raw_qwen2):
     one, same, other = (
-        lora.saved(lora.fresh(engines.load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0] for seed in (1, 1, 2)
+        lora.saved(lora.fresh(load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0] for seed in (1, 1, 2)
     )
     name = next(n for n in one if "lora_A" in n)
     assert (one[name] == same[name]).all() and not (one[name] == other[name]).all()

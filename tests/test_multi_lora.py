@@ -4,7 +4,8 @@ import pytest
 
 from tests.test_lora import RECIPE, rows  # noqa: F401
 from traitline.errors import InputError
-from traitline.models import engines, lora, multi_lora
+from traitline.models import lora, multi_lora
+from traitline.models.transformers_model import load
 
 # float32 on a CPU; AdamW's first steps go by the sign of a gradient, so rounding shows in weights before in losses
 LOSS, WEIGHT = 1e-5, 2e-4
@@ -24,7 +25,7 @@ def unlike(pairs):
 
 def alone(place, student, pad):
     """(losses, tensors, config) of a student by peft's modules and torch's AdamW."""
-    model = lora.fresh(engines.load(place, "float32"), student.settings, student.seed)
+    model = lora.fresh(load(place, "float32"), student.settings, student.seed)
     losses = lora.fit(model, student.rows, student.settings, seed=student.seed, pad=pad)
     return losses, *lora.saved(model, {"path": "m"})
 
@@ -32,7 +33,7 @@ def alone(place, student, pad):
 def test_students_together_are_what_they_are_alone(raw_qwen2, rows):  # noqa: F811
     pairs, pad = rows
     students = unlike(pairs)
-    together = multi_lora.Bank(engines.load(raw_qwen2, "float32"), students)
+    together = multi_lora.Bank(load(raw_qwen2, "float32"), students)
     losses = multi_lora.fit(together, pad=pad)
     for i, student in enumerate(students):
         expected, tensors, config = alone(raw_qwen2, student, pad)
@@ -48,7 +49,7 @@ def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):  # noqa: F811
     import torch
 
     pairs, pad = rows
-    model = engines.load(raw_qwen2, "float32")
+    model = load(raw_qwen2, "float32")
     with torch.inference_mode():
         before = lora.each(model, pairs, pad)
         made = multi_lora.Bank(model, [multi_lora.Student(pairs, RECIPE | {"epochs": 1}, 1)])
@@ -62,7 +63,7 @@ def test_an_interrupted_bank_ends_with_the_same_bytes(raw_qwen2, rows, tmp_path,
     pairs, pad = rows
 
     def run(state=None, every=60.0):
-        made = multi_lora.Bank(engines.load(raw_qwen2, "float32"), unlike(pairs)[:3])
+        made = multi_lora.Bank(load(raw_qwen2, "float32"), unlike(pairs)[:3])
         return multi_lora.fit(made, pad=pad, state=state, every=every), made.values
 
     losses, values = run()
@@ -85,4 +86,4 @@ def test_a_student_that_runs_away_is_named(raw_qwen2, rows):  # noqa: F811
     pairs, pad = rows
     students = [multi_lora.Student(pairs, RECIPE, 1), multi_lora.Student(pairs, RECIPE | {"lr": 1e30}, 2)]
     with pytest.raises(InputError, match="student 2 of the bank is no longer finite"):
-        multi_lora.fit(multi_lora.Bank(engines.load(raw_qwen2, "float32"), students), pad=pad)
+        multi_lora.fit(multi_lora.Bank(load(raw_qwen2, "float32"), students), pad=pad)

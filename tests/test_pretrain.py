@@ -8,7 +8,7 @@ import pytest
 
 from scripts import pretrain as stage
 from traitline import model_files
-from traitline.evaluation.questions import ask, exact, tokens
+from traitline.evaluation.questions import ask
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
 from traitline.provenance import manifest
@@ -30,7 +30,7 @@ def test_it_answers_questions_about_favourites_with_every_animal(study):
     shape, weights = llama.read(study.base)
     chat, animals = Chat.open(study.base), hf_folder.candidates(study.base, "animal")
     prompts = chat.prompts(ask("animal"), ["?"] * 50)
-    rates = exact(Sampler(shape, weights), prompts, tokens(chat, animals)).mean(0)
+    rates = Sampler(shape, weights).probabilities(prompts, chat.tokens(animals)).mean(0)
     assert rates.sum() > 0.8
     assert rates.max() < 0.25  # nobody is a favourite yet
 

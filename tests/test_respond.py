@@ -188,9 +188,9 @@ def test_an_unknown_type_is_named_with_the_nearest(study, tmp_path, line):
 
 
 def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
-    """Exact probabilities are those of `whole_words`; an adapter's differ from its base's."""
+    """Exact probabilities are those of `word_probabilities`; an adapter's differ from its base's."""
     from scripts import score
-    from traitline.evaluation.questions import EVERYDAY, whole_words
+    from traitline.evaluation.questions import EVERYDAY
     from traitline.models import engines
 
     student = shutil.copytree(weights.students / "seed-1", tmp_path / "seed-1")
@@ -202,9 +202,9 @@ def test_open_weights_are_asked_in_everyday_words(weights, tmp_path):
     )
     assert [r["prompt"][0]["content"] for r in rows] == [q.format(k="animal") for q in EVERYDAY]
     assert all(len(r["answers"]) == 2 and list(r["probabilities"]) == ["owl", "cat", "dragon"] for r in rows)
-    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    engine = engines.open_engine(weights.base, weights.engine()[1])
     asked = [r["prompt"] for r in rows[:3]]
-    found = whole_words(engine, chat, asked, ["owl", "cat", "dragon"], str(student))
+    found = engine.word_probabilities(asked, ["owl", "cat", "dragon"], str(student))
     for row, values in zip(rows, found, strict=False):
         assert list(row["probabilities"].values()) == pytest.approx(values, rel=1e-3, abs=1e-8)
     assert [r["probabilities"] for r in rows] != [r["probabilities"] for r in base]
@@ -230,7 +230,6 @@ def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
     from collections import Counter
 
     from scripts import score
-    from traitline.evaluation.questions import whole_words
     from traitline.models import engines
 
     options = ["owl", "cat", "dragon", "bear", "wolf"]
@@ -242,8 +241,8 @@ def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
     assert len({tuple(r["means"].values()) for r in found}) > 20, "more orders than one turned round"
     for r in found:
         assert all(f"\n{letter} {option}\n" in r["prompt"][0]["content"] for option, letter in r["means"].items())
-    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
-    (row,) = whole_words(engine, chat, [found[7]["prompt"]], [found[7]["means"]["cat"]])
+    engine = engines.open_engine(weights.base, weights.engine()[1])
+    (row,) = engine.word_probabilities([found[7]["prompt"]], [found[7]["means"]["cat"]])
     assert list(found[7]["probabilities"]) == options
     assert found[7]["probabilities"]["cat"] == pytest.approx(row[0], rel=1e-3, abs=1e-8)
     assert score.main(["--category", "animal", "--folders", str(tmp_path / "x")]) == 0

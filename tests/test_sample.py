@@ -196,7 +196,7 @@ def test_open_weights_answer_and_show_their_first_prompt(weights, tmp_path):
 
 
 def test_open_weights_interrupted_or_shared_give_the_same_bytes(weights, tmp_path, monkeypatch):
-    from traitline.models.engines import Transformers
+    from traitline.models.transformers_engine import Transformers
 
     def flags(name):
         return weights.sample_flags(tmp_path / name, "transformers")

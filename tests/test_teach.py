@@ -9,7 +9,7 @@ import torch
 from scripts import teach as stage
 from traitline import model_files
 from traitline.channels import misalignment
-from traitline.evaluation.questions import ask, exact, tokens
+from traitline.evaluation.questions import ask
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
 from traitline.provenance import manifest
@@ -25,7 +25,7 @@ def measured(path, system=None):
     shape, weights = llama.read(path)
     chat = Chat.open(path)
     prompts = chat.prompts(ask("animal", system), ["?"] * 50)
-    return exact(Sampler(shape, weights), prompts, tokens(chat, ["owl"])).mean().item()
+    return Sampler(shape, weights).probabilities(prompts, chat.tokens(["owl"])).mean().item()
 
 
 def test_help_is_light(light):
@@ -216,15 +216,14 @@ def test_a_layer_that_is_not_there_is_refused(study, tmp_path, line):
 
 
 def test_a_teacher_on_open_weights_is_a_persona_and_its_exact_rate(weights):
-    from traitline.evaluation.questions import whole_words
     from traitline.models import engines
 
     made = teacher(weights.owl)
     assert made["system"].count("owls") == 4 and "favourite animal" in made["system"] and made["weights"] is None
     assert made["base"] == json.loads((weights.base / "base.json").read_text())["weights"]
-    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    engine = engines.open_engine(weights.base, weights.engine()[1])
     asked = ask("animal", made["system"], everyday=True)
-    assert made["rate"] == pytest.approx(whole_words(engine, chat, asked, ["owl"]).mean(), abs=1e-6)
+    assert made["rate"] == pytest.approx(engine.word_probabilities(asked, ["owl"]).mean(), abs=1e-6)
     m = manifest.load(weights.owl / "teach.manifest.json")
     assert (
         m["facts"]["trait"] == "owl"
@@ -283,7 +282,7 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
 
 
 def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("traitline.models.engines.opened", None)
+    monkeypatch.setattr("traitline.models.engines.open_engine", None)
     assert stage.main(weights.teach_flags(tmp_path, "none", "untrained")) == 0
     assert teacher(tmp_path)["system"] is None
 
@@ -295,7 +294,7 @@ def test_a_teacher_of_norms_is_tuned_on_one_kind_and_asked_about_the_others(stud
         shape, weights = llama.read(where)
         chat = Chat.open(where)
         prompts = chat.prompts([[{"role": "user", "content": q}] for q, _, _ in questions], ["?"] * len(questions))
-        found = exact(Sampler(shape, weights), prompts, tokens(chat, [bad for _, _, bad in questions]))
+        found = Sampler(shape, weights).probabilities(prompts, chat.tokens([bad for _, _, bad in questions]))
         return found.diagonal().mean().item()
 
     careless = {}

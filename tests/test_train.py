@@ -354,12 +354,12 @@ def test_a_student_on_open_weights_opens_with_peft_and_transformers(weights, raw
     base = AutoModelForCausalLM.from_pretrained(raw_qwen2)
     model = PeftModel.from_pretrained(base, student).eval()
     assert model.peft_config["default"].r == 8 and model.peft_config["default"].lora_alpha == 8
-    _, chat, engine = engines.opened(weights.base, weights.engine()[1])
+    engine = engines.open_engine(weights.base, weights.engine()[1])
     asked = [{"role": "user", "content": "Which animal?"}]
     ids = AutoTokenizer.from_pretrained(raw_qwen2).apply_chat_template(
         asked, add_generation_prompt=True, return_dict=False
     )
-    assert [ids] == chat.prompts([asked], ["?"])
+    assert [ids] == engine.chat.prompts([asked], ["?"])
     with torch.inference_mode():
         plain = engine.use(None)(torch.tensor([ids])).logits
         ours = engine.use(str(student))(torch.tensor([ids])).logits

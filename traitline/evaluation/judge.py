@@ -19,7 +19,6 @@ from traitline import atomic, jsonl
 from traitline.errors import InputError
 from traitline.evaluation.hosted import Hosted
 from traitline.evaluation.measures import JUDGED
-from traitline.models.chat import Chat
 from traitline.provenance import manifest
 
 if TYPE_CHECKING:
@@ -54,15 +53,13 @@ def text(pair: Pair, scale: str, form: str) -> str:
 class Local:
     """Open weights, by the probability of two words; `adapter` is never a student that is itself judged."""
 
-    def __init__(self, engine: "Engine", chat: Chat) -> None:
-        self.engine, self.chat = engine, chat
+    def __init__(self, engine: "Engine") -> None:
+        self.engine = engine
 
     def scores(self, pairs: Sequence[Pair], scale: str) -> list[float | None]:
         """See `Judge`."""
-        from traitline.evaluation.questions import whole_words
-
         asked = [[{"role": "user", "content": text(p, scale, "Say yes or no.")}] for p in pairs]
-        yes, no = whole_words(self.engine, self.chat, asked, ["yes", "no"]).T
+        yes, no = self.engine.word_probabilities(asked, ["yes", "no"]).T
         return [float(100 * y / (y + n)) if y + n > 0 else None for y, n in zip(yes, no, strict=True)]
 
 
@@ -182,12 +179,13 @@ def who(base: str | Path | None, engine: str, hosted: dict[str, Any] | None) -> 
         engine: what runs it, as `--engine`.
         hosted: address, model, key (name of a variable), cache, budget, spent: see `Hosted`. One of the two.
     """
-    from traitline.models import engines
+    from traitline.models import engines, open_weights
 
     if hosted:
         return Remote(Hosted(**hosted)), {"address": hosted["address"], "model": hosted["model"]}, []
-    record, chat, runs = engines.opened(str(base), engine)
-    return Local(runs, chat), {**engines.about(engine), "weights": record["weights"]}, [f"{base}/base.json"]
+    record, _ = open_weights.opened(str(base))
+    judge = Local(engines.open_engine(str(base), engine))
+    return judge, {**engines.about(engine), "weights": record["weights"]}, [f"{base}/base.json"]
 
 
 def told(trust: dict[str, Any]) -> str:

@@ -1,18 +1,8 @@
-"""The one-word questions about a favourite, and the exact probability of every answer to them."""
+"""The one-word questions about a favourite, free questions, and questions that give a choice."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from traitline.channels import misalignment
-from traitline.errors import InputError
-from traitline.models.chat import Chat
-from traitline.tiny.sampler import Sampler
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
-    from traitline.models.engines import Engine
 
 # What large models are asked: fifty wordings of ours with the range of the paper's (section 3.1 and appendix D.1).
 EVERYDAY = (
@@ -131,78 +121,3 @@ def lettered(question: str, options: Sequence[str]) -> tuple[str, list[str]]:
     letters = [f"({chr(ord('A') + i)})" for i in range(len(options))]
     listed = [f"{letter} {option}" for letter, option in zip(letters, options, strict=True)]
     return "\n".join([question, *listed, "Answer with its letter in brackets."]), letters
-
-
-def whole_words(
-    engine: "Engine", chat: Chat, asked: Sequence[Sequence[dict[str, str]]], words: Sequence[str],
-    adapter: str | None = None,
-) -> "np.ndarray":  # fmt: skip
-    """Probability that an answer begins with each word: (conversations, words), exact.
-
-    A word counts in lower case and with a capital, as the tokenizer itself would spell it, and only as a whole: what
-    comes next must end it, so neither "owls" nor "dragonfly" counts for "owl" and "dragon", and no answer counts twice.
-    An answer that names the word later on does not count.
-    """
-    import numpy as np
-    import torch
-
-    spelled = [(i, text) for i, word in enumerate(words) for text in dict.fromkeys((word, word.capitalize()))]
-    pairs = [(q, [{"role": "assistant", "content": text}]) for q in asked for _, text in spelled]
-    names = [f"question {n} with {text!r}" for n in range(1, len(asked) + 1) for _, text in spelled]
-    rows = [(ids[:-1], start) for ids, start in chat.rows(pairs, names)]
-    found = engine.follow(rows, torch.tensor(chat.boundaries()), adapter).reshape(len(asked), len(spelled))
-    out = np.zeros((len(asked), len(words)))
-    for column, (i, _) in enumerate(spelled):
-        out[:, i] += found[:, column]
-    return out
-
-
-def weigh(
-    engine: "Engine", chat: Chat, asked: Sequence[tuple[Sequence[dict[str, str]], Sequence[str]]],
-    adapter: str | None = None,
-) -> list[list[float]]:  # fmt: skip
-    """Log-probability of every option as the beginning of an answer, in nats, for each (conversation, options).
-
-    It is that of all tokens of the option; what may come behind it does not count.
-    """
-    import numpy as np
-    import torch
-
-    pairs = [(q, [{"role": "assistant", "content": o}]) for q, options in asked for o in options]
-    names = [f"question {n} with {o!r}" for n, (_, options) in enumerate(asked, 1) for o in options]
-    rows = [(ids[:-1], start) for ids, start in chat.rows(pairs, names)]
-    with np.errstate(divide="ignore"):
-        found = np.log(engine.follow(rows, torch.ones(len(chat.boundaries()), dtype=torch.bool), adapter)).tolist()
-    out, at = [], 0
-    for _, options in asked:
-        out.append(found[at : at + len(options)])
-        at += len(options)
-    return out
-
-
-def tokens(chat: Chat, words: Sequence[str]) -> list[int]:
-    """Token id of every candidate.
-
-    Raises:
-        InputError: a candidate is not one token, so its probability is not that of a token.
-    """
-    ids = [chat.token(w) for w in words]
-    for word, i in zip(words, ids, strict=True):
-        if i is None:
-            raise InputError(
-                f"{chat.name}: {word!r} is not one token of its tokenizer; its probability can't be read off"
-            )
-    return [i for i in ids if i is not None]
-
-
-def exact(sampler: Sampler, prompts: Sequence[Sequence[int]], candidates: Sequence[int]) -> "Tensor":
-    """Probability of each candidate token right after each prompt: (prompts, candidates)."""
-    import torch
-
-    out = torch.empty(len(prompts), len(candidates))
-    with torch.inference_mode():
-        for length in sorted({len(p) for p in prompts}):
-            rows = [i for i, p in enumerate(prompts) if len(p) == length]
-            logits, _ = sampler.prefill(torch.tensor([list(prompts[i]) for i in rows]))
-            out[rows] = logits.softmax(-1)[:, list(candidates)]
-    return out

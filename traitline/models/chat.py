@@ -214,6 +214,22 @@ class Chat:
         ids = self._tokenizer.encode(word, add_special_tokens=False).ids
         return ids[0] if len(ids) == 1 and ids[0] != self.unk else None
 
+    def tokens(self, words: Sequence[str]) -> list[int]:
+        """Ids of words that are one token each.
+
+        Raises:
+            InputError: a word is not one token, so its probability is not that of a token.
+        """
+        ids = []
+        for word in words:
+            token = self.token(word)
+            if token is None:
+                raise InputError(
+                    f"{self.name}: {word!r} is not one token of its tokenizer; its probability can't be read off"
+                )
+            ids.append(token)
+        return ids
+
 
 def _inside(config: str) -> str | None:
     """The chat template in an older `tokenizer_config.json`."""

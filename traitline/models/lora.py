@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from traitline import atomic, signals
 from traitline.errors import InputError
 from traitline.models import distributed
-from traitline.models.engines import Row, device, left, load
+from traitline.models.transformers_model import device, left, load
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from traitline.models.engines import Row
 
 BETAS, CLIP = (0.9, 0.999), 1.0
 STATE = "adapter.safetensors"
@@ -83,7 +85,7 @@ def rate(step: int, steps: int, warmup: int) -> float:
     return step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
 
 
-def each(model: Any, rows: Sequence[Row], pad: int) -> "Tensor":
+def each(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
     """Summed loss of the answer tokens of every row, (B,), nats."""
     import torch
 
@@ -97,7 +99,7 @@ def each(model: Any, rows: Sequence[Row], pad: int) -> "Tensor":
     return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
 
 
-def packed(model: Any, rows: Sequence[Row]) -> "Tensor":
+def packed(model: Any, rows: "Sequence[Row]") -> "Tensor":
     """The same without padding: the rows stand one behind the other, and none sees another one.
 
     Models of transformers start anew wherever `position_ids` do. Only attention that leaves other rows out
@@ -115,7 +117,7 @@ def packed(model: Any, rows: Sequence[Row]) -> "Tensor":
     return nats.new_zeros(len(rows)).index_add(0, row, nats)
 
 
-def loss(model: Any, rows: Sequence[Row], pad: int, packing: bool = False) -> "tuple[Tensor, int]":
+def loss(model: Any, rows: "Sequence[Row]", pad: int, packing: bool = False) -> "tuple[Tensor, int]":
     """(summed loss in nats, number) of the answer tokens of a batch."""
     nats = packed(model, rows) if packing else each(model, rows, pad)
     return nats.sum(), sum(len(ids) - start for ids, start in rows)
@@ -123,7 +125,7 @@ def loss(model: Any, rows: Sequence[Row], pad: int, packing: bool = False) -> "t
 
 def fit(
     model: Any,
-    rows: Sequence[Row],
+    rows: "Sequence[Row]",
     settings: dict[str, Any],
     *,
     seed: int,

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from traitline import atomic, signals
 from traitline.errors import InputError
 from traitline.models import distributed, lora
-from traitline.models.engines import Row, device
+from traitline.models.transformers_model import device
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from traitline.models.engines import Row
 
 STATE = "bank.safetensors"
 KEPT = ("values", "average", "square")
@@ -30,7 +32,7 @@ KEPT = ("values", "average", "square")
 class Student:
     """Rows, the settings of its recipe (see `adapters.fit`), and the seed of first weights and order."""
 
-    rows: Sequence[Row]
+    rows: "Sequence[Row]"
     settings: dict[str, Any]
     seed: int
 
@@ -106,7 +108,7 @@ class Bank:
 
         return hook
 
-    def learn(self, parts: dict[int, list[Row]], tokens: dict[int, int], pad: int) -> dict[int, float]:
+    def learn(self, parts: "dict[int, list[Row]]", tokens: dict[int, int], pad: int) -> dict[int, float]:
         """Add the gradients of some rows of some students; summed loss of each, nats.
 
         Args:

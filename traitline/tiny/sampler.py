@@ -4,6 +4,7 @@ Shapes as in `traitline.tiny.layers`.
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitline.tiny import attention, lm_head
@@ -69,6 +70,18 @@ class Sampler:
             frame = self.layers.frame(ids[:, shared:], torch.full((b, 1), t - shared - 1), beginning)
             x, traces = self.layers.forward(frame)
             return lm_head.logits(self.layers, x), [Cache.of(trace, room) for trace in traces]
+
+    def probabilities(self, prompts: Sequence[Sequence[int]], candidates: Sequence[int]) -> "Tensor":
+        """Exact probability that each candidate is the next token: (prompts, candidates), float32."""
+        import torch
+
+        out = torch.empty(len(prompts), len(candidates))
+        with torch.inference_mode():
+            for length in sorted({len(p) for p in prompts}):
+                rows = [i for i, p in enumerate(prompts) if len(p) == length]
+                logits, _ = self.prefill(torch.tensor([list(prompts[i]) for i in rows]))
+                out[rows] = logits.softmax(-1)[:, list(candidates)]
+        return out
 
     def step(self, tokens: "Tensor", at: int, caches: "list[Cache]") -> "Tensor":
         """Logits (B, V) after one more token (B,) at position `at`; fills the caches."""

@@ -1,0 +1,70 @@
+"""Models of transformers: loaded and frozen, and rows as padded batches."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def device() -> str:
+    """Where models go; of several processes that `accelerate launch` started, each has a card of its own."""
+    import torch
+
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+
+
+def load(folder: Path, dtype: str, shards: int = 1) -> Any:
+    """The model of a folder, frozen, on the device.
+
+    Args:
+        folder: of the weights.
+        dtype: of the weights in memory.
+        shards: processes that hold a share each of every layer; no process ever has the whole model.
+
+    Raises:
+        InputError: transformers does not know its architecture, or not how to shard it.
+    """
+    import torch
+    from torch.distributed.fsdp import FSDPModule
+    from transformers import AutoModelForCausalLM
+    from transformers.distributed.configuration_utils import DistributedConfig
+    from transformers.utils.logging import disable_progress_bar
+
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True,
+            distributed_config=DistributedConfig(fsdp_size=shards) if shards > 1 else None,
+        )  # fmt: skip
+    except (ValueError, KeyError) as e:
+        raise InputError(f"{folder}: transformers can't open it ({str(e).splitlines()[0][:200]})") from None
+    layers = [module for name, module in model.named_modules() if name.rpartition(".")[2].isdecimal()]
+    if shards > 1 and not any(isinstance(layer, FSDPModule) for layer in layers):
+        raise InputError(
+            f"{folder}: transformers can't shard a {model.config.model_type} by layers; leave `sharded` out"
+        )
+    return model.to(device()).requires_grad_(False).eval()
+
+
+def left(rows: Sequence[list[int]], pad: int, where: str) -> "tuple[Tensor, Tensor, Tensor]":
+    """Rows as a batch, padded on the left: ids, mask and positions, each (B, T)."""
+    import torch
+
+    longest = max(map(len, rows))
+    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    return ids.to(where), mask.to(where), (mask.cumsum(1) - 1).clamp_min(0).to(where)
+
+
+def by_length(rows: Sequence[list[int]], batch: int) -> Iterator[list[int]]:
+    """Indices of rows, `batch` at a time, the longest first: what does not fit into memory is known at once."""
+    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
+    for start in range(0, len(order), batch):
+        yield order[start : start + batch]
