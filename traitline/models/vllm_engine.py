@@ -67,8 +67,8 @@ class Vllm(OpenEngine):
             )
             for seed in randomness
         ]
-        requests = self.engine.generate([{"prompt_token_ids": p} for p in prompts], params, lora_request=lora)
-        return [self._with_end(request.outputs[0], max_new_tokens) for request in requests]
+        outputs = self.engine.generate([{"prompt_token_ids": p} for p in prompts], params, lora_request=lora)
+        return [self._with_end(output.outputs[0], max_new_tokens) for output in outputs]
 
     def _with_end(self, answer: Any, max_new_tokens: int) -> list[int]:
         """Token ids of an answer with its end, which some versions of vLLM leave out."""
