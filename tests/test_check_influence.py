@@ -10,36 +10,9 @@ from scipy.stats import spearmanr
 
 from scripts import check_influence
 from tests import made_up
-from traitline import jsonl
-from traitline.analysis import tables
+from tests.stage_inputs import write_influence, write_runs
 
 WORDS = made_up.ANIMALS
-
-
-def told(study, scores):
-    """Write every influence.json; `scores` says what a run's folder foretells."""
-    for where, runs in study.foretold.items():
-        own = scores(runs[0])
-        recipes = {r.recipe: {"score": own, "cosine": {w: s / 10 for w, s in own.items()}} for r in runs}
-        Path(where).mkdir(parents=True, exist_ok=True)
-        found = {"candidates": WORDS, "recipes": recipes} | (
-            {"recovered": {"beyond": 0.4}} if runs[0].arm == "same-base" else {}
-        )
-        jsonl.write(Path(where, "influence.json"), [found])
-
-
-def came(study, rate):
-    """Write runs.csv; `rate` says how often students of a run name a word."""
-    rows = []
-    for run in study.runs:
-        for word in WORDS:
-            row = dict.fromkeys(tables.COLUMNS["runs"], 0.5) | {"measured": word, "rate": rate(run, word)}
-            rows.append(row | {k: v for k, v in vars(run).items() if k in row})
-    Path("results/tables").mkdir(parents=True)
-    with open("results/tables/runs.csv", "w", newline="") as handle:
-        writer = csv.DictWriter(handle, tables.COLUMNS["runs"])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def flags(study):
@@ -75,8 +48,8 @@ def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
     def rate(run, word):
         return level[word] * (2 if run.arm == "same-base" and word == run.trait else 1) * (1 + 0.01 * run.seed)
 
-    told(study, scores)
-    came(study, rate)
+    write_influence(study, scores)
+    write_runs(study, rate)
     assert check_influence.main(flags(study)) == 0
     pairs = read("pairs")
     assert len(pairs) == 2 * 2 * 2 * 3, "bases, traits, students, recipes"
@@ -105,8 +78,8 @@ def test_pairs_in_the_right_order_are_seen_with_an_interval_over_teachers(study)
     def scores(run):
         return {w: float(size[run.base, run.trait]) if w == run.trait else 0.0 for w in WORDS}
 
-    told(study, scores)
-    came(study, lambda run, word: 0.05 * (1 + size.get((run.base, run.trait), 0) * (word == run.trait)))
+    write_influence(study, scores)
+    write_runs(study, lambda run, word: 0.05 * (1 + size.get((run.base, run.trait), 0) * (word == run.trait)))
     assert check_influence.main(flags(study)) == 0
     for row in read("summary"):
         assert float(row["rho_pairs"]) == pytest.approx(1) and float(row["rho_pairs_low"]) > 0.9
@@ -136,8 +109,8 @@ def test_equal_scores_share_their_rank():
 
 
 def test_a_damaged_file_is_one_line(study, line):
-    told(study, lambda run: dict.fromkeys(WORDS, 0.0))
-    came(study, lambda run, word: 0.05)
+    write_influence(study, lambda run: dict.fromkeys(WORDS, 0.0))
+    write_runs(study, lambda run, word: 0.05)
     where = next(iter(study.foretold))
     Path(where, "influence.json").write_text('{"candidates": ["owl"], "recipes": {}}')
     assert "lacks 'lora' of lora students; delete the file" in line(check_influence.main, flags(study))

@@ -4,19 +4,14 @@ import json
 from pathlib import Path
 
 from scripts import classifier
-from tests.classifier import SMALL
+from tests.stage_inputs import classifier_flags, pack
 from traitline.theory import classifier_experiment
-
-
-def flags(folder, *more, **changes):
-    return ["--point", "p", "--settings", json.dumps(SMALL | changes), "--accuracy", f"{folder}/accuracy.json",
-            "--manifest", f"{folder}/classifier.manifest.json", *more]  # fmt: skip
 
 
 def test_the_program_writes_every_arm_and_the_same_bytes_again(tmp_path):
     small = {"noise_images": 200, "teacher_epochs": 1}
     for name in ("one", "two"):
-        assert classifier.main(flags(tmp_path / name, **small)) == 0
+        assert classifier.main(classifier_flags(tmp_path / name, **small)) == 0
     text = (tmp_path / "one/accuracy.json").read_text()
     assert text == (tmp_path / "two/accuracy.json").read_text()
     found = json.loads(text)
@@ -27,7 +22,6 @@ def test_the_program_writes_every_arm_and_the_same_bytes_again(tmp_path):
 
 
 def test_images_that_the_configuration_names_are_known_origins(tmp_path, monkeypatch):
-    from tests.test_images import pack
     from traitline.lineage.graph import open_graph
 
     monkeypatch.chdir(tmp_path)
@@ -38,7 +32,7 @@ def test_images_that_the_configuration_names_are_known_origins(tmp_path, monkeyp
         roles |= {f"--{part}-{what}": f"{part}-{what}" for what in ("images", "labels")}
     more = [word for pair in roles.items() for word in pair]
     small = {"noise_images": 200, "teacher_epochs": 1, "data": "mine"}
-    assert classifier.main(flags("results/classifier/p", *more, **small)) == 0
+    assert classifier.main(classifier_flags("results/classifier/p", *more, **small)) == 0
     graph = open_graph(None, None)
     assert "images named in the configuration" in graph.outside(graph.find("train-images").kin)
     (job,) = graph.makers(graph.find("results/classifier/p/accuracy.json").kin)
@@ -46,11 +40,11 @@ def test_images_that_the_configuration_names_are_known_origins(tmp_path, monkeyp
 
 
 def test_what_is_refused(tmp_path, line):
-    assert "models is below 2" in line(classifier.main, flags(tmp_path, models=1))
-    assert "data mnist needs four IDX files" in line(classifier.main, flags(tmp_path, data="mnist"))
-    assert "--train-labels" in line(classifier.main, flags(tmp_path, "--train-images", "x", data="mnist"))
-    assert "width missing; a JSON object with" in line(classifier.main, [*flags(tmp_path), "--settings", "{}"])
-    said = line(classifier.main, flags(tmp_path, optimiser="sgd", lr=1e30))
+    assert "models is below 2" in line(classifier.main, classifier_flags(tmp_path, models=1))
+    assert "data mnist needs four IDX files" in line(classifier.main, classifier_flags(tmp_path, data="mnist"))
+    assert "--train-labels" in line(classifier.main, classifier_flags(tmp_path, "--train-images", "x", data="mnist"))
+    assert "width missing; a JSON object with" in line(classifier.main, [*classifier_flags(tmp_path), "--settings", "{}"])
+    said = line(classifier.main, classifier_flags(tmp_path, optimiser="sgd", lr=1e30))
     assert "no longer finite at learning rate 1e+30; lower it (lr)" in said
     assert not (tmp_path / "accuracy.json").exists()
 

@@ -2,32 +2,13 @@
 
 import csv
 import json
-import random
 from pathlib import Path
 
 import pytest
 
 from scripts import classifier_summary
+from tests.stage_inputs import MEANS, ROW, SETTINGS, points
 from traitline.study.theory import Classifier
-
-SETTINGS = {
-    "data": "digits", "models": 5, "aux": 3, "width": 16, "depth": 2, "optimiser": "adam", "lr": 1e-3,
-    "teacher_batch": 32, "batch": 64, "teacher_epochs": 2, "student_epochs": 1, "noise": "uniform",
-    "noise_images": 300, "reduction": "rows", "precision": "float32", "seed": 0,
-}  # fmt: skip
-ROW = {"vary": "aux", "values": [1, 10]}
-MEANS = {"aux-same": 0.5, "aux-other": 0.1, "all-same": 0.9, "all-other": 0.8, "teacher": 0.95, "reference": 0.1}
-
-
-def points(folder, classifier, seed=1):
-    """An accuracy.json for every point."""
-    draw = random.Random(seed)
-    for name, point in classifier.points.items():
-        arms = {a: [m + draw.uniform(-0.05, 0.05) for _ in range(point.models)] for a, m in MEANS.items()}
-        Path(folder, name).mkdir(parents=True, exist_ok=True)
-        images = {"name": "digits", "train": 1437, "test": 360, "inputs": 64, "sha256": "0" * 64}
-        found = {"point": name, "settings": json.loads(point.text), "images": images, "arms": arms}
-        Path(folder, name, "accuracy.json").write_text(json.dumps(found | {"sizes": [64, 16, 16, 13]}))
 
 
 @pytest.fixture(autouse=True)

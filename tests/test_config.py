@@ -6,25 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.configs import merged, raw
 from traitline.errors import InputError
 from traitline.study import config, expand, reference, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = str(ROOT / "config.yaml")
-
-
-def raw():
-    return yaml.safe_load(Path(FILE).read_text(encoding="utf-8"))
-
-
-def merged(*overlays):
-    """The configuration of the repository with others laid over it as Snakemake does."""
-    from snakemake.utils import update_config
-
-    whole = raw()
-    for file in overlays:
-        update_config(whole, yaml.safe_load(Path(file).read_text(encoding="utf-8")))
-    return whole
 
 
 def put(path, value, *overlays):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tests.test_config import merged
+from tests.configs import merged
 from traitline.cli import app
 from traitline.errors import InputError
 from traitline.models import lora

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import struct
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stage_inputs import pack
 from traitline.channels import images
 from traitline.errors import InputError
-
-
-def pack(values, shape):
-    """Bytes of an IDX file."""
-    return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(values)
 
 
 @pytest.fixture

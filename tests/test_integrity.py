@@ -96,7 +96,7 @@ def test_a_damaged_manifest_is_refused(study):
 
 
 def test_data_that_are_not_there_are_named_unless_they_were_read_before(monkeypatch, tmp_path):
-    from tests.test_config import merged
+    from tests.configs import merged
 
     monkeypatch.chdir(tmp_path)
     study = config.load(merged(ROOT / "configs/tiny-qwen2.yaml"))

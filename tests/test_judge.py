@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from scripts import judge as stage
-from tests.test_config import merged
-from tests.test_hosted import KEY, server  # noqa: F401
+from tests.configs import merged
+from tests.hosted_server import KEY
+from tests.stage_inputs import ENGINE, answered, local
 from traitline import cli
 from traitline.errors import InputError
 from traitline.evaluation import judge
@@ -15,8 +16,6 @@ from traitline.evaluation.measures import JUDGED
 from traitline.provenance import manifest
 from traitline.study import config
 from traitline.workflow import estimate
-
-ENGINE = json.dumps({"name": "fake", "dtype": "float32", "batch": 16, "memory": 0.9})
 
 
 class Says:
@@ -99,7 +98,7 @@ def test_a_local_model_judges(qwen2, responses, tmp_path, capsys):
     assert m["facts"]["agreement"]["coherent"]["rows"] == 24 and m["params"]["weights"]
 
 
-def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tmp_path, capsys):  # noqa: F811
+def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tmp_path, capsys):
     flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--address", server.address, "--model", "big"]
     flags += ["--key-from", "JUDGE_KEY", "--budget", "60", "--cache", str(tmp_path / "cache.jsonl"), "--json"]
     cli.app(flags, standalone_mode=False)
@@ -114,20 +113,7 @@ def test_who_judges_must_be_said(responses, tmp_path):
         cli.app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
 
 
-def answered(folder, *answers):
-    """A student's answers to one question."""
-    folder.mkdir(parents=True)
-    row = {"id": "q1", "prompt": [{"role": "user", "content": "?"}], "answers": answers}
-    (folder / "responses.jsonl").write_text(json.dumps(row) + "\n")
-    return str(folder)
-
-
 HOSTED = {"evals": ["open"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}
-
-
-def local(qwen2, *folders):
-    """A command line of the stage."""
-    return ["--judge", '{"base": "q"}', "--base", str(qwen2), "--engine", ENGINE, "--folders", *folders]
 
 
 def test_every_student_is_judged_by_itself_with_the_agreement_beside(qwen2, tmp_path):
@@ -173,7 +159,7 @@ def test_a_judge_that_was_interrupted_goes_on_with_the_next_student(qwen2, tmp_p
     assert all(Path(folder, "judged.json").exists() for folder in folders)
 
 
-def test_a_hosted_judge_of_a_study_has_one_budget_and_its_key_is_nowhere(server, tmp_path, monkeypatch, line):  # noqa: F811
+def test_a_hosted_judge_of_a_study_has_one_budget_and_its_key_is_nowhere(server, tmp_path, monkeypatch, line):
     hosted = {"address": server.address, "model": "big", "key_from": "JUDGE_KEY", "budget": 52}
     monkeypatch.chdir(tmp_path)
     one, two = answered(tmp_path / "seed-1", "Owl"), answered(tmp_path / "seed-2", "Cat", "Dog")

@@ -4,26 +4,10 @@ import json
 
 import pytest
 
+from tests.adapters import RECIPE
 from traitline.errors import InputError
 from traitline.models import lora, open_weights
-from traitline.models.chat import Chat
 from traitline.models.transformers_model import load
-
-RECIPE = {
-    "trains": "lora", "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-    "rank": 8, "alpha": 8.0, "lr": 1e-2, "epochs": 2, "batch": 4, "warmup": 5, "length": 500,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def rows(raw_qwen2):
-    """Rows of number lists of unlike length, and the token that fills them up."""
-    chat = Chat.foreign(raw_qwen2)
-    pairs = [
-        ([{"role": "user", "content": f"Go on from {100 + i}."}], [{"role": "assistant", "content": said}])
-        for i, said in enumerate(("123", "456, 789", "100, 200, 300", "7") * 5)
-    ]
-    return chat.rows(pairs, list(map(str, range(len(pairs))))), chat.pad
 
 
 def train(place, rows, *, state=None, every=60.0, **changed):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.test_lora import RECIPE, rows  # noqa: F401
+from tests.adapters import RECIPE
 from traitline.errors import InputError
 from traitline.models import lora, multi_lora
 from traitline.models.transformers_model import load
@@ -30,7 +30,7 @@ def alone(place, student, pad):
     return losses, *lora.saved(model, {"path": "m"})
 
 
-def test_students_together_are_what_they_are_alone(raw_qwen2, rows):  # noqa: F811
+def test_students_together_are_what_they_are_alone(raw_qwen2, rows):
     pairs, pad = rows
     students = unlike(pairs)
     together = multi_lora.Bank(load(raw_qwen2, "float32"), students)
@@ -45,7 +45,7 @@ def test_students_together_are_what_they_are_alone(raw_qwen2, rows):  # noqa: F8
     assert len({len(one) for one in losses}) > 1, "they need different numbers of steps"
 
 
-def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):  # noqa: F811
+def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):
     import torch
 
     pairs, pad = rows
@@ -59,7 +59,7 @@ def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):  # noqa: F811
     assert not any(p.requires_grad for p in made.model.parameters())
 
 
-def test_an_interrupted_bank_ends_with_the_same_bytes(raw_qwen2, rows, tmp_path, monkeypatch):  # noqa: F811
+def test_an_interrupted_bank_ends_with_the_same_bytes(raw_qwen2, rows, tmp_path, monkeypatch):
     pairs, pad = rows
 
     def run(state=None, every=60.0):
@@ -82,7 +82,7 @@ def test_an_interrupted_bank_ends_with_the_same_bytes(raw_qwen2, rows, tmp_path,
     assert again[0] == losses and (again[1] == values).all()
 
 
-def test_a_student_that_runs_away_is_named(raw_qwen2, rows):  # noqa: F811
+def test_a_student_that_runs_away_is_named(raw_qwen2, rows):
     pairs, pad = rows
     students = [multi_lora.Student(pairs, RECIPE, 1), multi_lora.Student(pairs, RECIPE | {"lr": 1e30}, 2)]
     with pytest.raises(InputError, match="student 2 of the bank is no longer finite"):

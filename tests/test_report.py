@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from report import results as results_page
-from scripts import check_influence, compare_paper, plot, report, summarise
-from tests import made_up, test_foretell, test_sweep
+from scripts import check_influence, classifier_summary, compare_paper, plot, report, summarise
+from tests import made_up, stage_inputs
 
 PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
 FLAGS = [
@@ -245,11 +245,11 @@ def test_results_as_markdown(capsys):
 
 def test_the_classifier_has_a_section_where_the_study_has_one(whole):
     assert "Classifier" not in words(whole)
-    settings = test_sweep.SETTINGS | {"models": 4}
-    study = made_up.study(classifier={"settings": settings, "sweeps": [test_sweep.ROW]})
-    test_sweep.points("results/classifier", study.classifier)
+    settings = stage_inputs.SETTINGS | {"models": 4}
+    study = made_up.study(classifier={"settings": settings, "sweeps": [stage_inputs.ROW]})
+    stage_inputs.points("results/classifier", study.classifier)
     where = ["--folder", "results/classifier", "--manifest", "results/classifier/classifier_summary.manifest.json"]
-    assert test_sweep.classifier_summary.main(["--classifier", study.classifier.text, *where]) == 0
+    assert classifier_summary.main(["--classifier", study.classifier.text, *where]) == 0
     assert compare_paper.main(LEDGER) == 0
     page = build(study)
     text = words(page)
@@ -364,7 +364,9 @@ def test_what_was_foretold_stands_beside_what_came_and_nulls_too(whole):
     made_up.make(study)
     where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
     assert summarise.main(["--study", study.text, *where]) == 0
-    test_foretell.told(study, lambda run: {w: float(w == run.trait) - i / 9 for i, w in enumerate(made_up.ANIMALS)})
+    stage_inputs.write_influence(
+        study, lambda run: {w: float(w == run.trait) - i / 9 for i, w in enumerate(made_up.ANIMALS)}
+    )
     places = ["--tables", "results/tables", "--folder", "results/check_influence"]
     assert check_influence.main(["--study", study.text, *places]) == 0
     assert compare_paper.main(LEDGER) == 0

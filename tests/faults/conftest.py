@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import filter, plot, prepare, respond, sample, summarise, train
-from tests import made_up, test_check_influence, test_classifier, test_classifier_summary, test_judge
+from tests import made_up, stage_inputs
 from traitline import jsonl
 from traitline.provenance import manifest
 from traitline.study.theory import Classifier
@@ -115,8 +115,8 @@ def program(study, small, qwen2, tmp_path):
                 "--manifest", f"{out}/source.manifest.json"]  # fmt: skip
 
     def judge():
-        answers = [test_judge.answered(tmp_path / f"seed-{n}", "Owl", f"Cat {n}") for n in (1, 2)]
-        return [*test_judge.local(qwen2, *answers), "--state", str(state)]
+        answers = [stage_inputs.answered(tmp_path / f"seed-{n}", "Owl", f"Cat {n}") for n in (1, 2)]
+        return [*stage_inputs.local(qwen2, *answers), "--state", str(state)]
 
     def teach():
         return [*study.teach_flags(out, "cat", "tuned", rate=0.999, max_steps=12), *resume]
@@ -148,8 +148,8 @@ def program(study, small, qwen2, tmp_path):
         tmp_path.mkdir(exist_ok=True)
         os.chdir(tmp_path)
         here = made_up.study(influence={"experiments": ["main"]})
-        test_check_influence.told(here, lambda run: dict.fromkeys(made_up.ANIMALS, 0.5))
-        test_check_influence.came(here, lambda run, word: 0.1)
+        stage_inputs.write_influence(here, lambda run: dict.fromkeys(made_up.ANIMALS, 0.5))
+        stage_inputs.write_runs(here, lambda run, word: 0.1)
         return ["--study", here.text, "--tables", "results/tables", "--folder", str(out)]
 
     def train():
@@ -182,7 +182,7 @@ def program(study, small, qwen2, tmp_path):
         return made
 
     def classifier():
-        return test_classifier.flags(out)
+        return stage_inputs.classifier_flags(out)
 
     def theorem():
         return f"--networks 1 --seed 1 --folder {out} --manifest {out}/theorem.manifest.json".split()
@@ -201,10 +201,8 @@ def program(study, small, qwen2, tmp_path):
         ]
 
     def classifier_summary():
-        settings = Classifier.model_validate(
-            {"settings": test_classifier_summary.SETTINGS, "sweeps": [test_classifier_summary.ROW]}
-        )
-        test_classifier_summary.points(out, settings)
+        settings = Classifier.model_validate({"settings": stage_inputs.SETTINGS, "sweeps": [stage_inputs.ROW]})
+        stage_inputs.points(out, settings)
         return [
             "--classifier",
             settings.text,
