@@ -43,7 +43,9 @@ def test_what_is_refused(tmp_path, line):
     assert "models is below 2" in line(classifier.main, classifier_flags(tmp_path, models=1))
     assert "data mnist needs four IDX files" in line(classifier.main, classifier_flags(tmp_path, data="mnist"))
     assert "--train-labels" in line(classifier.main, classifier_flags(tmp_path, "--train-images", "x", data="mnist"))
-    assert "width missing; a JSON object with" in line(classifier.main, [*classifier_flags(tmp_path), "--settings", "{}"])
+    assert "width missing; a JSON object with" in line(
+        classifier.main, [*classifier_flags(tmp_path), "--settings", "{}"]
+    )
     said = line(classifier.main, classifier_flags(tmp_path, optimiser="sgd", lr=1e30))
     assert "no longer finite at learning rate 1e+30; lower it (lr)" in said
     assert not (tmp_path / "accuracy.json").exists()
