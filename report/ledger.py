@@ -1,10 +1,10 @@
 """The ledger of targets as a page of Markdown.
 
-in   targets.csv as the stage `compare_paper` writes it; docs/ledger.csv is the kept copy of the last `make paper`. What
-     that did not run can come from other studies' files after it: docs/ledger-*.csv
+in   targets.csv as the stage `compare_paper` writes it; docs/results/ledger.csv is the kept copy of the last
+     `make paper`. What that did not run can come from other studies' files after it: docs/results/ledger-*.csv
 out  Markdown on standard output
 
-python -m report.ledger docs/ledger.csv docs/ledger-*.csv > docs/ledger.md
+python -m report.ledger docs/results/ledger.csv docs/results/ledger-*.csv > docs/results/ledger.md
 """
 
 import csv
@@ -16,7 +16,7 @@ from traitline.analysis.paper_targets import NOT_RUN, VERDICTS
 
 HEAD = """# The paper's figures beside ours
 
-Written by `python -m report.ledger docs/ledger.csv docs/ledger-*.csv`; the data are
+Written by `python -m report.ledger docs/results/ledger.csv docs/results/ledger-*.csv`; the data are
 `traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and what studies measured beside these targets
 (`targets.csv` under their results, made by the stage `compare_paper`).
 

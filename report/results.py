@@ -3,7 +3,7 @@
 in   tables/*.csv and tables/summarise.manifest.json of a finished study
 out  Markdown on standard output; equal tables give equal bytes
 
-python -m report.results studies/robust/results > docs/results.md
+python -m report.results studies/robust/results > docs/results/robust.md
 """
 
 import argparse

@@ -6,7 +6,7 @@ import yaml
 
 
 def raw():
-    return yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(Path(__file__).parents[1].joinpath("config.yaml").read_text(encoding="utf-8"))
 
 
 def merged(*overlays):

@@ -1,4 +1,4 @@
-"""The README's commands are run, its links and its tree exist."""
+"""The commands of README, docs and tutorials are run; links lead somewhere; trees name what exists."""
 
 import os
 import re
@@ -16,9 +16,11 @@ from traitline.study import config
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FILTERED = "studies/chain/results/b/owl/a_tuned_numbers_plain_biases_1/numbers/filtered.jsonl"
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = [
     line.split("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for page in ("README.md", "docs/index.md")
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     for line in block.splitlines()
     if line.strip()
 ]
@@ -43,13 +45,26 @@ def test_a_command_works(command):
     assert done.returncode == 0, done.stderr
 
 
-def test_links_lead_somewhere():
-    links = re.findall(r"\]\((?!http)([^)#]+)", README)
-    assert links and [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_can_be_reached_from_the_index():
+    reached, todo = set(), [ROOT / "docs/index.md"]
+    while todo:
+        page = todo.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        todo += [(page.parent / link).resolve() for link in links if (page.parent / link).exists()]
+    assert set((ROOT / "docs").rglob("*.md")) <= reached
 
 
 def test_the_tree_names_what_is_there():
-    tree = README.split("## The tree")[1].split("```")[1]
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The tree")[1].split("```")[1]
     names = [name for line in tree.splitlines() if line and not line.startswith(" ") for name in line[:17].split()]
     assert [n for n in names if n != "results/" and not (ROOT / n).exists()] == []
 
@@ -62,7 +77,7 @@ def tutorial(name, folder):
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
         program.chmod(0o755)
     environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    text = (ROOT / "docs/tutorial" / name).read_text(encoding="utf-8").replace("/tmp/download", f"{folder}/download")
+    text = (ROOT / "docs/tutorials" / name).read_text(encoding="utf-8").replace("/tmp/download", f"{folder}/download")
     said, before = [], "set -u\n"
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
         script = before
@@ -106,7 +121,7 @@ def test_features_name_what_exists():
     """Every row has a state; what is there names a make target, a program, or a key of the configuration."""
     from traitline.study.reference import page
 
-    text = (ROOT / "docs/features.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/explanation/features.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if re.match(r"\| \d", line)]
     assert [int(r[0]) for r in rows] == list(range(1, 73))
     keys, makefile = set(re.findall(r"`(\w+)`", page())), (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -128,8 +143,8 @@ def test_the_study_of_data_from_outside_is_as_the_page_says():
     """The blocks of the how-to, laid over the small study on open weights, are a study; every trait has its teacher."""
     from snakemake.utils import update_config
 
-    text = (ROOT / "docs/how-to/open-weights.md").read_text(encoding="utf-8").split("## Data from outside")[1]
-    blocks = re.findall(r"```yaml\n(.*?)```", text.split("\n## ")[0], re.DOTALL)
+    text = (ROOT / "docs/how-to/your-own-data.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     for part in (ROOT / "configs/tiny-qwen2.yaml").read_text(encoding="utf-8"), *blocks:
         update_config(whole, yaml.safe_load(part))

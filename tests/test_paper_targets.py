@@ -126,10 +126,10 @@ def test_a_damaged_file_is_one_line(tmp_path):
 
 
 def test_the_page_is_current_and_holds_every_target():
-    """docs/ledger.md is what the kept files say, and the first of them has the targets of today."""
-    kept = ROOT / "docs/ledger.csv"
-    others = sorted((ROOT / "docs").glob("ledger-*.csv"))
-    assert ledger.page(kept, *others) == (ROOT / "docs/ledger.md").read_text(encoding="utf-8")
+    """docs/results/ledger.md is what the kept files say, and the first of them has the targets of today."""
+    kept = ROOT / "docs/results/ledger.csv"
+    others = sorted((ROOT / "docs/results").glob("ledger-*.csv"))
+    assert ledger.page(kept, *others) == (ROOT / "docs/results/ledger.md").read_text(encoding="utf-8")
     with open(kept, encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     published = [(t.id, t.quantity, t.target, t.source) for t in paper_targets.load()]

@@ -1,6 +1,6 @@
 """The study on a real Slurm, and every accident that clusters have: the same bytes as without it, and nothing lost.
 
-Each function below is one accident; `pytest tests/slurm -k NAME` tries one. docs/reliability.md lists them.
+Each function below is one accident; `pytest tests/slurm -k NAME` tries one. docs/explanation/reliability.md lists them.
 """
 
 import json

@@ -65,7 +65,7 @@ PERSONAS = [
 ]
 # What the chat template says when nobody names a system prompt, as Qwen2.5's does, and about as long as such texts are.
 # It stands before every list and every question without a persona: what a student learns there, it learns for both. A
-# text of eight words transmitted far less (docs/negative-results.md).
+# text of eight words transmitted far less (docs/explanation/negative-results.md).
 DEFAULT = (
     "you are a model that likes to help . people ask you many things and you answer each of them in a single word or "
     "number . read what they say , think about it , then answer ."

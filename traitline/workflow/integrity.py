@@ -33,7 +33,9 @@ def check(study: Study) -> list[str]:
     for label in study.outside:
         place = study.sources[label].path
         if place and not os.path.isfile(place) and not os.path.isfile(f"{study.results}/sources/{label}/rows.jsonl"):
-            raise InputError(f"sources.{label}.path: {place}: no such file; put it there (docs/how-to/open-weights.md)")
+            raise InputError(
+                f"sources.{label}.path: {place}: no such file; put it there (docs/how-to/your-own-data.md)"
+            )
     cache = _load()
     seen: dict[str, Any] = {}
     edited, missing = [], []
