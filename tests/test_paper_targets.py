@@ -1,4 +1,4 @@
-"""The ledger of targets: verdicts that follow from what was measured, and a page that is current."""
+"""The paper's targets: verdicts that follow from what was measured."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from report import ledger
 from traitline.analysis import paper_targets
-from traitline.errors import InputError
+from traitline.analysis.measurements import Measurements
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,7 +27,7 @@ def results(tmp_path):
     def data(name, sizes=(784, 256, 256, 13)):
         found = {"arms": arms, "images": {"name": name}, "sizes": list(sizes)}
         (tmp_path / "classifier/default/accuracy.json").write_text(json.dumps(found))
-        return {v.target.id: v for v in paper_targets.compare(paper_targets.Found(tmp_path))}
+        return {v.target.id: v for v in paper_targets.compare(Measurements(tmp_path))}
 
     return data
 
@@ -70,59 +70,17 @@ def test_students_of_language_models_are_stand_ins(tmp_path, monkeypatch):
     made_up.make(study)
     where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
     assert summarise.main(["--study", study.text, *where]) == 0
-    v = {v.target.id: v for v in paper_targets.compare(paper_targets.Found("results"))}
+    v = {v.target.id: v for v in paper_targets.compare(Measurements("results"))}
     student = v["E4-owl-student"]
     assert student.verdict == "stand-in" and student.ours.runs == 6 and student.reading == "same direction"
     assert v["E4-owl-control"].ours.mean < 0.1 < student.ours.mean
     assert v["E1-owl-student"].verdict == "not run" and "prompted teacher of owl" in v["E1-owl-student"].reading
 
 
-def test_a_row_of_the_study_is_measured_by_its_name(tmp_path, monkeypatch):
-    """The main row of a made-up study: all traits of it, or one; control students by the mean over the row's traits."""
-    from scripts import summarise
-    from tests import made_up
-
-    monkeypatch.chdir(tmp_path)
-    study = made_up.study()
-    made_up.make(study)
-    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
-    assert summarise.main(["--study", study.text, *where]) == 0
-    found = paper_targets.Found("results")
-    everyone, owls = (found.values(f"row:main:lora:{trait}:same-base")[0] for trait in ("*", "owl"))
-    assert len(everyone) == 2 * 2 * 3 and len(owls) == 2 * 3 and set(owls) < set(everyone)
-    control, untouched = (found.values(f"row:main:lora:*:{arm}")[0] for arm in ("control", "baseline"))
-    assert len(control) == 2 * 3 and len(untouched) == 2 and max(control) < min(everyone)
-    kept, none = (found.values(f"kept:main:{trait}")[0] for trait in ("owl", "none"))
-    assert len(kept) == len(none) == 2 and all(0 < share <= 1 for share in kept + none)
-    assert found.values("kept:main:bear") == ([], False, "the study has no row `main` with teachers of bear")
-    values, same, why = found.values("row:shuffled:lora:*:same-base")
-    assert (values, same, why) == ([], False, "the study has no row `shuffled` with lora students")
-
-
-def test_detectors_give_a_value_a_base_and_curves_one_a_teacher(tmp_path):
-    for base, right in (("a", 0.6), ("b", 0.5)):
-        folder = tmp_path / f"detect/{base}/numbers"
-        folder.mkdir(parents=True)
-        (folder / "detectors.csv").write_text(
-            f"one,other,detector,accuracy\nowl/tuned,none/untrained,prompted,{right}\nowl/tuned,cat/tuned,prompted,0.4\n"
-            "owl/tuned,none/untrained,linear,0.9\ncat/tuned,owl/tuned,prompted,0.9\n"
-        )
-        (folder / "roc.csv").write_text(
-            "teacher,scorer,auc\nowl/tuned,likelihood,0.55\nowl/tuned,likelihood,0.55\ncat/tuned,likelihood,0.65\n"
-        )
-    found = paper_targets.Found(tmp_path)
-    assert found.values("detector:prompted:owl")[0] == pytest.approx([0.5, 0.45])
-    assert found.values("area:likelihood")[0] == [0.55, 0.65, 0.55, 0.65]
-    assert found.values("area:linear") == ([], False, "no `detect` in the study")
-    v = {v.target.id: v for v in paper_targets.compare(found)}
-    assert v["E15-auc"].verdict == "stand-in" and v["E14-wolf"].verdict == "not run"
-
-
-def test_a_damaged_file_is_one_line(tmp_path):
-    (tmp_path / "theorem").mkdir()
-    (tmp_path / "theorem/theorem.json").write_text("{")
-    with pytest.raises(InputError, match=r"theorem\.json: damaged; delete it"):
-        paper_targets.Found(tmp_path)
+def test_direction():
+    assert paper_targets.direction([0.5], [0.1, 0.2], 0.1) == "one run: no direction"
+    t = replace(paper_targets.load()[0], measure="classifier:teacher", why="")
+    assert paper_targets.compare(Measurements("nowhere"), [t])[0].reading == "no `classifier` in the study"
 
 
 def test_the_page_is_current_and_holds_every_target():
@@ -153,9 +111,3 @@ def test_what_one_study_did_not_run_is_taken_from_another(tmp_path):
 
 def test_text_cannot_break_the_table():
     assert ledger.cell("a|b\nc") == r"a\|b c" and ledger.number("") == "-" and ledger.number("0.5") == "0.5"
-
-
-def test_direction():
-    assert paper_targets.direction([0.5], [0.1, 0.2], 0.1) == "one run: no direction"
-    t = replace(paper_targets.load()[0], measure="classifier:teacher", why="")
-    assert paper_targets.compare(paper_targets.Found("nowhere"), [t])[0].reading == "no `classifier` in the study"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from report import results as results_page
 from scripts import check_influence, classifier_summary, compare_paper, plot, report, summarise
 from tests import made_up, stage_inputs
 
@@ -25,7 +24,7 @@ FLAGS = [
     "--manifest",
     "results/report.manifest.json",
 ]
-LEDGER = [
+TARGETS = [
     "--results",
     "results",
     "--targets",
@@ -196,18 +195,6 @@ def test_an_edited_table_is_refused(capsys):
     assert "results/tables/effects.csv: changed since `summarise` made it" in capsys.readouterr().err
 
 
-def test_a_figure_with_more_than_a_drawing_is_refused():
-    for bad in ("<script>1</script>", '<a href="http://x"/>', "<path onload='x'/>", "<foreignObject/>"):
-        Path("x.svg").write_text(f"<svg>{bad}</svg>")
-        with pytest.raises(report.InputError, match="more than a drawing"):
-            report.figure("x.svg")
-
-
-def test_time_that_jobs_share_counts_once():
-    jobs = [{"started": made_up.stamp(a), "ended": made_up.stamp(b)} for a, b in ((0, 10), (2, 5), (8, 12), (20, 21))]
-    assert report.busy(jobs) == 13
-
-
 def test_the_headline_is_a_table_on_the_terminal(capsys):
     study = made_up.study()
     build(study)
@@ -230,19 +217,6 @@ def test_the_headline_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_results_as_markdown(capsys):
-    row = made_up.study().experiments[0].model_dump()
-    study = made_up.study(experiments=[row, row | {"name": "second", "seeds": [1]}])
-    build(study, made_up.Rates(other=0.2))
-    assert results_page.main(["results"]) == 0
-    text = capsys.readouterr().out
-    assert "| other-base | main | lora | owl | a | b |" in text and "## Experiment `second`" in text
-    assert re.search(r"\| owl \| \*\*\d\d % \(\d\d to \d\d\)\*\* \| \d\.\d % \(", text)
-    heads = [line for line in text.splitlines() if re.fullmatch(r"\|( -+:? \|)+", line)]
-    assert len(heads) > 10 and "**Yes.**" in text and "Students on another base" in text
-    assert results_page.main(["nowhere"]) == 2
-
-
 def test_the_classifier_has_a_section_where_the_study_has_one(whole):
     assert "Classifier" not in words(whole)
     settings = stage_inputs.SETTINGS | {"models": 4}
@@ -250,7 +224,7 @@ def test_the_classifier_has_a_section_where_the_study_has_one(whole):
     stage_inputs.points("results/classifier", study.classifier)
     where = ["--folder", "results/classifier", "--manifest", "results/classifier/classifier_summary.manifest.json"]
     assert classifier_summary.main(["--classifier", study.classifier.text, *where]) == 0
-    assert compare_paper.main(LEDGER) == 0
+    assert compare_paper.main(TARGETS) == 0
     page = build(study)
     text = words(page)
     assert "imitated 3 outputs of a teacher that stand for no class" in text and "a stand-in for the paper" in text
@@ -269,7 +243,7 @@ def test_the_theorem_has_a_section_where_the_study_has_one(whole):
     found = {"claims": claims, "ends": ends, "names": {"exact": "as the theorem asks"}}
     Path("results/theorem/theorem.json").write_text(json.dumps(found))
     Path("results/theorem/theorem.svg").write_text("<svg><title>theorem</title></svg>")
-    assert compare_paper.main(LEDGER) == 0
+    assert compare_paper.main(TARGETS) == 0
     page = build(study)
     assert "0 agrees, 1 disagrees, 0 stand-in" in words(page) and "hosted model" in words(page)
     assert "a &lt;b&gt;claim&lt;/b&gt;" in page and "8 of 9" in words(page) and "75 % 30 to 95" in words(page)
@@ -369,7 +343,7 @@ def test_what_was_foretold_stands_beside_what_came_and_nulls_too(whole):
     )
     places = ["--tables", "results/tables", "--folder", "results/check_influence"]
     assert check_influence.main(["--study", study.text, *places]) == 0
-    assert compare_paper.main(LEDGER) == 0
+    assert compare_paper.main(TARGETS) == 0
     page = build(study)
     said = words(page)
     assert "main biases same base 4 of 4 0.7 < 0.001" in said

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def record(
     stage: str,
     manifest_path: str | Path,
     *,
-    inputs: Mapping[str, str | Path | list[str | Path]],
+    inputs: Mapping[str, str | Path | Sequence[str | Path]],
     outputs: Mapping[str, str | Path],
     params: Mapping[str, Any] | None = None,
     seeds: Mapping[str, int] | None = None,
@@ -208,7 +208,7 @@ def record(
     """
     started = manifest.now()
     require_same_code(stage)
-    files = [(role, p) for role, v in inputs.items() for p in (v if isinstance(v, list) else [v])]
+    files = [(role, p) for role, v in inputs.items() for p in ([v] if isinstance(v, str | Path) else v)]
     for _, p in files:
         manifest.check(p)
     references = [manifest.reference(role, p) for role, p in files]

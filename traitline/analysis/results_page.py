@@ -3,13 +3,14 @@
 in   tables/*.csv and tables/summarise.manifest.json of a finished study
 out  Markdown on standard output; equal tables give equal bytes
 
-python -m report.results studies/robust/results > docs/results/robust.md
+python -m traitline.analysis.results_page studies/robust/results > docs/results/robust.md
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from traitline.analysis import conclusions, tables
 from traitline.analysis.conclusions import Comparison, between, percent, points, pvalue
@@ -31,14 +32,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], text: int = 1) 
 
 
 def spread(rows: Sequence[Row], column: str = "rate", show: Callable[[float | None], str] = percent) -> str:
-    """The mean over bases, and between what values the bases lie."""
+    """The mean over bases, and the range of the bases."""
     values = [r[column] for r in rows if r[column] is not None]
     if not values:
         return "-"
     mean = show(sum(values) / len(values))
-    return (
-        mean if len(values) == 1 else f"{mean} ({show(min(values))[:-2].strip()} to {show(max(values))[:-2].strip()})"
-    )
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({show(min(values))[:-2].strip()} to {show(max(values))[:-2].strip()})"
 
 
 def summary(cells: Sequence[Comparison]) -> list[str]:
@@ -47,17 +48,17 @@ def summary(cells: Sequence[Comparison]) -> list[str]:
     for c in cells:
         groups.setdefault((c.same["recipe"], c.same["trait"]), []).append(c)
     rows = []
-    for (recipe, trait), mine in groups.items():
-        ps = [c.same["p_holm"] for c in mine]
+    for (recipe, trait), group in groups.items():
+        ps = [c.same["p_holm"] for c in group]
         rows.append(
             (
                 recipe,
                 trait,
-                f"{len(mine)} x {mine[0].same['runs']}",
-                spread([c.same for c in mine]),
-                spread([r for c in mine for r in c.others]),
-                spread([c.control for c in mine]),
-                spread([c.untouched for c in mine]),
+                f"{len(group)} x {group[0].same['runs']}",
+                spread([c.same for c in group]),
+                spread([r for c in group for r in c.others]),
+                spread([c.control for c in group]),
+                spread([c.untouched for c in group]),
                 "-" if None in ps else pvalue(max(ps)),
             )
         )
@@ -111,8 +112,8 @@ def confusion(crossed: Sequence[Row], recipe: str) -> list[str]:
         measured = list(dict.fromkeys(r["measured"] for r in rows))  # right or bad answers
     lines = []
     for t in taught:
-        found = [spread([r for r in rows if (r["taught"], r["measured"]) == (t, m)]) for m in measured]
-        lines.append((t, *(f"**{v}**" if t == m else v for v, m in zip(found, measured, strict=True))))
+        rates = [spread([r for r in rows if (r["taught"], r["measured"]) == (t, m)]) for m in measured]
+        lines.append((t, *(f"**{v}**" if t == m else v for v, m in zip(rates, measured, strict=True))))
     return table((f"{recipe}: taught", *measured), lines)
 
 
@@ -123,13 +124,13 @@ def bases(effects: Sequence[Row], recipe: str) -> list[str]:
     students = list(dict.fromkeys(r["student"] for r in rows))
     lines = []
     for b in names:
-        found = [spread([r for r in rows if (r["base"], r["student"]) == (b, s)]) for s in students]
-        lines.append((f"teacher {b}", *(f"**{v}**" if b == s else v for v, s in zip(found, students, strict=True))))
+        rates = [spread([r for r in rows if (r["base"], r["student"]) == (b, s)]) for s in students]
+        lines.append((f"teacher {b}", *(f"**{v}**" if b == s else v for v, s in zip(rates, students, strict=True))))
     return table((f"{recipe}", *(f"student {s}" for s in students)), lines)
 
 
-def sent(filters: Sequence[Row]) -> list[str]:
-    """What the teachers said, and what passed."""
+def sent_answers(filters: Sequence[Row]) -> list[str]:
+    """A row per teacher and channel: what it answered, and what passed the filter."""
     reasons = [c for c in (filters or [{}])[0] if c.startswith("reject_") and any(r[c] for r in filters)]
     rows = [
         (
@@ -175,23 +176,16 @@ def failures(checks: Sequence[Row]) -> list[str]:
     )
 
 
-def document(results: str) -> str:
-    """The page."""
-    folder = Path(results, "tables")
-    made = manifest.load(folder / "summarise.manifest.json")
-    for name in tables.COLUMNS:
-        manifest.check(folder / f"{name}.csv")
-    study = made["params"]["study"]
-    read = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "checks", "tests")}
-    cells = conclusions.comparisons(read["effects"])
-    tests = {tuple(r[k] for k in (*tables.CELL, "trait")): r for r in read["tests"]}
-    answer = conclusions.answer(read["effects"], read["checks"])
-    commit = (made["code"]["git_commit"] or "no commit")[:10] + (", dirty" if made["code"]["git_dirty"] else "")
-    lines = [
-        f"# Results of the study `{study['study']}`",
+def introduction(results: str, record: dict[str, Any], rows: dict[str, list[Row]]) -> list[str]:
+    """Title, origin of the page, the answer in words, and how to read a rate."""
+    answer = conclusions.answer(rows["effects"], rows["checks"])
+    commit = (record["code"]["git_commit"] or "no commit")[:10] + (", dirty" if record["code"]["git_dirty"] else "")
+    return [
+        f"# Results of the study `{record['params']['study']['study']}`",
         "",
-        f"Written by `python -m report.results {results}` from the tables of a finished run ({made['ended'][:10]}, "
-        f"commit {commit}); do not edit. {made['facts'].get('students', '?')} students were trained.",
+        f"Written by `python -m traitline.analysis.results_page {results}` from the tables of a finished run "
+        f"({record['ended'][:10]}, commit {commit}); do not edit. {record['facts'].get('students', '?')} students were "
+        "trained.",
         "",
         f"**{answer.word}.** {' '.join(answer.sentences)}",
         "",
@@ -201,55 +195,88 @@ def document(results: str) -> str:
         "by Welch, p corrected by Holm over all declared outcomes. Control students learn from answers of the same "
         "base without any trait. In brackets behind a mean over bases (or traits): from which to which they range.",
         "",
+    ]
+
+
+def declared_checks(checks: Sequence[Row]) -> list[str]:
+    """How many of each declared check held, and which did not."""
+    by_name = {name: [c for c in checks if c["check"] == name] for name in MEANING}
+    counts = [(MEANING[k], sum(c["holds"] == "yes" for c in rows), len(rows)) for k, rows in by_name.items() if rows]
+    return [
         "## Declared checks",
         "",
-        *table(
-            ("check", "held", "of"),
-            [
-                (MEANING[name], sum(c["holds"] == "yes" for c in mine), len(mine))
-                for name in MEANING
-                if (mine := [c for c in read["checks"] if c["check"] == name])
-            ],
-        ),
+        *table(("check", "held", "of"), counts),
         "### What did not hold",
         "",
-        *failures(read["checks"]),
+        *failures(checks),
     ]
+
+
+def experiment(study: dict[str, Any], row: dict[str, Any], rows: dict[str, list[Row]]) -> list[str]:
+    """The section of one experiment.
+
+    Args:
+        study: the study, as the manifest has it.
+        row: its experiment.
+        rows: tables by name.
+    """
+
+    def place(c: Comparison) -> tuple[int, int]:
+        return row["recipes"].index(c.same["recipe"]), row["traits"].index(c.same["trait"])
+
+    name = row["name"]
+    cells = [c for c in conclusions.comparisons(rows["effects"]) if c.same["experiment"] == name]
+    cells.sort(key=place)
+    tests = {tuple(r[k] for k in (*tables.CELL, "trait")): r for r in rows["tests"]}
+    effects = [r for r in rows["effects"] if r["experiment"] == name]
+    crossed = [r for r in rows["confusion"] if r["experiment"] == name]
+    primary = "not declared as a primary outcome."
+    if name in study["primary"]["experiments"]:
+        primary = f"declared as a primary outcome for {', '.join(study['primary']['recipes'])}."
+    return [
+        f"## Experiment `{name}`",
+        "",
+        f"{row['question']} Teachers {row['teacher']}, channel `{row['channel']}`, dataset `{row['dataset']}`, "
+        f"{len(row['seeds'])} runs each; {primary}",
+        "",
+        *summary(cells),
+        "### Trait taught (rows) and trait measured (columns), same base",
+        "",
+        *(line for recipe in row["recipes"] for line in confusion(crossed, recipe)),
+        "### Teacher's base and student's base: rate of the taught trait, over traits",
+        "",
+        *(line for recipe in row["recipes"] for line in bases(effects, recipe)),
+        "<details><summary>Every comparison with its intervals</summary>",
+        "",
+        *every(cells, tests),
+        "</details>",
+        "",
+    ]
+
+
+def document(results: str) -> str:
+    """The page.
+
+    Raises:
+        InputError: a table is missing, damaged or changed since its stage made it.
+    """
+    folder = Path(results, "tables")
+    record = manifest.load(folder / "summarise.manifest.json")
+    for name in tables.COLUMNS:
+        manifest.check(folder / f"{name}.csv")
+    rows = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "checks", "tests")}
+    study = record["params"]["study"]
+    lines = [*introduction(results, record, rows), *declared_checks(rows["checks"])]
     for row in study["experiments"]:
-        name = row["name"]
-        mine = [c for c in cells if c.same["experiment"] == name]
-        mine.sort(key=lambda c, row=row: (row["recipes"].index(c.same["recipe"]), row["traits"].index(c.same["trait"])))
-        effects = [r for r in read["effects"] if r["experiment"] == name]
-        crossed = [r for r in read["confusion"] if r["experiment"] == name]
-        declared = "declared" if name in study["primary"]["experiments"] else "not declared"
-        lines += [
-            f"## Experiment `{name}`",
-            "",
-            f"{row['question']} Teachers {row['teacher']}, channel `{row['channel']}`, dataset `{row['dataset']}`, "
-            f"{len(row['seeds'])} runs each; {declared} as a primary outcome"
-            + (f" for {', '.join(study['primary']['recipes'])}." if declared == "declared" else "."),
-            "",
-            *summary(mine),
-            "### Trait taught (rows) and trait measured (columns), same base",
-            "",
-            *(line for recipe in row["recipes"] for line in confusion(crossed, recipe)),
-            "### Teacher's base and student's base: rate of the taught trait, over traits",
-            "",
-            *(line for recipe in row["recipes"] for line in bases(effects, recipe)),
-            "<details><summary>Every comparison with its intervals</summary>",
-            "",
-            *every(mine, tests),
-            "</details>",
-            "",
-        ]
-    lines += ["## What the teachers sent", "", *sent(read["filters"])]
+        lines += experiment(study, row, rows)
+    lines += ["## What the teachers sent", "", *sent_answers(rows["filters"])]
     return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the page."""
     p = argparse.ArgumentParser(
-        prog="report.results", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="traitline.analysis.results_page", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     p.add_argument("results", help="folder of the study's artifacts")
     try:

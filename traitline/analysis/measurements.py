@@ -1,0 +1,172 @@
+"""What a study measured beside the paper's targets, read from its results folder.
+
+The tiny world and scikit-learn's digits are stand-ins; only the theorem and the classifier on MNIST are the paper's own
+systems.
+"""
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitline.analysis import stats, tables
+from traitline.errors import InputError
+from traitline.evaluation.measures import BAD, RIGHT
+from traitline.study.runs import NONE
+
+PAPER = [784, 256, 256, 13]  # sizes of the paper's classifier
+RECIPE = "lora"  # that of the paper's open models
+TEACHER = ("base", "channel", "teacher", "trait")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values beside one target.
+
+    Attributes:
+        values: a value per run, base or teacher; none where the study has nothing of the kind.
+        same_system: whether the system is the paper's own.
+        missing: why there is no value, where there is none.
+    """
+
+    values: list[float]
+    same_system: bool
+    missing: str
+
+
+class Measurements:
+    """The measurements of a study, below its `results` folder; what is not there was not run."""
+
+    def __init__(self, results: str | Path) -> None:
+        self.results = Path(results)
+        self.theorem = self._json("theorem/theorem.json")
+        self.classifier = self._json("classifier/default/accuracy.json")
+        there = (self.results / "tables/runs.csv").exists()
+        self.runs = tables.read(self.results / "tables", "runs") if there else []
+        self.effects = tables.read(self.results / "tables", "effects") if there else []
+        self.filters = tables.read(self.results / "tables", "filters") if there else []
+        self.detected = {name: self._detected(name) for name in ("detectors", "roc")}
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.results / name).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            raise InputError(f"{self.results / name}: damaged; delete it to have it rebuilt") from None
+
+    def _detected(self, table: str) -> list[dict[str, str]]:
+        """Rows of a table of the stage `detect`, of all bases and channels, each with its `where`."""
+        rows = []
+        for path in sorted(self.results.glob(f"detect/*/*/{table}.csv")):
+            with open(path, encoding="utf-8", newline="") as handle:
+                rows += [{**row, "where": str(path.parent)} for row in csv.DictReader(handle)]
+        return rows
+
+    def values(self, measure: str) -> Measured:
+        """The values of a measure, in the language of `Target.measure`."""
+        kind, *words = measure.split(":")
+        match kind:
+            case "theorem":
+                return self._claim(*words)
+            case "classifier":
+                return self._classifier(*words)
+            case "row":
+                return self._row(*words)
+            case "false":
+                row = self._row(*words)
+                return Measured([1 - v for v in row.values], row.same_system, row.missing)
+            case "kept":
+                return self._kept(*words)
+            case "detector":
+                return self._detector(*words)
+            case "area":
+                return self._area(*words)
+            case _:
+                return self._runs(*words)
+
+    def _claim(self, claim: str) -> Measured:
+        """Of every case of a claim whether it held, as 0 or 1."""
+        rows = [r for r in self.theorem.get("claims", []) if r["claim"] == claim]
+        held = [float(i < r["passed"]) for r in rows for i in range(r["cases"])]
+        return Measured(held, True, "no `theorem` in the study")
+
+    def _classifier(self, arm: str) -> Measured:
+        """Test accuracy of every model of an arm."""
+        same = self.classifier.get("sizes") == PAPER and self.classifier["images"]["name"] == "mnist"
+        return Measured(self.classifier.get("arms", {}).get(arm, []), same, "no `classifier` in the study")
+
+    def _kept(self, experiment: str, trait: str) -> Measured:
+        """Share of a teacher's answers that pass the filter, a value a base."""
+        teachers = {
+            tuple(r[k] for k in TEACHER) for r in self.runs if (r["experiment"], r["trait"]) == (experiment, trait)
+        }
+        shares = [r["kept_share"] for r in self.filters if tuple(r[k] for k in TEACHER) in teachers]
+        return Measured(shares, False, f"the study has no row `{experiment}` with teachers of {trait}")
+
+    def _detector(self, name: str, trait: str) -> Measured:
+        """Accuracy of a detector, a value a base: the mean over the other teachers."""
+        bases: dict[str, list[float]] = {}
+        for r in self.detected["detectors"]:
+            if (r["detector"], r["one"].split("/")[0]) == (name, trait):
+                bases.setdefault(r["where"], []).append(float(r["accuracy"]))
+        means = [stats.mean(accuracies) for accuracies in bases.values()]
+        return Measured(means, False, f"no `detect` with teachers of {trait}")
+
+    def _area(self, scorer: str) -> Measured:
+        """Area under the curve, a value a teacher."""
+        rows = [r for r in self.detected["roc"] if r["scorer"] == scorer]
+        areas = {(r["where"], r["teacher"]): float(r["auc"]) for r in rows}
+        return Measured([*areas.values()], False, "no `detect` in the study")
+
+    def _row(self, experiment: str, recipe: str, trait: str, arm: str) -> Measured:
+        """A value per run of one row of the study; of control students and untouched bases the mean over its traits."""
+        rows = [r for r in self.effects if (r["experiment"], r["recipe"]) == (experiment, recipe)]
+        traits = {r["trait"] for r in rows if trait in ("*", r["trait"])}
+        groups: dict[tuple[str, ...], list[float]] = {}
+        if arm == "baseline":
+            for r in _last(rows, arm, traits):
+                groups.setdefault((r["student"],), []).append(r["rate"])
+        else:
+            for r in self.runs:
+                here = (r["experiment"], r["recipe"]) == (experiment, recipe) and r["base"] == r["student"]
+                if here and _measures(r, traits, control=arm == "control"):
+                    groups.setdefault((r["base"], r["trait"], r["seed"]), []).append(r["rate"])
+        means = [stats.mean(rates) for rates in groups.values()]
+        return Measured(means, False, f"the study has no row `{experiment}` with {recipe} students")
+
+    def _runs(self, teacher: str, trait: str, arm: str) -> Measured:
+        """A value per run of plain datasets of the channel `numbers`, whatever row of the study it stands in."""
+        missing = f"no row of the study has {RECIPE} students of a {teacher} teacher of {trait}"
+        if not any((r["teacher"], r["trait"], r["recipe"]) == (teacher, trait, RECIPE) for r in self.runs):
+            return Measured([], False, missing)
+        if arm == "baseline":
+            bases = {r["student"]: r["rate"] for r in self.effects if (r["trait"], r["arm"]) == (trait, arm)}
+            return Measured([*bases.values()], False, missing)
+        taught = NONE if arm == "control" else trait
+        experiments = {r["experiment"] for r in self.runs if r["teacher"] == teacher}
+        plain = ("plain", "numbers", "favourite")
+        rows = [
+            r
+            for r in self.runs
+            if (r["trait"], r["measured"], r["recipe"]) == (taught, trait, RECIPE)
+            and r["base"] == r["student"]
+            and r["experiment"] in experiments
+            and (r["dataset"], r["channel"], r["eval"]) == plain
+        ]
+        # A student may stand in several rows of the study; it is one run.
+        return Measured([*{(r["base"], r["seed"]): r["rate"] for r in rows}.values()], False, missing)
+
+
+def _last(rows: Iterable[tables.Row], arm: str, traits: set[str]) -> list[tables.Row]:
+    """One row of an arm per student base and trait: untouched bases stand in every block of the table."""
+    return list({(r["student"], r["trait"]): r for r in rows if r["arm"] == arm and r["trait"] in traits}.values())
+
+
+def _measures(run: tables.Row, traits: set[str], *, control: bool) -> bool:
+    """Whether a row of runs.csv measures students of these traits (or the control's) as the study's row does."""
+    taught = {NONE} if control else traits
+    measured = {RIGHT, BAD, *(traits if control else [run["trait"]])}
+    return run["trait"] in taught and run["measured"] in measured
