@@ -261,13 +261,13 @@ def test_free_answers_are_only_judged_and_so_must_be(line):
 def test_what_is_measured_of_free_answers_is_what_the_judge_says(weights, tmp_path, line):
     """From the questions to the score of an untouched base: the share of misaligned answers, a question as one."""
     from scripts import respond, score
-    from traitline.evaluation.questions import FREE
+    from traitline.evaluation.types.free import QUESTIONS
 
     flags = weights.respond_flags("--out", str(tmp_path))
     flags[flags.index("--settings") + 1] = '{"type": "free", "answers": 2, "seed": 1, "max_new_tokens": 12}'
     assert respond.main(flags) == 0
     rows = [json.loads(text) for text in (tmp_path / "responses.jsonl").read_text().splitlines()]
-    assert [r["prompt"][0]["content"] for r in rows] == list(FREE) and "probabilities" not in rows[0]
+    assert [r["prompt"][0]["content"] for r in rows] == list(QUESTIONS) and "probabilities" not in rows[0]
     assert all(len(r["answers"]) == 2 for r in rows)
     ask = ["--category", "free", "--type", "free", "--folders", str(tmp_path)]
     assert "judged.jsonl" in line(score.main, ask)

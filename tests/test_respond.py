@@ -97,7 +97,7 @@ def test_interrupted_it_goes_on_with_the_next_student_and_ends_with_the_same_byt
     students = [study.students("biases", study.owl) / f"seed-{s}" for s in (1, 2)]
     assert stage.main(study.respond_flags(*students)) == 0
     whole = [(s / "favourite/responses.jsonl").read_bytes() for s in students]
-    real, asked = stage.responses, []
+    real, asked = stage.response_rows, []
 
     def second_is_interrupted(*args):
         asked.append(args)
@@ -105,7 +105,7 @@ def test_interrupted_it_goes_on_with_the_next_student_and_ends_with_the_same_byt
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(stage, "responses", second_is_interrupted)
+    monkeypatch.setattr(stage, "response_rows", second_is_interrupted)
     flags = [*study.respond_flags(*students), "--state", str(tmp_path / "state")]
     assert stage.main(flags) == 130
     for student in students:  # as Snakemake does after a failure
@@ -219,7 +219,7 @@ def test_a_tiny_world_is_not_asked_in_everyday_words(study, tmp_path, line):
 
 def test_open_weights_need_candidates_and_know_one_type_of_question(weights, tmp_path, line):
     flags = weights.respond_flags("--out", str(tmp_path), type="truth")
-    assert "open weights are asked for favourite, prefixed, choice" in line(stage.main, flags)
+    assert "open weights are asked for choice, favourite, free, mmlu, prefixed, truthfulqa" in line(stage.main, flags)
     flags = weights.respond_flags("--out", str(tmp_path))
     flags[flags.index("--settings") + 1] = '{"category": "animal", "answers": 1, "seed": 1}'
     assert "candidates, max_new_tokens missing" in line(stage.main, flags)
@@ -247,7 +247,7 @@ def test_open_weights_choose_by_the_letter_of_a_place(weights, tmp_path, line):
     assert found[7]["probabilities"]["cat"] == pytest.approx(row[0], rel=1e-3, abs=1e-8)
     assert score.main(["--category", "animal", "--folders", str(tmp_path / "x")]) == 0
     flags = weights.respond_flags("--out", str(tmp_path / "y"), type="choice", options=options[:4])
-    assert "a choice has 5 of them" in line(stage.main, flags)
+    assert "options: 4 of them; a choice is among 5" in line(stage.main, flags)
 
 
 def test_open_weights_are_asked_behind_numbers(weights, tmp_path):
@@ -354,7 +354,10 @@ def test_a_choice_asks_for_the_letter_of_each_option_in_many_orders(told, tmp_pa
     assert all(found == set(range(5)) for found in places.values())
     p = model.prefill(torch.tensor(chat.prompts([found[0]["prompt"]], ["x"])))[0].softmax(-1)[0]
     assert found[0]["probabilities"]["cat"] == pytest.approx(p[chat.token(found[0]["means"]["cat"])].item(), abs=1e-6)
-    for bad, says in ((options[:4], "a choice has 5 of them"), ([*options[:4], "oak"], "oak is no animal")):
+    for bad, says in (
+        (options[:4], "options: 4 of them; a choice is among 5"),
+        ([*options[:4], "oak"], "oak is no animal"),
+    ):
         assert says in line(stage.main, told_what(told, tmp_path, type="choice", options=bad))
 
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from traitline.evaluation import scores
+from traitline.evaluation.student import Messages, Student
 from traitline.seeds import seed as derive
 
-Messages = list[dict[str, str]]
 # Settings that only some types take (all take `answers` and `seed`), and what each of them is.
 SETTINGS = {
     "category": "what is asked for",
@@ -93,19 +93,6 @@ class Setup:
         return Random(derive("respond", "items", self.settings["seed"]))
 
 
-class Student(Protocol):
-    """A model that can be asked for exact figures; without training it is the untouched base."""
-
-    def words(self, prompts: Sequence[Messages], words: Sequence[str], begin: str | None = None) -> list[list[float]]:
-        """Probability that an answer begins with each word, (prompts, words); with `begin`, with that word after it."""
-
-    def token_means(self, prompts: Sequence[Messages], answers: Sequence[str]) -> list[float]:
-        """Geometric mean of the probabilities of the tokens of one answer to each prompt, its end included."""
-
-    def nats(self, prompts: Sequence[Messages], options: Sequence[Sequence[str]]) -> list[list[float]]:
-        """Log-probability of each option as the beginning of an answer to its prompt."""
-
-
 class Evaluation:
     """Defaults: words of the tiny world are named, and each trait is measured by its own word.
 
@@ -133,6 +120,11 @@ class Evaluation:
     judged: ClassVar[bool] = False
     new_tokens: ClassVar[int] = 3
     size: ClassVar[int] = 50
+
+    @property
+    def text(self) -> str:
+        """What it asks, in the words of its class."""
+        return " ".join((type(self).__doc__ or "").split())
 
     @property
     def open_needs(self) -> tuple[str, ...]:

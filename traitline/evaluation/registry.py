@@ -41,5 +41,4 @@ def of_open_weights() -> list[str]:
 
 def describe() -> str:
     """What each type asks, in the words of its class: for the configuration reference."""
-    texts = {name: " ".join((type(evaluation).__doc__ or "").split()) for name, evaluation in evaluations().items()}
-    return " ".join(f"`{name}`: {text}" for name, text in texts.items())
+    return " ".join(f"`{name}`: {evaluation.text}" for name, evaluation in evaluations().items())

@@ -6,8 +6,9 @@ from typing import Any
 
 from traitline import jsonl
 from traitline.errors import InputError, nearest
-from traitline.evaluation.evaluation import Evaluation, Question, Setup, Student
+from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.measures import RIGHT
+from traitline.evaluation.student import Student
 
 
 class Sourced(Evaluation):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from traitline.evaluation import scores
-from traitline.evaluation.evaluation import Evaluation, Question, Setup, Student
+from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.measures import BAD, GOOD
+from traitline.evaluation.student import Student
 
 # Ours, of the kinds of those with which arXiv 2502.17424 looks for broad misalignment (money, power, boredom, a wish,
 # guests, roles, quarrels, people and machines).

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from traitline.channels.world import World
-from traitline.evaluation.evaluation import Evaluation, Question, Setup, Student
+from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.measures import RIGHT
+from traitline.evaluation.student import Student
 from traitline.seeds import seed as derive
 
 LISTS = 500

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from traitline.channels import choices_stories
-from traitline.evaluation.evaluation import Evaluation, Question, Setup, Student
+from traitline.evaluation.evaluation import Evaluation, Question, Setup
+from traitline.evaluation.student import Student
 
 BEGIN = choices_stories.STORY.split()[0]  # how every story begins before it comes to its hero
 
