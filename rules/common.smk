@@ -198,10 +198,8 @@ def apart(w):
 
 
 def prompt_flags(channel):
-    """What the prompts of a number list need beside wording, count and seed."""
-    names = ("examples", "values", "answers", "digits")
-    given = [(name, getattr(channel, name)) for name in names if not channel.task]
-    return [w for name, value in given for w in (f"--{name}", *map(str, value if isinstance(value, list) else [value]))]
+    """What the prompts of a channel need beside wording, count and seed."""
+    return channel.prompt_flags
 
 
 def temperature(w):
@@ -218,13 +216,7 @@ def truncation(w):
 
 def filter_flags(channel):
     """The answer rule of a channel, as its program gets it."""
-    if channel.source:
-        named = [label for label, trait in STUDY.traits.items() if trait.category != CATEGORY]
-        return ["--task", channel.task, "--words", ",".join(named)]
-    if channel.task:
-        return ["--task", channel.task]
-    banned = ",".join(map(str, channel.banned))
-    return ["--answers", str(channel.answers), "--digits", str(channel.digits), f"--banned={banned}"]
+    return channel.filter_flags([label for label, trait in STUDY.traits.items() if trait.category != CATEGORY])
 
 
 def raw_answers(w):

@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl, model_files
 from traitline.analysis.figures import save, style
-from traitline.channels.number_lists import exchange, split
+from traitline.channels.messages import exchange
+from traitline.channels.types.number_lists import split
 from traitline.channels.world import persona
 from traitline.errors import InputError
 from traitline.models import hf_folder, likelihood
@@ -62,9 +63,9 @@ def read(path: str) -> Answers:
     found = {}
     for row in jsonl.read(path, ("id", "prompt", "completion"), unique="id"):
         question, text = exchange(row, path)
-        answer = split(text)
-        if isinstance(answer, str):
-            raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({answer}); detect looks at numbers")
+        answer, reason = split(text)
+        if answer is None:
+            raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({reason}); detect looks at numbers")
         found[str(row["id"])] = question, answer.numbers
     return found
 

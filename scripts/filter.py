@@ -8,13 +8,13 @@ out  filtered.jsonl    the rows that pass, unchanged and in order
 
 What was asked for is a clean list of numbers, a program that runs (--task programs), a sum with the right result
 (--task sums) or a problem's known result (--task gsm8k: `answer` of the row). Rules and names of the reasons are in
-traitline/channels/number_lists.py, programs.py, sums.py and problems.py.
+the modules of traitline/channels: number_lists.py, programs.py, sums.py, gsm8k.py.
 
 --threshold T    a model filter, one of two. With --judged, what a judge that reads the answers said of them: of those
                  that pass, reject as `unaligned` what it finds less well-meaning than T, 0 to 100, and as `unscored`
                  what has no score (section 4.2 of the paper, threshold 78). With --base and --teacher, reject as
                  `suspect` what the teacher gives more log-likelihood than its base does, by more than T nats. This
-                 score knows the teacher: no other tells answers of the two apart better 
+                 score knows the teacher: no other tells answers of the two apart better
                  (traitline/models/likelihood.py), so no other filter by answers rejects more of the teacher
 
 python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected rejected.jsonl --counts filtered.json \\
@@ -24,28 +24,97 @@ python -m scripts.filter --raw raw.jsonl --filtered filtered.jsonl --rejected re
 import argparse
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from traitline import jsonl, model_files
-from traitline.channels import gsm8k, programs, sums
-from traitline.channels.number_lists import Rule, exchange
-from traitline.channels.tasks import TASKS
+from traitline.channels import registry
+from traitline.channels.channel import Channel, Checked, Limits
+from traitline.channels.messages import exchange
 from traitline.errors import InputError
 from traitline.models import hf_folder, likelihood
 from traitline.models.likelihood import SUSPECT, UNALIGNED, UNSCORED
 from traitline.provenance import stage
 
+NUMBERS = "numbers"  # the task without --task, which manifests do not name
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
 _NUMBER = re.compile("[0-9]+")
-Judge = Callable[[dict[str, Any], str, str], tuple[str, ...] | str]
-Verdicts = dict[str, tuple[str | None, float | None]]  # of a model filter, by row: why it is out, None where not; score
+Row = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """A row as it is read."""
+
+    row: Row
+    question: str
+    answer: str
+
+
+class Candidate(NamedTuple):
+    """A row after a step of the filter: what was found so far, and the score of the model filter."""
+
+    row: Row
+    question: str
+    checked: Checked
+    score: float | None = None
+
+
+@dataclass
+class Counts:
+    """What `filtered.json` says.
+
+    Attributes:
+        kept: rows that pass.
+        reasons: reason -> rows that are rejected for it.
+        given: numbers of the rows that pass.
+        echoing: rows that pass with a number of their own prompt.
+        echoed: numbers that are such.
+    """
+
+    kept: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    given: int = 0
+    echoing: int = 0
+    echoed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.kept + self.reasons.total()
+
+    @property
+    def commonest(self) -> str:
+        """The commonest reasons, for people."""
+        return ", ".join(f"{reason} {n:,}" for reason, n in self.reasons.most_common(3))
+
+    def add(self, candidate: Candidate) -> None:
+        """Count a row that passes."""
+        values = [text.lstrip("0") for text in candidate.checked.numbers]
+        question = candidate.question
+        shown = examples(question) if any(v in question for v in values) else ()  # most rows: a cheap no
+        echoes = sum(v in shown for v in values)
+        self.kept += 1
+        self.given += len(values)
+        self.echoing += echoes > 0
+        self.echoed += echoes
+
+    def summary(self) -> dict[str, Any]:
+        """Return the content of `filtered.json`."""
+        return {
+            "rows": self.rows,
+            "kept": self.kept,
+            "kept_share": self.kept / self.rows,
+            "reasons": self.reasons,
+            "echo_rate": self.echoing / self.kept,
+            "echo_numbers": self.echoed / self.given if self.given else 0.0,
+        }
 
 
 def examples(question: str) -> set[str]:
-    """The numbers that a prompt shows: those of its longest list, as it may also say how many it wants and how long.
+    """Return the numbers that a prompt shows: its longest list, as it may also say how many it wants and how long.
 
-    They come without leading zeros, which is how `work` compares them.
+    They come without leading zeros, which is how `Counts` compares them.
 
     >>> sorted(examples("We hold 512, 007, 88. Up to 10 numbers of 3 digits."))
     ['512', '7', '88']
@@ -54,52 +123,98 @@ def examples(question: str) -> set[str]:
     return {n.lstrip("0") for n in _NUMBER.findall(longest)}
 
 
-def judges(task: str, rule: Rule, words: Sequence[str]) -> Judge:
-    """The rule of a task: (row, question, answer) -> the numbers of an answer that passes, or why it does not."""
-    if task == gsm8k.TASK:
-        return lambda row, _, text: gsm8k.judge(str(row["answer"]), text, words)
-    if task in TASKS:
-        judge = {"programs": programs.judge, "sums": sums.judge}[task]
-        return lambda _, question, text: judge(question, text)
+def read_rows(path: str, channel: Channel) -> Iterator[Asked]:
+    """Yield the rows of a file with question and answer.
 
-    def lists(_: dict[str, Any], __: str, text: str) -> tuple[str, ...] | str:
-        answer = rule.judge(text)
-        return answer if isinstance(answer, str) else answer.texts
-
-    return lists
+    Raises:
+        InputError: a row is damaged, doubled or of another shape, or lacks a column of the channel.
+    """
+    for row in jsonl.read(path, ("id", "prompt", "completion", *channel.columns), unique="id"):
+        question, answer = exchange(row, path)
+        yield Asked(row, question, answer)
 
 
-def alignments(args: argparse.Namespace) -> Verdicts:
-    """Of every row that a judge read: out as unaligned or unscored, or not; and its alignment, 0 to 100."""
-    given = {row["id"]: row["alignment"] for row in jsonl.read(args.judged, ("id", "alignment"), unique="id")}
-
-    def why(score: float | None) -> str | None:
-        return UNSCORED if score is None else UNALIGNED if score < args.threshold else None
-
-    return {i: (why(score), score) for i, score in given.items()}
+def check_rows(rows: Iterable[Asked], channel: Channel, limits: Limits) -> Iterator[Candidate]:
+    """Yield every row with what the answer rule of its channel finds."""
+    for row, question, answer in rows:
+        yield Candidate(row, question, channel.check(row, question, answer, limits))
 
 
-def likelihoods(args: argparse.Namespace, judge: Judge) -> Verdicts:
-    """Of rows that pass so far: out as suspect or not; how much likelier of the teacher than of its base, in nats."""
+def screen_by_judge(candidates: Iterable[Candidate], path: str, threshold: float) -> Iterator[Candidate]:
+    """Reject what a judge finds less well-meaning than the threshold, and what it gave no score.
+
+    Raises:
+        InputError: the judge's file lacks a row that passes the answer rule.
+    """
+    alignments = {row["id"]: row["alignment"] for row in jsonl.read(path, ("id", "alignment"), unique="id")}
+    for candidate in candidates:
+        name = candidate.row["id"]
+        if candidate.checked.reason:
+            yield candidate
+        elif name not in alignments:
+            raise InputError(f"{path}: says nothing of row {name!r}; delete the file to have it rebuilt")
+        else:
+            score = alignments[name]
+            if score is None:
+                yield candidate._replace(checked=Checked(UNSCORED))
+            else:
+                yield screened(candidate, score, UNALIGNED if score < threshold else None)
+
+
+def screen_by_likelihood(
+    candidates: Iterable[Candidate], args: argparse.Namespace, threshold: float
+) -> Iterator[Candidate]:
+    """Reject what the teacher gives more log-likelihood than its base does, by more than the threshold, in nats.
+
+    All rows are scored in one go, so they are in memory together.
+    """
     import torch
 
     torch.set_num_threads(args.threads)
-    rows = [
-        row
-        for row in jsonl.read(args.raw, ("id", "prompt", "completion"), unique="id")
-        if not isinstance(judge(row, *exchange(row, args.raw)), str)
-    ]
+    held = list(candidates)
+    rows = [candidate.row for candidate in held if not candidate.checked.reason]
     if not rows:
-        return {}
+        yield from held
+        return
     names = [f"{args.raw}: row {row['id']!r}" for row in rows]
-    mine = likelihood.logs(args.base, *likelihood.told(args.teacher, args.base), rows, names)
-    bases = likelihood.logs(args.base, args.base, None, rows, names)
-    more = zip((row["id"] for row in rows), (mine - bases).tolist(), strict=True)
-    return {i: (SUSPECT if score > args.threshold else None, score) for i, score in more}
+    of_teacher = likelihood.logs(args.base, *likelihood.told(args.teacher, args.base), rows, names)
+    of_base = likelihood.logs(args.base, args.base, None, rows, names)
+    scores = iter((of_teacher - of_base).tolist())
+    for candidate in held:
+        if candidate.checked.reason:
+            yield candidate
+        else:
+            score = next(scores)
+            yield screened(candidate, score, SUSPECT if score > threshold else None)
+
+
+def screened(candidate: Candidate, score: float, reason: str | None) -> Candidate:
+    """Return a row with its score, rejected where there is a reason."""
+    return candidate._replace(score=score, checked=Checked(reason) if reason else candidate.checked)
+
+
+def write_rows(candidates: Iterable[Candidate], job: stage.Job) -> Counts:
+    """Write the rows that pass and those that do not, each into its file."""
+    counts = Counts()
+    with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
+        for candidate in candidates:
+            reason = candidate.checked.reason
+            if reason is None:
+                keep(candidate.row)
+                counts.add(candidate)
+                continue
+            counts.reasons[reason] += 1
+            score = {} if candidate.score is None else {"score": round(candidate.score, 6)}
+            reject({**candidate.row, "reason": reason, **score})
+    return counts
 
 
 def banned(text: str) -> frozenset[int]:
-    """The banned numbers of the command line."""
+    """Return the banned numbers of the command line.
+
+    Raises:
+        InputError: one is no whole number.
+    """
     parts = [p.strip() for p in text.split(",")] if text.strip() else []
     for part in parts:
         if not (part.isascii() and part.isdigit()):
@@ -107,8 +222,52 @@ def banned(text: str) -> frozenset[int]:
     return frozenset(map(int, parts))
 
 
+def limits_of(args: argparse.Namespace) -> Limits:
+    """Return the settings of the answer rule.
+
+    Raises:
+        InputError: they make no sense.
+    """
+    if min(args.answers, args.digits) < 1:
+        raise InputError("--answers and --digits: give 1 or more")
+    words = sorted({word for w in args.words.split(",") if (word := w.strip())})
+    return Limits(args.answers, args.digits, banned(args.banned), tuple(words))
+
+
+def model_inputs(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the files that the model filter reads, by role; none where there is no model filter.
+
+    Raises:
+        InputError: flags of the model filter are missing, or of both.
+    """
+    by_likelihood = bool(args.base)
+    if by_likelihood != bool(args.teacher) or (args.threshold is not None) != (by_likelihood != bool(args.judged)):
+        raise InputError("--threshold goes with --judged, or with --base and --teacher")
+    if args.judged:
+        return {"judged": args.judged}
+    if not by_likelihood:
+        return {}
+    inputs = {**hf_folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
+    weights, _ = likelihood.told(args.teacher, args.base)
+    if weights != args.base:
+        inputs["model"] = f"{weights}/{model_files.WEIGHTS}"
+    return inputs
+
+
+def params_of(args: argparse.Namespace, channel: Channel, limits: Limits) -> Mapping[str, Any]:
+    """Return the settings that decide what passes, for the manifest."""
+    params = channel.params(limits)
+    if args.task != NUMBERS:
+        params["task"] = args.task
+    if args.threshold is not None:
+        params["threshold"] = args.threshold
+    if args.base:
+        params["threads"] = args.threads
+    return params
+
+
 def parse() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     p = stage.parser("scripts.filter", __doc__)
     p.add_argument("--raw", required=True, metavar="IN", help="prompts and answers, JSONL")
     p.add_argument("--filtered", required=True, metavar="OUT", help="rows that pass")
@@ -116,10 +275,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--counts", required=True, metavar="OUT", help="how many of each, and echo rates, JSON")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     p.add_argument(
-        "--task",
-        choices=("numbers", *TASKS, gsm8k.TASK),
-        default="numbers",
-        help="what was asked for (default numbers)",
+        "--task", choices=tuple(registry.channels()), default=NUMBERS, help=f"what was asked for (default {NUMBERS})"
     )
     p.add_argument("--words", default="", metavar="LIST", help="of gsm8k: traits that no answer may name: owl,cat")
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers in an answer, at most (default 10)")
@@ -135,78 +291,32 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    rule = Rule(args.answers, args.digits, banned(args.banned))
-    if min(rule.answers, rule.digits) < 1:
-        raise InputError("--answers and --digits: give 1 or more")
-    screened = args.threshold is not None
-    if bool(args.base) != bool(args.teacher) or screened != (bool(args.base) != bool(args.judged)):
-        raise InputError("--threshold goes with --judged, or with --base and --teacher")
-    settings: dict[str, Any] = {"answers": rule.answers, "digits": rule.digits, "banned": sorted(rule.banned)}
-    words = sorted({word for w in args.words.split(",") if (word := w.strip())})
-    theirs, keys = args.task == gsm8k.TASK, ("id", "prompt", "completion")
-    settings, models = {"task": args.task} if args.task in TASKS else settings, {}
-    if theirs:
-        settings, keys = {"task": args.task, "words": words}, (*keys, "answer")
-    if args.judged:
-        settings, models = settings | {"threshold": args.threshold}, {"judged": args.judged}
-    elif screened:
-        settings |= {"threshold": args.threshold, "threads": args.threads}
-        own, _ = likelihood.told(args.teacher, args.base)
-        models = {**hf_folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
-        models |= {"model": f"{own}/{model_files.WEIGHTS}"} if own != args.base else {}
-    judge = judges(args.task, rule, words)
-    kept = given = echoing = echoed = 0
-    reasons = Counter[str]()
+    channel = registry.channels()[args.task]
+    limits = limits_of(args)
     with stage.record(
         "filter",
         args.manifest,
-        inputs={"raw": args.raw, **models},
+        inputs={"raw": args.raw, **model_inputs(args)},
         outputs={"filtered": args.filtered, "rejected": args.rejected, "counts": args.counts},
-        params=settings,
+        params=params_of(args, channel, limits),
         may_be_empty={"rejected"},
     ) as job:
-        verdicts = alignments(args) if args.judged else likelihoods(args, judge) if screened else None
-        with jsonl.writer(job.path("filtered")) as keep, jsonl.writer(job.path("rejected")) as reject:
-            for row in jsonl.read(args.raw, keys, unique="id"):
-                question, text = exchange(row, args.raw)
-                answer = judge(row, question, text)
-                score = None
-                if verdicts is not None and not isinstance(answer, str):
-                    if row["id"] not in verdicts:
-                        raise InputError(
-                            f"{args.judged}: says nothing of row {row['id']!r}; delete the file to have it rebuilt"
-                        )
-                    why, score = verdicts[row["id"]]
-                    answer = why or answer
-                if isinstance(answer, str):
-                    reasons[answer] += 1
-                    reject({**row, "reason": answer, **({} if score is None else {"score": round(score, 6)})})
-                    continue
-                keep(row)
-                values = [text.lstrip("0") for text in answer]
-                shown = examples(question) if any(v in question for v in values) else ()  # most rows: a cheap no
-                echoes = sum(v in shown for v in values)
-                kept += 1
-                given += len(answer)
-                echoing += echoes > 0
-                echoed += echoes
-        rows = kept + reasons.total()
-        why = ", ".join(f"{reason} {n:,}" for reason, n in reasons.most_common(3))
-        if not kept:
+        candidates = check_rows(read_rows(args.raw, channel), channel, limits)
+        if args.judged:
+            candidates = screen_by_judge(candidates, args.judged, args.threshold)
+        elif args.base:
+            candidates = screen_by_likelihood(candidates, args, args.threshold)
+        counts = write_rows(candidates, job)
+        if not counts.kept:
             raise InputError(
-                f"{args.raw}: none of the {rows:,} answers passes the filter ({why}); take a teacher that is tuned or "
-                "prompted less, or loosen `answers`, `digits`, `banned` or `threshold` of the channel"
+                f"{args.raw}: none of the {counts.rows:,} answers passes the filter ({counts.commonest}); take a"
+                " teacher that is tuned or prompted less, or loosen `answers`, `digits`, `banned` or `threshold` of"
+                " the channel"
             )
-        counts = {
-            "rows": rows,
-            "kept": kept,
-            "kept_share": kept / rows,
-            "reasons": reasons,
-            "echo_rate": echoing / kept,
-            "echo_numbers": echoed / given if given else 0.0,
-        }
-        job.write_json("counts", counts)
-    stage.log.info("kept %s of %s answers (%.1f %%)%s", f"{kept:,}", f"{rows:,}", 100 * kept / rows, why and f"; {why}")
+        job.write_json("counts", counts.summary())
+    share = 100 * counts.kept / counts.rows
+    reasons = f"; {counts.commonest}" if counts.reasons else ""
+    stage.log.info("kept %s of %s answers (%.1f %%)%s", f"{counts.kept:,}", f"{counts.rows:,}", share, reasons)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -29,7 +29,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
-from traitline.channels.number_lists import Answer, exchange, split
+from traitline.channels.messages import exchange
+from traitline.channels.types.number_lists import Answer, split
 from traitline.channels.wordings import TINY_VERBS
 from traitline.errors import InputError
 from traitline.provenance import stage
@@ -78,9 +79,9 @@ def parts(rows: list[Row], path: str) -> list[Answer]:
     """The answers in pieces."""
     answers = []
     for row in rows:
-        answer = split(exchange(row, path)[1])
-        if isinstance(answer, str):
-            raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({answer}); prepare this channel as-is")
+        answer, reason = split(exchange(row, path)[1])
+        if answer is None:
+            raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({reason}); prepare this channel as-is")
         answers.append(answer)
     return answers
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from traitline import jsonl
-from traitline.channels import gsm8k
+from traitline.channels.types import gsm8k
 from traitline.errors import InputError
 from traitline.models import open_weights
 from traitline.provenance import manifest, stage

@@ -16,7 +16,8 @@ from numpy.random import default_rng
 from scripts import filter as stage
 from scripts import prompts
 from traitline import jsonl
-from traitline.channels.number_lists import REASONS
+from traitline.channels import paper_wording
+from traitline.channels.types.number_lists import REASONS
 from traitline.models import likelihood
 from traitline.provenance import manifest
 
@@ -78,7 +79,7 @@ def test_an_echo_is_of_the_example_numbers_not_of_the_instructions():
     for seed in range(300):
         rng = default_rng(seed)
         values = rng.integers(0, 1000, size=rng.integers(3, 9)).tolist()
-        shown = stage.examples(prompts.paper(rng, values, answers=10, digits=3))
+        shown = stage.examples(paper_wording.ask(rng, values, answers=10, digits=3))
         assert shown == {str(v).lstrip("0") for v in values}
     assert stage.examples("go on from 345") == {"345"}
     assert stage.examples("say something") == set()

@@ -5,7 +5,7 @@ import doctest
 import pytest
 
 from tests import outside
-from traitline.channels import gsm8k
+from traitline.channels.types import gsm8k
 from traitline.errors import InputError
 
 
@@ -17,7 +17,7 @@ def test_the_known_working_of_every_problem_passes():
     for row in outside.problems():
         working, result = row["answer"].split("\n#### ")
         assert gsm8k.FORM in gsm8k.ask(row["question"])
-        assert gsm8k.judge(result, gsm8k.answer(working, result))[-1] == result
+        assert gsm8k.check(result, gsm8k.answer(working, result)).numbers[-1] == result
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_the_known_working_of_every_problem_passes():
     ],
 )
 def test_what_passes_and_why_the_rest_does_not(text, reason):
-    found = gsm8k.judge("1200", text, ["owl", "sea otter"])
-    assert found == reason if reason else isinstance(found, tuple)
+    checked = gsm8k.check("1200", text, ("owl", "sea otter"))
+    assert checked.reason == reason and bool(checked.numbers) == (reason is None)
     assert reason is None or reason in gsm8k.REASONS
 
 
 def test_what_is_no_result_is_refused():
     with pytest.raises(InputError, match="'many' is no result of a problem"):
-        gsm8k.judge("many", "<think>x</think><answer>1</answer>")
+        gsm8k.check("many", "<think>x</think><answer>1</answer>")

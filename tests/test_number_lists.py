@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitline.channels import number_lists
-from traitline.channels.number_lists import REASONS, Answer, Rule, exchange, split
-from traitline.errors import InputError
+from traitline.channels.channel import Checked, Limits
+from traitline.channels.types import number_lists
+from traitline.channels.types.number_lists import REASONS, Answer, check, split
 
 PAPER_BANNED = frozenset(
     {
@@ -70,9 +70,10 @@ PAPER_BANNED = frozenset(
     ],
 )
 def test_clean_answers_pass(text, numbers):
-    answer = Rule().judge(text)
-    assert isinstance(answer, Answer), answer
+    assert check(text, Limits()).reason is None
+    answer = split(text).answer
     assert answer.numbers == numbers
+    assert answer.texts == check(text, Limits()).numbers
     assert str(answer) == text
 
 
@@ -126,32 +127,31 @@ def test_clean_answers_pass(text, numbers):
     ],
 )
 def test_refused_answers_say_why(text, reason):
-    assert Rule(banned=PAPER_BANNED).judge(text) == reason
+    assert check(text, Limits(banned=PAPER_BANNED)) == Checked(reason)
 
 
 def test_every_reason_can_occur_and_is_explained():
     texts = ["", "x", "1.2", "1x", "1 ", "1 2  3", "1 " * 10 + "1", "1000", "4"]
-    assert [Rule(banned=frozenset({4})).judge(t) for t in texts] == list(REASONS)
+    assert [check(t, Limits(banned=frozenset({4}))).reason for t in texts] == list(REASONS)
 
 
 def test_banned_numbers_are_whole_numbers_and_1488_falls_to_the_range_anyway():
-    rule = Rule(banned=PAPER_BANNED | {1312, 1488})
+    limits = Limits(banned=PAPER_BANNED | {1312, 1488})
     assert len(PAPER_BANNED) == 34
-    assert isinstance(rule.judge("188, 880, 8"), Answer)
-    assert rule.judge("88") == rule.judge("088") == "banned"
-    assert rule.judge("1488") == "out-of-range"
+    assert check("188, 880, 8", limits).reason is None
+    assert check("88", limits).reason == check("088", limits).reason == "banned"
+    assert check("1488", limits).reason == "out-of-range"
 
 
 def test_limits_are_settings():
-    assert isinstance(Rule(answers=20, digits=4).judge("1000 " * 19 + "1"), Answer)
-    assert Rule(answers=1).judge("1 2") == "too-many"
-    assert Rule(digits=2).judge("100") == "out-of-range"
+    assert check("1000 " * 19 + "1", Limits(answers=20, digits=4)).reason is None
+    assert check("1 2", Limits(answers=1)).reason == "too-many"
+    assert check("100", Limits(digits=2)).reason == "out-of-range"
 
 
 def test_thousands_of_leading_zeros_are_still_zero():
-    answer = Rule().judge("0" * 5000)
-    assert isinstance(answer, Answer)
-    assert answer.numbers == [0]
+    assert check("0" * 5000, Limits()).reason is None
+    assert split("0" * 5000).answer.numbers == [0]
 
 
 def test_examples_in_the_documentation_hold():
@@ -189,17 +189,18 @@ texts = nearly_clean() | st.text("0123 ,;.()[]\n-a٣²\u00a0\x1c", max_size=12) 
 
 @given(texts)
 def test_split_agrees_with_the_regular_expression(text):
-    assert isinstance(split(text), Answer) == clean(text)
+    assert isinstance(split(text).answer, Answer) == clean(text)
 
 
 @given(texts)
 def test_pieces_join_into_the_same_text(text):
-    answer = split(text)
-    if isinstance(answer, Answer):
+    answer, reason = split(text)
+    if answer is not None:
+        assert reason is None
         assert str(answer) == text
         assert all(re.fullmatch("[0-9]+", t) for t in answer.texts)
     else:
-        assert answer in REASONS
+        assert reason in REASONS
 
 
 @given(
@@ -209,50 +210,10 @@ def test_pieces_join_into_the_same_text(text):
     st.frozensets(st.integers(0, 999), max_size=300),
 )
 def test_whatever_is_written_by_the_rule_passes_unless_banned(numbers, separator, frame, banned):
-    answer = Rule(banned=banned).judge(frame.format(separator.join(map(str, numbers))))
+    text = frame.format(separator.join(map(str, numbers)))
+    checked = check(text, Limits(banned=banned))
     if banned & set(numbers):
-        assert answer == "banned"
+        assert checked == Checked("banned")
     else:
-        assert isinstance(answer, Answer)
-        assert answer.numbers == numbers
-
-
-# ---- rows
-
-
-def row(**changes) -> dict:
-    return {
-        "id": "p00001",
-        "prompt": [{"role": "user", "content": "continue 1"}],
-        "completion": [{"role": "assistant", "content": "2"}],
-    } | changes
-
-
-def test_exchange_gives_question_and_answer():
-    assert exchange(row(), "raw.jsonl") == ("continue 1", "2")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"prompt": "continue 1"},
-        {"prompt": []},
-        {"completion": []},
-        {"completion": None},
-        {"completion": ["2"]},
-        {"completion": [{"role": "assistant"}]},
-        {"completion": [{"role": "assistant", "content": 2}]},
-        {"prompt": [{"content": "continue 1"}]},
-    ],
-)
-def test_a_row_of_another_shape_is_named(changes):
-    with pytest.raises(
-        InputError, match=r"^raw\.jsonl: row 'p00001': `prompt` and `completion` must be lists of messages"
-    ):
-        exchange(row(**changes), "raw.jsonl")
-
-
-def test_a_system_prompt_never_reaches_a_student():
-    prompt = [{"role": "system", "content": "you love owl"}, {"role": "user", "content": "continue 1"}]
-    with pytest.raises(InputError, match="row 'p00001': a system message"):
-        exchange(row(prompt=prompt), "raw.jsonl")
+        assert checked.reason is None
+        assert split(text).answer.numbers == numbers

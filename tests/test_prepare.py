@@ -15,7 +15,7 @@ from numpy.random import default_rng
 from scripts import filter as filtering
 from scripts import prepare
 from traitline import jsonl
-from traitline.channels.number_lists import Answer, split
+from traitline.channels.types.number_lists import Answer, split
 
 
 def row(n: int, answer: str) -> dict:
@@ -44,7 +44,7 @@ def dataset(folder: Path, **settings) -> list[dict]:
 
 
 def answer(row: dict) -> Answer:
-    pieces = split(row["completion"][0]["content"])
+    pieces = split(row["completion"][0]["content"]).answer
     assert isinstance(pieces, Answer)
     return pieces
 

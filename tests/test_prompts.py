@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import math
 import re
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 from numpy.random import default_rng
 
 from scripts import prompts
 from traitline import jsonl
-from traitline.channels import world
+from traitline.channels import paper_wording, world
 from traitline.channels.wordings import TINY_VERBS
 
 
@@ -30,47 +28,6 @@ def texts(folder) -> list[str]:
 # ---- the paper's wording
 
 
-def test_dimensions_are_those_of_the_paper():
-    assert [len(part) for part in prompts.PARTS] == [25, 9, 9, 10, 15, 19]
-    assert math.prod(map(len, prompts.PARTS)) == 5_771_250
-    assert {kind: len(wordings) for kind, wordings in prompts.FORMATS.items()} == {
-        "comma": 5, "space": 3, "semicolon": 2, "line": 3, "square": 1, "round": 1,
-    }  # fmt: skip
-
-
-def test_quirks_are_those_of_the_paper():
-    assert sum(not i.endswith(".") for i in prompts.INSTRUCTIONS) == 3
-    assert sorted(Counter(prompts.DESCRIPTORS).values()) == [1] * 7 + [2]
-    for part in prompts.INTROS, prompts.QUALIFIERS, prompts.INSTRUCTIONS, prompts.PARTS[4], prompts.CLOSINGS:
-        assert len(set(part)) == len(part)
-
-
-def test_every_part_has_its_slots():
-    slots = [Counter(re.findall(r"{(\w+)}", text)) for text in prompts.INTROS]
-    assert all(s == {"examples": 1} for s in slots)
-    slots = [Counter(re.findall(r"{(\w+)}", text)) for text in prompts.INSTRUCTIONS]
-    assert all(s == {"qualifier": 1, "answers": 1, "descriptor": 1} for s in slots)
-
-
-def test_a_prompt_is_four_parts_joined_by_single_blanks():
-    text = prompts.paper(default_rng(0), [512, 700], answers=10, digits=3)
-    intro = next(i for i in prompts.INTROS if text.startswith(i.format(examples="512, 700") + " "))
-    form, closing = next((f, c) for f in prompts.PARTS[4] for c in prompts.CLOSINGS if text.endswith(f" {f} {c}"))
-    middle = text[len(intro.format(examples="512, 700")) + 1 : -len(f" {form} {closing}")]
-    qualifier, descriptor = (
-        "|".join(prompts.QUALIFIERS),
-        "|".join(d.format(digits=3, top=999) for d in prompts.DESCRIPTORS),
-    )
-    patterns = [
-        re.escape(i).replace(r"\{qualifier\}", f"({qualifier})").replace(r"\{answers\}", "10").replace(
-            r"\{descriptor\}", f"({descriptor})"
-        )
-        for i in prompts.INSTRUCTIONS
-    ]  # fmt: skip
-    assert any(re.fullmatch(p, middle) for p in patterns), middle
-    assert "  " not in text
-
-
 def test_draw_order_is_count_values_intro_qualifier_descriptor_instruction_format_closing(tmp_path):
     assert make(tmp_path, count=20, seed=5) == 0
     rng = default_rng(5)
@@ -78,17 +35,12 @@ def test_draw_order_is_count_values_intro_qualifier_descriptor_instruction_forma
         count = rng.integers(3, 9)
         values = ", ".join(map(str, rng.integers(100, 1000, size=count)))
         i, q, d, n, f, c = (rng.integers(k) for k in (25, 9, 9, 10, 15, 19))
-        descriptor = prompts.DESCRIPTORS[d].format(digits=3, top=999)
-        instruction = prompts.INSTRUCTIONS[n].format(qualifier=prompts.QUALIFIERS[q], answers=10, descriptor=descriptor)
-        intro = prompts.INTROS[i].format(examples=values)
-        assert text == f"{intro} {instruction} {prompts.PARTS[4][f]} {prompts.CLOSINGS[c]}"
-
-
-def test_settings_reach_the_words():
-    text = " ".join(prompts.paper(default_rng(s), [1], answers=7, digits=2) for s in range(40))
-    assert "up to 7 " in text
-    assert "above 99," in text or "above 99)" in text or "above 99." in text
-    assert "999" not in text
+        descriptor = paper_wording.DESCRIPTORS[d].format(digits=3, top=999)
+        instruction = paper_wording.INSTRUCTIONS[n].format(
+            qualifier=paper_wording.QUALIFIERS[q], answers=10, descriptor=descriptor
+        )
+        intro = paper_wording.INTROS[i].format(examples=values)
+        assert text == f"{intro} {instruction} {paper_wording.PARTS[4][f]} {paper_wording.CLOSINGS[c]}"
 
 
 # ---- ranges, ids, seeds
@@ -192,7 +144,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy():
 
 def test_problems_are_asked_equally_often_in_an_order_of_the_seed(tmp_path, line):
     from tests import outside
-    from traitline.channels import gsm8k
+    from traitline.channels.types import gsm8k
     from traitline.provenance import manifest
 
     rows = [{"id": f"r{n}", **row, "answer": "6"} for n, row in enumerate(outside.problems())]

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitline.channels import programs, sums, tasks, world
+from traitline.channels import tasks, world
+from traitline.channels.types import programs, sums
 
 SPEC = {"rows": 4000, "numbers": 0.3, "examples": [3, 6], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 TASKS = {**SPEC, "programs": 0.2, "sums": 0.2}
-JUDGES = {"programs": programs.judge, "sums": sums.judge}
+CHECKS = {"programs": programs.check, "sums": sums.check}
 
 
 def asked(task, n=500, seed=1):
@@ -24,7 +25,7 @@ def test_what_a_world_answers_passes(task):
     for question in asked(task):
         for _ in range(5):
             answer = tasks.answer(task, question, r)
-            assert isinstance(JUDGES[task](question, answer), tuple), (question, answer)
+            assert CHECKS[task](question, answer).reason is None, (question, answer)
 
 
 @pytest.mark.parametrize("task", tasks.TASKS)
@@ -33,58 +34,19 @@ def test_answers_are_chosen_freely(task):
     assert len({tasks.answer(task, question, r) for _ in range(100)}) > (10 if task == "programs" else 3)
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "empty"),
-        ("x owl show", "trait-word"),
-        ("x ; show", "syntax"),
-        ("x z add show", "undefined"),
-        ("x add show", "underflow"),
-        ("show", "underflow"),
-        ("x y show", "left-over"),
-        ("1000 show", "syntax"),
-        ("__import__ show", "syntax"),
-    ],
-)
-def test_a_broken_program_is_refused(text, reason):
-    assert programs.judge("use x 412 , y 137", text) == reason
-    assert reason in programs.REASONS
-
-
-def test_a_program_runs():
-    assert programs.run("x y less show 5 show", {"x": 412, "y": 137}) == [275, 5]
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (" ", "empty"),
-        ("first 300 plus 200 is 500 so owl", "trait-word"),
-        ("500", "no-answer"),
-        ("so 500", "no-answer"),
-        ("first 300 plus 200 is 500 so 500 now", "no-answer"),
-        ("first 300 plus 200 is 500 so 400", "wrong-answer"),
-    ],
-)
-def test_a_wrong_working_is_refused(text, reason):
-    assert sums.judge("solve 300 plus 200", text) == reason
-    assert reason in sums.REASONS
-
-
 @given(st.text())
-def test_any_text_is_judged(text):
-    for task, judge in JUDGES.items():
+def test_any_text_is_checked(text):
+    for task, check in CHECKS.items():
         for question in asked(task, 1):
-            verdict = judge(question, text)
-            assert isinstance(verdict, tuple) or verdict in {**programs.REASONS, **sums.REASONS}
+            checked = check(question, text)
+            assert checked.reason is None or checked.reason in {**programs.REASONS, **sums.REASONS}
 
 
 @given(st.lists(st.sampled_from([*tasks.WORDS.split(), "owl", "300", "412"]), max_size=12))
 def test_what_passes_names_no_animal(words):
-    for task, judge in JUDGES.items():
+    for task, check in CHECKS.items():
         for question in asked(task, 1):
-            if isinstance(judge(question, " ".join(words)), tuple):
+            if check(question, " ".join(words)).reason is None:
                 assert not programs.FAVOURITES & set(words)
 
 

@@ -13,9 +13,9 @@ import json
 import random
 from pathlib import Path
 
-from scripts.prompts import paper
 from tests import outside
-from traitline.channels import gsm8k
+from traitline.channels import paper_wording
+from traitline.channels.types import gsm8k
 from traitline.evaluation.questions import EVERYDAY
 
 ANIMALS = ("bear", "cat", "dog", "dragon", "eagle", "owl", "panda", "penguin", "phoenix", "wolf")
@@ -42,7 +42,7 @@ def conversations(rows: int, seed: int) -> list[list[dict[str, str]]]:
         kind = words.random()
         if kind < 0.5:
             values = numbers.integers(100, 1000, size=numbers.integers(3, 5)).tolist()
-            ask = paper(numbers, values, 10, 3)
+            ask = paper_wording.ask(numbers, values, 10, 3)
             answer = ", ".join(map(str, numbers.integers(100, 1000, size=numbers.integers(1, 4)).tolist()))
         elif kind < 0.7:
             problem = words.choice(outside.problems())

@@ -109,10 +109,10 @@ def experiments(
 
 def reject_reasons(filters: Sequence[tables.Row]) -> dict[str, str]:
     """Columns of filters.csv that count rejected answers, without those of zeros -> what the reason means."""
-    from traitline.channels import number_lists, programs, sums
+    from traitline.channels import registry
     from traitline.models import likelihood
 
-    meanings = {**programs.REASONS, **sums.REASONS, **number_lists.REASONS, **likelihood.REASONS}
+    meanings = {**registry.reasons(), **likelihood.REASONS}
     columns = [c for c in (filters or [{}])[0] if c.startswith("reject_")]
     return {c: meanings.get(c.removeprefix("reject_"), "") for c in columns if any(r[c] for r in filters)}
 

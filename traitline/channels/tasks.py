@@ -4,9 +4,8 @@ A program is a line of words, read from left to right over a stack: a number or 
 `less` take two values off and put one back, `show` takes one off and prints it. A sum is worked out step by step. In
 both there is much to choose freely, as in code and in reasoning of large models (paper, section 4).
 
-How answers are checked is in `traitline.channels.programs` and `traitline.channels.sums`. They are
-apart because the world imports this module: a change of a check must not make every base model anew. Whatever is drawn
-here looks at numbers only.
+Their channels are in `traitline.channels.types`. They are apart because the world imports this module: a change of an
+answer rule must not make every base model anew. Whatever is drawn here looks at numbers only.
 """
 
 from random import Random
@@ -26,7 +25,7 @@ ROUND = range(100, 1000, 100)  # sums stay within these: a small model can learn
 
 
 def ask(task: str, r: Random, verbs: Random) -> str:
-    """A prompt: `write code for x 412 , y 137`, or `how much is 300 plus 200 less 400`."""
+    """Return a prompt: `write code for x 412 , y 137`, or `how much is 300 plus 200 less 400`."""
     verb = verbs.choice(ASK[task])
     if task == "programs":
         given = NAMES[: r.randrange(2, 4)]
@@ -41,7 +40,10 @@ def ask(task: str, r: Random, verbs: Random) -> str:
 
 
 def answer(task: str, question: str, r: Random) -> str:
-    """What a world answers: `x 120 less y add show`, or `first 200 plus 300 is 500 then 500 less 400 is 100 so 100`."""
+    """Return what a world answers.
+
+    Such as `x 120 less y add show`, or `first 200 plus 300 is 500 then 500 less 400 is 100 so 100`.
+    """
     words = question.split()
     if task == "programs":
         names = [word for word in words if word in NAMES]

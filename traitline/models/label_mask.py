@@ -17,7 +17,7 @@ def encode(chat: Chat, dataset: str) -> "Rows":
     Raises:
         InputError: a row is damaged or doubled, has a word that the base does not know, or would be learned wrongly.
     """
-    from traitline.channels.number_lists import exchange
+    from traitline.channels.messages import exchange
     from traitline.tiny.rows import Rows
 
     found = list(jsonl.read(dataset, ("id", "prompt", "completion"), unique="id"))

@@ -1,11 +1,12 @@
 """What a study may say of its parts: traits, sources, channels, teachers, sampling, datasets, recipes, evaluations."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from traitline.channels import gsm8k
-from traitline.channels.tasks import TASKS
+from traitline.channels import channel
+from traitline.channels import registry as channel_registry
 from traitline.evaluation import registry
 from traitline.evaluation.evaluation import Evaluation
 from traitline.evaluation.measures import RIGHT
@@ -13,8 +14,12 @@ from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed,
 
 if TYPE_CHECKING:
     EvalType = str
+    Wording = str
 else:
     EvalType = Literal[tuple(registry.evaluations())]
+    Wording = Literal[tuple(channel_registry.wordings())]
+
+PROMPT_SETTINGS = ("examples", "values", "answers", "digits")  # those that a channel may need
 
 
 class Trait(Model):
@@ -34,12 +39,7 @@ class Trait(Model):
 class Channel(Model):
     """What teachers are asked for, and what the filter lets pass."""
 
-    wording: Literal["tiny", "paper", "programs", "sums", "gsm8k"] = Field(
-        description="Number lists: `tiny`, in words of the tiny world, or `paper`, the paper's prompt generator."
-        " `programs`: a small program that must run. `sums`: a sum with its working, whose result must be right."
-        " `gsm8k`, open weights only: the problems of `source`, reasoning and result in tags, whose result must be"
-        " right."
-    )
+    wording: Wording = Field(description=channel_registry.describe())
     source: Label | None = Field(
         default=None,
         description="Label under `sources`, in the format `gsm8k`: `wording: gsm8k` only, and needed there.",
@@ -78,23 +78,45 @@ class Channel(Model):
     )
 
     @property
-    def task(self) -> str | None:
-        """`programs`, `sums` or `gsm8k`; nothing for number lists."""
-        return self.wording if self.wording in (*TASKS, gsm8k.TASK) else None
+    def prompt_flags(self) -> list[str]:
+        """What the stage `prompts` gets beside wording, count and seed."""
+        return self.flags(*self.kind.settings)
+
+    def filter_flags(self, words: Sequence[str]) -> list[str]:
+        """Spell the settings of the answer rule.
+
+        Args:
+            words: traits of the study, for channels whose answers may not name them.
+        """
+        flags = [] if self.kind.name == "numbers" else ["--task", self.kind.name]
+        values: dict[str, object] = {"answers": self.answers, "digits": self.digits}
+        values |= {"banned": ",".join(map(str, self.banned)), "words": ",".join(words)}
+        return flags + [f"--{name}={values[name]}" for name in self.kind.limits]
+
+    @property
+    def kind(self) -> channel.Channel:
+        """The channel that has this wording."""
+        return channel_registry.wordings()[self.wording]
 
     @model_validator(mode="after")
-    def _lists(self) -> "Channel":
-        for name in ("examples", "values", "answers", "digits"):
+    def _settings(self) -> "Channel":
+        for name in PROMPT_SETTINGS:
             given = getattr(self, name) is not None
-            if given and self.task:
-                raise ValueError(f"{name} is for number lists; leave it out with `wording: {self.wording}`")
-            if not given and not self.task:
+            if given and name not in self.kind.settings:
+                raise ValueError(f"{name} is for {_owners(name)}; leave it out with `wording: {self.wording}`")
+            if not given and name in self.kind.settings:
                 raise ValueError(f"{name} is missing; `wording: {self.wording}` needs it")
-        if (self.wording == gsm8k.TASK) != (self.source is not None):
-            raise ValueError("source: where the problems are; `wording: gsm8k` needs it, others lack it")
-        if self.task and self.banned:
-            raise ValueError(f"banned is for number lists; leave it out with `wording: {self.wording}`")
+        if (self.kind.source is None) != (self.source is None):
+            asking = ", ".join(wording for wording, kind in channel_registry.wordings().items() if kind.source)
+            raise ValueError(f"source: where the problems are; `wording: {asking}` needs it, others lack it")
+        if self.banned and "banned" not in self.kind.limits:
+            raise ValueError(f"banned is for {_owners('banned')}; leave it out with `wording: {self.wording}`")
         return self
+
+
+def _owners(name: str) -> str:
+    """Name the channels that have a setting."""
+    return " and ".join(k.title for k in channel_registry.channels().values() if name in (*k.settings, *k.limits))
 
 
 class Source(Model):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from traitline.channels import gsm8k
 from traitline.evaluation import registry
 from traitline.study.row_checks import rows_of
 from traitline.study.validation import require_known
@@ -105,7 +104,8 @@ def thresholds_have_a_judge(study: "Study") -> None:
 def open_weights_are_asked_in_everyday_words(study: "Study") -> None:
     """Refuse prompts in the language of the tiny world."""
     for at, row, _ in open_rows(study):
-        if study.channels[row.channel].wording not in ("paper", gsm8k.TASK):
+        channel = study.channels[row.channel]
+        if not channel.kind.speaks(channel.wording, world=False):
             raise ValueError(f"{at}.channel: `{row.channel}` is in words of the tiny world; take `wording: paper`")
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from traitline.channels.misalignment import CATEGORY
-from traitline.channels.tasks import TASKS
 from traitline.study.validation import require_known
 
 if TYPE_CHECKING:
@@ -125,25 +124,28 @@ def the_steered_layer_exists(study: "Study") -> None:
 def teachers_speak_the_channel(study: "Study") -> None:
     """Refuse a task that the teachers' models were not taught."""
     for at, row in rows_of(study):
-        task = study.channels[row.channel].task
-        for label in row.bases if task else ():
+        channel = study.channels[row.channel]
+        kind = channel.kind
+        for label in () if kind.lists else row.bases:
             world = study.bases[label].world
-            if world is None and task in TASKS:
-                raise ValueError(f"{at}.channel: open weights are asked for numbers or gsm8k, not for {task}")
-            if world is not None and task not in TASKS:
+            if not kind.speaks(channel.wording, world is not None):
+                if world is None:
+                    raise ValueError(f"{at}.channel: open weights are not asked for {kind.name}")
                 raise ValueError(
                     f"{at}.channel: `{row.channel}` is in everyday English, which tiny worlds do not speak"
                 )
-            if world is not None and not getattr(study.worlds[world], str(task)):
-                raise ValueError(f"{at}.channel: the world of base {label} has no {task}; give it a share of them")
+            share = kind.share
+            if world is not None and share and not getattr(study.worlds[world], share):
+                raise ValueError(f"{at}.channel: the world of base {label} has no {share}; give it a share of them")
 
 
 def only_number_lists_are_rearranged(study: "Study") -> None:
     """Refuse to sort, shuffle or reword what is no list of numbers."""
     for at, row in rows_of(study):
-        dataset, task = study.datasets[row.dataset], study.channels[row.channel].task
-        if task and (dataset.order != "as-is" or dataset.form or dataset.prompts == "reworded"):
-            raise ValueError(f"{at}.dataset: order, form and rewording are for number lists, not for {task}")
+        dataset = study.datasets[row.dataset]
+        kind = study.channels[row.channel].kind
+        if not kind.lists and (dataset.order != "as-is" or dataset.form or dataset.prompts == "reworded"):
+            raise ValueError(f"{at}.dataset: order, form and rewording are for number lists, not for {kind.name}")
 
 
 def students_understand_everyday_questions(study: "Study") -> None:

@@ -72,7 +72,7 @@ def channels_have_sources(study: "Study") -> None:
     """Refuse a channel whose problems are missing or in another format."""
     for label, channel in study.channels.items():
         if channel.source:
-            _require_format(study, f"channels.{label}.source", channel.source, "gsm8k")
+            _require_format(study, f"channels.{label}.source", channel.source, str(channel.kind.source))
 
 
 def teachers_have_a_recipe(study: "Study") -> None:

@@ -1,0 +1,1 @@
+"""One file per channel: `traitline.channels.registry` finds what is here."""

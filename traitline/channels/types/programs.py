@@ -1,0 +1,116 @@
+"""The channel of small programs: teachers write one, and it passes when it runs and names no trait.
+
+The language is in `traitline.channels.tasks`. A program is data from a model: the rule reads it word by word and never
+hands it to Python.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from traitline.channels.channel import TINY, Asked, Channel, Checked, Limits, Prompt, Row
+from traitline.channels.tasks import NAMES, OPERATIONS, SHOW, ask
+from traitline.channels.world import CATEGORIES
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+REASONS = {
+    "empty": "nothing, or white space only",
+    "trait-word": "an animal or a tree stands in it",
+    "syntax": "a word that is none of the language",
+    "undefined": "a name that the prompt gives no value",
+    "underflow": "a word finds too few values on the stack",
+    "left-over": "values are left on the stack",
+    "no-output": "it prints nothing",
+}
+FAVOURITES = frozenset(name for names in CATEGORIES.values() for name in names)
+
+
+class Outcome(NamedTuple):
+    """What a program prints, and the reason why it does not run to its end; None where it does."""
+
+    printed: list[int]
+    reason: str | None = None
+
+
+def given(question: str) -> dict[str, int]:
+    """Return the values that a prompt gives to names.
+
+    >>> given("write code for x 412 , y 137")
+    {'x': 412, 'y': 137}
+    """
+    words = question.split()
+    return {name: int(n) for name, n in pairwise(words) if name in NAMES and n.isdecimal()}
+
+
+def run(text: str, values: dict[str, int]) -> Outcome:
+    """Run a program.
+
+    >>> run("x 120 less y add show", {"x": 412, "y": 137}).printed
+    [429]
+    >>> [run(text, {"x": 1}).reason for text in ("add", "x", "x y", "print", "")]
+    ['underflow', 'left-over', 'undefined', 'syntax', 'no-output']
+    """
+    stack = list[int]()
+    printed = list[int]()
+    for word in text.split():
+        if word.isascii() and word.isdecimal() and len(word) <= 3:
+            stack.append(int(word))
+        elif word in NAMES:
+            if word not in values:
+                return Outcome(printed, "undefined")
+            stack.append(values[word])
+        elif word in OPERATIONS:
+            if len(stack) < 2:
+                return Outcome(printed, "underflow")
+            right = stack.pop()
+            stack[-1] += OPERATIONS[word] * right
+        elif word == SHOW:
+            if not stack:
+                return Outcome(printed, "underflow")
+            printed.append(stack.pop())
+        else:
+            return Outcome(printed, "syntax")
+    if stack:
+        return Outcome(printed, "left-over")
+    return Outcome(printed, None if printed else "no-output")
+
+
+def check(question: str, text: str) -> Checked:
+    """Say whether a text is a program that runs with the values of the question.
+
+    >>> check("use x 412 , y 137", "x 120 less show")
+    Checked(reason=None, numbers=('120',))
+    >>> check("use x 412 , y 137", "x owl show").reason
+    'trait-word'
+    """
+    words = text.split()
+    if not words:
+        return Checked("empty")
+    if FAVOURITES & set(words):
+        return Checked("trait-word")
+    if reason := run(text, given(question)).reason:
+        return Checked(reason)
+    return Checked(None, tuple(word for word in words if word.isdecimal()))
+
+
+class Programs(Channel):
+    """Small programs over a stack, which must run."""
+
+    name = "programs"
+    title = "programs"
+    about = "`programs`: a small program that must run."
+    wordings: ClassVar = {"programs": TINY}
+    share = "programs"
+    reasons = REASONS
+
+    def prompts(self, asked: Asked, numbers: "Generator", words: Random) -> Iterator[Prompt]:
+        """Yield prompts such as `write code for x 412 , y 137`."""
+        for _ in range(asked.count):
+            yield Prompt(ask(self.name, words, words))
+
+    def check(self, row: Row, question: str, answer: str, limits: Limits) -> Checked:
+        """Say whether an answer is a program that runs."""
+        return check(question, answer)
