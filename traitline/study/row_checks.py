@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from traitline.channels import registry
+from traitline.channels.channel import OPEN
 from traitline.channels.misalignment import CATEGORY
 from traitline.study.validation import require_known
 
@@ -130,7 +132,8 @@ def teachers_speak_the_channel(study: "Study") -> None:
             world = study.bases[label].world
             if not kind.speaks(channel.wording, world is not None):
                 if world is None:
-                    raise ValueError(f"{at}.channel: open weights are not asked for {kind.name}")
+                    asked = " or ".join(c.name for c in registry.channels().values() if OPEN in c.wordings.values())
+                    raise ValueError(f"{at}.channel: open weights are asked for {asked}, not for {kind.name}")
                 raise ValueError(
                     f"{at}.channel: `{row.channel}` is in everyday English, which tiny worlds do not speak"
                 )
