@@ -8,7 +8,7 @@ import yaml
 
 from tests.configs import merged, raw
 from traitline.errors import InputError
-from traitline.study import config, expand, reference, validation
+from traitline.study import config, expand, inherit, reference, validation
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = str(ROOT / "config.yaml")
@@ -176,7 +176,8 @@ def test_the_line_is_that_of_the_key_in_the_file_that_has_the_last_word(tmp_path
 @pytest.mark.parametrize("old", validation.RENAMED)
 def test_a_key_under_an_old_name_is_one_line_with_the_new_one(old, tmp_path):
     """Whatever else is wrong with the file, which lacks the new key."""
-    whole = merged(ROOT / f"configs/{'chain' if '.of.' in old else 'tiny-qwen2'}.yaml")
+    short = merged(ROOT / f"configs/{'chain' if '.of.' in old else 'tiny-qwen2'}.yaml")
+    whole = dict(inherit.fill_rows(short))  # rows with all their keys
     *parents, key = old.split(".")
     new, at, spelled = validation.RENAMED[old], whole, ""
     for i, step in enumerate(parents):
@@ -500,3 +501,12 @@ def test_only_what_has_a_gradient_and_a_rate_is_foretold():
     raw["influence"] = {"experiments": [raw["experiments"][0]["name"]]}
     with pytest.raises(InputError, match="which is open weights; only tiny worlds are foretold"):
         config.load(raw)
+
+
+def test_every_key_of_the_tiny_study_has_a_comment():
+    """On its line, or on a line of its own right above."""
+    lines = Path(FILE).read_text(encoding="utf-8").splitlines()
+    keys = [i for i, line in enumerate(lines) if re.match(r"[ -]*[\w.-]+:( |$)", line)]
+    assert len(keys) > 80
+    bare = [lines[i] for i in keys if not re.search(r" # \w", lines[i]) and not re.match(r" *# \w", lines[i - 1])]
+    assert not bare

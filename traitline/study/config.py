@@ -20,8 +20,8 @@ from traitline.study.bases import Architecture, Base, Engine, World
 from traitline.study.components import Channel, Dataset, Eval, Recipe, Sample, Source, Steer, Teach, Trait
 from traitline.study.execution import Execution
 from traitline.study.expand import baselines, runs
-from traitline.study.experiments import Detect, Experiment, Influence, Judge, Primary
-from traitline.study.inherit import fill_channels
+from traitline.study.experiments import Defaults, Detect, Experiment, Influence, Judge, Primary
+from traitline.study.inherit import fill_channels, fill_rows
 from traitline.study.runs import NONE, Run
 from traitline.study.theory import Classifier, Files, Theorem, folders
 from traitline.study.validation import complain, locate
@@ -48,6 +48,9 @@ class Study(Model):
     recipes: dict[Label, Recipe] = Field(description="Recipes of students by label.")
     evals: dict[Label, Eval] = Field(description="Evaluations by label.")
     engine: Engine | None = Field(default=None, description="What runs open weights; tiny worlds need none.")
+    defaults: Defaults | None = Field(
+        default=None, exclude=True, description="What rows of `experiments` say where they leave a key out."
+    )
     experiments: Annotated[list[Experiment], Field(min_length=1)] = Field(
         description="Rows of the study; not a full cross product."
     )
@@ -65,7 +68,7 @@ class Study(Model):
     @model_validator(mode="before")
     @classmethod
     def _inherited(cls, raw: Any) -> Any:
-        return fill_channels(raw) if isinstance(raw, dict) else raw
+        return fill_rows(fill_channels(raw)) if isinstance(raw, dict) else raw
 
     @model_validator(mode="after")
     def _checked(self) -> "Study":

@@ -1,12 +1,16 @@
 """What a study may ask: its rows, whose students teach, and which outcomes were declared beforehand."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from traitline.fields import Label, Labels, Model, Seed, distinct
 from traitline.study.runs import Run
+
+OWN = ("name", "question")  # keys that a row never inherits
+Teacher = Literal["tuned", "steered", "prompted", "student"]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Of(Model):
@@ -96,14 +100,24 @@ class Judge(Model):
         return self
 
 
+def _shorten(schema: dict[str, Any]) -> None:
+    """Tell editors which keys a row needs: all others may stand in `defaults`."""
+    schema["required"] = list(OWN)
+
+
 class Experiment(Model):
-    """One row of the study: students of all combinations in it. Control students and untouched bases are added."""
+    """One row of the study: students of all combinations in it. Control students and untouched bases are added.
+
+    A key that a row leaves out has the value that `defaults` gives it.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_shorten)
 
     name: Label = Field(description="Name in the tables.")
     question: str = Field(description="What the row answers, for the report.")
     bases: Labels = Field(description="The teachers' bases.")
     traits: Labels = Field(description="Traits to teach; `none` is added.")
-    teacher: Literal["tuned", "steered", "prompted", "student"] = Field(
+    teacher: Teacher = Field(
         description="`tuned`: fine-tuned on its favourite. `steered`: by a vector, see `steer`. `prompted`: a persona"
         " as system prompt. `student`: one of an earlier row, see `of`; control students teach the control students."
     )
@@ -119,9 +133,7 @@ class Experiment(Model):
         " base first; without it, all do.",
     )
     recipes: Labels = Field(description="Labels under `recipes`.")
-    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)] = Field(
-        description="One run each; append new ones."
-    )
+    seeds: Seeds = Field(description="One run each; append new ones.")
     eval: Label = Field(description="Label under `evals`.")
 
     @property
@@ -138,6 +150,28 @@ class Experiment(Model):
             others = [s for s in (*self.students[at:], *self.students[:at]) if s != base][: self.others]
             found += [(base, s) for s in self.students if s == base or s in others]
         return found
+
+
+class Defaults(Model):
+    """What a row of `experiments` says where it leaves a key out.
+
+    A row's own value replaces the default, whole. Files laid over each other merge their `defaults` key by key before
+    rows inherit: rows of an overlay have the defaults of `config.yaml` too, where the overlay does not change them.
+    """
+
+    bases: Labels | None = Field(default=None, description="See `experiments[]`, as for all keys here.")
+    traits: Labels | None = Field(default=None, description="Traits to teach.")
+    teacher: Teacher | None = Field(default=None, description="What makes the teachers.")
+    of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
+    channel: Label | None = Field(default=None, description="Label under `channels`.")
+    dataset: Label | None = Field(default=None, description="Label under `datasets`.")
+    students: Labels | None = Field(default=None, description="The students' bases.")
+    others: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="How many of the other bases get students; a row takes it back with `others: null`."
+    )
+    recipes: Labels | None = Field(default=None, description="Labels under `recipes`.")
+    seeds: Seeds | None = Field(default=None, description="One run each.")
+    eval: Label | None = Field(default=None, description="Label under `evals`.")
 
 
 class Primary(Model):

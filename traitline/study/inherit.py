@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from traitline.study.experiments import Defaults
 from traitline.study.validation import require_known
 
 
@@ -29,3 +30,16 @@ def fill_channels(raw: Mapping[str, Any]) -> Mapping[str, Any]:
                 raise ValueError(f"channels.{label}.{key}: the answers are those of {channel['of']}; leave it out")
         filled[label] = {**origin, **channel}
     return {**raw, "channels": filled}
+
+
+def fill_rows(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give rows of `experiments` what `defaults` says of the keys that they leave out.
+
+    Null in `defaults` is no default: an overlay takes one away with it. Null in a row is the row's own value.
+    """
+    defaults, rows = raw.get("defaults"), raw.get("experiments")
+    if not isinstance(defaults, dict) or not isinstance(rows, list):
+        return raw
+    inherited = {key: value for key, value in defaults.items() if key in Defaults.model_fields and value is not None}
+    filled = [{**inherited, **row} if isinstance(row, dict) else row for row in rows]
+    return {**raw, "experiments": filled}

@@ -26,7 +26,7 @@ key, a wrong type, a label that is not declared end with one line that names fil
 - *label*: `{label}`. Labels become folders of `results/`; those that are taken there are refused.
 - *range*: `[low, high]`, half-open as in Python: `[3, 6]` is 3, 4 or 5.
 - Numbers must be numbers: YAML reads `2e-4` as text, so write `2.0e-4`.
-- In the column *default* a dash means that the key must be there.
+- In the column *default* a dash means that the key must be there. For a row of `experiments` it may be in `defaults`.
 """
 
 

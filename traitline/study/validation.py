@@ -43,8 +43,17 @@ def require_known(where: str, label: str, known: Iterable[str], what: str = "lab
 def complain(
     error: "ValidationError", model: "type[BaseModel]", raw: Mapping[str, Any], files: Sequence[str]
 ) -> InputError:
-    """The first problem of a validation as one line; renamed and unknown keys come first, they explain missing ones."""
-    problems = sorted(error.errors(), key=lambda e: (e["type"] != "extra_forbidden", _renamed(e["loc"]) is None))
+    """The first problem of a validation as one line; renamed and unknown keys come first, they explain missing ones.
+
+    Args:
+        error: what pydantic found.
+        model: the model that was validated.
+        raw: the merged configuration, before rows inherited from `defaults`.
+        files: the files it was merged from; without them the line names none.
+    """
+    # A wrong value in `defaults` is wrong in every row that inherits it, and is said once.
+    problems = [e for e in error.errors() if not _is_inherited(e["loc"], raw)]
+    problems.sort(key=lambda e: (e["type"] != "extra_forbidden", _renamed(e["loc"]) is None))
     first = problems[0]
     path = [p for p in first["loc"] if p != "[key]"]
     if path and first["type"] == "string_type" and first["loc"][-1] == "[key]":
@@ -54,9 +63,24 @@ def complain(
         below = re.match(r"^((?:[a-z_]+|\[\d+\])(?:[.\[][a-z0-9_.-]+\]?)*): (.*)$", message, re.S)
         if below:
             path, message = [*path, *_split(below[1])], below[2]
+    place = path
+    if _is_inherited(path, raw):
+        place = ["defaults", *path[2:]]
+        message += " (the row has it from `defaults`)"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    where = locate(path, files) if files else ""
+    where = locate(place, files) if files else ""
     return InputError(f"{where}{_spell(path)}{': ' if path else ''}{message}{more}")
+
+
+def _is_inherited(path: Sequence[str | int], raw: Mapping[str, Any]) -> bool:
+    """Whether the value at a path such as `experiments[3].eval` stands in `defaults` and not in the row."""
+    match path:
+        case ["experiments", int(i), str(key), *_]:
+            defaults, row = raw.get("defaults"), raw["experiments"][i]
+            given = isinstance(defaults, dict) and defaults.get(key) is not None
+            return given and isinstance(row, dict) and key not in row
+        case _:
+            return False
 
 
 def _split(dotted: str) -> list[str | int]:
@@ -115,29 +139,39 @@ def _keys(model: Any, path: Sequence[str | int]) -> list[str]:
 
 
 def locate(path: Sequence[str | int], files: Sequence[str]) -> str:
-    """`file:line: ` of the deepest known part of a path, looked for in the last file that has it."""
+    """`file:line: ` of the deepest known part of a path, in the last file that has it.
+
+    Later files replace the lists of earlier ones, so an entry of a list is looked for in the last file with that list.
+    """
+    best, place = 0, f"{files[-1]}: "
+    entry = next((i for i, step in enumerate(path) if isinstance(step, int)), len(path))
+    for file in files:
+        depth, line = _deepest(path, file)
+        if depth and (depth >= best or depth > entry):
+            best, place = depth, f"{file}:{line}: "
+    return place
+
+
+def _deepest(path: Sequence[str | int], file: str) -> tuple[int, int]:
+    """How many steps of a path a file has, and the line of the last of them."""
     import yaml
 
-    best: tuple[int, str] = (0, f"{files[-1]}: ")
-    for file in files:
-        with open(file, encoding="utf-8") as handle:
-            node: yaml.Node | None = yaml.compose(handle, Loader=yaml.SafeLoader)
-        line, depth = 1, 0
-        for step in path:
-            found: yaml.Node | None = None
-            if isinstance(node, yaml.MappingNode):
-                for key, value in node.value:
-                    if key.value == str(step):
-                        found, line = value, key.start_mark.line + 1
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-                found = node.value[step]
-                line = found.start_mark.line + 1
-            if found is None:
-                break
-            node, depth = found, depth + 1
-        if depth and depth >= best[0]:
-            best = (depth, f"{file}:{line}: ")
-    return best[1]
+    with open(file, encoding="utf-8") as handle:
+        node: yaml.Node | None = yaml.compose(handle, Loader=yaml.SafeLoader)
+    line = 1
+    for depth, step in enumerate(path):
+        below: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(step):
+                    below, line = value, key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            below = node.value[step]
+            line = below.start_mark.line + 1
+        if below is None:
+            return depth, line
+        node = below
+    return len(path), line
 
 
 def duplicates(file: str) -> None:
