@@ -1,4 +1,4 @@
-"""compare_paper: the ledger of targets; for studies that have a `classifier` or a `theorem`.
+"""compare_paper: the paper's figures beside ours; for studies that have a `classifier` or a `theorem`.
 
 in   tables/runs.csv, effects.csv, filters.csv, classifier/default/accuracy.json, theorem/theorem.json, detect/{base}/{channel}/*.csv
 out  targets.csv, compare_paper.manifest.json

@@ -1,4 +1,4 @@
-"""The program that writes the ledger of a study."""
+"""The program that compares a study with the paper."""
 
 import csv
 import json

@@ -1,17 +1,12 @@
 """The paper's targets: verdicts that follow from what was measured."""
 
-import csv
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from report import ledger
 from traitline.analysis import paper_targets
 from traitline.analysis.measurements import Measurements
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -81,33 +76,3 @@ def test_direction():
     assert paper_targets.direction([0.5], [0.1, 0.2], 0.1) == "one run: no direction"
     t = replace(paper_targets.load()[0], measure="classifier:teacher", why="")
     assert paper_targets.compare(Measurements("nowhere"), [t])[0].reading == "no `classifier` in the study"
-
-
-def test_the_page_is_current_and_holds_every_target():
-    """docs/results/ledger.md is what the kept files say, and the first of them has the targets of today."""
-    kept = ROOT / "docs/results/ledger.csv"
-    others = sorted((ROOT / "docs/results").glob("ledger-*.csv"))
-    assert ledger.page(kept, *others) == (ROOT / "docs/results/ledger.md").read_text(encoding="utf-8")
-    with open(kept, encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    published = [(t.id, t.quantity, t.target, t.source) for t in paper_targets.load()]
-    assert [(r["id"], r["quantity"], float(r["target"]), r["source"]) for r in rows] == published
-    assert {r["verdict"] for r in rows} <= set(paper_targets.VERDICTS)
-    assert all(r["ours"] or r["reading"] for r in rows), "what was not run says why"
-
-
-def test_what_one_study_did_not_run_is_taken_from_another(tmp_path):
-    head = "id,experiment,quantity,target,low,high,source,verdict,ours,ours_low,ours_high,runs,reading"
-    bad, owls = "E8-x,E8,bad answers,0.094,,,v1 Fig 4,{},,,3,why", "E1-y,E1,owls,0.6,,,v1,stand-in,0.5,,,3,"
-    texts = [f"{head}\n{bad.format('not run,')}\n{owls}\n"]
-    texts += [f"{head}\n{bad.format(f'stand-in,{ours}')}\n" for ours in (0.25, 0.75)]
-    files = [tmp_path / f"{i}.csv" for i in range(3)]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text)
-    page = ledger.page(*files)
-    assert "| bad answers | 0.094 | 0.25 | 3 | stand-in |" in page and "| owls | 0.6 | 0.5 | 3 |" in page
-    assert "| bad answers | 0.094 | - |" in ledger.page(files[0])
-
-
-def test_text_cannot_break_the_table():
-    assert ledger.cell("a|b\nc") == r"a\|b c" and ledger.number("") == "-" and ledger.number("0.5") == "0.5"

@@ -1,0 +1,130 @@
+"""The paper's targets beside what studies measured, as a page of Markdown.
+
+in   paper_targets.csv, and the targets.csv of studies (stage `compare_paper`), whole or only with the rows that ran
+     (`--keep`); what the first study did not run is taken from the next one that did
+out  Markdown on standard output
+
+python -m traitline.analysis.targets_page docs/results/paper-targets.csv docs/results/paper-targets-*.csv \\
+    > docs/results/paper-targets.md
+python -m traitline.analysis.targets_page --keep studies/paper/results/targets.csv > docs/results/paper-targets.csv
+"""
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from traitline.analysis.paper_targets import NOT_RUN, OURS, VERDICTS, Target, load
+from traitline.errors import InputError
+
+Row = dict[str, str]
+COLUMNS = ("id", *OURS)  # of a file of what was run
+HEAD = """# The paper's figures beside ours
+
+Written by `python -m traitline.analysis.targets_page docs/results/paper-targets.csv docs/results/paper-targets-*.csv`.
+The data are `traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and what studies measured beside these targets:
+`targets.csv` under their results, made by the stage `compare_paper`, of which the files here keep the rows that ran.
+
+- **agrees**, **disagrees**: the system is the paper's own (the theorem; the classifier on MNIST), and the interval of
+  ours meets the published band, or does not.
+- **stand-in**: another, smaller system. Its size is not comparable; the reading says whether it differs from its
+  control in the published direction.
+- **not run**: and why.
+
+Ours: mean with its 95 % interval over runs. Where no band is published the target itself is the band.
+"""
+
+
+def cell(text: str) -> str:
+    """Text that cannot break a table."""
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def number(value: float | None) -> str:
+    """A figure with three digits behind the point at most; a dash for none."""
+    return "-" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def figure(value: float | None, low: float | None, high: float | None) -> str:
+    """A figure with its band or interval."""
+    return number(value) + (f" ({number(low)} to {number(high)})" if low is not None else "")
+
+
+def read_run(path: str | Path) -> list[Row]:
+    """Rows of a study's targets that were run.
+
+    Raises:
+        InputError: no such file, a column is missing, or an id is none of the paper's targets.
+    """
+    known = {t.id for t in load()}
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            reader = csv.DictReader(handle)
+            if missing := [c for c in COLUMNS if c not in (reader.fieldnames or ())]:
+                raise InputError(f"{path}: lacks {', '.join(missing)}; give a targets.csv of `compare_paper`")
+            rows = [{c: row[c] for c in COLUMNS} for row in reader if row["verdict"] != NOT_RUN]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; make it with `compare_paper`") from None
+    if strangers := [row["id"] for row in rows if row["id"] not in known]:
+        raise InputError(f"{path}: {strangers[0]} is no target of paper_targets.csv; run `compare_paper` again")
+    return rows
+
+
+def line(target: Target, row: Row | None) -> str:
+    """The row of one target; `row` is what was measured, None where nothing was run."""
+    row = row or {"verdict": NOT_RUN, "reading": target.why or "no study kept here has it"}
+    ours, low, high = (float(text) if (text := row.get(c)) else None for c in ("ours", "ours_low", "ours_high"))
+    cells = (
+        cell(target.quantity),
+        figure(target.target, target.low, target.high),
+        figure(ours, low, high),
+        row.get("runs") or "-",
+        row["verdict"],
+        cell(row["reading"]),
+        cell(target.source),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def page(paths: Iterable[str | Path]) -> str:
+    """The whole page. What the first study did not run is taken from the first of the others that did."""
+    ran: dict[str, Row] = {}
+    for path in paths:
+        for row in read_run(path):
+            ran.setdefault(row["id"], row)
+    targets = load()
+    counts = Counter(ran[t.id]["verdict"] if t.id in ran else NOT_RUN for t in targets)
+    out = [HEAD, "| verdict | targets |", "|---|--:|", *(f"| {v} | {counts[v]} |" for v in VERDICTS), ""]
+    for experiment in dict.fromkeys(t.experiment for t in targets):
+        out += [f"## {experiment}", "", "| quantity | target | ours | runs | verdict | reading | source |"]
+        out += ["|---|--:|--:|--:|---|---|---|"]
+        out += [line(t, ran.get(t.id)) for t in targets if t.experiment == experiment]
+        out.append("")
+    return "\n".join(out)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the page, or the rows of a study that were run."""
+    p = argparse.ArgumentParser(
+        prog="traitline.analysis.targets_page", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    p.add_argument("files", nargs="+", metavar="IN", help="what studies measured; earlier files win")
+    p.add_argument("--keep", action="store_true", help="print the rows of the first file that were run, as CSV")
+    args = p.parse_args(argv)
+    try:
+        if args.keep:
+            out = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+            out.writeheader()
+            out.writerows(read_run(args.files[0]))
+        else:
+            print(page(args.files), end="")
+    except InputError as e:
+        print(f"targets_page: error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
