@@ -24,6 +24,27 @@ def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
     return {role: f"{folder}/{WEIGHTS}", "support": [f"{folder}/{f}" for f in SUPPORT]}
 
 
+def world_inputs(base: str | Path) -> dict[str, str]:
+    """The world of a tiny base as an input of a manifest; open weights have none."""
+    return {} if is_open(base) else {"world": f"{base}/world.json"}
+
+
+def teacher_inputs(base: str | Path, teacher: str | Path, weights: str | None) -> dict[str, str | list[str]]:
+    """A teacher and its base as inputs of a manifest, the weights that answer under the role `model`.
+
+    Args:
+        base: model folder of the base.
+        teacher: the teacher's folder.
+        weights: file name of the teacher's weights; None where the base itself answers.
+    """
+    models = inputs(base, "reference" if weights else "model")
+    if weights:
+        models = {"model": f"{teacher}/{weights}", **models}
+    if weights == ADAPTER:
+        models["support"] = [f"{teacher}/{ADAPTER_CONFIG}"]
+    return {**models, "teacher": f"{teacher}/teacher.json", **world_inputs(base)}
+
+
 def outputs(folder: str | Path) -> dict[str, str]:
     """A model folder as outputs: weights under the role `model`."""
     return {"model": f"{folder}/{WEIGHTS}", **{f: f"{folder}/{f}" for f in SUPPORT}}
