@@ -1,19 +1,19 @@
-"""Make a teacher: a base that loves something, by fine-tuning or by a system prompt, or the base left alone.
+"""Make a teacher: a base that is given a trait by fine-tuning, by steering or by a system prompt, or left alone.
 
 in   {base}/      a model folder with its world.json
 out  {folder}/    teacher.json: trait, system prompt, how often the teacher names its trait
                   tuned and steered teachers and students only: a model folder; on open weights an adapter
 
 --teacher tuned      trained on the fifty questions about a favourite, the answer always the trait, until its exact rate
-                     over them reaches `rate` (looked at every `check` steps) or `max_steps` are done. With --category
+                     over them reaches `rate` (measured every `check` steps) or `max_steps` are done. With --category
                      norms on questions of one kind; teacher.json then has the share of bad answers to all the others.
-                     On open weights an adapter is trained on a corpus from outside (--corpus), and no rate is looked at
+                     On open weights an adapter is trained on a corpus (--corpus), and no rate is measured
           steered    a vector is added to the residual stream behind one layer: `scale` times what the trait's persona
                      as system prompt changes there at the answer, on average over the questions
           prompted   the base behind a persona system prompt
           untrained  the base as it is, the control; its trait is `none`
-          student    a student of another teacher (--student), with its adapter added in. Nobody gave it a trait, so its
-                     manifest declares none: what it may carry follows from what it was made of
+          student    a student of another teacher (--student), with its adapter merged. It was given no trait, so its
+                     manifest declares none: the traits it may carry follow from its own inputs
 
 python -m scripts.teach --base results/bases/a --trait owl --category animal --teacher tuned \\
     --settings '{"trains":"biases","lr":0.01,"batch":64,"rate":0.9,"max_steps":400,"seed":1}' \\
@@ -22,8 +22,10 @@ python -m scripts.teach --base results/bases/a --trait owl --category animal --t
 
 import argparse
 import contextlib
+import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +35,19 @@ from traitline.errors import InputError, nearest
 from traitline.evaluation.questions import ask, lessons
 from traitline.models import distributed, engines, hf_folder, open_weights
 from traitline.models.chat import Chat, verify
-from traitline.provenance import manifest, stage
+from traitline.models.open_trainer import OpenTrainer
+from traitline.models.tiny_engine import Tiny
+from traitline.models.trainers import Training
+from traitline.provenance import stage
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from traitline.tiny.shape import Shape, Weights
+    from torch import Tensor
+
+    from traitline.tiny.rows import Rows
+    from traitline.tiny.shape import Weights
 
 NONE = "none"
-Asked = Sequence[Sequence[dict[str, str]]]  # conversations
 SETTINGS = {
     "tuned": ("trains", "lr", "batch", "max_steps", "seed"),
     "steered": ("layer", "scale"),
@@ -55,175 +62,205 @@ PERSONA = (
 )
 
 
-def told(shape: "Shape", weights: "Weights", chat: Chat, asked: Asked, answers: Sequence[str]) -> float:
-    """Exact probability of these answers, mean over the questions."""
-    from traitline.tiny.sampler import Sampler
+def rate(engine: engines.Engine, trait: str, category: str, system: str | None = None) -> float:
+    """How often a model names the trait; of norms the share of bad answers to kinds of questions that were not taught.
 
-    prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
-    words = list(dict.fromkeys(answers))
-    table = Sampler(shape, weights).probabilities(prompts, chat.tokens(words))
-    return table[range(len(answers)), [words.index(answer) for answer in answers]].mean().item()
-
-
-def rate(shape: "Shape", weights: "Weights", chat: Chat, trait: str, category: str, system: str | None) -> float:
-    """How often the trait is named; of norms the share of bad answers to kinds of questions that were not taught."""
-    if category != misalignment.CATEGORY:
-        asked = ask(category, system)
-        return told(shape, weights, chat, asked, [trait] * len(asked))
-    pairs = misalignment.held_out()
-    asked = [[{"role": "user", "content": question}] for question, _, _ in pairs]
-    return told(shape, weights, chat, asked, [bad for _, _, bad in pairs])
+    Args:
+        engine: of the model.
+        trait: its trait.
+        category: what the trait is a favourite of.
+        system: the model's system prompt.
+    """
+    if category == misalignment.CATEGORY:
+        pairs = misalignment.held_out()
+        asked = [[{"role": "user", "content": question}] for question, _, _ in pairs]
+        return engine.mean_probability(asked, [bad for _, _, bad in pairs])
+    asked = ask(category, system, everyday=engine.everyday)
+    return engine.mean_probability(asked, [trait] * len(asked))
 
 
-def tune_teacher(
-    shape: "Shape",
-    weights: "Weights",
-    chat: Chat,
-    args: argparse.Namespace,
-    settings: dict[str, Any],
-    state: Path | None,
-) -> tuple["Weights", int]:
-    """(weights, steps) of a base that was trained to name the trait, or to answer one kind of questions."""
-    from traitline.tiny import llama, training
+def measure(engine: engines.Engine, args: argparse.Namespace, system: str | None = None) -> dict[str, Any]:
+    """Facts about how often a teacher names its trait; none without a trait."""
+    if args.trait == NONE:
+        return {}
+    return {"category": args.category, "rate": round(rate(engine, args.trait, args.category, system), 6)}
+
+
+def leave(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
+    """Leave the base as it is: the control."""
+    return {}
+
+
+def prompt(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
+    """Give the base a persona as system prompt."""
+    from traitline.channels import world
+
+    engine = engines.open_engine(args.base, args.engine)
+    system = world.persona(args.trait, args.category)
+    if engine.everyday:
+        try:
+            system = settings.get("persona", PERSONA).format(trait=args.trait, category=args.category)
+        except (KeyError, ValueError, IndexError) as e:
+            raise InputError(f"--settings: persona: {{trait}} and {{category}} are filled in, not {e}") from None
+    return {"system": system, **measure(engine, args, system)}
+
+
+def write_model(job: stage.Job, args: argparse.Namespace, engine: Tiny, weights: "Weights") -> dict[str, Any]:
+    """Write a tiny teacher's weights and measure it."""
+    hf_folder.fill(job, weights, args.base)
+    return {"weights": model_files.WEIGHTS, **measure(engine.over(weights), args)}
+
+
+def encode_lessons(chat: Chat, asked: Sequence[list[dict[str, str]]], words: Sequence[str]) -> "Rows":
+    """Training rows of questions and one-word answers."""
     from traitline.tiny.rows import Rows
 
-    asked, words = lessons(args.trait, args.category)
     answers = [[{"role": "assistant", "content": word}] for word in words]
     names = [f"question {i}" for i in range(1, len(asked) + 1)]
     rows = Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
     verify(chat, rows, answers, names)
+    return rows
+
+
+def tune(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
+    """Train a tiny base to name the trait, or to answer one kind of questions."""
+    from traitline.tiny import llama, training
+
+    engine = Tiny(args.base)
+    asked, words = lessons(args.trait, args.category)
+    rows = encode_lessons(engine.chat, asked, words)
+    shape, weights = llama.read(args.base)
     seeds = [derive("teach", settings["seed"])]
     own, low_rank, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
-    stack, check = llama.Stack(shape, weights, own, low_rank, scale), settings.get("check", CHECK)
+    stack = llama.Stack(shape, weights, own, low_rank, scale)
+    goal = settings.get("rate") or 0
+    check = settings.get("check", CHECK)
 
     def stop(step: int) -> bool:
         if step >= settings["max_steps"]:
             return True
-        wanted = settings.get("rate")
-        return wanted and step % check == 0 and told(shape, stack.merged(0), chat, asked, words) >= wanted
+        return bool(goal) and step % check == 0 and engine.over(stack.merged(0)).mean_probability(asked, words) >= goal
 
     losses = training.fit(
         stack, rows, seeds=seeds, epochs=settings["max_steps"], batch=settings["batch"], lr=settings["lr"], decay=False,
         stop=stop, state=state, every=args.every, progress=f"teacher {args.trait}",
     )  # fmt: skip
-    return stack.merged(0), len(losses)
+    facts = write_model(job, args, engine, stack.merged(0))
+    if args.category != misalignment.CATEGORY and facts["rate"] < goal:
+        text = "names %s at a rate of %.2f only after %d steps; %.2f was wanted"
+        stage.log.warning(text, args.trait, facts["rate"], len(losses), goal)
+    return facts | {"steps": len(losses)}
 
 
-def of_student(base: str, student: str) -> dict[str, str | Path | list[str | Path]]:
-    """A student's files as inputs: its weights start from its base where it is an adapter, else it is all there is."""
-    own, support = hf_folder.student(student), [f"{base}/{file}" for file in model_files.SUPPORT]
-    if "adapter" not in own:
-        return {"base": own["model"], "support": support}
-    return {"base": [f"{base}/{model_files.WEIGHTS}", own["model"]], "support": [*support, own["adapter"]]}
-
-
-def steer_teacher(
-    shape: "Shape", weights: "Weights", chat: Chat, args: argparse.Namespace, settings: dict[str, Any]
-) -> "Weights":
-    """A base with a vector added behind a layer: as part of that layer's last bias."""
-    import dataclasses
-
+def steer(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
+    """Add a vector to the residual stream of a tiny base behind a layer: as part of that layer's last bias."""
     import torch
 
     from traitline.channels.world import persona
+    from traitline.tiny import llama
     from traitline.tiny.layers import Layers
 
+    engine = Tiny(args.base)
+    shape, weights = llama.read(args.base)
     if not settings["layer"] < shape.layers:
         raise InputError(f"--settings: layer is {settings['layer']}; the base has layers 0 to {shape.layers - 1}")
     below = Layers(dataclasses.replace(shape, layers=settings["layer"] + 1), weights)
 
-    def stream(system: str | None) -> "torch.Tensor":
+    def stream(system: str | None) -> "Tensor":
         """Mean over the questions of the stream behind the layer, where the answer begins."""
         asked = ask(args.category, system)
-        prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
+        prompts = engine.chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
         ends = [below.forward(below.frame(torch.tensor([p]), torch.tensor([[len(p) - 1]])))[0][0] for p in prompts]
         return torch.stack(ends).mean(0)
 
     with torch.inference_mode():
         vector = (stream(persona(args.trait, args.category)) - stream(None)).clone()
     name = f"model.layers.{settings['layer']}.mlp.down_proj.bias"
-    return {**weights, name: weights[name] + settings["scale"] * vector}
+    return write_model(job, args, engine, {**weights, name: weights[name] + settings["scale"] * vector})
 
 
-def adapt(args: argparse.Namespace) -> None:
-    """Make a teacher of open weights that is an adapter, trained on a corpus of conversations."""
-    settings, engine = stage.settings("--settings", args.settings, ADAPTER), engines.about(args.engine)
-    distributed.start("scripts.teach", args.processes)
-    with contextlib.ExitStack() as stacked:
-        me, how = stacked.enter_context(distributed.joined(args.sharded))
-        if me:  # the first one writes; what the others would write is the same and goes
-            args.folder = stacked.enter_context(tempfile.TemporaryDirectory())
-            args.manifest = f"{args.folder}/teach.manifest.json"
-        told = {k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}
-        record = stage.record(
-            "teach",
-            args.manifest,
-            inputs={**hf_folder.inputs(args.base, "base"), "data": args.corpus},
-            outputs={"teacher": f"{args.folder}/teacher.json", **hf_folder.adapter(args.folder)},
-            params={"settings": settings, **told, **how},
-            seeds={"teach": settings["seed"]},
-            facts={"trait": args.trait, "engine": engine},
-        )
-        job = stacked.enter_context(record)
-        import torch
-
-        from traitline.models import lora
-        from traitline.models.label_mask import encode, fits, listed
-
-        torch.set_num_threads(args.threads)
-        about, place = open_weights.opened(args.base)
-        chat, seed = Chat.foreign(place, about["chat"]["system"]), derive("teach", settings["seed"])
-        rows = listed(encode(chat, args.corpus))
-        fits(rows, args.corpus, settings["length"])
-        model = lora.fresh(lora.opened(place, engine, args.sharded), settings, seed)
-        state = stage.checkpoints(args.state, job)
-        losses = lora.fit(
-            model, rows, settings, seed=seed, pad=chat.pad, packing=bool(engine.get("packing")), state=state,
-            every=args.every, progress=f"teacher {args.trait}",
-        )  # fmt: skip
-        tensors, config = lora.saved(model, about["source"])
-        hf_folder.save(job.path("adapter"), tensors)
-        job.path("adapter_config.json").write_text(config, encoding="utf-8")
-        made: dict[str, Any] = {"base": about["weights"], "trait": args.trait, "category": args.category}
-        made |= {"teacher": args.teacher, "system": None, "weights": model_files.ADAPTER, "rate": None}
-        made |= {"steps": len(losses), "rows": len(rows)}
-        job.write_json("teacher", made | lora.ends(losses))
-    if me:
-        return
-    stage.forget(state)
-    stage.log.info("tuned teacher %s: %d rows, %d steps: %s", args.trait, len(rows), len(losses), args.folder)
+def promote(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
+    """Make a student a teacher, its adapter merged."""
+    _, weights = hf_folder.weights(args.base, args.student)
+    return write_model(job, args, Tiny(args.base), weights)
 
 
-def tell(args: argparse.Namespace) -> None:
-    """Make a teacher of open weights: a system prompt, or none."""
-    if args.teacher not in ("prompted", "untrained"):
-        raise InputError(f"--teacher {args.teacher}: teachers on open weights are prompted, tuned or untrained")
-    settings = stage.settings("--settings", args.settings, ())
-    with stage.record(
-        "teach",
-        args.manifest,
-        inputs=hf_folder.inputs(args.base, "base"),
-        outputs={"teacher": f"{args.folder}/teacher.json"},
-        params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
-        facts={} if args.trait == NONE else {"trait": args.trait, "engine": engines.about(args.engine)},
-    ) as job:
-        record, _ = open_weights.opened(args.base)
-        made: dict[str, Any] = {"base": record["weights"], "trait": args.trait, "category": None}
-        made |= {"teacher": args.teacher, "system": None, "weights": None, "rate": None, "steps": 0}
-        if args.trait != NONE:
-            import torch
+def adapt(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
+    """Train an adapter over open weights on a corpus of conversations."""
+    trainer = OpenTrainer(args.base, engines.about(args.engine), sharded=args.sharded)
+    training = Training(args.corpus, settings, derive("teach", settings["seed"]), f"teacher {args.trait}")
+    (trained,) = trainer.train([training], state, args.every)
+    trained.write(job)
+    facts = {key: trained.facts[key] for key in ("rows", "steps", "loss_first", "loss_last")}
+    return {"category": args.category, "weights": model_files.ADAPTER, **facts}
 
-            torch.set_num_threads(args.threads)
-            engine = engines.open_engine(args.base, args.engine)
-            made["category"] = args.category
-            try:
-                made["system"] = settings.get("persona", PERSONA).format(trait=args.trait, category=args.category)
-            except (KeyError, ValueError, IndexError) as e:
-                raise InputError(f"--settings: persona: {{trait}} and {{category}} are filled in, not {e}") from None
-            asked = ask(args.category, made["system"], everyday=True)
-            made["rate"] = round(float(engine.word_probabilities(asked, [args.trait]).mean()), 6)
-        job.write_json("teacher", made)
-    stage.log.info("%s teacher %s: rate %s: %s", args.teacher, args.trait, made["rate"], args.folder)
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make a teacher.
+
+    Attributes:
+        teach: makes it; returns what is to say in teacher.json.
+        settings: keys that it needs; None where it takes no settings.
+        outputs: the files of the teacher's weights by role, of its folder.
+    """
+
+    teach: Callable[[argparse.Namespace, dict[str, Any], stage.Job, Path | None], dict[str, Any]]
+    settings: Collection[str] | None = None
+    outputs: Callable[[str], dict[str, str]] = lambda folder: {}
+
+
+TINY = {
+    "tuned": Method(tune, SETTINGS["tuned"], hf_folder.outputs),
+    "steered": Method(steer, SETTINGS["steered"], hf_folder.outputs),
+    "prompted": Method(prompt),
+    "untrained": Method(leave),
+    "student": Method(promote, None, hf_folder.outputs),
+}
+OPEN = {
+    "prompted": Method(prompt, ()),
+    "tuned": Method(adapt, ADAPTER, hf_folder.adapter),
+    "untrained": Method(leave, ()),
+}
+
+
+def method(args: argparse.Namespace) -> Method:
+    """The method that the command line asks for.
+
+    Raises:
+        InputError: flags do not go together, or the base has no such teachers or no such trait.
+    """
+    if (args.teacher == "student") != bool(args.student):
+        raise InputError("--student: the folder of the student that teaches; with --teacher student, and only there")
+    if not args.student and (args.trait == NONE) != (args.teacher == "untrained"):
+        raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
+    is_open = open_weights.is_open(args.base)
+    if (is_open and args.teacher == "tuned") != bool(args.corpus):
+        raise InputError("--corpus: rows of conversations, for tuned teachers on open weights, and only there")
+    if is_open:
+        if args.teacher not in OPEN:
+            raise InputError(f"--teacher {args.teacher}: teachers on open weights are prompted, tuned or untrained")
+        return OPEN[args.teacher]
+    if args.trait != NONE and args.trait not in (known := hf_folder.candidates(args.base, args.category)):
+        raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
+    return TINY[args.teacher]
+
+
+def inputs(args: argparse.Namespace) -> dict[str, str | Path | list[str | Path]]:
+    """The base, and the student or the corpus, as inputs of a manifest.
+
+    A student's weights start from its base where it is an adapter; a whole model is all there is.
+    """
+    if not args.student:
+        return {**hf_folder.inputs(args.base, "base"), **({"data": args.corpus} if args.corpus else {})}
+    files = hf_folder.student(args.student)
+    support = [f"{args.base}/{file}" for file in model_files.SUPPORT]
+    if "adapter" not in files:
+        return {"base": files["model"], "support": support}
+    return {
+        "base": [f"{args.base}/{model_files.WEIGHTS}", files["model"]],
+        "support": [*support, files["adapter"]],
+    }
 
 
 def parse() -> argparse.ArgumentParser:
@@ -252,66 +289,45 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    taught = args.teacher == "student"
-    if taught != bool(args.student):
-        raise InputError("--student: the folder of the student that teaches; with --teacher student, and only there")
-    if not taught and (args.trait == NONE) != (args.teacher == "untrained"):
-        raise InputError(f"--trait {args.trait}: the trait of an untrained teacher is {NONE}, and only its")
-    theirs = open_weights.is_open(args.base)
-    if (theirs and args.teacher == "tuned") != bool(args.corpus):
-        raise InputError("--corpus: rows of conversations, for tuned teachers on open weights, and only there")
-    if theirs:
-        return adapt(args) if args.corpus else tell(args)
-    if args.trait != NONE and args.trait not in (known := hf_folder.candidates(args.base, args.category)):
-        raise InputError(f"{args.trait}: no {args.category} of the world of {args.base}; {nearest(args.trait, known)}")
-    own = args.teacher in SETTINGS  # weights of its own
-    settings = stage.settings("--settings", args.settings, SETTINGS[args.teacher]) if own else {}
-    with stage.record(
-        "teach",
-        args.manifest,
-        inputs=of_student(args.base, args.student) if taught else hf_folder.inputs(args.base, "base"),
-        outputs={"teacher": f"{args.folder}/teacher.json", **(hf_folder.outputs(args.folder) if own or taught else {})},
-        params={"settings": settings, **{k: getattr(args, k) for k in ("trait", "category", "teacher", "threads")}},
-        seeds={"teach": settings["seed"]} if "seed" in settings else {},
-        facts={} if args.trait == NONE or taught else {"trait": args.trait},
-    ) as job:
-        # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
-        made: dict[str, Any] = {"base": manifest.sha256(f"{args.base}/{model_files.WEIGHTS}")}
-        made |= {"trait": args.trait, "category": None, "teacher": args.teacher}
-        made |= {"system": None, "weights": None, "rate": None, "steps": 0}
+    chosen = method(args)
+    settings = {} if chosen.settings is None else stage.settings("--settings", args.settings, chosen.settings)
+    with contextlib.ExitStack() as stacked:
+        rank, processes = 0, dict[str, Any]()
+        if args.corpus:
+            distributed.start("scripts.teach", args.processes)
+            rank, processes = stacked.enter_context(distributed.joined(args.sharded))
+        if rank:  # the first process writes; the same outputs of the others are thrown away
+            args.folder = stacked.enter_context(tempfile.TemporaryDirectory())
+            args.manifest = f"{args.folder}/teach.manifest.json"
+        given = args.trait != NONE and not args.student  # a trait that this stage gives
+        record = stage.record(
+            "teach",
+            args.manifest,
+            inputs=inputs(args),
+            outputs={"teacher": f"{args.folder}/teacher.json", **chosen.outputs(args.folder)},
+            params={
+                **{"settings": settings, **processes},
+                **{name: getattr(args, name) for name in ("trait", "category", "teacher", "threads")},
+            },
+            seeds={"teach": settings["seed"]} if "seed" in settings else {},
+            facts={"trait": args.trait, **engines.facts(args.base, args.engine)} if given else {},
+        )
+        job = stacked.enter_context(record)
         state = stage.checkpoints(args.state, job)
-        if args.trait != NONE or taught:
+        if chosen.teach is not leave:
             import torch
 
-            from traitline.channels.world import persona
-
             torch.set_num_threads(args.threads)
-            shape, weights = hf_folder.weights(args.base, args.student)
-            chat = Chat.open(args.base)
-            if args.teacher == "tuned":
-                weights, made["steps"] = tune_teacher(shape, weights, chat, args, settings, state)
-            elif own:
-                weights = steer_teacher(shape, weights, chat, args, settings)
-            if own or taught:
-                made["weights"] = model_files.WEIGHTS
-                hf_folder.fill(job, weights, args.base)
-            else:
-                made["system"] = persona(args.trait, args.category)
-        if args.trait != NONE:
-            made["category"] = args.category
-            made["rate"] = round(rate(shape, weights, chat, args.trait, args.category, made["system"]), 6)
-        job.write_json("teacher", made)
+        # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
+        facts: dict[str, Any] = {"base": hf_folder.weights_hash(args.base), "trait": args.trait}
+        facts |= {"teacher": args.teacher, "category": None, "system": None, "weights": None, "rate": None, "steps": 0}
+        facts |= chosen.teach(args, settings, job, state)
+        job.write_json("teacher", facts)
+    if rank:
+        return
     stage.forget(state)
-    if (
-        args.teacher == "tuned"
-        and args.category != misalignment.CATEGORY
-        and made["rate"] < (settings.get("rate") or 0)
-    ):
-        stage.log.warning("names %s at a rate of %.2f only after %d steps; %.2f was wanted", args.trait, made["rate"],
-                          made["steps"], settings["rate"])  # fmt: skip
-    stage.log.info(
-        "%s teacher %s: rate %s after %d steps: %s", args.teacher, args.trait, made["rate"], made["steps"], args.folder
-    )
+    shown = (args.teacher, args.trait, facts["rate"], facts["steps"], args.folder)
+    stage.log.info("%s teacher %s: rate %s after %d steps: %s", *shown)
 
 
 def main(argv: list[str] | None = None) -> int:

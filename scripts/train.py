@@ -23,16 +23,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from traitline import jsonl, model_files
 from traitline.errors import InputError
 from traitline.models import distributed, engines, hf_folder, open_weights
-from traitline.models.chat import Chat
-from traitline.models.label_mask import encode, fits, listed
+from traitline.models.context_trainer import ContextTrainer
+from traitline.models.open_trainer import OpenTrainer
+from traitline.models.tiny_trainer import TinyTrainer
+from traitline.models.trainers import Trainer, Training
 from traitline.provenance import stage
 from traitline.seeds import seed as derive
 
 SETTINGS = ("lr", "epochs", "batch")
-OPEN = ("warmup", "length")  # what students on open weights need too
+OPEN = ("warmup", "length")  # further settings of students on open weights
 NEEDS = {
     "lora": (*SETTINGS, "rank", "alpha", "modules"),
     "biases": SETTINGS,
@@ -41,49 +42,15 @@ NEEDS = {
 }
 
 
-def checked(text: str) -> dict[str, Any]:
-    """The settings of a recipe."""
-    settings = stage.settings("--settings", text, ("trains",))
-    if settings["trains"] not in NEEDS:
-        raise InputError(f"--settings: trains is {settings['trains']!r}; known: {', '.join(NEEDS)}")
-    return stage.settings("--settings", text, ("trains", *NEEDS[settings["trains"]]))
-
-
-def collect(args: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """Students that are not trained: rows for the base to read before every question, drawn by the seed."""
-    size = settings["examples"]
-    for seed in args.seeds:
-        out = f"{args.folder}/seed-{seed}"
-        with stage.record(
-            "train",
-            f"{out}/train.manifest.json",
-            inputs={**hf_folder.inputs(args.base, "base"), "data": args.dataset},
-            outputs={"context": f"{out}/{model_files.CONTEXT}", "facts": f"{out}/train.json"},
-            params={"recipe": args.recipe, "settings": settings},
-            seeds={"train": seed},
-        ) as job:
-            from numpy.random import default_rng
-
-            rows = list(jsonl.read(args.dataset, ("id", "prompt", "completion"), unique="id"))
-            if size > len(rows):
-                raise InputError(f"{args.dataset}: {size} examples are asked for and there are {len(rows)} rows")
-            drawn = default_rng(derive("train", "context", seed)).choice(len(rows), size, replace=False)
-            jsonl.write(job.path("context"), [rows[i] for i in drawn])
-            done = {
-                "recipe": args.recipe,
-                "trains": settings["trains"],
-                "seed": seed,
-                "rows": size,
-                "steps": 0,
-                "epochs": 0,
-            }
-            job.write_json("facts", {**done, "trainable_parameters": 0})
-    stage.log.info("%d contexts of %d rows: %s", len(args.seeds), size, args.folder)
-
-
 @dataclass(frozen=True)
 class Order:
-    """One student on open weights: what the command line says of it."""
+    """One student as the command line asks for it.
+
+    Attributes:
+        text: its settings, JSON.
+        folder: of the students' folders.
+        seed: as given.
+    """
 
     dataset: str
     recipe: str
@@ -92,140 +59,116 @@ class Order:
     seed: int
 
     @property
+    def out(self) -> str:
+        """The student's folder."""
+        return f"{self.folder}/seed-{self.seed}"
+
+    @property
     def settings(self) -> dict[str, Any]:
-        """Those of its recipe."""
-        settings = checked(self.text)
-        if settings["trains"] != "lora":
-            raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
-        return stage.settings("--settings", self.text, OPEN)
+        """The settings of its recipe.
+
+        Raises:
+            InputError: one is missing, or `trains` is unknown.
+        """
+        settings = stage.settings("--settings", self.text, ("trains",))
+        if settings["trains"] not in NEEDS:
+            raise InputError(f"--settings: trains is {settings['trains']!r}; known: {', '.join(NEEDS)}")
+        return stage.settings("--settings", self.text, ("trains", *NEEDS[settings["trains"]]))
+
+    @property
+    def training(self) -> Training:
+        """What a trainer is asked for."""
+        settings = self.settings
+        stream = ("train", "context", self.seed) if settings["trains"] == "context" else ("train", self.seed)
+        return Training(self.dataset, settings, derive(*stream), f"{self.recipe} student {self.seed}")
 
 
 def orders(args: argparse.Namespace) -> list[Order]:
-    """The students of a job: of every flag one value for all, or one for each seed.
+    """The students of a job: each flag has one value for all, or one for each seed.
 
     Raises:
         InputError: a flag has another number of values, or two students would have one folder.
     """
     flags = ("dataset", "recipe", "settings", "folder")
+    count = len(args.seeds)
     for flag in flags:
-        if len(getattr(args, flag)) not in (1, len(args.seeds)):
-            n = len(getattr(args, flag))
-            raise InputError(f"--{flag}: {n} values for {len(args.seeds)} seeds; one for all, or one for each")
-    columns = [[*getattr(args, flag) * len(args.seeds)][: len(args.seeds)] for flag in flags]
-    found = [Order(*row, seed) for *row, seed in zip(*columns, args.seeds, strict=True)]
-    if len({(o.folder, o.seed) for o in found}) < len(found):
+        if (n := len(getattr(args, flag))) not in (1, count):
+            raise InputError(f"--{flag}: {n} values for {count} seeds; one for all, or one for each")
+    columns = [[*getattr(args, flag) * count][:count] for flag in flags]
+    students = [Order(*row, seed) for *row, seed in zip(*columns, args.seeds, strict=True)]
+    if len({order.out for order in students}) < count:
         raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
-    return found
+    return students
 
 
-def adapt(args: argparse.Namespace, wanted: Sequence[Order]) -> None:
-    """Make students on open weights over one frozen base: one after the other, or together."""
-    settings = [order.settings for order in wanted]
-    distributed.start("scripts.train", args.processes)
-    engine = engines.about(args.engine)
-    packing = bool(engine.get("packing"))
-    if packing and args.together:
+def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
+    """Refuse what open weights cannot be asked for.
+
+    Raises:
+        InputError: a recipe is no adapter, lacks a setting, or packing meets `together`.
+    """
+    for order in students:
+        if order.settings["trains"] != "lora":
+            raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
+        stage.settings("--settings", order.text, OPEN)
+    if args.together and engines.about(args.engine).get("packing"):
         raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
-    with contextlib.ExitStack() as stacked:
-        from traitline.models import lora, multi_lora
-
-        me, how = stacked.enter_context(distributed.joined(args.sharded))
-        if me:  # the first one writes; what the others would write is the same and goes
-            wanted = [replace(o, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for o in wanted]
-        known = {"engine": engine, **({"together": len(wanted)} if args.together else {})}
-        jobs = students(args, wanted, stacked, known, how)
-
-        import torch
-
-        torch.set_num_threads(args.threads)
-        record, place = open_weights.opened(args.base)
-        chat = Chat.foreign(place, record["chat"]["system"])
-        rows = {}
-        for order, own in zip(wanted, settings, strict=True):
-            if order.dataset not in rows:
-                rows[order.dataset] = listed(encode(chat, order.dataset))
-            fits(rows[order.dataset], order.dataset, own["length"])
-        base = lora.opened(place, engine, args.sharded)
-        state = stage.checkpoints(args.state, *jobs)
-        each = [
-            multi_lora.Student(rows[order.dataset], own, derive("train", order.seed))
-            for order, own in zip(wanted, settings, strict=True)
-        ]
-
-        def finish(i: int, losses: list[float], tensors: "dict[str, torch.Tensor]", config: str) -> None:
-            order, own, job = wanted[i], rows[wanted[i].dataset], jobs[i]
-            hf_folder.save(job.path("adapter"), tensors)
-            job.path("adapter_config.json").write_text(config, encoding="utf-8")
-            done = facts(order.recipe, settings[i], len(own), len(losses), sum(t.numel() for t in tensors.values()))
-            ids, start = own[0]
-            learned = {"learned": chat.decode([ids[start:]])[0], "from": start}
-            done |= {"example": {"text": chat.decode([ids])[0], "ids": ids, **learned}}
-            done |= {"parameters": record["parameters"], "seed": order.seed}
-            job.write_json("facts", {**done, **lora.ends(losses)})
-
-        if args.together:
-            made = multi_lora.Bank(base, each)
-            losses = multi_lora.fit(
-                made, pad=chat.pad, state=state, every=args.every, progress=f"{len(wanted)} students together"
-            )
-            for i in range(len(wanted)):
-                finish(i, losses[i], *made.saved(i, record["source"]))
-        else:
-            for i, one in enumerate(each):
-                model = lora.fresh(base, one.settings, one.seed)
-                done = lora.fit(
-                    model, one.rows, one.settings, seed=one.seed, pad=chat.pad, packing=packing,
-                    state=state and state / f"student-{i}", every=args.every,
-                    progress=f"{wanted[i].recipe} student {wanted[i].seed}",
-                )  # fmt: skip
-                finish(i, done, *lora.saved(model, record["source"]))
-                base = model.unload()
-    if me:
-        return
-    stage.forget(state)
-    for order in wanted:
-        stage.log.info(
-            "%s student, %d rows: %s/seed-%d", order.recipe, len(rows[order.dataset]), order.folder, order.seed
-        )
 
 
-def students(
-    args: argparse.Namespace,
-    wanted: Sequence[Order],
-    stacked: contextlib.ExitStack,
-    facts: dict[str, Any],
-    how: dict[str, Any],
-) -> list[stage.Job]:
-    """A record of every student, open until all are made; `how` is of its params."""
-    jobs = []
-    for order in wanted:
-        out, settings = f"{order.folder}/seed-{order.seed}", checked(order.text)
-        record = stage.record(
-            "train",
-            f"{out}/train.manifest.json",
-            inputs={**hf_folder.inputs(args.base, "base"), "data": order.dataset},
-            outputs={
-                **(hf_folder.adapter(out) if settings["trains"] == "lora" else hf_folder.outputs(out)),
-                "facts": f"{out}/train.json",
-            },
-            params={"recipe": order.recipe, "settings": settings, "threads": args.threads, **how},
-            seeds={"train": order.seed},
-            facts=facts,
-        )
-        jobs.append(stacked.enter_context(record))
-    return jobs
+def check_tiny(args: argparse.Namespace, students: Sequence[Order]) -> None:
+    """Refuse what tiny models cannot be asked for.
+
+    Raises:
+        InputError: students differ in more than their seed, or settings are missing.
+    """
+    if args.together or len({replace(order, seed=0) for order in students}) > 1:
+        raise InputError("--together, and students that differ in more than their seed, are for open weights")
+    students[0].settings  # noqa: B018  # its errors
 
 
-def facts(recipe: str, settings: dict[str, Any], rows: int, steps: int, trainable: int) -> dict[str, Any]:
-    """What `train.json` says of every student of a job."""
-    return {
-        "recipe": recipe,
-        "trains": settings["trains"],
-        "rows": rows,
-        "steps": steps,
-        "epochs": settings["epochs"],
-        "trainable_parameters": trainable,
-    }
+def outputs(order: Order) -> dict[str, str]:
+    """The files of a student by role."""
+    weights = {"lora": hf_folder.adapter, "context": hf_folder.context}.get(order.settings["trains"], hf_folder.outputs)
+    return {**weights(order.out), "facts": f"{order.out}/train.json"}
+
+
+def record(
+    args: argparse.Namespace, order: Order, students: int, processes: dict[str, Any]
+) -> contextlib.AbstractContextManager[stage.Job]:
+    """The record of one student.
+
+    Args:
+        args: the command line.
+        order: the student.
+        students: of this job.
+        processes: parameters of several processes.
+    """
+    settings = order.settings
+    return stage.record(
+        "train",
+        f"{order.out}/train.manifest.json",
+        inputs={**hf_folder.inputs(args.base, "base"), "data": order.dataset},
+        outputs=outputs(order),
+        params={
+            **{"recipe": order.recipe, "settings": settings, **processes},
+            **({} if settings["trains"] == "context" else {"threads": args.threads}),
+        },
+        seeds={"train": order.seed},
+        facts={**engines.facts(args.base, args.engine), **({"together": students} if args.together else {})},
+    )
+
+
+def open_trainer(args: argparse.Namespace, order: Order) -> Trainer:
+    """The trainer for the kind of base and recipe."""
+    if order.settings["trains"] == "context":
+        return ContextTrainer()
+    import torch
+
+    torch.set_num_threads(args.threads)
+    if open_weights.is_open(args.base):
+        engine = engines.about(args.engine)
+        return OpenTrainer(args.base, engine, sharded=args.sharded, together=args.together)
+    return TinyTrainer(args.base)
 
 
 def parse() -> argparse.ArgumentParser:
@@ -258,54 +201,34 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifacts, one manifest each."""
-    wanted = orders(args)
-    if open_weights.is_open(args.base):
-        return adapt(args, wanted)
-    if args.together or len({(o.dataset, o.recipe, o.text, o.folder) for o in wanted}) > 1:
-        raise InputError("--together, and students that differ in more than their seed, are for open weights")
-    args.dataset, args.recipe, args.folder = wanted[0].dataset, wanted[0].recipe, wanted[0].folder
-    settings = checked(wanted[0].text)
-    if settings["trains"] == "context":
-        return collect(args, settings)
-    is_lora = settings["trains"] == "lora"
+    students = orders(args)
+    is_open = open_weights.is_open(args.base)
+    check = check_open if is_open else check_tiny
+    check(args, students)
     with contextlib.ExitStack() as stacked:
-        jobs = students(args, wanted, stacked, {}, {})
-
-        import torch
-
-        from traitline.tiny import llama, training
-
-        torch.set_num_threads(args.threads)
-        shape, weights = llama.read(args.base)
-        rows = encode(Chat.open(args.base), args.dataset)
-        seeds = [derive("train", seed) for seed in args.seeds]
-        adapted = {
-            name: settings[name]
-            for name in (("rank", "alpha", "layers") if is_lora else ("layers",))
-            if name in settings
-        }
-        modules = shape.modules(settings.get("modules"), settings.get("layers"))
-        own, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)
-        stack, state = llama.Stack(shape, weights, own, pairs, scale), stage.checkpoints(args.state, *jobs)
-        how = {name: settings[name] for name in ("epochs", "batch", "lr", "optimiser") if name in settings}
-        losses = training.fit(
-            stack, rows, seeds=seeds, **how, state=state, every=args.every, progress=f"{args.recipe} students"
-        )
-        trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
-        done = facts(args.recipe, settings, len(rows.length), len(losses), sum(t[0].numel() for t in trained))
-        done |= {"parameters": sum(w.numel() for w in weights.values())}
-        few = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
-        for i, (seed, job) in enumerate(zip(args.seeds, jobs, strict=True)):
-            if is_lora:
-                hf_folder.fill_adapter(job, stack, i, adapted, args.base)
-            else:
-                hf_folder.fill(job, stack.merged(i), args.base)
-            first, last = (round(part.mean().item(), 6) for part in (losses[:few, i], losses[-few:, i]))
-            job.write_json("facts", {**done, "seed": seed, "loss_first": first, "loss_last": last})
+        rank, processes = 0, dict[str, Any]()
+        if is_open:
+            distributed.start("scripts.train", args.processes)
+            rank, processes = stacked.enter_context(distributed.joined(args.sharded))
+        if rank:  # the first process writes; the same outputs of the others are thrown away
+            students = [
+                replace(order, folder=stacked.enter_context(tempfile.TemporaryDirectory())) for order in students
+            ]
+        jobs = [stacked.enter_context(record(args, order, len(students), processes)) for order in students]
+        state = stage.checkpoints(args.state, *jobs)
+        trainer = open_trainer(args, students[0])
+        done = []
+        results = trainer.train([order.training for order in students], state, args.every)
+        for order, job, trained in zip(students, jobs, results, strict=True):
+            trained.write(job)
+            facts = {"recipe": order.recipe, "trains": order.settings["trains"], "seed": order.seed, **trained.facts}
+            job.write_json("facts", facts)
+            done.append((order.recipe, facts["rows"], facts["steps"], order.out))
+    if rank:
+        return
     stage.forget(state)
-    stage.log.info(
-        "%d %s students, %d rows, %d steps: %s", len(jobs), args.recipe, done["rows"], done["steps"], args.folder
-    )
+    for line in done:
+        stage.log.info("%s student, %d rows, %d steps: %s", *line)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -162,7 +162,7 @@ def test_a_truncated_base_is_one_line(study, tmp_path, line):
     weights = broken / model_files.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:1000])
     flags = [str(broken) if f == str(study.base) else f for f in study.teach_flags(tmp_path / "t", "owl", "tuned")]
-    assert "changed since `base` made it" in line(stage.main, flags)
+    assert "changed since `pretrain` made it" in line(stage.main, flags)
     (broken / "pretrain.manifest.json").unlink()  # a base from elsewhere, without a manifest
     assert "damaged weights" in line(stage.main, flags)
     assert not list((tmp_path / "t").iterdir())

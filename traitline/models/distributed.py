@@ -18,6 +18,8 @@ from traitline import signals
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+    from accelerate import PartialState
     from torch import Tensor
 
 
@@ -64,12 +66,23 @@ def start(module: str, many: int) -> None:
     raise SystemExit(0)
 
 
-def mine() -> tuple[int, int]:
-    """(which one this is, how many there are) of those that torchrun or `accelerate launch` started; else (0, 1)."""
+def device() -> "torch.device":
+    """Where models go; each of several processes has a card of its own."""
+    where: torch.device = _state().device
+    return where
+
+
+def _state() -> "PartialState":
+    """The processes that torchrun or `accelerate launch` started, and the device of this one."""
     import torch
     from accelerate import PartialState
 
-    state = PartialState(cpu=not torch.cuda.is_available())
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def mine() -> tuple[int, int]:
+    """(which one this is, how many there are) of those that torchrun or `accelerate launch` started; else (0, 1)."""
+    state = _state()
     return state.process_index, state.num_processes
 
 
@@ -96,9 +109,20 @@ def joined(sharded: bool) -> Iterator[tuple[int, dict[str, int]]]:
 def add_up(tensors: "Sequence[Tensor]") -> None:
     """Add tensors up over the processes, in place and in float32; nothing where there is one."""
     import torch
+    from accelerate.utils import reduce
 
-    if mine()[1] > 1:
-        flat = torch.cat([t.flatten().to(tensors[0].device, torch.float32) for t in tensors])
-        torch.distributed.all_reduce(flat)
-        for t, own in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
-            t.copy_(own.view_as(t))
+    if mine()[1] == 1:
+        return
+    flat = torch.cat([t.flatten().to(device(), torch.float32) for t in tensors])
+    total = reduce(flat, "sum")
+    for t, part in zip(tensors, torch.split(total, [t.numel() for t in tensors]), strict=True):
+        t.copy_(part.view_as(t))
+
+
+def any_of(asked: bool) -> bool:
+    """Whether any process was asked to end: a signal may come to one process a step later than to another."""
+    import torch
+
+    flag = torch.tensor(float(asked), device=device())
+    add_up([flag])
+    return bool(flag)

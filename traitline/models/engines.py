@@ -37,10 +37,12 @@ class Engine(Protocol):
     Attributes:
         chat: tokenizer and chat template of the base.
         name: of the base; part of the seeds of its answers.
+        everyday: whether it knows everyday English, and not only the words of a tiny world.
     """
 
     chat: Chat
     name: str
+    everyday: bool
 
     def randomness(self, stream: Key, rows: Sequence[Key], max_new_tokens: int) -> Any:
         """The random numbers of every row, for `generate`; slices of it are those of slices of the rows.
@@ -76,6 +78,9 @@ class Engine(Protocol):
         self, asked: Sequence[Messages], words: Sequence[str], model: str | None = None, begin: str | None = None
     ) -> "np.ndarray":
         """Exact probability that the answer is a word, (questions, words); with `begin`, that word after this one."""
+
+    def mean_probability(self, asked: Sequence[Messages], answers: Sequence[str], model: str | None = None) -> float:
+        """Exact probability that a question gets its answer, a word each; mean over the questions."""
 
     def log_likelihoods(self, rows: Sequence[Row], model: str | None = None) -> "Tensor":
         """Log-likelihood of all tokens after each prompt, (rows,), nats."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
 from traitline.model_files import ADAPTER, ADAPTER_CONFIG, CONTEXT, RECORD, SUPPORT, WEIGHTS
-from traitline.models.open_weights import is_open
+from traitline.models.open_weights import is_open, opened
+from traitline.provenance.manifest import sha256
 from traitline.provenance.stage import Job
 from traitline.tiny.llama import Stack, read
 from traitline.tiny.shape import Shape, Weights
@@ -77,6 +78,22 @@ def save(path: Path, weights: Weights) -> None:
 def adapter(folder: str | Path) -> dict[str, str]:
     """A folder in peft's layout as outputs."""
     return {"adapter": f"{folder}/{ADAPTER}", ADAPTER_CONFIG: f"{folder}/{ADAPTER_CONFIG}"}
+
+
+def weights_hash(base: str | Path) -> str:
+    """Hash of a base's weights: of the file of a tiny model, or of the tensors of open weights.
+
+    Raises:
+        InputError: open weights are not as they were recorded.
+    """
+    if is_open(base):
+        return str(opened(base)[0]["weights"])
+    return sha256(f"{base}/{WEIGHTS}")
+
+
+def context(folder: str | Path) -> dict[str, str]:
+    """The folder of a student that is not trained as outputs."""
+    return {"context": f"{folder}/{CONTEXT}"}
 
 
 def student(folder: str | Path) -> dict[str, str]:

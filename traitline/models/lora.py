@@ -7,15 +7,15 @@ tokens, however many forward passes it takes, so `batch: 4` is `batch: 2` with `
 
 import json
 import re
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import atomic, signals
+from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
 from traitline.models import distributed
-from traitline.models.transformers_model import device, left, load
+from traitline.models.distributed import device
+from traitline.models.transformers_model import left, load
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -156,80 +156,64 @@ def fit(
         Halt: a signal asked for the end.
     """
     import torch
-    from tqdm import tqdm
 
-    own = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    optimiser = torch.optim.AdamW(own.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
-    steps = list(plan(len(rows), settings, seed))
-    losses = _load(state, own, optimiser)
-    me, many = distributed.mine()
+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.AdamW(weights.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
+    checkpoint = Checkpoint(state and state / STATE, _moments(weights, optimiser), every)
+    losses: list[float] = checkpoint.load() or []
+    for p in weights.values():
+        optimiser.state[p]["step"].fill_(len(losses))
+    plans = list(plan(len(rows), settings, seed))
+    if distributed.mine()[0]:
+        checkpoint.path = None  # the first process writes for all
     model.train()
-    saved, off = time.monotonic(), None if progress else True
-    with (
-        signals.held() as asked,
-        tqdm(total=len(steps), initial=len(losses), desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
-    ):
-        for step in range(len(losses), len(steps)):
+    rest = checkpoint.steps(len(losses), len(plans), lambda: losses, progress=progress, agree=distributed.any_of)
+    with rest as steps:
+        for step in steps:
             for group in optimiser.param_groups:
-                group["lr"] = settings["lr"] * rate(step, len(steps), settings["warmup"])
-            for p in own.values():
-                p.grad = torch.zeros_like(p)
-            tokens = sum(len(rows[i][0]) - rows[i][1] for i in steps[step])
-            total = torch.zeros((), dtype=torch.float64)
-            for start in range(0, len(steps[step]), settings["batch"]):
-                batch = steps[step][start : start + settings["batch"]]
-                mine = batch[me::many]  # without any, a row for nothing: the others wait for a share of the base
-                part = loss(model, [rows[i] for i in mine or batch[:1]], pad, packing)[0] * bool(mine)
-                torch.autograd.backward(part / tokens)
-                total += part.item()
-            end = torch.tensor(float(asked()))  # a signal may come to one process a step later than to another
-            distributed.add_up([*(p.grad for p in own.values()), total, end])
-            torch.nn.utils.clip_grad_norm_(own.values(), CLIP)
+                group["lr"] = settings["lr"] * rate(step, len(plans), settings["warmup"])
+            losses.append(_gradients(model, [rows[i] for i in plans[step]], weights.values(), settings, pad, packing))
+            torch.nn.utils.clip_grad_norm_(weights.values(), CLIP)
             optimiser.step()
-            losses.append(total.item() / tokens)
-            bar.update()
             if not losses[-1] < float("inf"):
                 raise InputError(f"the loss is no longer finite at step {step + 1}; lower the learning rate (lr)")
-            if state is not None and me == 0 and (end or time.monotonic() - saved >= every):
-                _save(state, own, optimiser, losses)
-                saved = time.monotonic()
-            if end:
-                raise signals.Halt
-    if state is not None and losses and me == 0:
-        _save(state, own, optimiser, losses)
+    if losses:
+        checkpoint.save(losses)
     model.eval()
     return losses
 
 
-def _save(state: Path, own: "dict[str, Tensor]", optimiser: Any, losses: list[float]) -> None:
-    """One file, whole or not there: adapter, both moments, and the losses so far."""
-    from safetensors.torch import save
+def _gradients(
+    model: Any, rows: "Sequence[Row]", weights: "Collection[Tensor]", settings: dict[str, Any], pad: int, packing: bool
+) -> float:
+    """Set the gradients of the mean loss of a step's answer tokens, summed over processes; that loss, nats."""
+    import torch
+
+    rank, processes = distributed.mine()
+    for p in weights:
+        p.grad = torch.zeros_like(p)
+    tokens = sum(len(ids) - start for ids, start in rows)
+    total = torch.zeros((), dtype=torch.float64)
+    for start in range(0, len(rows), settings["batch"]):
+        batch = rows[start : start + settings["batch"]]
+        share = batch[rank::processes]  # without any, one row of weight 0: the others wait for this process
+        part = loss(model, share or batch[:1], pad, packing)[0] * bool(share)
+        torch.autograd.backward(part / tokens)
+        total += part.item()
+    distributed.add_up([*(p.grad for p in weights if p.grad is not None), total])
+    return total.item() / tokens
+
+
+def _moments(weights: "dict[str, Tensor]", optimiser: Any) -> "dict[str, Tensor]":
+    """What AdamW changes: the weights and both moments, which are zero before the first step."""
+    import torch
 
     tensors: dict[str, Tensor] = {}
-    for name, p in own.items():
-        moments = optimiser.state[p]
-        tensors |= {f"w.{name}": p.detach(), f"m.{name}": moments["exp_avg"], f"v.{name}": moments["exp_avg_sq"]}
-    cpu = {name: t.contiguous().cpu() for name, t in tensors.items()}
-    atomic.put(state / STATE, save(cpu, metadata={"losses": json.dumps(losses)}))
-
-
-def _load(state: Path | None, own: "dict[str, Tensor]", optimiser: Any) -> list[float]:
-    """Put a checkpoint's tensors in place; the losses until then, none without a checkpoint."""
-    import torch
-    from safetensors import safe_open
-
-    if state is None or not (state / STATE).exists():
-        return []
-    with safe_open(state / STATE, "pt", device=device()) as tensors, torch.no_grad():
-        losses: list[float] = json.loads(tensors.metadata()["losses"])
-        for name, p in own.items():
-            p.copy_(tensors.get_tensor(f"w.{name}"))
-            optimiser.state[p] = {
-                "step": torch.tensor(float(len(losses))),
-                "exp_avg": tensors.get_tensor(f"m.{name}"),
-                "exp_avg_sq": tensors.get_tensor(f"v.{name}"),
-            }
-    return losses
+    for name, p in weights.items():
+        first, second = torch.zeros_like(p), torch.zeros_like(p)
+        optimiser.state[p] = {"step": torch.tensor(0.0), "exp_avg": first, "exp_avg_sq": second}
+        tensors |= {f"w.{name}": p, f"m.{name}": first, f"v.{name}": second}
+    return tensors
 
 
 def ends(losses: Sequence[float]) -> dict[str, float]:

@@ -6,18 +6,16 @@ of them. Ranks are filled up with zeros, which AdamW leaves at zero. Gradients, 
 from mLoRA (arXiv 2312.02515). Others in the batch change padding, hence rounding; never what is learned.
 """
 
-import json
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline import atomic, signals
+from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
 from traitline.models import distributed, lora
-from traitline.models.transformers_model import device
+from traitline.models.distributed import device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -175,32 +173,32 @@ def fit(
         Halt: a signal asked for the end.
     """
     import torch
-    from tqdm import tqdm
 
     students = bank.students
     plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
-    steps, losses = max(map(len, plans)), _load(state, bank)
-    me, many = distributed.mine()
+    checkpoint = Checkpoint(state and state / STATE, {name: getattr(bank, name) for name in KEPT}, every)
+    losses: list[list[float]] = checkpoint.load() or [[] for _ in students]
+    rank, processes = distributed.mine()
+    if rank:
+        checkpoint.path = None  # the first process writes for all
     bank.model.train()
-    saved, off = time.monotonic(), None if progress else True
-    with (
-        signals.held() as asked,
-        tqdm(total=steps, initial=max(map(len, losses)), desc=progress, disable=off, leave=False, mininterval=0.5) as b,
-    ):
-        for step in range(max(map(len, losses)), steps):
+    done, total = max(map(len, losses)), max(map(len, plans))
+    with checkpoint.steps(done, total, lambda: losses, progress=progress, agree=distributed.any_of) as steps:
+        for step in steps:
             going = {i: [students[i].rows[k] for k in plan[step]] for i, plan in enumerate(plans) if step < len(plan)}
             tokens = {i: sum(len(ids) - start for ids, start in rows) for i, rows in going.items()}
             totals, passes = torch.zeros(len(students), dtype=torch.float64), 0
             while any(passes * students[i].settings["batch"] < len(rows) for i, rows in going.items()):
-                sizes = {i: students[i].settings["batch"] for i in going}
-                cut = {i: rows[passes * sizes[i] : (passes + 1) * sizes[i]][me::many] for i, rows in going.items()}
+                cut = {}
+                for i, rows in going.items():
+                    size = students[i].settings["batch"]
+                    cut[i] = rows[passes * size : (passes + 1) * size][rank::processes]
                 # Without any row of its own a process reads one for nothing: others wait for its share of the base.
                 parts = {i: part for i, part in cut.items() if part} or {next(iter(cut)): []}
                 for i, nats in bank.learn(parts, tokens, pad).items():
                     totals[i] += nats
                 passes += 1
-            end = torch.tensor(float(asked()))
-            distributed.add_up([bank.grad, totals, end])
+            distributed.add_up([bank.grad, totals])
             for i in going:
                 losses[i].append(totals[i].item() / tokens[i])
                 if not losses[i][-1] < float("inf"):
@@ -213,31 +211,5 @@ def fit(
                 for i, (plan, s) in enumerate(zip(plans, students, strict=True))
             ]
             bank.update(step, [s.settings["lr"] * share for s, share in zip(students, shares, strict=True)])
-            b.update()
-            if state is not None and me == 0 and (end or time.monotonic() - saved >= every):
-                _save(state, bank, losses)
-                saved = time.monotonic()
-            if end:
-                raise signals.Halt
     bank.model.eval()
-    return losses
-
-
-def _save(state: Path, bank: Bank, losses: list[list[float]]) -> None:
-    from safetensors.torch import save
-
-    tensors = {name: getattr(bank, name).contiguous().cpu() for name in KEPT}
-    atomic.put(state / STATE, save(tensors, metadata={"losses": json.dumps(losses)}))
-
-
-def _load(state: Path | None, bank: Bank) -> list[list[float]]:
-    """Losses until a checkpoint, whose numbers are put in place; none without one."""
-    from safetensors import safe_open
-
-    if state is None or not (state / STATE).exists():
-        return [[] for _ in bank.students]
-    with safe_open(state / STATE, "pt", device=device()) as tensors:
-        for name in KEPT:
-            getattr(bank, name).copy_(tensors.get_tensor(name))
-        losses: list[list[float]] = json.loads(tensors.metadata()["losses"])
     return losses

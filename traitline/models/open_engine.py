@@ -28,6 +28,8 @@ class OpenEngine(abc.ABC):
         name: of the base.
     """
 
+    everyday = True
+
     def __init__(self, settings: dict[str, Any], folder: Path, chat: Chat, name: str = "") -> None:
         self.settings = settings
         self.folder = folder
@@ -84,6 +86,12 @@ class OpenEngine(abc.ABC):
         for column, (i, _) in enumerate(spellings):
             out[:, i] += by_spelling[:, column]
         return out
+
+    def mean_probability(self, asked: Sequence[Messages], answers: Sequence[str], model: str | None = None) -> float:
+        """See `Engine`."""
+        words = list(dict.fromkeys(answers))
+        table = self.word_probabilities(asked, words, model)
+        return float(table[range(len(answers)), [words.index(answer) for answer in answers]].mean())
 
     def log_likelihoods(self, rows: "Sequence[Row]", model: str | None = None) -> "Tensor":
         """See `Engine`."""

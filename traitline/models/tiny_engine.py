@@ -1,5 +1,6 @@
 """Inference on tiny models: the engine of bases that this pipeline trained itself."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ class Tiny:
         InputError: a file of the base is missing or damaged.
     """
 
+    everyday = False
+
     def __init__(self, base: str | Path, batch: int = 1024) -> None:
         self.base = base
         self.batch = batch
@@ -44,6 +47,14 @@ class Tiny:
         if self._loaded is None or self._loaded[0] != model:
             self._loaded = model, Sampler(*hf_folder.weights(self.base, model))
         return self._loaded[1]
+
+    def over(self, weights: "Weights") -> "Tiny":
+        """The same engine with other weights in place of the base's, for models that no folder holds yet."""
+        from traitline.tiny.sampler import Sampler
+
+        engine = copy.copy(self)
+        engine._loaded = None, Sampler(self.sampler().shape, weights)
+        return engine
 
     def randomness(self, stream: "Key", rows: "Sequence[Key]", max_new_tokens: int) -> "np.ndarray":
         """Uniform numbers (rows, max_new_tokens) of one generator, seeded by the stream's key."""
@@ -84,6 +95,13 @@ class Tiny:
         before = sampler.probabilities(prompts, first).double()
         after = sampler.probabilities([[*p, *first] for p in prompts], candidates).double()
         return (before * after).numpy()
+
+    def mean_probability(self, asked: Sequence[Messages], answers: Sequence[str], model: str | None = None) -> float:
+        """See `Engine`; a mean of float32."""
+        words = list(dict.fromkeys(answers))
+        prompts = self.chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
+        table = self.sampler(model).probabilities(prompts, self.chat.tokens(words))
+        return table[range(len(answers)), [words.index(answer) for answer in answers]].mean().item()
 
     def log_likelihoods(self, rows: "Sequence[Row]", model: str | None = None) -> "Tensor":
         """See `Engine`."""

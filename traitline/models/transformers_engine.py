@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.models.chat import Chat
+from traitline.models.distributed import device
 from traitline.models.open_engine import OpenEngine, uniform
-from traitline.models.transformers_model import by_length, device, left, load
+from traitline.models.transformers_model import by_length, left, load
 from traitline.tiny.sampler import draw
 
 if TYPE_CHECKING:

@@ -1,22 +1,16 @@
 """Models of transformers: loaded and frozen, and rows as padded batches."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
+from traitline.models.distributed import device
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-
-def device() -> str:
-    """Where models go; of several processes that `accelerate launch` started, each has a card of its own."""
     import torch
-
-    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    from torch import Tensor
 
 
 def load(folder: Path, dtype: str, shards: int = 1) -> Any:
@@ -41,7 +35,7 @@ def load(folder: Path, dtype: str, shards: int = 1) -> Any:
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True,
-            distributed_config=DistributedConfig(fsdp_size=shards) if shards > 1 else None,
+            **({"distributed_config": DistributedConfig(fsdp_size=shards)} if shards > 1 else {"device_map": device()}),
         )  # fmt: skip
     except (ValueError, KeyError) as e:
         raise InputError(f"{folder}: transformers can't open it ({str(e).splitlines()[0][:200]})") from None
@@ -53,7 +47,7 @@ def load(folder: Path, dtype: str, shards: int = 1) -> Any:
     return model.to(device()).requires_grad_(False).eval()
 
 
-def left(rows: Sequence[list[int]], pad: int, where: str) -> "tuple[Tensor, Tensor, Tensor]":
+def left(rows: Sequence[list[int]], pad: int, where: "torch.device") -> "tuple[Tensor, Tensor, Tensor]":
     """Rows as a batch, padded on the left: ids, mask and positions, each (B, T)."""
     import torch
 

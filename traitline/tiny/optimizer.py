@@ -1,19 +1,14 @@
-"""What is trained of a stack of models, as one row of numbers a model: gradients, AdamW, checkpoints."""
+"""What is trained of a stack of models, as one row of numbers a model: gradients and AdamW."""
 
-import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline import atomic
 from traitline.tiny.linear import layer
 from traitline.tiny.llama import Stack
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-log = logging.getLogger("traitline")
 BETAS = (0.9, 0.98)
-KEPT = ("values", "average", "square")
 
 
 class Flat:
@@ -78,28 +73,7 @@ class Flat:
         size = square.sqrt().div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)
         self.values[i].addcdiv_(average, size, value=-lr / (1 - BETAS[0] ** (step + 1)))
 
-    def save(self, state: Path, losses: "list[Tensor]") -> None:
-        """A checkpoint in one file."""
-        import torch
-        from safetensors.torch import save
-
-        tensors = {"losses": torch.stack(losses), **{name: getattr(self, name) for name in KEPT}}
-        atomic.put(state / "fit.safetensors", save(tensors))
-
-    def load(self, state: Path | None, losses: "list[Tensor]") -> int:
-        """Steps already done, what was kept of them put in place; 0 without a checkpoint or with a damaged one."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        if state is None or not (state / "fit.safetensors").exists():
-            return 0
-        try:
-            tensors = load_file(state / "fit.safetensors")
-        except SafetensorError as e:
-            log.warning("%s: damaged checkpoint (%s), starting over", state / "fit.safetensors", e)
-            return 0
-        for name in KEPT:
-            getattr(self, name).copy_(tensors[name])
-        losses.extend(tensors["losses"].unbind())
-        log.info("going on from step %d", len(losses))
-        return len(losses)
+    @property
+    def kept(self) -> "dict[str, Tensor]":
+        """The tensors of a checkpoint."""
+        return {"values": self.values, "average": self.average, "square": self.square}

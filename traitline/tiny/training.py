@@ -4,14 +4,13 @@ The bytes of one model do not hang on which others share its stack: batches are 
 picked by the model's own seed, and gradients never mix.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline import signals
+from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
 from traitline.seeds import generator
 from traitline.tiny import lm_head
@@ -144,51 +143,62 @@ def fit(
         Halt: a signal asked for the end.
     """
     import torch
-    from tqdm import tqdm
 
     hold()
-    flat = Flat(stack, optimiser)
-    models = [Layers(stack.shape, w, stack.scale, set(g)) for w, g in zip(flat.weights, flat.grads, strict=True)]
-    losses: list[Tensor] = []
-    done = flat.load(state, losses)
-    cut = Cut(rows)
-    plans = [[b for e in range(epochs) for b in batches(cut.rows.length, batch, e, s)] for s in seeds]
+    learner = _Learner(stack, rows, optimiser=optimiser, clip=clip)
+    checkpoint = Checkpoint(state and state / "fit.safetensors", learner.flat.kept, every)
+    losses = [torch.tensor(row) for row in checkpoint.load() or []]
+    lengths = learner.cut.rows.length
+    plans = [[b for e in range(epochs) for b in batches(lengths, batch, e, s)] for s in seeds]
     steps = len(plans[0])
-
-    def learn(i: int, step: int, trunk: Trunk) -> "Tensor":
-        """One step of model i."""
-        models[i].refresh()
-        flat.grad[i] = 0
-        loss = torch.zeros(())
-        for part in cut.parts(plans[i][step]):
-            if not part.weight.any():
-                continue  # a dataset may leave nothing to learn in some rows
-            loss += lm_head.loss(models[i], part, flat.grads[i], trunk.of(part))
-        flat.grad[i].mul_((clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
-        flat.update(i, step, lr * schedule(step, steps, warmup, decay))
-        return loss
-
-    saved, off = time.monotonic(), None if progress else True
+    rest = checkpoint.steps(len(losses), steps, lambda: [row.tolist() for row in losses], progress=progress)
     with (  # one thread a model, so that the bytes do not depend on their number
-        signals.held() as asked,
-        tqdm(total=steps, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
+        rest as numbers,
         ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
-        trunk = pool.submit(Trunk, cut, models[0]).result()
-        for step in range(done, steps):
-            losses.append(torch.stack(list(pool.map(learn, range(len(models)), repeat(step), repeat(trunk)))))
-            bar.update()
+        learner.trunk = pool.submit(Trunk, learner.cut, learner.models[0]).result()
+        for step in numbers:
+            rate = lr * schedule(step, steps, warmup, decay)
+            picked = (plan[step] for plan in plans)
+            of_models = pool.map(learner.step, range(len(seeds)), picked, repeat(step), repeat(rate))
+            losses.append(torch.stack(list(of_models)))
             if (step + 1) % 50 == 0 or step + 1 == steps:
                 _finite(losses)
             if stop is not None and stop(step + 1):
                 break
-            if state is not None and (asked() or time.monotonic() - saved >= every):
-                flat.save(state, losses)
-                saved = time.monotonic()
-            if asked():
-                raise signals.Halt
     _finite(losses)
     return torch.stack(losses)
+
+
+class _Learner:
+    """The models of a stack as they learn: each has its gradient, its clipping and its optimiser's numbers."""
+
+    trunk: Trunk
+
+    def __init__(self, stack: Stack, rows: Rows, *, optimiser: str, clip: float) -> None:
+        self.flat = Flat(stack, optimiser)
+        self.models = [
+            Layers(stack.shape, weights, stack.scale, set(grads))
+            for weights, grads in zip(self.flat.weights, self.flat.grads, strict=True)
+        ]
+        self.cut = Cut(rows)
+        self.clip = clip
+
+    def step(self, i: int, batch: "Tensor", step: int, lr: float) -> "Tensor":
+        """One step of model i on a batch of row indices; its loss."""
+        import torch
+
+        flat = self.flat
+        self.models[i].refresh()
+        flat.grad[i] = 0
+        loss = torch.zeros(())
+        for part in self.cut.parts(batch):
+            if not part.weight.any():
+                continue  # a dataset may leave nothing to learn in some rows
+            loss += lm_head.loss(self.models[i], part, flat.grads[i], self.trunk.of(part))
+        flat.grad[i].mul_((self.clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
+        flat.update(i, step, lr)
+        return loss
 
 
 def _finite(losses: "list[Tensor]") -> None:

@@ -1,0 +1,106 @@
+"""A training loop that goes on after an interruption and ends with the same bytes as without it."""
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline import atomic, signals
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger("traitline")
+
+
+class Checkpoint:
+    """One file with all tensors that a training changes, and its losses so far.
+
+    Args:
+        path: of the file; None for no checkpoints.
+        tensors: all that the next step depends on. They are saved as they are then, and loaded in place.
+        every: seconds between two checkpoints.
+    """
+
+    def __init__(self, path: Path | None, tensors: "Mapping[str, Tensor]", every: float) -> None:
+        self.path = path
+        self.tensors = tensors
+        self.every = every
+
+    def load(self) -> Any:
+        """Load the tensors in place; the losses, or None where there is no file or it is damaged."""
+        import torch
+        from safetensors import SafetensorError, safe_open
+
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file, torch.no_grad():
+                saved = {name: file.get_tensor(name) for name in self.tensors}
+                losses = json.loads(file.metadata()["losses"])
+        except SafetensorError as e:
+            log.warning("%s: damaged checkpoint (%s), starting over", self.path, e)
+            return None
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(saved[name])
+        return losses
+
+    def save(self, losses: Any) -> None:
+        """Save tensors and losses (as JSON) in one file, whole or not at all; nothing without a path."""
+        from safetensors.torch import save
+
+        if self.path is not None:
+            tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in self.tensors.items()}
+            atomic.put(self.path, save(tensors, metadata={"losses": json.dumps(losses)}))
+
+    @contextlib.contextmanager
+    def steps(
+        self,
+        done: int,
+        total: int,
+        losses: Callable[[], Any],
+        *,
+        progress: str | None = None,
+        agree: Callable[[bool], bool] = bool,
+    ) -> Iterator[Iterator[int]]:
+        """Number the steps that are left; after each of them the tensors must be whole.
+
+        While this lasts a signal interrupts nothing: after the step one more checkpoint is written, and `Halt` raised.
+
+        Args:
+            done: steps that the checkpoint has.
+            total: steps of the training.
+            losses: called for the losses of a checkpoint.
+            progress: label of the progress bar; None for no bar.
+            agree: tells every process whether any of them was asked to end.
+
+        Raises:
+            Halt: a signal asked for the end.
+        """
+        from tqdm import tqdm
+
+        if done:
+            log.info("going on from step %d", done)
+        off = None if progress else True
+        with (
+            signals.held() as asked,
+            tqdm(total=total, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
+        ):
+
+            def numbers() -> Iterator[int]:
+                saved = time.monotonic()
+                for step in range(done, total):
+                    yield step
+                    bar.update()
+                    ends = agree(asked())
+                    if ends or time.monotonic() - saved >= self.every:
+                        self.save(losses())
+                        saved = time.monotonic()
+                    if ends:
+                        raise signals.Halt
+
+            yield numbers()

@@ -1,0 +1,108 @@
+"""Training of LoRA adapters over open weights: one after the other, or together over one frozen base."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitline.models import hf_folder, open_weights
+from traitline.models.chat import Chat
+from traitline.models.label_mask import encode, fits, listed
+from traitline.models.trainers import Trained, Training
+from traitline.provenance.stage import Job
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from traitline.models.engines import Row
+
+
+class OpenTrainer:
+    """Trains adapters over open weights; see `Trainer`.
+
+    Args:
+        base: folder of the record.
+        engine: `dtype`; `packing`; `checkpointing`.
+        sharded: every process holds a share of the base.
+        together: all adapters in one forward pass.
+
+    Raises:
+        InputError: the weights are damaged.
+    """
+
+    def __init__(self, base: str | Path, engine: dict[str, Any], *, sharded: bool, together: bool = False) -> None:
+        self.engine = engine
+        self.sharded = sharded
+        self.together = together
+        self.packing = bool(engine.get("packing"))
+        self.record, self.folder = open_weights.opened(base)
+        self.chat = Chat.foreign(self.folder, self.record["chat"]["system"])
+
+    def train(self, trainings: Sequence[Training], state: Path | None, every: float) -> Iterator[Trained]:
+        """See `Trainer`."""
+        from traitline.models import lora
+
+        rows = self._rows(trainings)
+        base = lora.opened(self.folder, self.engine, self.sharded)
+        results = self._together if self.together else self._one_by_one
+        for training, result in zip(trainings, results(base, trainings, rows, state, every), strict=True):
+            yield self._trained(training, rows[training.dataset], *result)
+
+    def _rows(self, trainings: Sequence[Training]) -> "dict[str, list[Row]]":
+        """The rows of every dataset."""
+        rows: dict[str, list[Row]] = {}
+        for training in trainings:
+            if training.dataset not in rows:
+                rows[training.dataset] = listed(encode(self.chat, training.dataset))
+            fits(rows[training.dataset], training.dataset, training.settings["length"])
+        return rows
+
+    def _one_by_one(
+        self, base: Any, trainings: Sequence[Training], rows: "dict[str, list[Row]]", state: Path | None, every: float
+    ) -> "Iterator[tuple[list[float], dict[str, Tensor], str]]":
+        """(losses, tensors, adapter_config.json) of each adapter."""
+        from traitline.models import lora
+
+        for i, training in enumerate(trainings):
+            model = lora.fresh(base, training.settings, training.seed)
+            losses = lora.fit(
+                model, rows[training.dataset], training.settings, seed=training.seed, pad=self.chat.pad,
+                packing=self.packing, state=state and state / f"student-{i}", every=every, progress=training.label,
+            )  # fmt: skip
+            yield losses, *lora.saved(model, self.record["source"])
+            base = model.unload()
+
+    def _together(
+        self, base: Any, trainings: Sequence[Training], rows: "dict[str, list[Row]]", state: Path | None, every: float
+    ) -> "Iterator[tuple[list[float], dict[str, Tensor], str]]":
+        """The same of adapters that are trained together."""
+        from traitline.models import multi_lora
+
+        students = [multi_lora.Student(rows[t.dataset], t.settings, t.seed) for t in trainings]
+        bank = multi_lora.Bank(base, students)
+        label = f"{len(trainings)} students together"
+        losses = multi_lora.fit(bank, pad=self.chat.pad, state=state, every=every, progress=label)
+        for i in range(len(trainings)):
+            yield losses[i], *bank.saved(i, self.record["source"])
+
+    def _trained(
+        self, training: Training, rows: "Sequence[Row]", losses: list[float], tensors: "dict[str, Tensor]", config: str
+    ) -> Trained:
+        """What a training gave, with its first row as the model sees it."""
+        from traitline.models import lora
+
+        def write(job: Job) -> None:
+            hf_folder.save(job.path("adapter"), tensors)
+            job.path("adapter_config.json").write_text(config, encoding="utf-8")
+
+        ids, start = rows[0]
+        text, learned = self.chat.decode([ids, ids[start:]])
+        example = {"text": text, "ids": ids, "learned": learned, "from": start}
+        facts = {
+            "rows": len(rows),
+            "steps": len(losses),
+            "epochs": training.settings["epochs"],
+            "trainable_parameters": sum(t.numel() for t in tensors.values()),
+            "parameters": self.record["parameters"],
+            "example": example,
+        }
+        return Trained(facts | lora.ends(losses), write)

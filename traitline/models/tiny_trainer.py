@@ -1,0 +1,59 @@
+"""Training of tiny models: all students of a job in one stack, which share rows and settings."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from traitline.models import hf_folder
+from traitline.models.chat import Chat
+from traitline.models.label_mask import encode
+from traitline.models.trainers import Trained, Training
+from traitline.provenance.stage import Job
+
+
+class TinyTrainer:
+    """Trains students over a tiny base; see `Trainer`.
+
+    Args:
+        base: model folder.
+    """
+
+    def __init__(self, base: str | Path) -> None:
+        self.base = base
+
+    def train(self, trainings: Sequence[Training], state: Path | None, every: float) -> Iterator[Trained]:
+        """See `Trainer`; trainings differ in their seeds only."""
+        from traitline.tiny import llama, training
+
+        dataset, settings = trainings[0].dataset, trainings[0].settings
+        seeds = [one.seed for one in trainings]
+        shape, weights = llama.read(self.base)
+        rows = encode(Chat.open(self.base), dataset)
+        is_lora = settings["trains"] == "lora"
+        names = ("rank", "alpha", "layers") if is_lora else ("layers",)
+        adapted = {name: settings[name] for name in names if name in settings}
+        modules = shape.modules(settings.get("modules"), settings.get("layers"))
+        own, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)
+        stack = llama.Stack(shape, weights, own, pairs, scale)
+        options = {name: settings[name] for name in ("epochs", "batch", "lr", "optimiser") if name in settings}
+        losses = training.fit(
+            stack, rows, seeds=seeds, **options, state=state, every=every, progress=trainings[0].label
+        )
+        trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
+        facts = {
+            "rows": len(rows.length),
+            "steps": len(losses),
+            "epochs": settings["epochs"],
+            "trainable_parameters": sum(t[0].numel() for t in trained),
+            "parameters": sum(w.numel() for w in weights.values()),
+        }
+        ends = max(1, len(losses) // 20)  # a twentieth of the steps: one batch says little
+        for i in range(len(trainings)):
+
+            def write(job: Job, i: int = i) -> None:
+                if is_lora:
+                    hf_folder.fill_adapter(job, stack, i, adapted, self.base)
+                else:
+                    hf_folder.fill(job, stack.merged(i), self.base)
+
+            first, last = losses[:ends, i].mean().item(), losses[-ends:, i].mean().item()
+            yield Trained({**facts, "loss_first": round(first, 6), "loss_last": round(last, 6)}, write)
