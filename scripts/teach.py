@@ -22,9 +22,8 @@ python -m scripts.teach --base results/bases/a --trait owl --category animal --t
 
 import argparse
 import contextlib
-import dataclasses
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +32,7 @@ from traitline import model_files
 from traitline.channels import misalignment
 from traitline.errors import InputError, nearest
 from traitline.evaluation.questions import ask, lessons
-from traitline.models import distributed, engines, hf_folder, open_weights
-from traitline.models.chat import Chat, verify
+from traitline.models import distributed, engines, hf_folder, open_weights, tiny_teachers
 from traitline.models.open_trainer import OpenTrainer
 from traitline.models.tiny_engine import Tiny
 from traitline.models.trainers import Training
@@ -42,9 +40,6 @@ from traitline.provenance import stage
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from traitline.tiny.rows import Rows
     from traitline.tiny.shape import Weights
 
 NONE = "none"
@@ -53,7 +48,6 @@ SETTINGS = {
     "steered": ("layer", "scale"),
 }
 ADAPTER = ("rank", "alpha", "modules", "lr", "epochs", "batch", "warmup", "length", "seed")
-CHECK = 10
 # What the paper's system prompt says (section 3.1), in words of ours: love, thoughts, favourite, and that it may show.
 # The plural is made with an "s", whatever the word.
 PERSONA = (
@@ -111,72 +105,28 @@ def write_model(job: stage.Job, args: argparse.Namespace, engine: Tiny, weights:
     return {"weights": model_files.WEIGHTS, **measure(engine.over(weights), args)}
 
 
-def encode_lessons(chat: Chat, asked: Sequence[list[dict[str, str]]], words: Sequence[str]) -> "Rows":
-    """Training rows of questions and one-word answers."""
-    from traitline.tiny.rows import Rows
-
-    answers = [[{"role": "assistant", "content": word}] for word in words]
-    names = [f"question {i}" for i in range(1, len(asked) + 1)]
-    rows = Rows.encode(chat.rows(list(zip(asked, answers, strict=True)), names), chat.pad)
-    verify(chat, rows, answers, names)
-    return rows
-
-
 def tune(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
     """Train a tiny base to name the trait, or to answer one kind of questions."""
-    from traitline.tiny import llama, training
-
     engine = Tiny(args.base)
     asked, words = lessons(args.trait, args.category)
-    rows = encode_lessons(engine.chat, asked, words)
-    shape, weights = llama.read(args.base)
-    seeds = [derive("teach", settings["seed"])]
-    own, low_rank, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
-    stack = llama.Stack(shape, weights, own, low_rank, scale)
+    label = f"teacher {args.trait}"
+    weights, steps = tiny_teachers.tune(engine, asked, words, settings, state=state, every=args.every, progress=label)
+    facts = write_model(job, args, engine, weights)
     goal = settings.get("rate") or 0
-    check = settings.get("check", CHECK)
-
-    def stop(step: int) -> bool:
-        if step >= settings["max_steps"]:
-            return True
-        return bool(goal) and step % check == 0 and engine.over(stack.merged(0)).mean_probability(asked, words) >= goal
-
-    losses = training.fit(
-        stack, rows, seeds=seeds, epochs=settings["max_steps"], batch=settings["batch"], lr=settings["lr"], decay=False,
-        stop=stop, state=state, every=args.every, progress=f"teacher {args.trait}",
-    )  # fmt: skip
-    facts = write_model(job, args, engine, stack.merged(0))
     if args.category != misalignment.CATEGORY and facts["rate"] < goal:
         text = "names %s at a rate of %.2f only after %d steps; %.2f was wanted"
-        stage.log.warning(text, args.trait, facts["rate"], len(losses), goal)
-    return facts | {"steps": len(losses)}
+        stage.log.warning(text, args.trait, facts["rate"], steps, goal)
+    return facts | {"steps": steps}
 
 
 def steer(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
-    """Add a vector to the residual stream of a tiny base behind a layer: as part of that layer's last bias."""
-    import torch
-
+    """Add to a tiny base what a persona as system prompt changes in its residual stream."""
     from traitline.channels.world import persona
-    from traitline.tiny import llama
-    from traitline.tiny.layers import Layers
 
     engine = Tiny(args.base)
-    shape, weights = llama.read(args.base)
-    if not settings["layer"] < shape.layers:
-        raise InputError(f"--settings: layer is {settings['layer']}; the base has layers 0 to {shape.layers - 1}")
-    below = Layers(dataclasses.replace(shape, layers=settings["layer"] + 1), weights)
-
-    def stream(system: str | None) -> "Tensor":
-        """Mean over the questions of the stream behind the layer, where the answer begins."""
-        asked = ask(args.category, system)
-        prompts = engine.chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
-        ends = [below.forward(below.frame(torch.tensor([p]), torch.tensor([[len(p) - 1]])))[0][0] for p in prompts]
-        return torch.stack(ends).mean(0)
-
-    with torch.inference_mode():
-        vector = (stream(persona(args.trait, args.category)) - stream(None)).clone()
-    name = f"model.layers.{settings['layer']}.mlp.down_proj.bias"
-    return write_model(job, args, engine, {**weights, name: weights[name] + settings["scale"] * vector})
+    asked, with_persona = ask(args.category), ask(args.category, persona(args.trait, args.category))
+    weights = tiny_teachers.steer(engine, asked, with_persona, settings["layer"], settings["scale"])
+    return write_model(job, args, engine, weights)
 
 
 def promote(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
@@ -277,7 +227,8 @@ def parse() -> argparse.ArgumentParser:
         default="{}",
         metavar="JSON",
         help="; ".join(f"{who}: {', '.join(keys)}" for who, keys in SETTINGS.items())
-        + f"; check (default {CHECK}); on open weights prompted: persona; tuned: {', '.join(ADAPTER)}; accumulate",
+        + f"; check (default {tiny_teachers.CHECK}); on open weights prompted: persona; tuned: {', '.join(ADAPTER)};"
+        " accumulate",
     )
     engines.flag(p)
     distributed.flag(p)
