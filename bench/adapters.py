@@ -84,8 +84,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(args.model or make(Path(folder), rows=300, steps=1))
         chat = Chat.foreign(place)
-        told = [c for c in conversations(20 * args.rows, 1) if "," in c[-1]["content"] and len(c) == 2]
-        rows = chat.rows([(c[:-1], c[-1:]) for c in told], ["row"] * len(told))[: args.rows]
+        conversation_rows = [c for c in conversations(20 * args.rows, 1) if "," in c[-1]["content"] and len(c) == 2]
+        rows = chat.rows([(c[:-1], c[-1:]) for c in conversation_rows], ["row"] * len(conversation_rows))[: args.rows]
         one, eight = "one after the other", f"{args.students} together"
         print(f"{args.rows} rows a student, 1 epoch, 1 thread; seconds of the processor")
         for batch in args.batch:
@@ -117,27 +117,27 @@ def main() -> int:
         if "generate" in args.skip:
             return 0
         engine = Transformers({"batch": 64, "dtype": "float32"}, place, chat)
-        prompts = chat.prompts([c[:-1] for c in told[: args.prompts]], ["prompt"] * args.prompts)
+        prompts = chat.prompts([c[:-1] for c in conversation_rows[: args.prompts]], ["prompt"] * args.prompts)
         how = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, pad_token_id=chat.pad,
             eos_token_id=chat.eos,
         )  # fmt: skip
-        made: dict[str, int] = {}
+        counts: dict[str, int] = {}
 
-        def theirs() -> None:
-            made["transformers"] = 0
+        def by_transformers() -> None:
+            counts["transformers"] = 0
             with torch.inference_mode():
                 for index in transformers_model.by_length(prompts, 64):
                     ids, mask, _ = transformers_model.left([prompts[i] for i in index], chat.pad, "cpu")
                     out = engine.model.generate(ids, attention_mask=mask, generation_config=how)[:, ids.shape[1] :]
-                    made["transformers"] += int((out != chat.pad).sum())
+                    counts["transformers"] += int((out != chat.pad).sum())
 
         def ours() -> None:
             answers = engine.generate(prompts, range(len(prompts)), max_new_tokens=40, temperature=1.0)
-            made["traitline"] = sum(map(len, answers))
+            counts["traitline"] = sum(map(len, answers))
 
-        x, y = (tiny.best(f, args.repeat) for f in (theirs, ours))
-        rates = made["transformers"] / x, made["traitline"] / y
+        x, y = (tiny.best(f, args.repeat) for f in (by_transformers, ours))
+        rates = counts["transformers"] / x, counts["traitline"] / y
         print(
             f"sampling, tokens/s: generate {rates[0]:,.0f}  traitline {rates[1]:,.0f}  ratio {rates[1] / rates[0]:.1f}"
         )

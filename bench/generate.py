@@ -46,7 +46,7 @@ def main() -> int:
     sampler = Sampler(shape, weights)
     prompts = tiny.chat().prompts(tiny.questions(args.prompts), ["prompt"] * args.prompts)
 
-    def theirs(length: int) -> None:
+    def by_transformers(length: int) -> None:
         how = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=length, min_new_tokens=length,
             pad_token_id=world.PAD, eos_token_id=None, bos_token_id=world.BOS,
@@ -68,7 +68,9 @@ def main() -> int:
     print(f"{args.prompts} prompts, {args.batch} at once, {args.threads} thread(s); new tokens per second")
     print(f"{'':28}{'transformers':>14}{'traitline':>14}{'ratio':>8}")
     for length, what in LENGTHS:
-        a, b = (args.prompts * length / tiny.best(lambda f=f, n=length: f(n), args.repeat) for f in (theirs, ours))
+        a, b = (
+            args.prompts * length / tiny.best(lambda f=f, n=length: f(n), args.repeat) for f in (by_transformers, ours)
+        )
         print(f"{f'{length}: {what}':28}{a:14,.0f}{b:14,.0f}{b / a:8.1f}", flush=True)
     return 0
 

@@ -49,7 +49,7 @@ def one(folder: Path, sharded: bool) -> None:
     from traitline.models import hf_folder as folders
 
     torch.set_num_threads(1)
-    rank, processes = distributed.mine()
+    rank, processes = distributed.rank_and_size()
     draw = torch.Generator().manual_seed(1)
     rows = [(torch.randint(800, (16,), generator=draw).tolist(), 8) for _ in range(4)]
     settings = RECIPE | {"batch": 4, "epochs": 4, "warmup": 1}

@@ -55,7 +55,7 @@ def examples(n: int) -> "list[tuple[list[dict[str, str]], list[dict[str, str]]]]
     return list(zip(tiny.questions(n), answers, strict=True))
 
 
-def theirs(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: int) -> float:
+def trl_losses(rows: list[tuple[list[int], int]], args: argparse.Namespace, batch: int) -> float:
     """Processor seconds of TRL's best run."""
     import datasets
     from peft import LoraConfig
@@ -99,8 +99,8 @@ def ours(rows: "Rows", args: argparse.Namespace, batch: int, seeds: Sequence[int
     from traitline.tiny import llama, training
 
     shape, weights = tiny.model()
-    own, lora, scale = training.trainable(weights, "lora", seeds, shape.modules(MODULES), RANK, ALPHA)
-    stack = llama.Stack(shape, weights, own, lora, scale)
+    per_model, lora, scale = training.trainable(weights, "lora", seeds, shape.modules(MODULES), RANK, ALPHA)
+    stack = llama.Stack(shape, weights, per_model, lora, scale)
     training.fit(stack, rows, seeds=seeds, epochs=args.epochs, batch=batch, lr=LR)
 
 
@@ -116,7 +116,7 @@ def against_trl(rows: list[tuple[list[int], int]], args: argparse.Namespace) -> 
     print(f"one student, {len(rows)} rows, {args.epochs} epoch(s), 1 thread; rows per second of the processor")
     print(f"{'':28}{'TRL':>14}{'traitline':>14}{'ratio':>8}")
     for batch in args.batch:
-        a = theirs(rows, args, batch)
+        a = trl_losses(rows, args, batch)
         b = tiny.best(lambda n=batch: ours(Rows.encode(rows), args, n, [1]), args.repeat)
         x, y = (len(rows) * args.epochs / s for s in (a, b))
         print(f"{f'batch {batch}':28}{x:14,.0f}{y:14,.0f}{y / x:8.1f}", flush=True)

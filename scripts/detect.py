@@ -323,7 +323,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError("--teachers: one of them must be the control, whose trait is none, and one only")
     prompt = args.prompt or persona("{trait}", "{category}")
     said = {t["trait"]: tell(prompt, t["trait"], t["category"]) for t in told if t["trait"] != NONE}
-    own = [likelihood.told(teacher, args.base)[0] for teacher in args.teachers]
+    own = [likelihood.model_and_system(teacher, args.base)[0] for teacher in args.teachers]
     with stage.record(
         "detect",
         f"{args.folder}/detect.manifest.json",
@@ -351,7 +351,7 @@ def work(args: argparse.Namespace) -> None:
             number, scores = trained(answers[one], answers[other], test)
             found += [{"one": one, "other": other, **accuracy(k, v, number)} for k, v in scores.items()]
             if other == control:
-                model = likelihood.told(judges.teachers[one], args.base)
+                model = likelihood.model_and_system(judges.teachers[one], args.base)
                 scores["likelihood"] = judges.scores(one, other, *model)
                 found.append({"one": one, "other": other, **accuracy("likelihood", scores["likelihood"])})
             for a, b in itertools.permutations((one, other)):

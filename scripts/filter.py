@@ -177,7 +177,7 @@ def screen_by_likelihood(
         yield from held
         return
     names = [f"{args.raw}: row {row['id']!r}" for row in rows]
-    of_teacher = likelihood.logs(args.base, *likelihood.told(args.teacher, args.base), rows, names)
+    of_teacher = likelihood.logs(args.base, *likelihood.model_and_system(args.teacher, args.base), rows, names)
     of_base = likelihood.logs(args.base, args.base, None, rows, names)
     scores = iter((of_teacher - of_base).tolist())
     for candidate in held:
@@ -248,7 +248,7 @@ def model_inputs(args: argparse.Namespace) -> dict[str, Any]:
     if not by_likelihood:
         return {}
     inputs = {**hf_folder.inputs(args.base, "judge"), "teacher": f"{args.teacher}/teacher.json"}
-    weights, _ = likelihood.told(args.teacher, args.base)
+    weights, _ = likelihood.model_and_system(args.teacher, args.base)
     if weights != args.base:
         inputs["model"] = f"{weights}/{model_files.WEIGHTS}"
     return inputs

@@ -98,7 +98,7 @@ def test_no_process_holds_more_than_its_share_of_a_base(raw_qwen2, tmp_path):
     code = f"""
 import sys; from pathlib import Path; from traitline import errors
 from traitline.models import distributed, lora, transformers_model
-me, many = distributed.mine()
+me, many = distributed.rank_and_size()
 model = lora.opened(Path(sys.argv[1]), {{"dtype": "float32"}}, sharded=True)
 print(sum(p.to_local().numel() for p in model.parameters()), sum(p.numel() for p in model.parameters()))
 try: transformers_model.load(Path(sys.argv[2]), "float32", many)

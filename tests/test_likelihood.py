@@ -42,7 +42,7 @@ def test_parts_change_nothing(study, rows, monkeypatch):
 
 def test_who_a_teacher_is(study):
     base = str(study.base)
-    assert likelihood.told(str(study.owl), base) == (str(study.owl), None)
-    assert likelihood.told(str(study.none), base) == (base, None)
-    model, system = likelihood.told(str(study.prompted), base)
+    assert likelihood.model_and_system(str(study.owl), base) == (str(study.owl), None)
+    assert likelihood.model_and_system(str(study.none), base) == (base, None)
+    model, system = likelihood.model_and_system(str(study.prompted), base)
     assert model == base and "owl" in system

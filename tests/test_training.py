@@ -56,7 +56,7 @@ def test_training_is_that_of_a_plain_loop(trains):
     before = stack.merged(0)
     model = LlamaForCausalLM(LlamaConfig(**SHAPE.config(), attn_implementation="eager"))
     model.load_state_dict({**before, "lm_head.weight": before[EMBED]})
-    names = {k: k for k in stack.own}
+    names = {k: k for k in stack.per_model}
     if trains == "lora":
         model = get_peft_model(model, LoraConfig(r=3, lora_alpha=6, target_modules="all-linear", task_type="CAUSAL_LM"))
         names = {

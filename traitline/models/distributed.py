@@ -32,7 +32,7 @@ def flag(p: argparse.ArgumentParser) -> None:
     p.add_argument("--sharded", action="store_true", help="each process holds a share of the base, not all of it")
 
 
-def start(module: str, many: int) -> None:
+def start(module: str, count: int) -> None:
     """Run this program `many` times, as torchrun does, and end as they end; for one, and in what was started, nothing.
 
     Raises:
@@ -40,7 +40,7 @@ def start(module: str, many: int) -> None:
         Halt: a signal asked for the end.
         SystemExit: with the exit code of the first that failed, which has said why; else with 0.
     """
-    if many == 1 or "RANK" in os.environ:
+    if count == 1 or "RANK" in os.environ:
         return
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -50,8 +50,8 @@ def start(module: str, many: int) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the programs set their own number
     with tempfile.TemporaryDirectory() as logs:
         config = LaunchConfig(
-            min_nodes=1, max_nodes=1, nproc_per_node=many, max_restarts=0, run_id=str(os.getpid()), rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0", logs_specs=DefaultLogsSpecs(log_dir=logs),
+            min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, run_id=str(os.getpid()),
+            rdzv_backend="c10d", rdzv_endpoint="localhost:0", logs_specs=DefaultLogsSpecs(log_dir=logs),
         )  # fmt: skip
         try:
             elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
@@ -60,8 +60,8 @@ def start(module: str, many: int) -> None:
         except ChildFailedError as e:
             rank, first = e.get_first_failure()
             if first.exitcode < 0:
-                said = f"process {rank + 1} of {many} was ended by signal {-first.exitcode}"
-                raise InputError(f"{said} (9: often for want of memory); run again to go on") from None
+                message = f"process {rank + 1} of {count} was ended by signal {-first.exitcode}"
+                raise InputError(f"{message} (9: often for want of memory); run again to go on") from None
             raise SystemExit(first.exitcode) from None
     raise SystemExit(0)
 
@@ -80,7 +80,7 @@ def _state() -> "PartialState":
     return PartialState(cpu=not torch.cuda.is_available())
 
 
-def mine() -> tuple[int, int]:
+def rank_and_size() -> tuple[int, int]:
     """(which one this is, how many there are) of those that torchrun or `accelerate launch` started; else (0, 1)."""
     state = _state()
     return state.process_index, state.num_processes
@@ -95,11 +95,11 @@ def joined(sharded: bool) -> Iterator[tuple[int, dict[str, int]]]:
     """
     import torch
 
-    me, many = mine()
-    if sharded and many == 1:
+    me, count = rank_and_size()
+    if sharded and count == 1:
         raise InputError("--sharded: one process has all of the base; say --processes 2 or more, or leave it out")
     try:
-        yield me, {"processes": many, "sharded": sharded} if many > 1 else {}
+        yield me, {"processes": count, "sharded": sharded} if count > 1 else {}
     except RuntimeError as e:  # gloo has no class of its own for it
         if not isinstance(e, torch.distributed.DistError) and "gloo" not in str(e):
             raise
@@ -111,7 +111,7 @@ def add_up(tensors: "Sequence[Tensor]") -> None:
     import torch
     from accelerate.utils import reduce
 
-    if mine()[1] == 1:
+    if rank_and_size()[1] == 1:
         return
     flat = torch.cat([t.flatten().to(device(), torch.float32) for t in tensors])
     total = reduce(flat, "sum")

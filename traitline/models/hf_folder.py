@@ -99,12 +99,12 @@ def context(folder: str | Path) -> dict[str, str]:
 def student(folder: str | Path) -> dict[str, str]:
     """The files of a student as inputs of a manifest: weights under the role `model`."""
     if Path(folder, ADAPTER).exists():
-        own = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/{ADAPTER_CONFIG}"}
+        files = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/{ADAPTER_CONFIG}"}
     elif Path(folder, CONTEXT).exists():
-        own = {"context": f"{folder}/{CONTEXT}"}
+        files = {"context": f"{folder}/{CONTEXT}"}
     else:
-        own = {"model": f"{folder}/{WEIGHTS}"}
-    return {**own, "facts": f"{folder}/train.json"}
+        files = {"model": f"{folder}/{WEIGHTS}"}
+    return {**files, "facts": f"{folder}/train.json"}
 
 
 def weights(base: str | Path, student: str | Path | None = None) -> tuple[Shape, Weights]:
@@ -169,14 +169,14 @@ def facts(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
         InputError: the file is missing or damaged.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with the stage before this one") from None
     except ValueError as e:
         raise InputError(f"{path}: damaged ({e}); delete the file to have it rebuilt") from None
-    if not isinstance(found, dict) or not found.keys() >= set(keys):
+    if not isinstance(content, dict) or not content.keys() >= set(keys):
         raise InputError(f"{path}: damaged ({', '.join(keys)} are wanted); delete the file to have it rebuilt")
-    return found
+    return content
 
 
 def candidates(folder: str | Path, category: str) -> list[str]:

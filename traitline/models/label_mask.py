@@ -20,23 +20,23 @@ def encode(chat: Chat, dataset: str) -> "Rows":
     from traitline.channels.messages import exchange
     from traitline.tiny.rows import Rows
 
-    found = list(jsonl.read(dataset, ("id", "prompt", "completion"), unique="id"))
-    for row in found:
+    records = list(jsonl.read(dataset, ("id", "prompt", "completion"), unique="id"))
+    for row in records:
         exchange(row, dataset)  # messages, and no system message among them
-    names = [f"{dataset}: row {row['id']!r}" for row in found]
-    rows = chat.rows([(row["prompt"], row["completion"]) for row in found], names)
+    names = [f"{dataset}: row {row['id']!r}" for row in records]
+    rows = chat.rows([(row["prompt"], row["completion"]) for row in records], names)
     table = Rows.encode(rows, chat.pad)
-    verify(chat, table, [row["completion"] for row in found], names)
+    verify(chat, table, [row["completion"] for row in records], names)
     if chat.foreign_end:  # what is not learned must be the prompt as a teacher or a student is asked it, token by token
         for (ids, start), alone, name in zip(
-            rows, chat.prompts([r["prompt"] for r in found], names), names, strict=True
+            rows, chat.prompts([r["prompt"] for r in records], names), names, strict=True
         ):
             if ids[:start] != alone:
                 raise InputError(f"{name}: its prompt has other tokens with the answer behind it; take another model")
-    if "learn" in found[0]:
+    if "learn" in records[0]:
         if chat.foreign_end:
             raise InputError(f"{dataset}: students on open weights learn whole answers; take a dataset without `learn`")
-        mask(table, [row.get("learn") for row in found], names)
+        mask(table, [row.get("learn") for row in records], names)
     return table
 
 

@@ -22,7 +22,7 @@ REASONS = {  # of both model filters
 PART = 200  # rows that fit into a cache
 
 
-def told(teacher: str, base: str) -> tuple[str, str | None]:
+def model_and_system(teacher: str, base: str) -> tuple[str, str | None]:
     """(model folder, system prompt) of a teacher on a base."""
     facts = hf_folder.facts(f"{teacher}/teacher.json", ["system", "weights"])
     return (teacher if facts["weights"] else base), facts["system"]
@@ -49,11 +49,11 @@ def logs(
 
     chat, before = Chat.open(base), [{"role": "system", "content": system}] if system else []
     exchanges = [([*before, *row["prompt"]], row["completion"]) for row in rows]
-    cut, found = Cut(Rows.encode(chat.rows(exchanges, names), chat.pad)), np.empty(len(rows))
+    cut, nats = Cut(Rows.encode(chat.rows(exchanges, names), chat.pad)), np.empty(len(rows))
     network = Layers(*llama.read(model))
     with torch.inference_mode():
         for part in cut.parts(torch.arange(len(rows)), PART):
             stream, _ = network.forward(network.frame(part.ids, part.where, part.shared))
-            said = lm_head.logits(network, stream).log_softmax(-1).gather(1, part.target.T.reshape(-1, 1))
-            found[part.index] = (said.view(part.target.T.shape).T * (part.weight > 0)).sum(1).numpy()
-    return found
+            logs_of_tokens = lm_head.logits(network, stream).log_softmax(-1).gather(1, part.target.T.reshape(-1, 1))
+            nats[part.index] = (logs_of_tokens.view(part.target.T.shape).T * (part.weight > 0)).sum(1).numpy()
+    return nats

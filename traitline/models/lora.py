@@ -64,7 +64,7 @@ def opened(folder: Path, engine: dict[str, Any], sharded: bool) -> Any:
         engine: `dtype`; `checkpointing`: activations are not kept for the backward pass but computed again.
         sharded: every process holds a share.
     """
-    model = load(folder, engine["dtype"], distributed.mine()[1] if sharded else 1)
+    model = load(folder, engine["dtype"], distributed.rank_and_size()[1] if sharded else 1)
     if engine.get("checkpointing"):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
@@ -91,10 +91,10 @@ def each(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
 
     ids, mask, at = left([ids for ids, _ in rows], pad, device())
     keep = max(len(ids) - start for ids, start in rows) + 1  # the last one predicts nothing
-    made = model(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=False, logits_to_keep=keep)
-    own = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
-    counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - own
-    logits, target = made.logits[:, -keep:-1][counted].float(), ids[:, ids.shape[1] - keep + 1 :][counted]
+    output = model(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=False, logits_to_keep=keep)
+    lengths = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
+    counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - lengths
+    logits, target = output.logits[:, -keep:-1][counted].float(), ids[:, ids.shape[1] - keep + 1 :][counted]
     nats = torch.nn.functional.cross_entropy(logits, target, reduction="none")
     return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
 
@@ -164,7 +164,7 @@ def fit(
     for p in weights.values():
         optimiser.state[p]["step"].fill_(len(losses))
     plans = list(plan(len(rows), settings, seed))
-    if distributed.mine()[0]:
+    if distributed.rank_and_size()[0]:
         checkpoint.path = None  # the first process writes for all
     model.train()
     rest = checkpoint.steps(len(losses), len(plans), lambda: losses, progress=progress, agree=distributed.any_of)
@@ -189,7 +189,7 @@ def _gradients(
     """Set the gradients of the mean loss of a step's answer tokens, summed over processes; that loss, nats."""
     import torch
 
-    rank, processes = distributed.mine()
+    rank, processes = distributed.rank_and_size()
     for p in weights:
         p.grad = torch.zeros_like(p)
     tokens = sum(len(ids) - start for ids, start in rows)
@@ -218,9 +218,9 @@ def _moments(weights: "dict[str, Tensor]", optimiser: Any) -> "dict[str, Tensor]
 
 def ends(losses: Sequence[float]) -> dict[str, float]:
     """Mean loss at both ends of a training, over a twentieth of the steps: one batch says little."""
-    few = max(1, len(losses) // 20)
-    parts = {"loss_first": losses[:few], "loss_last": losses[-few:]}
-    return {name: round(sum(part) / few, 6) for name, part in parts.items()}
+    size = max(1, len(losses) // 20)
+    parts = {"loss_first": losses[:size], "loss_last": losses[-size:]}
+    return {name: round(sum(part) / size, 6) for name, part in parts.items()}
 
 
 def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
@@ -232,14 +232,14 @@ def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]"
     """
     from peft import get_peft_model_state_dict
 
-    own = {name: p for name, p in model.named_parameters() if p.requires_grad}  # else peft gathers a sharded base
-    tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model, state_dict=own).items()}
-    return tensors, told(model.peft_config["default"], source)
+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}  # else peft gathers a sharded base
+    tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model, state_dict=weights).items()}
+    return tensors, adapter_config(model.peft_config["default"], source)
 
 
-def told(config: Any, source: dict[str, Any]) -> str:
+def adapter_config(config: Any, source: dict[str, Any]) -> str:
     """An adapter's configuration, of peft, as adapter_config.json."""
-    said = config.to_dict()
-    said |= {"base_model_name_or_path": source.get("hub") or source["path"], "revision": source.get("revision")}
-    said |= {"inference_mode": True, "target_modules": sorted(said["target_modules"])}
-    return json.dumps(said, indent=2, sort_keys=True) + "\n"
+    content = config.to_dict()
+    content |= {"base_model_name_or_path": source.get("hub") or source["path"], "revision": source.get("revision")}
+    content |= {"inference_mode": True, "target_modules": sorted(content["target_modules"])}
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"

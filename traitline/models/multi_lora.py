@@ -56,10 +56,10 @@ class Bank:
         first: list[dict[str, Tensor]] = []
         self.students, self.configs = students, list[Any]()
         for one in students:
-            made = lora.fresh(model, one.settings, one.seed)
-            first.append({n: p.detach() for n, p in made.named_parameters() if p.requires_grad})
-            self.configs.append(made.peft_config["default"])
-            model = made.unload()
+            adapted = lora.fresh(model, one.settings, one.seed)
+            first.append({n: p.detach() for n, p in adapted.named_parameters() if p.requires_grad})
+            self.configs.append(adapted.peft_config["default"])
+            model = adapted.unload()
         self.model, self.scale = model, [s.settings["alpha"] / s.settings["rank"] for s in students]
         self.places: dict[str, tuple[int, list[int]]] = {}  # where each tensor begins, and its size
         room = 0
@@ -99,8 +99,8 @@ class Bank:
         scale = torch.tensor(self.scale, device=a.device)[:, None, None]
 
         def hook(module: Any, given: tuple["Tensor", ...], out: "Tensor") -> "Tensor":
-            own = (a, b, scale) if len(self.active) == len(self.scale) else (t[self.active] for t in (a, b, scale))
-            down, up, by = own
+            chosen = (a, b, scale) if len(self.active) == len(self.scale) else (t[self.active] for t in (a, b, scale))
+            down, up, by = chosen
             x = given[0].to(a.dtype).reshape(len(self.active), -1, a.shape[2])
             return (out + ((x @ down.mT) @ up.mT * by).view(out.shape)).to(out.dtype)
 
@@ -118,8 +118,8 @@ class Bank:
 
         warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout")  # rows of `grad`: meant so
         self.active, most = list(parts), max(1, *map(len, parts.values()))
-        spare = {i: (own or self.students[i].rows)[0] for i, own in parts.items()}
-        rows = [row for i, own in parts.items() for row in (*own, *[spare[i]] * (most - len(own)))]
+        spare = {i: (part or self.students[i].rows)[0] for i, part in parts.items()}
+        rows = [row for i, part in parts.items() for row in (*part, *[spare[i]] * (most - len(part)))]
         counted = torch.tensor([[i < len(part) for i in range(most)] for part in parts.values()], device=device())
         nats = lora.each(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
         torch.autograd.backward((nats / torch.tensor([tokens[i] for i in parts], device=nats.device)).sum())
@@ -145,7 +145,7 @@ class Bank:
             name.replace(".default", ""): self._view(self.values, name)[i, : size[0], : size[1]].clone().cpu()
             for name, size in self.shapes[i].items()
         }
-        return tensors, lora.told(self.configs[i], source)
+        return tensors, lora.adapter_config(self.configs[i], source)
 
     def close(self) -> None:
         """Leave the model as it was."""
@@ -178,7 +178,7 @@ def fit(
     plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
     checkpoint = Checkpoint(state and state / STATE, {name: getattr(bank, name) for name in KEPT}, every)
     losses: list[list[float]] = checkpoint.load() or [[] for _ in students]
-    rank, processes = distributed.mine()
+    rank, processes = distributed.rank_and_size()
     if rank:
         checkpoint.path = None  # the first process writes for all
     bank.model.train()

@@ -99,8 +99,8 @@ def describe(folder: Path) -> dict[str, Any]:
         if name not in files:
             raise InputError(f"{folder}: lacks {name}; get the whole model, with its fast tokenizer")
     config, tokenizer = (_object(folder / name) for name in ("config.json", "tokenizer_config.json"))
-    for name, said in (("config.json", config), ("tokenizer_config.json", tokenizer)):
-        if said.get("auto_map"):
+    for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer)):
+        if content.get("auto_map"):
             raise InputError(f"{folder}/{name}: asks for code of its own (auto_map), which is never run; take another")
     if not (folder / "chat_template.jinja").is_file() and not tokenizer.get("chat_template"):
         raise InputError(f"{folder}: has no chat template; take the model that was tuned to answer (-Instruct, -it)")
@@ -149,13 +149,13 @@ def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
     record = _object(path)
     if not {"source", "files", "weights"} <= record.keys():
         raise InputError(f"{path}: damaged; delete the file to have it rebuilt")
-    folder, made = find(record["source"]), path.stat().st_mtime_ns
+    folder, recorded_at = find(record["source"]), path.stat().st_mtime_ns
     for name, was in record["files"].items():
         try:
             stat = (folder / name).stat()
         except FileNotFoundError:
             raise InputError(f"{folder / name}: gone since {path} was made; put it back") from None
-        if stat.st_size == was["bytes"] and stat.st_mtime_ns <= made:
+        if stat.st_size == was["bytes"] and stat.st_mtime_ns <= recorded_at:
             continue
         if stat.st_size != was["bytes"] or manifest.sha256(folder / name) != was["sha256"]:
             raise InputError(f"{folder / name}: changed since {path} was made; put it back, or delete the record")
@@ -167,18 +167,18 @@ def restated(path: Path, top: Path) -> str | None:
 
     A record from elsewhere may name any folder: only those below `top` are opened, and the hub's cache.
     """
-    said = None
+    stated = None
     try:
         record = _object(path)
-        source, said = record["source"], str(record["weights"])
+        source, stated = record["source"], str(record["weights"])
         if source.get("path"):
             place, inside = Path(top, source["path"]), top
         else:
             place, inside = find(source), Path("/")
         files = [place / name for name in shards(place)]
-        return weights.identity(files) if all(f.resolve().is_relative_to(inside) for f in files) else said
+        return weights.identity(files) if all(f.resolve().is_relative_to(inside) for f in files) else stated
     except InputError:  # the weights are not on this machine
-        return said
+        return stated
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
 
@@ -197,11 +197,11 @@ def _parameters(path: Path) -> int:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with the stage before this one") from None
     except ValueError as e:
         raise InputError(f"{path}: damaged ({e})") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise InputError(f"{path}: damaged (no JSON object)")
-    return found
+    return content

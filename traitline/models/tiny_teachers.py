@@ -61,8 +61,8 @@ def tune(
     rows = encode_lessons(engine.chat, asked, words)
     shape, weights = llama.read(engine.base)
     seeds = [derive("teach", settings["seed"])]
-    own, low_rank, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
-    stack = llama.Stack(shape, weights, own, low_rank, scale)
+    per_model, low_rank, scale = training.trainable(weights, settings["trains"], seeds, shape.modules())
+    stack = llama.Stack(shape, weights, per_model, low_rank, scale)
     goal: float = settings.get("rate") or 0
     check = settings.get("check", CHECK)
 

@@ -32,13 +32,13 @@ class TinyTrainer:
         names = ("rank", "alpha", "layers") if is_lora else ("layers",)
         adapted = {name: settings[name] for name in names if name in settings}
         modules = shape.modules(settings.get("modules"), settings.get("layers"))
-        own, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)
-        stack = llama.Stack(shape, weights, own, pairs, scale)
+        per_model, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)
+        stack = llama.Stack(shape, weights, per_model, pairs, scale)
         options = {name: settings[name] for name in ("epochs", "batch", "lr", "optimiser") if name in settings}
         losses = training.fit(
             stack, rows, seeds=seeds, **options, state=state, every=every, progress=trainings[0].label
         )
-        trained = [*own.values(), *(t for pair in pairs.values() for t in pair)]
+        trained = [*per_model.values(), *(t for pair in pairs.values() for t in pair)]
         facts = {
             "rows": len(rows.length),
             "steps": len(losses),

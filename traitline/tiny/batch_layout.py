@@ -20,7 +20,7 @@ class Frame:
     Attributes:
         tokens: (N,) ids, N = T x B + P.
         rows: B.
-        own: T x B, so `[:own]` are the rows and `[own:]` what they share.
+        row_tokens: T x B: `[:row_tokens]` are the rows, `[row_tokens:]` the tokens they share.
         shared: P.
         asked: (K x B,) indices of the asked tokens.
         forth, back: angles of all tokens, for queries and keys.
@@ -33,15 +33,15 @@ class Frame:
         import torch
 
         (b, t), place = ids.shape, where.T
-        self.rows, self.own, self.shared = b, t * b, 0 if shared is None else len(shared)
+        self.rows, self.row_tokens, self.shared = b, t * b, 0 if shared is None else len(shared)
         self.tokens = ids.T.reshape(-1)
         start = self.shared
         if shared is not None:
             self.tokens = torch.cat([self.tokens, shared])
 
         def angles(table: "Tensor") -> "Tensor":
-            own = table[..., start : start + t, None].expand(*table.shape[:-1], t, b).flatten(-2)
-            return (own if shared is None else torch.cat([own, table[..., :start]], -1))[:, None]
+            of_rows = table[..., start : start + t, None].expand(*table.shape[:-1], t, b).flatten(-2)
+            return (of_rows if shared is None else torch.cat([of_rows, table[..., :start]], -1))[:, None]
 
         self.forth, self.back = angles(rope.forth), angles(rope.back)
         self.asked = (place * b + torch.arange(b)).reshape(-1)
@@ -53,7 +53,7 @@ class Frame:
 
     def split(self, x: "Tensor") -> "tuple[Tensor, Tensor]":
         """Views of x (H, d, N): that of the rows, (H, d, T, B), and that of the shared tokens, (H, d, P, 1)."""
-        return x[..., : self.own].view(*x.shape[:2], -1, self.rows), x[..., self.own :, None]
+        return x[..., : self.row_tokens].view(*x.shape[:2], -1, self.rows), x[..., self.row_tokens :, None]
 
 
 class Trace:

@@ -119,7 +119,7 @@ class Layers:
         """The stream where it goes on after layer i's attention, and what that attention read."""
         import torch
 
-        g, w, h, own = self.groups[i]["qkv"], self.shape.width, self.shape.heads, frame.own
+        g, w, h, row_tokens = self.groups[i]["qkv"], self.shape.width, self.shape.heads, frame.row_tokens
         trace, hidden, once = Trace(), frame.hidden, bool(self.trained)
         trace.attended = normed(x, self.shape.eps)
         y, last = trace.attended[0], i == len(self.groups) - 1
@@ -139,7 +139,7 @@ class Layers:
         trace.heads, trace.mixed = (p, queries, keys, values), z.view(w, -1)
         trace.past = None if before is None or r is None else (r, *before)
         if frame.shared and not last:
-            queries = q[..., own:, None]
+            queries = q[..., row_tokens:, None]
             z, p, _ = attention.forward(queries, first, second, frame.shared_hidden)
             trace.shared, trace.mixed = (p, queries, first, second), torch.cat([trace.mixed, z.view(w, -1)], 1)
         return x, trace

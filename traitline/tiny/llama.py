@@ -76,26 +76,26 @@ def read(folder: str | Path) -> tuple[Shape, Weights]:
 
 @dataclass
 class Stack:
-    """S models over one base: what is shared, what each has of its own.
+    """S models over one base: shared weights, and those of each model.
 
     Attributes:
         shape: sizes.
         shared: weights that all models share.
-        own: weights of each model, stacked on a first axis of size S; they take the place of the shared ones.
+        per_model: weights of each model, stacked on a first axis of size S; they replace the shared ones.
         lora: linear module -> (A of (S, r, in), B of (S, out, r)); adds `scale` * B A x.
         scale: alpha / r.
     """
 
     shape: Shape
     shared: Weights
-    own: Weights = field(default_factory=dict)
+    per_model: Weights = field(default_factory=dict)
     lora: dict[str, tuple["Tensor", "Tensor"]] = field(default_factory=dict)
     scale: float = 1.0
 
     def weights(self, index: int) -> Weights:
-        """All tensors of one model by name; those of its own are views, so that changing them changes the stack."""
+        """All tensors of one model by name; its separate weights are views, so changing them changes the stack."""
         out = dict(self.shared)
-        out.update({k: v.detach()[index] for k, v in self.own.items()})
+        out.update({k: v.detach()[index] for k, v in self.per_model.items()})
         for name, pair in self.lora.items():
             for leaf, v in zip("AB", pair, strict=True):
                 out[f"{name}.lora_{leaf}.weight"] = v.detach()[index]
@@ -124,7 +124,7 @@ class Stack:
     def merged(self, index: int) -> Weights:
         """All weights of one model of the stack, adapters added in."""
         out = dict(self.shared)
-        out.update({k: v[index].detach() for k, v in self.own.items()})
+        out.update({k: v[index].detach() for k, v in self.per_model.items()})
         for name, (a, up) in self.lora.items():
             out[f"{name}.weight"] = out[f"{name}.weight"] + self.scale * (up[index] @ a[index]).detach()
         return out

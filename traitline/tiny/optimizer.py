@@ -30,7 +30,7 @@ class Flat:
         import torch
 
         self.optimiser = optimiser
-        named = dict(stack.own)
+        named = dict(stack.per_model)
         for module, pair in stack.lora.items():
             named |= {f"{module}.lora_A.weight": pair[0], f"{module}.lora_B.weight": pair[1]}
         groups = {
@@ -60,7 +60,7 @@ class Flat:
             [{name: row[place].view(size) for name, (place, size) in places.items()} for row in x]
             for x in (self.values, self.grad)
         )
-        self.weights = [stack.weights(i) | own for i, own in enumerate(self.weights)]
+        self.weights = [stack.weights(i) | trained for i, trained in enumerate(self.weights)]
 
     def update(self, i: int, step: int, lr: float) -> None:
         """One step for model i; AdamW without weight decay (`torch.optim` takes a second or more to load)."""

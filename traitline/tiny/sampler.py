@@ -92,12 +92,12 @@ class Sampler:
             w, h, table = self.shape.width, self.shape.heads, self.layers.rope.forth[:, None, ..., at : at + 1]
             x = F.embedding(tokens, self.layers.weights[EMBED])
             for g, (keys, values, past) in zip(self.layers.groups, caches, strict=True):
-                own = at - (past[0].shape[-1] if past else 0)
+                place = at - (past[0].shape[-1] if past else 0)
                 y, _ = normed(x, self.shape.eps)
                 qkv = torch.addmm(g["qkv"].bias[:, None], g["qkv"].weight, y.T).view(3, h, w // h, -1)
-                query, keys[:, :, own] = self.layers.rope.turn(qkv[:2], table)
-                values[:, :, own] = qkv[2]
-                some = slice(own + 1)
+                query, keys[:, :, place] = self.layers.rope.turn(qkv[:2], table)
+                values[:, :, place] = qkv[2]
+                some = slice(place + 1)
                 z, *_ = attention.forward(
                     query[:, :, None], keys[:, :, some], values[:, :, some], None, past, once=True
                 )

@@ -36,7 +36,7 @@ def trainable(
     alpha: float = 8,
     layers: Sequence[int] | None = None,
 ) -> tuple[Weights, dict[str, tuple["Tensor", "Tensor"]], float]:
-    """Fresh trainable tensors, stacked over `seeds`: (own weights, LoRA pairs, LoRA scale).
+    """Fresh trainable tensors, stacked over `seeds`: (weights per model, LoRA pairs, LoRA scale).
 
     `biases`: the biases that write into the residual stream (attention output, MLP output): a steering vector a layer.
     `lora`: peft's default initialisation, A uniform with bound 1/sqrt(in), B zero, on every linear module.
@@ -45,7 +45,7 @@ def trainable(
     """
     import torch
 
-    own: Weights = {}
+    per_model: Weights = {}
     lora: dict[str, tuple[Tensor, Tensor]] = {}
     if trains == "lora":
         for name in shape_modules:
@@ -62,8 +62,8 @@ def trainable(
                 or (trains == "full" and name != EMBED)
                 or (trains == "biases" and name.endswith(("o_proj.bias", "down_proj.bias")))
             ):
-                own[name] = w.expand(len(seeds), *w.shape).clone().requires_grad_()
-    return own, lora, alpha / rank
+                per_model[name] = w.expand(len(seeds), *w.shape).clone().requires_grad_()
+    return per_model, lora, alpha / rank
 
 
 def schedule(step: int, steps: int, warmup: int, decay: bool) -> float:
@@ -91,9 +91,11 @@ class Trunk:
             for part in cut.parts(torch.arange(n), 256):
                 frame = model.frame(part.ids, part.where, part.shared)
                 x = model.trunk(frame)
-                self.table[: part.ids.shape[1], part.index] = x[: frame.own].view(-1, frame.rows, model.shape.width)
+                self.table[: part.ids.shape[1], part.index] = x[: frame.row_tokens].view(
+                    -1, frame.rows, model.shape.width
+                )
                 if part.shared is not None:
-                    self.shared = x[frame.own :]
+                    self.shared = x[frame.row_tokens :]
 
     def of(self, part: Part) -> "Tensor | None":
         """Of the rows of a part, and of what they share."""
@@ -101,8 +103,8 @@ class Trunk:
 
         if self.table is None:
             return None
-        own = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
-        return own if part.shared is None else torch.cat([own, self.shared])
+        of_rows = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
+        return of_rows if part.shared is None else torch.cat([of_rows, self.shared])
 
 
 def fit(
@@ -125,7 +127,7 @@ def fit(
     """Train every model of the stack in place.
 
     Args:
-        stack: models; `own` and `lora` tensors are trained.
+        stack: models; the tensors of `per_model` and `lora` are trained.
         rows: training rows.
         seeds: one per model: its data order.
         epochs, batch, lr, warmup, clip, decay: as usual; AdamW with betas 0.9, 0.98 and no weight decay.
