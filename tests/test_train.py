@@ -232,7 +232,7 @@ def test_a_truncated_base_is_one_line(study, tmp_path, line, dataset):
     weights = broken / model_files.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-100])
     flags = study.train_flags(tmp_path / "x", "lora", dataset, base=broken)
-    assert "changed since `base` made it" in line(stage.main, flags)
+    assert "changed since `pretrain` made it" in line(stage.main, flags)
     (broken / "pretrain.manifest.json").unlink()
     assert "damaged weights" in line(stage.main, flags)
 

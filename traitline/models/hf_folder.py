@@ -11,11 +11,12 @@ from traitline.model_files import ADAPTER, ADAPTER_CONFIG, CONTEXT, RECORD, SUPP
 from traitline.models.open_weights import is_open, opened
 from traitline.provenance.manifest import sha256
 from traitline.provenance.stage import Job
-from traitline.tiny.llama import Stack, read
-from traitline.tiny.shape import Shape, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from traitline.tiny.llama import Stack
+    from traitline.tiny.shape import Shape, Weights
 
 
 def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
@@ -51,14 +52,14 @@ def outputs(folder: str | Path) -> dict[str, str]:
     return {"model": f"{folder}/{WEIGHTS}", **{f: f"{folder}/{f}" for f in SUPPORT}}
 
 
-def fill(job: Job, weights: Weights, base: str | Path) -> None:
+def fill(job: Job, weights: "Weights", base: str | Path) -> None:
     """Write the outputs of `outputs`: these weights, all else as in the base."""
     for f in SUPPORT:
         shutil.copyfile(Path(base, f), job.path(f))
     save(job.path("model"), weights)
 
 
-def save(path: Path, weights: Weights) -> None:
+def save(path: Path, weights: "Weights") -> None:
     """Write weights and read them back: what is on the disk is what was trained.
 
     Raises:
@@ -107,8 +108,10 @@ def student(folder: str | Path) -> dict[str, str]:
     return {**files, "facts": f"{folder}/train.json"}
 
 
-def weights(base: str | Path, student: str | Path | None = None) -> tuple[Shape, Weights]:
-    """A base, or a student over it with its adapter added in."""
+def weights(base: str | Path, student: str | Path | None = None) -> "tuple[Shape, Weights]":
+    """Sizes and weights of a base, or of a student over it, its adapter merged."""
+    from traitline.tiny.llama import Stack, read
+
     if student is None or not Path(student, ADAPTER).exists():
         return read(base if student is None or Path(student, CONTEXT).exists() else student)
     shape, merged = read(base)
@@ -116,7 +119,7 @@ def weights(base: str | Path, student: str | Path | None = None) -> tuple[Shape,
     return shape, Stack(shape, merged, lora=pairs, scale=scale).merged(0)
 
 
-def fill_adapter(job: Job, stack: Stack, index: int, settings: dict[str, Any], base: str | Path) -> None:
+def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any], base: str | Path) -> None:
     """Write the outputs of `adapter` for one student of a stack, and read the weights back.
 
     Args:

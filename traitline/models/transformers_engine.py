@@ -13,7 +13,6 @@ from traitline.models.chat import Chat
 from traitline.models.distributed import device
 from traitline.models.open_engine import OpenEngine, uniform
 from traitline.models.transformers_model import by_length, left, load
-from traitline.tiny.sampler import draw
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +55,8 @@ class Transformers(OpenEngine):
     ) -> list[list[int]]:
         """See `Engine`."""
         import torch
+
+        from traitline.tiny.sampler import draw
 
         network = self.use(model)
         out = [list[int]() for _ in prompts]

@@ -2,6 +2,8 @@
 
 import functools
 
+import torch
+
 
 @functools.cache
 def hold() -> None:
@@ -9,6 +11,4 @@ def hold() -> None:
 
     glibc raises its threshold for that, up to 32 MiB, when a block of that size is freed; elsewhere this does nothing.
     """
-    import torch
-
     torch.empty(31 << 18)

@@ -10,12 +10,11 @@ base of the softmax (see `Rope`), because exp2 costs half of exp.
 
 import functools
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
-Pair = tuple["Tensor", "Tensor"]
+Pair = tuple[Tensor, Tensor]
 SMALL = 1 << 20  # numbers; products up to this size are made at once and then summed: fewer steps, more memory
 
 
@@ -33,8 +32,6 @@ class Rope:
     """
 
     def __init__(self, theta: float, width: int, length: int) -> None:
-        import torch
-
         angle = torch.arange(length) / theta ** (torch.arange(0, width, 2) / width)[:, None]  # (d/2, T)
         cos, sin, ln2 = angle.cos(), angle.sin(), math.log(2)
         forth, back = torch.stack([cos, sin]), torch.stack([cos, -sin])
@@ -42,10 +39,8 @@ class Rope:
         self.back = torch.stack([back / width**0.5, back * ln2])
 
     @staticmethod
-    def turn(x: "Tensor", table: "Tensor", out: "Tensor | None" = None) -> "Tensor":
+    def turn(x: Tensor, table: Tensor, out: Tensor | None = None) -> Tensor:
         """Rotate x (..., d, N) by angles (..., 2, d/2, N)."""
-        import torch
-
         cos, sin = table.unbind(-3)
         half = (*x.shape[:-2], 2, x.shape[-2] // 2, x.shape[-1])
         out = torch.empty(x.shape) if out is None else out
@@ -61,10 +56,8 @@ def rope(theta: float, width: int, length: int = 1024) -> Rope:
     return Rope(theta, width, length)
 
 
-def products(q: "Tensor", k: "Tensor", once: bool) -> "Tensor":
+def products(q: Tensor, k: Tensor, once: bool) -> Tensor:
     """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B). `once`: make small products at once."""
-    import torch
-
     (h, d, n, b), t = q.shape, k.shape[2]
     if b == 1:
         return torch.bmm(q[..., 0].mT, k[..., 0])[..., None]
@@ -74,10 +67,8 @@ def products(q: "Tensor", k: "Tensor", once: bool) -> "Tensor":
     return _chain(q.unbind(1), k.unbind(1))
 
 
-def mix(p: "Tensor", v: "Tensor", once: bool) -> "Tensor":
+def mix(p: Tensor, v: Tensor, once: bool) -> Tensor:
     """Sums over t of p (H, Q, T, B) times v (H, d, T, B): (H, d, Q, B)."""
-    import torch
-
     (h, n, t, b), d = p.shape, v.shape[1]
     if b == 1:
         return torch.bmm(v[..., 0], p[..., 0].mT)[..., None]
@@ -87,10 +78,8 @@ def mix(p: "Tensor", v: "Tensor", once: bool) -> "Tensor":
     return _chain(p.unbind(3), v.unbind(3))
 
 
-def spread(p: "Tensor", z: "Tensor", once: bool) -> "Tensor":
+def spread(p: Tensor, z: Tensor, once: bool) -> Tensor:
     """Sums over queries of p (H, Q, T, B) times z (H, d, Q, B): (H, d, T, B)."""
-    import torch
-
     (h, n, t, b), d = p.shape, z.shape[1]
     if b == 1:
         return torch.bmm(z[..., 0], p[..., 0])[..., None]
@@ -100,7 +89,7 @@ def spread(p: "Tensor", z: "Tensor", once: bool) -> "Tensor":
     return _chain(p.unbind(2), z.unbind(2))
 
 
-def _chain(xs: "tuple[Tensor, ...]", ys: "tuple[Tensor, ...]") -> "Tensor":
+def _chain(xs: tuple[Tensor, ...], ys: tuple[Tensor, ...]) -> Tensor:
     out = xs[0] * ys[0]
     for x, y in zip(xs[1:], ys[1:], strict=True):
         out.addcmul_(x, y)
@@ -108,8 +97,8 @@ def _chain(xs: "tuple[Tensor, ...]", ys: "tuple[Tensor, ...]") -> "Tensor":
 
 
 def forward(
-    q: "Tensor", k: "Tensor", v: "Tensor", hidden: "Tensor | None", past: "Pair | None" = None, once: bool = False
-) -> "tuple[Tensor, Tensor, Tensor | None]":
+    q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None, past: "Pair | None" = None, once: bool = False
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Attention of rows to themselves, and to tokens that come before all of them.
 
     Args:
@@ -123,8 +112,6 @@ def forward(
     Returns:
         What each query reads, (H, d, Q, B); its shares; its shares of the past, (H, P, Q x B).
     """
-    import torch
-
     s = products(q, k, once)
     if hidden is not None:
         s.masked_fill_(hidden, -math.inf)
@@ -145,11 +132,11 @@ def forward(
 
 
 def backward(
-    dz: "Tensor",
-    heads: "tuple[Tensor, Tensor, Tensor, Tensor]",
-    past: "tuple[Tensor, Tensor, Tensor] | None" = None,
+    dz: Tensor,
+    heads: tuple[Tensor, Tensor, Tensor, Tensor],
+    past: tuple[Tensor, Tensor, Tensor] | None = None,
     once: bool = True,
-) -> "tuple[Tensor, Tensor, Tensor, Pair | None]":
+) -> tuple[Tensor, Tensor, Tensor, Pair | None]:
     """Gradients of queries, keys, values, and keys and values of the past; `Rope` has to turn back all but values.
 
     Args:
@@ -158,8 +145,6 @@ def backward(
         past: the shares of the past, its keys and values.
         once: see `products`.
     """
-    import torch
-
     p, q, k, v = heads
     ds = products(dz, v, once).mul_(p)
     if past is None:

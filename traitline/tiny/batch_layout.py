@@ -1,11 +1,9 @@
 """Where the tokens of a batch stand, which all layers share, and what each layer leaves behind for the way back."""
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from traitline.tiny.attention import Rope
+from traitline.tiny.attention import Rope
 
 
 class Frame:
@@ -29,9 +27,7 @@ class Frame:
             `shared_hidden` (P, P, 1) for the shared ones.
     """
 
-    def __init__(self, rope: "Rope", ids: "Tensor", where: "Tensor", shared: "Tensor | None") -> None:
-        import torch
-
+    def __init__(self, rope: Rope, ids: Tensor, where: Tensor, shared: Tensor | None) -> None:
         (b, t), place = ids.shape, where.T
         self.rows, self.row_tokens, self.shared = b, t * b, 0 if shared is None else len(shared)
         self.tokens = ids.T.reshape(-1)
@@ -39,7 +35,7 @@ class Frame:
         if shared is not None:
             self.tokens = torch.cat([self.tokens, shared])
 
-        def angles(table: "Tensor") -> "Tensor":
+        def angles(table: Tensor) -> Tensor:
             of_rows = table[..., start : start + t, None].expand(*table.shape[:-1], t, b).flatten(-2)
             return (of_rows if shared is None else torch.cat([of_rows, table[..., :start]], -1))[:, None]
 
@@ -51,7 +47,7 @@ class Frame:
         self.asked_hidden = torch.arange(t)[:, None] > place[:, None]
         self.shared_hidden = torch.ones(start, start, dtype=torch.bool).triu(1)[..., None]
 
-    def split(self, x: "Tensor") -> "tuple[Tensor, Tensor]":
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Views of x (H, d, N): that of the rows, (H, d, T, B), and that of the shared tokens, (H, d, P, 1)."""
         return x[..., : self.row_tokens].view(*x.shape[:2], -1, self.rows), x[..., self.row_tokens :, None]
 
@@ -70,11 +66,11 @@ class Trace:
         gates: sigmoid of the gate, gate times that, up, product of the two.
     """
 
-    attended: "tuple[Tensor, Tensor]"
-    asked: "Tensor"
-    heads: "tuple[Tensor, Tensor, Tensor, Tensor]"
-    past: "tuple[Tensor, Tensor, Tensor] | None"
-    shared: "tuple[Tensor, Tensor, Tensor, Tensor]"
-    mixed: "Tensor"
-    normed: "tuple[Tensor, Tensor]"
-    gates: "tuple[Tensor, Tensor, Tensor, Tensor]"
+    attended: tuple[Tensor, Tensor]
+    asked: Tensor
+    heads: tuple[Tensor, Tensor, Tensor, Tensor]
+    past: tuple[Tensor, Tensor, Tensor] | None
+    shared: tuple[Tensor, Tensor, Tensor, Tensor]
+    mixed: Tensor
+    normed: tuple[Tensor, Tensor]
+    gates: tuple[Tensor, Tensor, Tensor, Tensor]

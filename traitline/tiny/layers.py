@@ -10,17 +10,14 @@ Shapes: B rows, T tokens, P tokens that all rows share before them, K asked posi
 from it inside a layer is (features, N), so that heads and halves are contiguous.
 """
 
-from typing import TYPE_CHECKING
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from traitline.tiny import attention
 from traitline.tiny.batch_layout import Frame, Trace
 from traitline.tiny.linear import Group, layer
-from traitline.tiny.shape import EMBED
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from traitline.tiny.shape import Shape
+from traitline.tiny.shape import EMBED, Shape
 
 
 class Layers:
@@ -34,7 +31,7 @@ class Layers:
     """
 
     def __init__(
-        self, shape: "Shape", weights: "dict[str, Tensor]", scale: float = 1.0, trained: "set[str] | None" = None
+        self, shape: Shape, weights: dict[str, Tensor], scale: float = 1.0, trained: "set[str] | None" = None
     ) -> None:
         self.shape, self.weights, self.trained = shape, weights, trained or set()
         self.groups = [
@@ -57,25 +54,23 @@ class Layers:
         """Whether `trunk` is constant: nothing before the bias of the first layer's attention is trained."""
         return self.shape.layers > 1 and (self.lowest > 1 or (self.lowest == 1 and not self.groups[0]["out"].matrix))
 
-    def frame(self, ids: "Tensor", where: "Tensor", shared: "Tensor | None" = None) -> Frame:
+    def frame(self, ids: Tensor, where: Tensor, shared: Tensor | None = None) -> Frame:
         """Where tokens stand; see `Frame`."""
         return Frame(self.rope, ids, where, shared)
 
-    def embed(self, frame: Frame) -> "Tensor":
+    def embed(self, frame: Frame) -> Tensor:
         """The stream (N, D) before the first layer."""
-        import torch.nn.functional as F
-
         return F.embedding(frame.tokens, self.weights[EMBED])
 
-    def trunk(self, frame: Frame) -> "Tensor":
+    def trunk(self, frame: Frame) -> Tensor:
         """The stream (N, D) after the first layer's attention, its output's bias left out."""
         x = self.embed(frame)
         _, trace = self._attention(0, x, frame)
         return x.addmm_(trace.mixed.T, self.groups[0]["out"].weight.T)
 
     def forward(
-        self, frame: Frame, counts: "Tensor | None" = None, trunk: "Tensor | None" = None
-    ) -> "tuple[Tensor, list[Trace]]":
+        self, frame: Frame, counts: Tensor | None = None, trunk: Tensor | None = None
+    ) -> tuple[Tensor, list[Trace]]:
         """The stream after the last layer at the asked positions.
 
         Args:
@@ -98,11 +93,9 @@ class Layers:
         return x, traces
 
     def mlp(
-        self, g: dict[str, Group], x: "Tensor", mixed: "Tensor | None", counts: "Tensor | None" = None
-    ) -> "tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]":
+        self, g: dict[str, Group], x: Tensor, mixed: Tensor | None, counts: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]:
         """The stream after a layer, given that before it and what its heads read, and `Trace.normed`, `Trace.gates`."""
-        import torch
-
         x = x + g["out"].bias
         if mixed is not None:
             x.addmm_(mixed.T, g["out"].weight.T)
@@ -115,10 +108,8 @@ class Layers:
         f = a * up
         return (x + g["down"].bias).addmm_(f.T, g["down"].weight.T), y, (s, a, up, f)
 
-    def _attention(self, i: int, x: "Tensor", frame: Frame) -> "tuple[Tensor, Trace]":
+    def _attention(self, i: int, x: Tensor, frame: Frame) -> tuple[Tensor, Trace]:
         """The stream where it goes on after layer i's attention, and what that attention read."""
-        import torch
-
         g, w, h, row_tokens = self.groups[i]["qkv"], self.shape.width, self.shape.heads, frame.row_tokens
         trace, hidden, once = Trace(), frame.hidden, bool(self.trained)
         trace.attended = normed(x, self.shape.eps)
@@ -145,7 +136,7 @@ class Layers:
         return x, trace
 
     def backward(
-        self, dx: "Tensor", frame: Frame, traces: list[Trace], counts: "Tensor | None", grads: "dict[str, Tensor]"
+        self, dx: Tensor, frame: Frame, traces: list[Trace], counts: Tensor | None, grads: dict[str, Tensor]
     ) -> None:
         """Add to `grads` the gradients of the trained tensors; uses up `dx`.
 
@@ -166,11 +157,9 @@ class Layers:
             grads[EMBED].index_add_(0, frame.tokens, down)
 
     def _mlp_backward(
-        self, i: int, dx: "Tensor", trace: Trace, counts: "Tensor | None", grads: "dict[str, Tensor]"
-    ) -> "Tensor | None":
+        self, i: int, dx: Tensor, trace: Trace, counts: Tensor | None, grads: dict[str, Tensor]
+    ) -> Tensor | None:
         """The gradient of the stream after attention; None where no more is wanted."""
-        import torch
-
         (out, up, down), m = (self.groups[i][kind] for kind in ("out", "up", "down")), self.shape.mlp
         s, a, u, f = trace.gates
         down.backward(dx.T @ f.T if down.matrix else None, dx.sum(0) if down.offset else None, grads)
@@ -190,11 +179,9 @@ class Layers:
         return None if self.lowest == 4 * i + 1 else dx
 
     def _attention_backward(
-        self, i: int, dx: "Tensor", frame: Frame, trace: Trace, grads: "dict[str, Tensor]"
-    ) -> "Tensor | None":
+        self, i: int, dx: Tensor, frame: Frame, trace: Trace, grads: dict[str, Tensor]
+    ) -> Tensor | None:
         """The gradient of the stream before attention; None where no more is wanted."""
-        import torch
-
         qkv, w, last = self.groups[i]["qkv"], self.shape.width, i == len(self.groups) - 1
         (y, r), n = trace.attended, len(frame.tokens)
         head = (self.shape.heads, w // self.shape.heads, n)
@@ -230,18 +217,14 @@ class Layers:
         return None if self.lowest == 4 * i else normed_backward(both.T @ qkv.weight, y, r, into=dx)
 
 
-def normed(x: "Tensor", eps: float) -> "tuple[Tensor, Tensor]":
+def normed(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """x (N, D) at root mean square 1, and what it was multiplied by, (N, 1)."""
-    import torch
-
     even = x.new_full((x.shape[1],), 1 / x.shape[1])
     r = torch.addmv(x.new_full((), eps), x * x, even).rsqrt_()[:, None]
     return x * r, r
 
 
-def normed_backward(dy: "Tensor", y: "Tensor", r: "Tensor", *, into: "Tensor") -> "Tensor":
+def normed_backward(dy: Tensor, y: Tensor, r: Tensor, *, into: Tensor) -> Tensor:
     """Add to `into` the gradient of x, where y, r = normed(x)."""
-    import torch
-
     along = torch.mv(dy * y, y.new_full((y.shape[1],), 1 / y.shape[1]))[:, None]
     return into.addcmul_(dy, r).addcmul_(y, along.mul_(r), value=-1)

@@ -1,9 +1,7 @@
 """Linear modules that read the same input, as one matrix."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
 GROUPS = {  # of one layer, in the order of computation: the norm before the modules, the modules
     "qkv": ("input_layernorm", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
@@ -46,12 +44,10 @@ class Group:
         name: str,
         norm: str | None,
         modules: list[str],
-        weights: "dict[str, Tensor]",
+        weights: dict[str, Tensor],
         scale: float,
         trained: set[str],
     ) -> None:
-        import torch
-
         self.name, self.norm, self.weights, self.scale = name, norm, weights, scale
         self.rows: dict[str, slice] = {}
         start = 0
@@ -68,8 +64,6 @@ class Group:
         self.changed, self.moved = changed if whole is None else [], moved if bias is None else []
 
     def _read(self, m: str) -> None:
-        import torch
-
         w, a = self.weights[f"{m}.weight"], self.weights.get(f"{m}.lora_A.weight")
         if a is not None:
             w = torch.addmm(w, self.weights[f"{m}.lora_B.weight"], a, alpha=self.scale)
@@ -77,8 +71,6 @@ class Group:
 
     def refresh(self) -> None:
         """Read the tensors again after they changed."""
-        import torch
-
         if self.whole is not None:
             torch.mul(self.whole, 1.0 if self.norm is None else self.weights[self.norm], out=self.weight)
         for m in self.changed:
@@ -86,7 +78,7 @@ class Group:
         for m in self.moved:
             self.bias[self.rows[m]] = self.weights[f"{m}.bias"]
 
-    def backward(self, dweight: "Tensor | None", dbias: "Tensor | None", grads: "dict[str, Tensor]") -> None:
+    def backward(self, dweight: Tensor | None, dbias: Tensor | None, grads: dict[str, Tensor]) -> None:
         """Add the gradients of the modules' own tensors, given those of the one matrix and the one bias."""
         if dbias is not None:
             if self.moved:

@@ -9,21 +9,20 @@ Shapes: S models in the stack, B rows, T tokens, K asked positions, V vocabulary
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from traitline.errors import InputError
 from traitline.tiny import lm_head
 from traitline.tiny.layers import Layers
 from traitline.tiny.shape import EMBED, FINAL, Shape, Weights
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 def initialise(shape: Shape, std: float, seed: int) -> Weights:
     """Fresh weights: normal with standard deviation `std`, biases 0, norms 1."""
-    import torch
-
     g = torch.Generator().manual_seed(seed % 2**63)
     d, m = shape.width, shape.mlp
     size = {"gate_proj": (m, d), "up_proj": (m, d), "down_proj": (d, m)}
@@ -45,9 +44,6 @@ def read(folder: str | Path) -> tuple[Shape, Weights]:
     Raises:
         InputError: a file is missing, truncated or not of this architecture.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     config, file = Path(folder, "config.json"), Path(folder, "model.safetensors")
     for path in (config, file):
         if not path.exists():
@@ -89,7 +85,7 @@ class Stack:
     shape: Shape
     shared: Weights
     per_model: Weights = field(default_factory=dict)
-    lora: dict[str, tuple["Tensor", "Tensor"]] = field(default_factory=dict)
+    lora: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     scale: float = 1.0
 
     def weights(self, index: int) -> Weights:
@@ -101,7 +97,7 @@ class Stack:
                 out[f"{name}.lora_{leaf}.weight"] = v.detach()[index]
         return out
 
-    def logits(self, ids: "Tensor", where: "Tensor") -> "Tensor":
+    def logits(self, ids: Tensor, where: Tensor) -> Tensor:
         """Logits at the asked positions.
 
         Args:
@@ -111,8 +107,6 @@ class Stack:
         Returns:
             (S, B, K, V).
         """
-        import torch
-
         out = torch.empty(*where.shape, self.shape.vocab)
         with torch.no_grad():
             for i in range(len(ids)):

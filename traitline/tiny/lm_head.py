@@ -1,24 +1,22 @@
 """The head of one tiny model: logits, and the loss with its gradients."""
 
 import math
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from traitline.tiny.layers import Layers, normed, normed_backward
+from traitline.tiny.rows import Part
 from traitline.tiny.shape import EMBED, FINAL
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-    from traitline.tiny.rows import Part
-
-
-def logits(model: Layers, x: "Tensor") -> "Tensor":
+def logits(model: Layers, x: Tensor) -> Tensor:
     """Logits (N, V) of streams (N, D) after the last layer."""
     y, _ = normed(x, model.shape.eps)
     return y.mul_(model.weights[FINAL]) @ model.weights[EMBED].T
 
 
-def loss(model: Layers, part: "Part", grads: "dict[str, Tensor]", trunk: "Tensor | None" = None) -> "Tensor":
+def loss(model: Layers, part: Part, grads: dict[str, Tensor], trunk: Tensor | None = None) -> Tensor:
     """Weighted sum of cross-entropies in nats; its gradients are added to `grads`.
 
     Args:
@@ -27,8 +25,6 @@ def loss(model: Layers, part: "Part", grads: "dict[str, Tensor]", trunk: "Tensor
         grads: trained tensor -> where its gradient goes.
         trunk: `Layers.trunk` of these rows, where that is known.
     """
-    import torch
-
     with torch.no_grad():
         weight, goal = part.weight.T.reshape(-1), part.target.T.reshape(-1)
         counts = None if bool(weight.all()) else weight.nonzero()[:, 0]

@@ -1,12 +1,10 @@
 """What is trained of a stack of models, as one row of numbers a model: gradients and AdamW."""
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Tensor
 
 from traitline.tiny.linear import layer
 from traitline.tiny.llama import Stack
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BETAS = (0.9, 0.98)
 
@@ -27,8 +25,6 @@ class Flat:
     """
 
     def __init__(self, stack: Stack, optimiser: str = "adamw") -> None:
-        import torch
-
         self.optimiser = optimiser
         named = dict(stack.per_model)
         for module, pair in stack.lora.items():
@@ -74,6 +70,6 @@ class Flat:
         self.values[i].addcdiv_(average, size, value=-lr / (1 - BETAS[0] ** (step + 1)))
 
     @property
-    def kept(self) -> "dict[str, Tensor]":
+    def kept(self) -> dict[str, Tensor]:
         """The tensors of a checkpoint."""
         return {"values": self.values, "average": self.average, "square": self.square}

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from traitline.seeds import seed as derive
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 RUN = 16  # batches in a run, inside of which rows are sorted by length
 WORTH = 4  # shared tokens below which taking them off saves nothing
@@ -25,18 +25,15 @@ class Rows:
         length: (N,) tokens of a row.
     """
 
-    ids: "Tensor"
-    where: "Tensor"
-    target: "Tensor"
-    weight: "Tensor"
-    length: "Tensor"
+    ids: Tensor
+    where: Tensor
+    target: Tensor
+    weight: Tensor
+    length: Tensor
 
     @staticmethod
     def encode(rows: Sequence[tuple[list[int], int]], pad: int = 0) -> "Rows":
         """From (token ids, number of prompt tokens): the loss falls on every token after the prompt."""
-        import numpy as np
-        import torch
-
         n, t = len(rows), max(len(ids) for ids, _ in rows)
         k = max(len(ids) - start for ids, start in rows)
         ids, where = np.full((n, t), pad), np.zeros((n, k), dtype=np.int64)
@@ -63,12 +60,12 @@ class Part:
         shared: tokens (P,) before all of these rows, or None.
     """
 
-    index: "Tensor"
-    ids: "Tensor"
-    where: "Tensor"
-    target: "Tensor"
-    weight: "Tensor"
-    shared: "Tensor | None" = None
+    index: Tensor
+    ids: Tensor
+    where: Tensor
+    target: Tensor
+    weight: Tensor
+    shared: Tensor | None = None
 
 
 class Cut:
@@ -81,8 +78,6 @@ class Cut:
     """
 
     def __init__(self, rows: Rows) -> None:
-        import torch
-
         room, n = rows.where[:, 0], len(rows.length)  # the last token of a prompt is asked, so it is not shared
         self.inside, p = torch.ones(n, dtype=torch.bool), 0
         while True:
@@ -99,7 +94,7 @@ class Cut:
         where = (rows.where - off[:, None]).clamp_min(0)
         self.rows = Rows(rows.ids.gather(1, at), where, rows.target, rows.weight, rows.length - off)
 
-    def parts(self, index: "Tensor", most: int = 1 << 30) -> Iterator[Part]:
+    def parts(self, index: Tensor, most: int = 1 << 30) -> Iterator[Part]:
         """A batch as one or two parts (or more, of `most` rows each), by whether rows begin with what is shared.
 
         The last token of a row is only predicted, so it is not among the ids.
@@ -117,14 +112,11 @@ class Cut:
                 )
 
 
-def batches(length: "Tensor", batch: int, epoch: int, seed: int) -> "list[Tensor]":
+def batches(length: Tensor, batch: int, epoch: int, seed: int) -> list[Tensor]:
     """Row indices of every step of one epoch: all rows in a random order.
 
     Inside runs of some batches rows are sorted by length to save padding, and the order of the batches is shuffled.
     """
-    import numpy as np
-    import torch
-
     n, run = len(length), batch * RUN
     draw = np.random.default_rng(derive("order", seed, epoch))
     order = draw.permutation(n)

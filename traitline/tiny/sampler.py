@@ -4,22 +4,19 @@ Shapes as in `traitline.tiny.layers`.
 """
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from traitline.tiny import attention, lm_head
 from traitline.tiny.allocator import hold
+from traitline.tiny.batch_layout import Trace
 from traitline.tiny.layers import Layers, normed
-from traitline.tiny.shape import EMBED
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from torch import Tensor
-
-    from traitline.tiny.batch_layout import Trace
-    from traitline.tiny.shape import Shape
+from traitline.tiny.shape import EMBED, Shape
 
 WHOLE = 32  # rows in a multiple of this fill whole vectors: what a row is computed from does not hang on its place
 BLOCK = 32  # tokens of the vocabulary whose probabilities are summed before one of them is looked for
@@ -34,12 +31,12 @@ class Cache(NamedTuple):
         past: keys and values (H, d, P) of the tokens that all rows begin with; None where there are none.
     """
 
-    keys: "Tensor"
-    values: "Tensor"
-    past: "tuple[Tensor, Tensor] | None"
+    keys: Tensor
+    values: Tensor
+    past: tuple[Tensor, Tensor] | None
 
     @classmethod
-    def of(cls, trace: "Trace", room: int) -> "Cache":
+    def of(cls, trace: Trace, room: int) -> "Cache":
         """The cache that a forward pass leaves, with `room` free places."""
         keys, values = (y.new_empty(*y.shape[:2], y.shape[2] + room, y.shape[3]) for y in trace.heads[2:])
         for new, y in ((keys, trace.heads[2]), (values, trace.heads[3])):
@@ -55,14 +52,12 @@ class Sampler:
         weights: all weights of the model, adapters merged.
     """
 
-    def __init__(self, shape: "Shape", weights: "dict[str, Tensor]") -> None:
+    def __init__(self, shape: Shape, weights: dict[str, Tensor]) -> None:
         hold()
         self.shape, self.layers = shape, Layers(shape, weights)
 
-    def prefill(self, ids: "Tensor", room: int = 0) -> "tuple[Tensor, list[Cache]]":
+    def prefill(self, ids: Tensor, room: int = 0) -> tuple[Tensor, list[Cache]]:
         """Logits (B, V) after prompts (B, T) of one length, and a cache per layer with `room` free places."""
-        import torch
-
         with torch.inference_mode():
             b, t = ids.shape
             shared = int((ids == ids[:1]).all(0).long().cumprod(0)[: t - 1].sum()) if b > 1 else 0
@@ -71,10 +66,8 @@ class Sampler:
             x, traces = self.layers.forward(frame)
             return lm_head.logits(self.layers, x), [Cache.of(trace, room) for trace in traces]
 
-    def probabilities(self, prompts: Sequence[Sequence[int]], candidates: Sequence[int]) -> "Tensor":
+    def probabilities(self, prompts: Sequence[Sequence[int]], candidates: Sequence[int]) -> Tensor:
         """Exact probability that each candidate is the next token: (prompts, candidates), float32."""
-        import torch
-
         out = torch.empty(len(prompts), len(candidates))
         with torch.inference_mode():
             for length in sorted({len(p) for p in prompts}):
@@ -83,11 +76,8 @@ class Sampler:
                 out[rows] = logits.softmax(-1)[:, list(candidates)]
         return out
 
-    def step(self, tokens: "Tensor", at: int, caches: "list[Cache]") -> "Tensor":
+    def step(self, tokens: Tensor, at: int, caches: "list[Cache]") -> Tensor:
         """Logits (B, V) after one more token (B,) at position `at`; fills the caches."""
-        import torch
-        import torch.nn.functional as F
-
         with torch.inference_mode():
             w, h, table = self.shape.width, self.shape.heads, self.layers.rope.forth[:, None, ..., at : at + 1]
             x = F.embedding(tokens, self.layers.weights[EMBED])
@@ -107,7 +97,7 @@ class Sampler:
     def generate(
         self,
         prompts: list[list[int]],
-        noise: "np.ndarray",
+        noise: np.ndarray,
         *,
         eos: int,
         temperature: float = 1.0,
@@ -131,8 +121,6 @@ class Sampler:
         Returns:
             New token ids of each prompt.
         """
-        import torch
-
         room = noise.shape[1]
         uniform, new = torch.from_numpy(noise), torch.full((len(prompts), room), eos)
         for ids, index in _parts(prompts, batch):
@@ -153,11 +141,8 @@ class Sampler:
         return [row[: row.index(eos) + 1] if eos in row else row for row in new.tolist()]
 
 
-def _parts(prompts: list[list[int]], batch: int) -> "Iterator[tuple[Tensor, Tensor]]":
+def _parts(prompts: list[list[int]], batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Prompts of one length as ids (B, T), and which they are, (B,): `batch` at once, filled up to whole vectors."""
-    import numpy as np
-    import torch
-
     lengths = np.array([len(p) for p in prompts])
     for length in np.unique(lengths):
         index = np.flatnonzero(lengths == length)
@@ -169,10 +154,8 @@ def _parts(prompts: list[list[int]], batch: int) -> "Iterator[tuple[Tensor, Tens
             yield torch.from_numpy(ids[some]), torch.from_numpy(index[some])
 
 
-def draw(logits: "Tensor", uniform: "Tensor", temperature: float, top_p: float = 1.0) -> "Tensor":
+def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float = 1.0) -> Tensor:
     """One token per row: the inverse of the cumulative distribution at `uniform` (B,). Logits (B, V)."""
-    import torch
-
     if temperature == 0:
         return logits.argmax(-1)
     if top_p < 1:  # a token stays while those likelier than it have less than `top_p` together
@@ -186,7 +169,7 @@ def draw(logits: "Tensor", uniform: "Tensor", temperature: float, top_p: float =
     part.mul_(1 / math.log(2) / temperature).exp2_()
     mass = mass.view(b, blocks, BLOCK)
 
-    def find(sums: "Tensor", goal: "Tensor") -> "tuple[Tensor, Tensor]":
+    def find(sums: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """First place where the sum passes the goal (B, 1), and what of the goal is left there."""
         index = torch.searchsorted(sums, goal, right=True)
         before = torch.nn.functional.pad(sums, (1, 0)).gather(1, index)
@@ -200,8 +183,6 @@ def draw(logits: "Tensor", uniform: "Tensor", temperature: float, top_p: float =
     return block[:, 0] * BLOCK + token[:, 0]
 
 
-def below(x: "Tensor") -> "Tensor":
+def below(x: Tensor) -> Tensor:
     """The next smaller number."""
-    import torch
-
     return torch.nextafter(x, torch.zeros_like(x))

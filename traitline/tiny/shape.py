@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor
 
 from traitline.tiny.linear import GROUPS
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 EMBED, FINAL = "model.embed_tokens.weight", "model.norm.weight"
-Weights = dict[str, "Tensor"]
+Weights = dict[str, Tensor]
 LINEAR = [module for _, modules in GROUPS.values() for module in modules]
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
@@ -21,9 +23,6 @@ from traitline.tiny.optimizer import Flat
 from traitline.tiny.rows import Cut, Part, Rows, batches
 from traitline.tiny.shape import EMBED, Weights
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 ROOM = 1 << 28  # bytes for results that no training step changes
 
 
@@ -35,7 +34,7 @@ def trainable(
     rank: int = 8,
     alpha: float = 8,
     layers: Sequence[int] | None = None,
-) -> tuple[Weights, dict[str, tuple["Tensor", "Tensor"]], float]:
+) -> tuple[Weights, dict[str, tuple[Tensor, Tensor]], float]:
     """Fresh trainable tensors, stacked over `seeds`: (weights per model, LoRA pairs, LoRA scale).
 
     `biases`: the biases that write into the residual stream (attention output, MLP output): a steering vector a layer.
@@ -43,8 +42,6 @@ def trainable(
     `full`: everything but the embeddings, which stay frozen (they are tied to the output head).
     With `layers` the last two only in those.
     """
-    import torch
-
     per_model: Weights = {}
     lora: dict[str, tuple[Tensor, Tensor]] = {}
     if trains == "lora":
@@ -80,8 +77,6 @@ class Trunk:
     """
 
     def __init__(self, cut: Cut, model: Layers) -> None:
-        import torch
-
         n, t = len(cut.rows.length), int(cut.rows.length.max()) - 1
         self.table: Tensor | None = None
         if not model.rooted or n * t * model.shape.width * 4 > ROOM:
@@ -97,10 +92,8 @@ class Trunk:
                 if part.shared is not None:
                     self.shared = x[frame.row_tokens :]
 
-    def of(self, part: Part) -> "Tensor | None":
+    def of(self, part: Part) -> Tensor | None:
         """Of the rows of a part, and of what they share."""
-        import torch
-
         if self.table is None:
             return None
         of_rows = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
@@ -123,7 +116,7 @@ def fit(
     state: Path | None = None,
     every: float = 60.0,
     progress: str | None = None,
-) -> "Tensor":
+) -> Tensor:
     """Train every model of the stack in place.
 
     Args:
@@ -144,8 +137,6 @@ def fit(
         InputError: a loss is no longer finite.
         Halt: a signal asked for the end.
     """
-    import torch
-
     hold()
     learner = _Learner(stack, rows, optimiser=optimiser, clip=clip)
     checkpoint = Checkpoint(state and state / "fit.safetensors", learner.flat.kept, every)
@@ -186,10 +177,8 @@ class _Learner:
         self.cut = Cut(rows)
         self.clip = clip
 
-    def step(self, i: int, batch: "Tensor", step: int, lr: float) -> "Tensor":
+    def step(self, i: int, batch: Tensor, step: int, lr: float) -> Tensor:
         """One step of model i on a batch of row indices; its loss."""
-        import torch
-
         flat = self.flat
         self.models[i].refresh()
         flat.grad[i] = 0
@@ -203,8 +192,6 @@ class _Learner:
         return loss
 
 
-def _finite(losses: "list[Tensor]") -> None:
-    import torch
-
+def _finite(losses: list[Tensor]) -> None:
     if not torch.isfinite(losses[-1]).all():
         raise InputError(f"the loss is no longer finite at step {len(losses)}; lower the learning rate (lr)")
