@@ -18,9 +18,16 @@ pathvars:
     results=STUDY.place("results"),
     logs=STUDY.place("logs"),
     benchmarks=STUDY.place("benchmarks"),
+    # Paths below these three, with wildcards: of a teacher, of its answers, of a dataset, of the students of a base.
+    teacher=artifacts.TEACHER,
+    answers=artifacts.ANSWERS,
+    dataset=artifacts.DATASET,
+    branch=artifacts.BRANCH,
+    baseline=artifacts.BASELINE,
 
 
 include: "rules/slurm.smk"
+include: "rules/hooks.smk"
 include: "rules/preregister.smk"
 include: "rules/pretrain.smk"
 include: "rules/source.smk"
@@ -46,6 +53,18 @@ include: "rules/compare_paper.smk"
 include: "rules/report.smk"
 
 
+# Behind the rules: Snakemake then looks for wildcards in the paths above too.
+wildcard_constraints:
+    base=among(STUDY.bases),
+    trait=among([*STUDY.traits, NONE]),
+    teacher=among(["tuned", "steered", "prompted", "untrained", *sorted({run.as_teacher for run in TEACHING.values()})]),
+    source=among(STUDY.sources),
+    channel=among(STUDY.channels),
+    dataset=among(STUDY.datasets),
+    student=among(STUDY.bases),
+    eval=among(STUDY.evals),
+
+
 rule all:
     default_target: True
     input:
@@ -54,18 +73,3 @@ rule all:
         MISSING,
     message:
         "all of the study `{STUDY.study}`"
-
-
-onstart:
-    # A limit on starts (by default 100 a second) makes Snakemake plan anew a second after every planning, so with each job
-    # once more a second, until that is all it does. Without a limit it plans when a job ends.
-    workflow.scheduler.job_rate_limiter = None
-
-
-onsuccess:
-    headline(STUDY.results)
-    pinned(workflow.overwrite_configfiles)
-
-
-onerror:
-    failures(log)

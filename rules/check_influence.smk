@@ -24,7 +24,7 @@ if STUDY.influence:
             "<benchmarks>/check_influence/check_influence.tsv"
         localrule: "check_influence" in STUDY.execution.local
         conda:
-            environment("check_influence")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("check_influence"),

@@ -4,11 +4,24 @@ in   IDX files of images, or the digits of scikit-learn
 out  classifier/{point}/accuracy.json, classifier.manifest.json
 """
 
+
+def image_files(point):
+    """Files of images by role; none for the digits that are built in."""
+    data = STUDY.classifier.points[point].data
+    return STUDY.images[data].paths if data in STUDY.images else {}
+
+
+def image_flags(point):
+    """Flags of these files and their hashes."""
+    data = STUDY.classifier.points[point].data
+    return STUDY.images[data].flags() if data in STUDY.images else []
+
+
 if STUDY.classifier:
 
     rule classifier:
         input:
-            unpack(lambda w: local_images(STUDY.classifier.points[w.point].data)),
+            unpack(lambda w: image_files(w.point)),
         output:
             accuracy="<results>/classifier/{point}/accuracy.json",
             manifest="<results>/classifier/{point}/classifier.manifest.json",
@@ -17,16 +30,16 @@ if STUDY.classifier:
         benchmark:
             "<benchmarks>/classifier/{point}.tsv"
         wildcard_constraints:
-            point="|".join(map(re.escape, STUDY.classifier.points)),
+            point=among(STUDY.classifier.points),
         localrule: "classifier" in STUDY.execution.local
         conda:
-            environment("classifier")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("classifier"),
         params:
             settings=lambda w: STUDY.classifier.points[w.point].text,
-            images=lambda w: image_flags(STUDY.classifier.points[w.point].data),
+            images=lambda w: image_flags(w.point),
             threads=STUDY.execution.threads,
             code=digest("classifier"),
         shell:

@@ -5,6 +5,7 @@ out  classifier/accuracy.csv, classifier.svg, sweeps.svg, classifier_summary.man
 """
 
 if STUDY.classifier:
+    CLASSIFIER_FIGURES = ["classifier.svg", *(["sweeps.svg"] if STUDY.classifier.sweeps else [])]
 
     rule classifier_summary:
         input:
@@ -12,7 +13,7 @@ if STUDY.classifier:
         output:
             table=report("<results>/classifier/accuracy.csv", caption="../report/classifier.rst", category="Classifier"),
             figures=report(
-                expand("<results>/classifier/{name}.svg", name=CLASSIFIER_FIGURES),
+                expand("<results>/classifier/{file}", file=CLASSIFIER_FIGURES),
                 caption="../report/classifier.rst",
                 category="Classifier",
             ),
@@ -23,7 +24,7 @@ if STUDY.classifier:
             "<benchmarks>/classifier_summary/summary.tsv"
         localrule: "classifier_summary" in STUDY.execution.local
         conda:
-            environment("classifier_summary")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("classifier_summary"),

@@ -4,14 +4,12 @@ in   tables/runs.csv, effects.csv, filters.csv, classifier/default/accuracy.json
 out  targets.csv, compare_paper.manifest.json
 """
 
-if BRANCHES:
+if BRANCH_FILES:
 
     rule compare_paper:
         input:
-            "<results>/tables/runs.csv",
-            "<results>/tables/effects.csv",
-            "<results>/tables/filters.csv",
-            [path for path in BRANCHES if path.endswith((".json", "detectors.csv", "roc.csv"))],
+            expand("<results>/tables/{table}", table=artifacts.COMPARED_TABLES),
+            [path for path in BRANCH_FILES if path.endswith((".json", *artifacts.COMPARED_DETECTIONS))],
             "traitline/analysis/paper_targets.csv",
         output:
             targets=report("<results>/targets.csv", caption="../report/targets.rst", category="Targets"),
@@ -21,7 +19,7 @@ if BRANCHES:
         benchmark:
             "<benchmarks>/compare_paper/targets.tsv"
         conda:
-            environment("compare_paper")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("compare_paper"),

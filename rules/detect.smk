@@ -5,14 +5,22 @@ out  detect/{base}/{channel}/detectors.csv, numbers.csv, entangled.csv, roc.csv,
 """
 
 
+def examined_teachers(w):
+    """Folders of the teachers that answered this channel on this base, the control last."""
+    runs = [run for run in STUDY.runs if (run.base, run.channel) == (w.base, w.channel)]
+    return distinct(run.teacher_folder for run in sorted(runs, key=lambda run: run.trait == NONE))
+
+
 rule detect:
     input:
-        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
-        teachers=lambda w: [f"{folder}/teacher.json" for folder in examined(w)],
-        weights=lambda w: [f"{folder}/{file}" for folder in examined(w) if own_weights(folder) for file in MODEL],
-        filtered=lambda w: [f"{folder}/{w.channel}/filtered.jsonl" for folder in examined(w)],
+        base=expand("<results>/bases/{{base}}/{file}", file=MODEL_FILES),
+        teachers=lambda w: [f"{folder}/teacher.json" for folder in examined_teachers(w)],
+        weights=lambda w: [
+            f"{folder}/{file}" for folder in examined_teachers(w) if has_weights(folder) for file in MODEL_FILES
+        ],
+        filtered=lambda w: [f"{folder}/{w.channel}/filtered.jsonl" for folder in examined_teachers(w)],
     output:
-        tables=expand("<results>/detect/{{base}}/{{channel}}/{file}", file=DETECTED),
+        tables=expand("<results>/detect/{{base}}/{{channel}}/{file}", file=artifacts.FILES["detect"]),
         manifest="<results>/detect/{base}/{channel}/detect.manifest.json",
     log:
         "<logs>/detect/{base}/{channel}.log",
@@ -20,16 +28,14 @@ rule detect:
         "<benchmarks>/detect/{base}/{channel}.tsv"
     localrule: "detect" in STUDY.execution.local
     conda:
-        environment("detect")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("detect"),
     params:
         base=lambda w, input: dirname(input.base[0]),
-        teachers=lambda w: examined(w),
-        held_out=lambda w: STUDY.detect.held_out,
-        seed=lambda w: STUDY.detect.seed,
-        prompt=["--prompt", STUDY.detect.prompt] if STUDY.detect and STUDY.detect.prompt else [],
+        teachers=examined_teachers,
+        settings=lambda w: STUDY.detect.flags("held_out", "seed", "prompt"),
         folder=subpath(output.manifest, parent=True),
         threads=STUDY.execution.threads,
         code=digest("detect"),
@@ -38,9 +44,7 @@ rule detect:
         " --base {params.base:q}"
         " --teachers {params.teachers:q}"
         " --channel {wildcards.channel:q}"
-        " --held-out {params.held_out:q}"
-        " --seed {params.seed:q}"
-        " {params.prompt:q}"
+        " {params.settings:q}"
         " --folder {params.folder:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"

@@ -5,29 +5,40 @@ out  .../{dataset}/{student}/influence.json, influence.manifest.json
 """
 
 
+def predicted_students(w):
+    """Students whose traits are predicted here, one run each."""
+    return STUDY.foretold[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/{w.dataset}/{w.student}"]
+
+
+def predicted_recipes(w):
+    """Their recipes with all settings, as JSON."""
+    return json.dumps({run.recipe: json.loads(STUDY.recipes[run.recipe].text) for run in predicted_students(w)})
+
+
 rule influence:
     input:
         base=lambda w: base_files(w.student),
-        dataset="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl",
-        control=lambda w: f"{STUDY.control(foretold(w)[0]).dataset_folder}/dataset.jsonl",
-        teacher=foretold_teacher,
+        dataset="<results>/<dataset>/dataset.jsonl",
+        control=lambda w: f"{STUDY.control(predicted_students(w)[0]).dataset_folder}/dataset.jsonl",
+        # A teacher's weights say something where they began as the students' do.
+        teacher=lambda w: teacher_weights(w) if w.base == w.student else [],
     output:
-        influence="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/{student}/influence.json",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/{student}/influence.manifest.json",
+        influence="<results>/<branch>/influence.json",
+        manifest="<results>/<branch>/influence.manifest.json",
     log:
-        "<logs>/influence/{base}/{trait}/{teacher}/{channel}/{dataset}/{student}.log",
+        "<logs>/influence/<branch>.log",
     benchmark:
-        "<benchmarks>/influence/{base}/{trait}/{teacher}/{channel}/{dataset}/{student}.tsv"
+        "<benchmarks>/influence/<branch>.tsv"
     localrule: "influence" in STUDY.execution.local
     conda:
-        environment("influence")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("influence"),
     params:
         base=lambda w, input: dirname(input.base[0]),
         category=lambda w: category(w.trait),
-        recipes=foretold_recipes,
+        recipes=predicted_recipes,
         teacher=lambda w, input: ["--teacher", dirname(input.teacher[0])] if input.teacher else [],
         threads=STUDY.execution.threads,
         code=digest("influence"),

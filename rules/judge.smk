@@ -5,8 +5,35 @@ in   .../seed-{seed}/{eval}/responses.jsonl, baseline/{student}/{eval}/responses
 out  judged.jsonl, judged.json, judge.manifest.json beside them
 """
 
+
+def judge_base():
+    """Files of the open weights that judge; none where a hosted model does."""
+    return base_files(STUDY.judge.base) if STUDY.judge and STUDY.judge.base else []
+
+
+def judge_is_local():
+    """Whether the launching process judges: a hosted model wants no node."""
+    return "judge" in STUDY.execution.local or not judge_base()
+
+
+def judge_flags(w, input):
+    """Flags of the open weights that judge and of their engine, or of the file that counts questions to a hosted judge."""
+    if not input.base:
+        return ["--spent", f"{WORK}/judge/spent"]
+    return ["--base", dirname(input.base[0]), "--engine", STUDY.engine.text]
+
+
+if STUDY.judge:
+
+    rule judge:
+        input:
+            lambda w: list(STUDY.judged),
+        message:
+            "all that a judge says"
+
+
 for asked in EVALUATIONS:
-    if asked.eval not in JUDGED:
+    if not STUDY.judge or asked.eval not in STUDY.judge.evals:
         continue
 
     rule:
@@ -14,33 +41,19 @@ for asked in EVALUATIONS:
             f"judge_{asked.name}"
         input:
             base=judge_base(),
-            responses=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/responses.jsonl",
-                s=asked.students,
-                eval=asked.eval,
-            ),
+            responses=[f"<results>/{folder}/responses.jsonl" for folder in asked.folders],
         output:
-            judged=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
-                s=asked.students,
-                eval=asked.eval,
-                file=["judged.json", "judged.jsonl"],
-            ),
-            manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
-                s=asked.students,
-                eval=asked.eval,
-                file="judge.manifest.json",
-            ),
+            judged=[f"<results>/{folder}/{file}" for folder in asked.folders for file in artifacts.FILES["judge"]],
+            manifests=[f"<results>/{folder}/judge.manifest.json" for folder in asked.folders],
         log:
-            f"<logs>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+            f"<logs>/judge/{asked.path}.log",
         benchmark:
-            f"<benchmarks>/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+            f"<benchmarks>/judge/{asked.path}.tsv"
         wildcard_constraints:
             base=job_groups.only(STUDY, asked.branches),
-        localrule: judge_local()
+        localrule: judge_is_local()
         conda:
-            environment("judge")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("judge"),
@@ -49,7 +62,7 @@ for asked in EVALUATIONS:
             folders=lambda w, output: [dirname(path) for path in output.manifests],
             judge=STUDY.judge.settings,
             by=judge_flags,
-            state=f"{STUDY.place('work')}/judge/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}",
+            state=f"{WORK}/judge/{asked.path}",
             threads=STUDY.execution.threads,
             code=digest("judge"),
         message:
@@ -67,18 +80,18 @@ for asked in EVALUATIONS:
 rule judge_baseline:
     input:
         base=judge_base(),
-        responses="<results>/baseline/{student}/{eval}/responses.jsonl",
+        responses="<results>/<baseline>/responses.jsonl",
     output:
-        judged="<results>/baseline/{student}/{eval}/judged.json",
-        answers="<results>/baseline/{student}/{eval}/judged.jsonl",
-        manifest="<results>/baseline/{student}/{eval}/judge.manifest.json",
+        judged="<results>/<baseline>/judged.json",
+        answers="<results>/<baseline>/judged.jsonl",
+        manifest="<results>/<baseline>/judge.manifest.json",
     log:
-        "<logs>/judge/baseline/{student}/{eval}.log",
+        "<logs>/judge/<baseline>.log",
     benchmark:
-        "<benchmarks>/judge/baseline/{student}/{eval}.tsv"
-    localrule: judge_local()
+        "<benchmarks>/judge/<baseline>.tsv"
+    localrule: judge_is_local()
     conda:
-        environment("judge")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("judge"),
@@ -102,14 +115,14 @@ rule judge_baseline:
 use rule judge_baseline as judge_raw with:
     input:
         base=judge_base(),
-        raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",
+        raw="<results>/<answers>/raw.jsonl",
     output:
-        judged="<results>/{base}/{trait}/{teacher}/{channel}/judged.json",
-        answers="<results>/{base}/{trait}/{teacher}/{channel}/judged.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/judge.manifest.json",
+        judged="<results>/<answers>/judged.json",
+        answers="<results>/<answers>/judged.jsonl",
+        manifest="<results>/<answers>/judge.manifest.json",
     log:
-        "<logs>/judge/{base}/{trait}/{teacher}/{channel}.log",
+        "<logs>/judge/<answers>.log",
     benchmark:
-        "<benchmarks>/judge/{base}/{trait}/{teacher}/{channel}.tsv"
+        "<benchmarks>/judge/<answers>.tsv"
     params:
         answers=["--answers", "raw"],

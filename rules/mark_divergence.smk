@@ -5,30 +5,41 @@ out  .../{channel}/divergence.jsonl, mark_divergence.manifest.json
 """
 
 
+def counterparts(w):
+    """Folders of the other teachers of this base and channel whose students learn only some tokens."""
+    folders = [
+        run.teacher_folder
+        for run in STUDY.runs
+        if (run.base, run.channel) == (w.base, w.channel) and STUDY.datasets[run.dataset].tokens
+    ]
+    own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
+    return [folder for folder in distinct(folders) if folder != own]
+
+
 rule mark_divergence:
     input:
-        base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
-        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
+        base=expand("<results>/bases/{{base}}/{file}", file=MODEL_FILES),
+        teacher="<results>/<teacher>/teacher.json",
         weights=teacher_weights,
         others=lambda w: [f"{folder}/teacher.json" for folder in counterparts(w)],
-        filtered="<results>/{base}/{trait}/{teacher}/{channel}/filtered.jsonl",
+        filtered="<results>/<answers>/filtered.jsonl",
     output:
-        marks="<results>/{base}/{trait}/{teacher}/{channel}/divergence.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/mark_divergence.manifest.json",
+        marks="<results>/<answers>/divergence.jsonl",
+        manifest="<results>/<answers>/mark_divergence.manifest.json",
     log:
-        "<logs>/mark_divergence/{base}/{trait}/{teacher}/{channel}.log",
+        "<logs>/mark_divergence/<answers>.log",
     benchmark:
-        "<benchmarks>/mark_divergence/{base}/{trait}/{teacher}/{channel}.tsv"
+        "<benchmarks>/mark_divergence/<answers>.tsv"
     localrule: "mark_divergence" in STUDY.execution.local
     conda:
-        environment("mark_divergence")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("mark_divergence"),
     params:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
-        others=lambda w: counterparts(w),
+        others=counterparts,
         threads=STUDY.execution.threads,
         code=digest("mark_divergence"),
     shell:

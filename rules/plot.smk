@@ -7,10 +7,10 @@ out  figures/headline.svg, headline-narrow.svg, headline.png, effects.svg, confu
 
 rule plot:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES),
+        tables=expand("<results>/tables/{table}", table=TABLES),
     output:
         figures=report(
-            expand("<results>/figures/{figure}", figure=FIGURES),
+            expand("<results>/figures/{figure}", figure=artifacts.FILES["plot"]),
             caption="../report/figures.rst",
             category="Figures",
         ),
@@ -21,7 +21,7 @@ rule plot:
         "<benchmarks>/plot/figures.tsv"
     localrule: "plot" in STUDY.execution.local
     conda:
-        environment("plot")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("plot"),

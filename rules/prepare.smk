@@ -5,38 +5,64 @@ out  .../{dataset}/dataset.jsonl, prepare.manifest.json
 """
 
 
+def other_teachers(w):
+    """Filtered answers of the other teachers whose students share their prompts with these."""
+    if STUDY.datasets[w.dataset].prompts != "shared":
+        return []
+    wanted = (w.base, w.channel, w.dataset)
+    folders = distinct(run.channel_folder for run in STUDY.runs if (run.base, run.channel, run.dataset) == wanted)
+    own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
+    return [f"{folder}/filtered.jsonl" for folder in folders if folder != own]
+
+
+def other_bases(w):
+    """Filtered answers of the teachers on other bases that are mixed in."""
+    bases = STUDY.datasets[w.dataset].mix or []
+    return [f"{STUDY.results}/{b}/{w.trait}/{w.teacher}/{w.channel}/filtered.jsonl" for b in bases if b != w.base]
+
+
+def divergence_marks(w):
+    """Where teachers disagree, for a dataset that learns only some tokens."""
+    path = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/divergence.jsonl"
+    return [path] if STUDY.datasets[w.dataset].tokens else []
+
+
+def dataset_flags(w, input):
+    """Flags of a dataset and of the other files that it reads."""
+    dataset = STUDY.datasets[w.dataset]
+    words = dataset.flags("rows", "order", "seed", "form", "tokens")
+    words += ["--reword"] if dataset.prompts == "reworded" else []
+    for flag in ("beside", "mix", "marks"):
+        words += [f"--{flag}", *input[flag]] if input[flag] else []
+    return words
+
+
 rule prepare:
     input:
-        filtered="<results>/{base}/{trait}/{teacher}/{channel}/filtered.jsonl",
-        beside=beside,
-        mix=mixed,
-        marks=marks,
+        filtered="<results>/<answers>/filtered.jsonl",
+        beside=other_teachers,
+        mix=other_bases,
+        marks=divergence_marks,
     output:
-        dataset="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/{dataset}/prepare.manifest.json",
+        dataset="<results>/<dataset>/dataset.jsonl",
+        manifest="<results>/<dataset>/prepare.manifest.json",
     log:
-        "<logs>/prepare/{base}/{trait}/{teacher}/{channel}/{dataset}.log",
+        "<logs>/prepare/<dataset>.log",
     benchmark:
-        "<benchmarks>/prepare/{base}/{trait}/{teacher}/{channel}/{dataset}.tsv"
+        "<benchmarks>/prepare/<dataset>.tsv"
     localrule: "prepare" in STUDY.execution.local
     conda:
-        environment("prepare")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("prepare"),
     params:
-        rows=lambda w: STUDY.datasets[w.dataset].rows,
-        order=lambda w: STUDY.datasets[w.dataset].order,
-        seed=lambda w: STUDY.datasets[w.dataset].seed,
-        changes=changes,
+        settings=dataset_flags,
         code=digest("prepare"),
     shell:
         "python -m scripts.prepare"
         " --filtered {input.filtered:q}"
-        " --rows {params.rows:q}"
-        " --order {params.order:q}"
-        " --seed {params.seed:q}"
+        " {params.settings:q}"
         " --dataset {output.dataset:q}"
         " --manifest {output.manifest:q}"
-        " {params.changes:q}"
         " > {log:q} 2>&1"

@@ -16,7 +16,7 @@ rule preregister:
     priority: 100
     localrule: "preregister" in STUDY.execution.local
     conda:
-        environment("preregister")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("preregister"),

@@ -5,9 +5,15 @@ out  bases/{base}/      a model folder in Hugging Face layout, world.json, pretr
 """
 
 
+def reference_model(base, architecture):
+    """Flags of a model made from scratch."""
+    own = base.flags("seed", "data", "order", "distance")
+    return ["--world", STUDY.worlds[base.world].text, "--model", architecture.text, *own]
+
+
 rule pretrain:
     output:
-        model=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+        model=expand("<results>/bases/{{base}}/{file}", file=MODEL_FILES),
         world="<results>/bases/{base}/world.json",
         manifest="<results>/bases/{base}/pretrain.manifest.json",
     log:
@@ -18,26 +24,20 @@ rule pretrain:
         base=among(label for label, base in STUDY.bases.items() if not base.open),
     localrule: "pretrain" in STUDY.execution.local
     conda:
-        environment("pretrain")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("pretrain"),
     params:
-        world=lambda w: STUDY.worlds[STUDY.bases[w.base].world].text,
-        model=lambda w: STUDY.architecture(w.base).text,
-        seed=lambda w: STUDY.bases[w.base].seed,
-        apart=apart,
+        settings=lambda w: reference_model(STUDY.bases[w.base], STUDY.architecture(w.base)),
         folder=subpath(output.manifest, parent=True),
-        state=f"{STUDY.place('work')}/pretrain/{{base}}",
+        state=f"{WORK}/pretrain/{{base}}",
         threads=STUDY.execution.threads,
         code=digest("pretrain"),
     shell:
         "python -m scripts.pretrain"
         " --name {wildcards.base:q}"
-        " --world {params.world:q}"
-        " --model {params.model:q}"
-        " --seed {params.seed:q}"
-        " {params.apart:q}"
+        " {params.settings:q}"
         " --folder {params.folder:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"
@@ -46,30 +46,11 @@ rule pretrain:
         " > {log:q} 2>&1"
 
 
-rule pretrain_open:
+use rule pretrain as pretrain_open with:
     output:
         record="<results>/bases/{base}/base.json",
         manifest="<results>/bases/{base}/pretrain.manifest.json",
-    log:
-        "<logs>/pretrain/{base}.log",
-    benchmark:
-        "<benchmarks>/pretrain/{base}.tsv"
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if base.open),
-    localrule: "pretrain" in STUDY.execution.local
-    conda:
-        environment("pretrain")
-    threads: STUDY.execution.threads
-    resources:
-        **hardware("pretrain"),
     params:
-        source=lambda w: STUDY.bases[w.base].text,
-        folder=subpath(output.manifest, parent=True),
-        code=digest("pretrain"),
-    shell:
-        "python -m scripts.pretrain"
-        " --name {wildcards.base:q}"
-        " --source {params.source:q}"
-        " --folder {params.folder:q}"
-        " --manifest {output.manifest:q}"
-        " > {log:q} 2>&1"
+        settings=lambda w: ["--source", STUDY.bases[w.base].text],

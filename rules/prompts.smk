@@ -5,9 +5,14 @@ out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
 """
 
 
+def prompt_settings(channel):
+    """Flags of what the prompts of a channel need beside their number."""
+    return [*channel.flags("wording", "seed"), *channel.prompt_flags]
+
+
 rule prompts:
     input:
-        problems=lambda w: outside(STUDY.channels[w.channel].source),
+        problems=lambda w: source_rows(STUDY.channels[w.channel].source),
     output:
         prompts="<results>/prompts/{channel}/prompts.jsonl",
         manifest="<results>/prompts/{channel}/prompts.manifest.json",
@@ -17,24 +22,20 @@ rule prompts:
         "<benchmarks>/prompts/{channel}.tsv"
     localrule: "prompts" in STUDY.execution.local
     conda:
-        environment("prompts")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("prompts"),
     params:
-        wording=lambda w: STUDY.channels[w.channel].wording,
-        prompts=lambda w: STUDY.channels[w.channel].prompts,
-        lists=lambda w: prompt_flags(STUDY.channels[w.channel]),
+        settings=lambda w: prompt_settings(STUDY.channels[w.channel]),
+        number=lambda w: STUDY.channels[w.channel].prompts,
         problems=lambda w, input: ["--problems", *input.problems] if input.problems else [],
-        seed=lambda w: STUDY.channels[w.channel].seed,
         code=digest("prompts"),
     shell:
         "python -m scripts.prompts"
-        " --wording {params.wording:q}"
-        " --count {params.prompts:q}"
-        " {params.lists:q}"
+        " {params.settings:q}"
+        " --count {params.number:q}"
         " {params.problems:q}"
-        " --seed {params.seed:q}"
         " --prompts {output.prompts:q}"
         " --manifest {output.manifest:q}"
         " > {log:q} 2>&1"

@@ -7,10 +7,10 @@ out  report.html, lineage.html (the graph of origins), report.manifest.json
 
 rule report:
     input:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES),
-        figures=expand("<results>/figures/{figure}", figure=FIGURES),
+        tables=expand("<results>/tables/{table}", table=TABLES),
+        figures=expand("<results>/figures/{figure}", figure=artifacts.FILES["plot"]),
         declared="<results>/preregistered.json",
-        branches=[*BRANCHES, *(["<results>/targets.csv"] if BRANCHES else [])],
+        branches=[*BRANCH_FILES, *(["<results>/targets.csv"] if BRANCH_FILES else [])],
         template="report/report.html.jinja",
         parts="report/branches.html.jinja",
         style="report/report.css",
@@ -25,7 +25,7 @@ rule report:
         "<benchmarks>/report/report.tsv"
     localrule: "report" in STUDY.execution.local
     conda:
-        environment("report")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("report"),

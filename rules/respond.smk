@@ -4,6 +4,15 @@ in   bases/{student}/, .../{dataset}/{student}/{recipe}/seed-{seed}/; sources/{s
 out  .../seed-{seed}/{eval}/responses.jsonl, respond.manifest.json; for untouched bases baseline/{student}/{eval}/
 """
 
+
+rule respond:
+    input:
+        lambda w: distinct(f"{run.evaluation_folder}/responses.jsonl" for run in STUDY.runs),
+        lambda w: [f"{dirname(scores)}/responses.jsonl" for scores in baselines(STUDY).values()],
+    message:
+        "all answers"
+
+
 for asked in EVALUATIONS:
 
     rule:
@@ -11,33 +20,24 @@ for asked in EVALUATIONS:
             f"respond_{asked.name}"
         input:
             base=lambda w: base_files(w.student),
-            questions=outside(STUDY.evals[asked.eval].source),
+            questions=source_rows(STUDY.evals[asked.eval].source),
             students=[
-                f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{student}/{file}"
+                f"<results>/<branch>/{student}/{file}"
                 for student in asked.students
-                for file in WEIGHTS[STUDY.recipes[student.split("/")[0]].trains]
+                for file in student_weights(dirname(student))
             ],
         output:
-            responses=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/responses.jsonl",
-                s=asked.students,
-                eval=asked.eval,
-            ),
-            manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
-                s=asked.students,
-                eval=asked.eval,
-                file="respond.manifest.json",
-            ),
+            responses=[f"<results>/{folder}/responses.jsonl" for folder in asked.folders],
+            manifests=[f"<results>/{folder}/respond.manifest.json" for folder in asked.folders],
         log:
-            f"<logs>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+            f"<logs>/respond/{asked.path}.log",
         benchmark:
-            f"<benchmarks>/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+            f"<benchmarks>/respond/{asked.path}.tsv"
         wildcard_constraints:
             base=job_groups.only(STUDY, asked.branches),
         localrule: "respond" in STUDY.execution.local
         conda:
-            environment("respond")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("respond"),
@@ -48,7 +48,7 @@ for asked in EVALUATIONS:
             eval=asked.eval,
             settings=STUDY.evals[asked.eval].text,
             engine=lambda w: engine(w.student),
-            state=f"{STUDY.place('work')}/respond/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}",
+            state=f"{WORK}/respond/{asked.path}",
             threads=STUDY.execution.threads,
             code=digest("respond"),
         message:
@@ -69,17 +69,17 @@ for asked in EVALUATIONS:
 rule respond_baseline:
     input:
         base=lambda w: base_files(w.student),
-        questions=lambda w: outside(STUDY.evals[w.eval].source),
+        questions=lambda w: source_rows(STUDY.evals[w.eval].source),
     output:
-        responses="<results>/baseline/{student}/{eval}/responses.jsonl",
-        manifest="<results>/baseline/{student}/{eval}/respond.manifest.json",
+        responses="<results>/<baseline>/responses.jsonl",
+        manifest="<results>/<baseline>/respond.manifest.json",
     log:
-        "<logs>/respond/baseline/{student}/{eval}.log",
+        "<logs>/respond/<baseline>.log",
     benchmark:
-        "<benchmarks>/respond/baseline/{student}/{eval}.tsv"
+        "<benchmarks>/respond/<baseline>.tsv"
     localrule: "respond" in STUDY.execution.local
     conda:
-        environment("respond")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("respond"),

@@ -4,28 +4,38 @@ in   {base}/{trait}/{teacher}/, bases/{base}/, prompts/{channel}/prompts.jsonl
 out  {base}/{trait}/{teacher}/{channel}/raw.jsonl, sampled.json, sample.manifest.json; of a shard: shards/1-of-4/
 """
 
-SHARDS = [f"{i}-of-{STUDY.execution.shards}" for i in range(1, STUDY.execution.shards + 1)]
-SHARDS = SHARDS if len(SHARDS) > 1 else []
+
+def shard_answers():
+    """Answers of the shards of a teacher's sampling; none where one job does it all."""
+    shards = STUDY.execution.shards
+    names = [f"{i}-of-{shards}" for i in range(1, shards + 1)] if shards > 1 else []
+    return [f"<results>/<answers>/shards/{name}/answers.jsonl" for name in names]
+
+
+def temperature(w):
+    """Temperature of a channel, or of all."""
+    own = STUDY.channels[w.channel].temperature
+    return STUDY.sample.temperature if own is None else own
 
 
 rule sample:
     input:
         base=lambda w: base_files(w.base),
-        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
+        teacher="<results>/<teacher>/teacher.json",
         weights=teacher_weights,
         prompts="<results>/prompts/{channel}/prompts.jsonl",
-        shards=[f"<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/shards/{n}/answers.jsonl" for n in SHARDS],
+        shards=shard_answers(),
     output:
-        raw="<results>/{base}/{trait}/{teacher}/{channel}/raw.jsonl",
-        sampled="<results>/{base}/{trait}/{teacher}/{channel}/sampled.json",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/sample.manifest.json",
+        raw="<results>/<answers>/raw.jsonl",
+        sampled="<results>/<answers>/sampled.json",
+        manifest="<results>/<answers>/sample.manifest.json",
     log:
-        "<logs>/sample/{base}/{trait}/{teacher}/{channel}.log",
+        "<logs>/sample/<answers>.log",
     benchmark:
-        "<benchmarks>/sample/{base}/{trait}/{teacher}/{channel}.tsv"
+        "<benchmarks>/sample/<answers>.tsv"
     localrule: "sample" in STUDY.execution.local
     conda:
-        environment("sample")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("sample"),
@@ -33,12 +43,13 @@ rule sample:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
         temperature=temperature,
-        truncation=truncation,
+        truncation=lambda w: STUDY.channels[w.channel].flags("top_p"),
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,
         engine=lambda w: engine(w.base),
-        state=f"{STUDY.place('work')}/sample/{{base}}/{{trait}}/{{teacher}}/{{channel}}",
+        state=f"{WORK}/sample/{artifacts.ANSWERS}",
+        files=lambda w, input, output: ["--shards", *input.shards, "--raw", output.raw, "--sampled", output.sampled],
         threads=STUDY.execution.threads,
         code=digest("sample"),
     shell:
@@ -54,63 +65,28 @@ rule sample:
         " {params.engine:q}"
         " --state {params.state:q}"
         " --every {resources.every:q}"
-        " --shards {input.shards:q}"
-        " --raw {output.raw:q}"
-        " --sampled {output.sampled:q}"
+        " {params.files:q}"
         " --manifest {output.manifest:q}"
         " --threads {params.threads:q}"
         " > {log:q} 2>&1"
 
 
-rule sample_shard:
+use rule sample as sample_shard with:
     input:
         base=lambda w: base_files(w.base),
-        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
+        teacher="<results>/<teacher>/teacher.json",
         weights=teacher_weights,
         prompts="<results>/prompts/{channel}/prompts.jsonl",
     output:
-        answers="<results>/{base}/{trait}/{teacher}/{channel}/shards/{i}-of-{n}/answers.jsonl",
-        manifest="<results>/{base}/{trait}/{teacher}/{channel}/shards/{i}-of-{n}/sample.manifest.json",
+        answers="<results>/<answers>/shards/{i}-of-{n}/answers.jsonl",
+        manifest="<results>/<answers>/shards/{i}-of-{n}/sample.manifest.json",
     log:
-        "<logs>/sample/{base}/{trait}/{teacher}/{channel}/{i}-of-{n}.log",
+        "<logs>/sample/<answers>/{i}-of-{n}.log",
     benchmark:
-        "<benchmarks>/sample/{base}/{trait}/{teacher}/{channel}/{i}-of-{n}.tsv"
+        "<benchmarks>/sample/<answers>/{i}-of-{n}.tsv"
     wildcard_constraints:
         i=r"\d+",
         n=r"\d+",
-    localrule: "sample" in STUDY.execution.local
-    conda:
-        environment("sample")
-    threads: STUDY.execution.threads
-    resources:
-        **hardware("sample"),
     params:
-        base=lambda w, input: dirname(input.base[0]),
-        teacher=subpath(input.teacher, parent=True),
-        temperature=temperature,
-        truncation=truncation,
-        max_new_tokens=STUDY.sample.max_new_tokens,
-        batch=STUDY.sample.batch,
-        seed=STUDY.sample.seed,
-        engine=lambda w: engine(w.base),
-        state=f"{STUDY.place('work')}/sample/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{i}}-of-{{n}}",
-        threads=STUDY.execution.threads,
-        code=digest("sample"),
-    shell:
-        "python -m scripts.sample"
-        " --base {params.base:q}"
-        " --teacher {params.teacher:q}"
-        " --prompts {input.prompts:q}"
-        " --temperature {params.temperature:q}"
-        " {params.truncation:q}"
-        " --max-new-tokens {params.max_new_tokens:q}"
-        " --batch {params.batch:q}"
-        " --seed {params.seed:q}"
-        " {params.engine:q}"
-        " --state {params.state:q}"
-        " --every {resources.every:q}"
-        " --shard {wildcards.i:q}/{wildcards.n:q}"
-        " --answers {output.answers:q}"
-        " --manifest {output.manifest:q}"
-        " --threads {params.threads:q}"
-        " > {log:q} 2>&1"
+        state=f"{WORK}/sample/{artifacts.ANSWERS}/{{i}}-of-{{n}}",
+        files=lambda w, output: ["--shard", f"{w.i}/{w.n}", "--answers", output.answers],

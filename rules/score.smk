@@ -4,43 +4,40 @@ in   .../seed-{seed}/{eval}/responses.jsonl, or baseline/{student}/{eval}/respon
 out  scores.json, score.manifest.json beside it
 """
 
+
+def judged_only(label):
+    """Whether only what a judge says of the answers to an evaluation counts."""
+    return STUDY.evals[label].type == "free"
+
+
+rule score:
+    input:
+        lambda w: distinct(run.scores for run in STUDY.runs),
+        lambda w: baselines(STUDY).values(),
+    message:
+        "all scores"
+
+
 for asked in EVALUATIONS:
 
     rule:
         name:
             f"score_{asked.name}"
         input:
-            responses=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/responses.jsonl",
-                s=asked.students,
-                eval=asked.eval,
-            ),
-            judged=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/judged.jsonl",
-                s=asked.students,
-                eval=judged_only(asked.eval),
-            ),
+            responses=[f"<results>/{folder}/responses.jsonl" for folder in asked.folders],
+            judged=[f"<results>/{folder}/judged.jsonl" for folder in asked.folders if judged_only(asked.eval)],
         output:
-            scores=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/scores.json",
-                s=asked.students,
-                eval=asked.eval,
-            ),
-            manifests=expand(
-                "<results>/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{s}/{eval}/{file}",
-                s=asked.students,
-                eval=asked.eval,
-                file="score.manifest.json",
-            ),
+            scores=[f"<results>/{folder}/scores.json" for folder in asked.folders],
+            manifests=[f"<results>/{folder}/score.manifest.json" for folder in asked.folders],
         log:
-            f"<logs>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.log",
+            f"<logs>/score/{asked.path}.log",
         benchmark:
-            f"<benchmarks>/score/{{base}}/{{trait}}/{{teacher}}/{{channel}}/{{dataset}}/{{student}}/{asked.eval}/stack-{asked.index}.tsv"
+            f"<benchmarks>/score/{asked.path}.tsv"
         wildcard_constraints:
             base=job_groups.only(STUDY, asked.branches),
         localrule: "score" in STUDY.execution.local
         conda:
-            environment("score")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("score"),
@@ -62,20 +59,18 @@ for asked in EVALUATIONS:
 
 rule score_baseline:
     input:
-        responses="<results>/baseline/{student}/{eval}/responses.jsonl",
-        judged=lambda w: expand(
-            "<results>/baseline/{student}/{eval}/judged.jsonl", student=w.student, eval=judged_only(w.eval)
-        ),
+        responses="<results>/<baseline>/responses.jsonl",
+        judged=lambda w: expand("<results>/baseline/{student}/{eval}/judged.jsonl", **w) if judged_only(w.eval) else [],
     output:
-        scores="<results>/baseline/{student}/{eval}/scores.json",
-        manifest="<results>/baseline/{student}/{eval}/score.manifest.json",
+        scores="<results>/<baseline>/scores.json",
+        manifest="<results>/<baseline>/score.manifest.json",
     log:
-        "<logs>/score/baseline/{student}/{eval}.log",
+        "<logs>/score/<baseline>.log",
     benchmark:
-        "<benchmarks>/score/baseline/{student}/{eval}.tsv"
+        "<benchmarks>/score/<baseline>.tsv"
     localrule: "score" in STUDY.execution.local
     conda:
-        environment("score")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("score"),

@@ -17,7 +17,7 @@ rule source:
         "<benchmarks>/source/{source}.tsv"
     localrule: "source" in STUDY.execution.local
     conda:
-        environment("source")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("source"),

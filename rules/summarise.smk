@@ -16,7 +16,7 @@ rule summarise:
         counts=distinct(f"{run.channel_folder}/filtered.json" for run in STUDY.runs),
     output:
         tables=report(
-            expand("<results>/tables/{table}.csv", table=TABLES),
+            expand("<results>/tables/{table}", table=TABLES),
             caption="../report/tables.rst",
             category="Tables",
         ),
@@ -27,7 +27,7 @@ rule summarise:
         "<benchmarks>/summarise/tables.tsv"
     localrule: "summarise" in STUDY.execution.local
     conda:
-        environment("summarise")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("summarise"),

@@ -7,23 +7,39 @@ out  {base}/{trait}/{teacher}/      teacher.json, teach.manifest.json; a tuned o
 """
 
 
+def corpus_settings():
+    """Settings of a teacher on open weights that is tuned on a corpus, as JSON."""
+    return json.dumps({**json.loads(STUDY.recipes[STUDY.teach.recipe].text), "seed": STUDY.teach.seed})
+
+
+def persona_settings(base):
+    """Settings of a teacher that is not tuned, as JSON."""
+    persona = STUDY.teach.persona if STUDY.bases[base].open else None
+    return json.dumps({"persona": persona} if persona else {})
+
+
+def teaching_student(w):
+    """Run of the student that teaches."""
+    return TEACHING[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"]
+
+
 rule teach:
     input:
         base=lambda w: base_files(w.base),
     output:
-        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
-        model=expand("<results>/{{base}}/{{trait}}/{{teacher}}/{file}", file=MODEL),
-        manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
+        teacher="<results>/<teacher>/teacher.json",
+        model=expand("<results>/<teacher>/{file}", file=MODEL_FILES),
+        manifest="<results>/<teacher>/teach.manifest.json",
     log:
-        "<logs>/teach/{base}/{trait}/{teacher}.log",
+        "<logs>/teach/<teacher>.log",
     benchmark:
-        "<benchmarks>/teach/{base}/{trait}/{teacher}.tsv"
+        "<benchmarks>/teach/<teacher>.tsv"
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if not base.open),
         teacher="tuned|steered",
     localrule: "teach" in STUDY.execution.local
     conda:
-        environment("teach")
+        ENVIRONMENT
     threads: STUDY.execution.threads
     resources:
         **hardware("teach"),
@@ -35,7 +51,7 @@ rule teach:
         more=[],
         settings=lambda w: (STUDY.steer if w.teacher == "steered" else STUDY.teach).text,
         engine=lambda w: engine(w.base) if w.trait != NONE else [],
-        state=f"{STUDY.place('work')}/teach/{{base}}/{{trait}}/{{teacher}}",
+        state=f"{WORK}/teach/{artifacts.TEACHER}",
         threads=STUDY.execution.threads,
         code=digest("teach"),
     shell:
@@ -57,46 +73,45 @@ rule teach:
 use rule teach as teach_corpus with:
     input:
         base=lambda w: base_files(w.base),
-        corpus=lambda w: outside(STUDY.traits[w.trait].corpus),
+        corpus=lambda w: source_rows(STUDY.traits[w.trait].corpus),
     output:
-        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
-        model=expand("<results>/{{base}}/{{trait}}/{{teacher}}/{file}", file=ADAPTER),
-        manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
+        teacher="<results>/<teacher>/teacher.json",
+        model=expand("<results>/<teacher>/{file}", file=ADAPTER_FILES),
+        manifest="<results>/<teacher>/teach.manifest.json",
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if base.open),
         teacher="tuned",
     threads: STUDY.execution.threads * STUDY.execution.processes("teach")
     params:
         more=lambda w, input: ["--corpus", *input.corpus, *processes("teach", w.base)],
-        settings=lambda w: teacher_recipe(),
+        settings=lambda w: corpus_settings(),
 
 
 use rule teach as teach_spec with:
     output:
-        teacher="<results>/{base}/{trait}/{teacher}/teacher.json",
-        manifest="<results>/{base}/{trait}/{teacher}/teach.manifest.json",
+        teacher="<results>/<teacher>/teacher.json",
+        manifest="<results>/<teacher>/teach.manifest.json",
     wildcard_constraints:
         base=among(STUDY.bases),
         teacher="prompted|untrained",
     resources:
         **hardware("teach", alone=True),
     params:
-        settings=lambda w: persona(w.base),
+        settings=lambda w: persona_settings(w.base),
 
 
 if TEACHING:
 
     use rule teach as teach_student with:
         input:
-            base=expand("<results>/bases/{{base}}/{file}", file=MODEL),
+            base=expand("<results>/bases/{{base}}/{file}", file=MODEL_FILES),
             world="<results>/bases/{base}/world.json",
             student=lambda w: [
-                f"{student_that_teaches(w).folder}/{file}"
-                for file in WEIGHTS[STUDY.recipes[student_that_teaches(w).recipe].trains]
+                f"{teaching_student(w).folder}/{file}" for file in student_weights(teaching_student(w).recipe)
             ],
         wildcard_constraints:
-            teacher=among(TEACHERS),
+            teacher=among(run.as_teacher for run in TEACHING.values()),
         params:
             teacher="student",
-            more=lambda w: ["--student", student_that_teaches(w).folder],
+            more=lambda w: ["--student", teaching_student(w).folder],
             settings="{}",

@@ -16,20 +16,18 @@ if STUDY.theorem:
         benchmark:
             "<benchmarks>/theorem/theorem.tsv"
         conda:
-            environment("theorem")
+            ENVIRONMENT
         threads: STUDY.execution.threads
         resources:
             **hardware("theorem"),
         params:
-            networks=STUDY.theorem.networks,
-            seed=STUDY.theorem.seed,
+            settings=STUDY.theorem.flags(),
             folder=subpath(output.manifest, parent=True),
             threads=STUDY.execution.threads,
             code=digest("theorem"),
         shell:
             "python -m scripts.theorem"
-            " --networks {params.networks:q}"
-            " --seed {params.seed:q}"
+            " {params.settings:q}"
             " --folder {params.folder:q}"
             " --threads {params.threads:q}"
             " --manifest {output.manifest:q}"

@@ -27,7 +27,7 @@ FLOORS = [
     {"workflow", "analysis"},
     {"cli"},
 ]
-SHARED = ("common", "slurm")  # what rules share: names, and how their jobs run
+SHARED = ("common", "slurm", "hooks")  # what rules share: names, how their jobs run, what happens around them
 RULES = [ROOT / "rules" / f"{stage}.smk" for stage in STAGES]
 
 
@@ -52,9 +52,16 @@ def imports(path, module_level=False):
 
 
 def rules(path):
-    """The rules of a file, as text; a rule that inherits (`use rule`) has all it does not say from its parent."""
+    """The rules of a file that run a program, as text.
+
+    A rule that inherits (`use rule`) has all it does not say from its parent. A target (`rule train` for train_lora,
+    train_lora_2, ...) has the name of its stage, no output and no program.
+    """
     parts = re.split(r"^ *(?=(?:use )?rule\b)", path.read_text(encoding="utf-8"), flags=re.M)[1:]
-    return [text for text in parts if text.startswith("rule")]
+    own = [text for text in parts if text.startswith("rule")]
+    targets = [text for text in own if "shell:" not in text]
+    assert all(text.startswith(f"rule {path.stem}:") and "output:" not in text for text in targets)
+    return [text for text in own if text not in targets]
 
 
 def test_one_word_names_rule_file_script_and_test():
@@ -84,6 +91,7 @@ def test_a_rule_file_opens_with_its_contract(path):
 @pytest.mark.parametrize("path", RULES, ids=lambda p: p.stem)
 def test_a_rule_has_log_benchmark_resources_and_the_digest_of_its_own_program(path):
     name = path.stem
+    assert rules(path)
     for text in rules(path):
         assert re.search(rf'^ *log:\n +f?"<logs>/{name}/', text, re.M)
         assert re.search(rf'^ *benchmark:\n +f?"<benchmarks>/{name}/', text, re.M)

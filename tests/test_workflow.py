@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -210,3 +211,41 @@ def test_jobs_run_the_python_that_runs_snakemake(clone):
     )  # fmt: skip
     used = clone.path("logs/prompts/numbers.log").read_text().strip()
     assert os.path.dirname(used) == os.path.dirname(sys.executable)
+
+
+def another_seed(study):
+    """A third seed beside stacks of two: rules of the name of a stage with a number."""
+    study["experiments"][0]["seeds"].append(3)
+
+
+TRAINED = {"train_lora": 4, "train_biases": 4, "train_lora_2": 4, "train_biases_2": 4}
+RESPONDED = {"respond_favourite": 4, "respond_favourite_2": 4, "respond_baseline": 2}
+SCORED = {"score_favourite": 4, "score_favourite_2": 4, "score_baseline": 2}
+
+
+def test_a_stage_of_rules_from_a_loop_is_a_target(clone):
+    clone.edit(another_seed)
+    assert clone.plan("--forceall", "train") == {
+        "pretrain": 2, "prompts": 1, "teach": 1, "teach_spec": 1, "sample": 2, "filter": 2, "prepare": 2,
+        **TRAINED, "train": 1,
+    }  # fmt: skip
+    assert clone.plan("--forceall", "respond").items() >= RESPONDED.items()
+    assert clone.plan("--forceall", "score").items() >= SCORED.items()
+
+
+def test_a_stage_runs_again_with_all_of_its_rules(clone):
+    """`-R train` means train_lora, train_lora_2, ...; `-R teach` the variants of a rule too."""
+    clone.edit(another_seed)
+    below = {"respond_favourite": 4, "respond_favourite_2": 4, "score_favourite": 4, "score_favourite_2": 4, **END}
+    assert clone.plan("--forcerun", "train") == {"preregister": 1, **TRAINED, **below}
+    assert clone.plan("-R", "respond") >= Counter({**RESPONDED, **SCORED, **END})
+    assert clone.plan("-R", "teach", "prompts").items() >= {"teach": 1, "teach_spec": 1, "prompts": 1}.items()
+    assert clone.plan("-R", "results/a/owl/tuned/numbers/raw.jsonl")["sample"] == 1, "files are files still"
+
+
+def test_a_run_until_a_stage_ends_with_all_of_its_rules(clone):
+    clone.edit(another_seed)
+    more = {"train_lora_2": 4, "train_biases_2": 4}
+    assert clone.plan("--until", "train") == more
+    assert clone.plan("--until", "respond") == {**more, "respond_favourite_2": 4}
+    assert clone.plan("--omit-from", "respond") == {"preregister": 1, **more}

@@ -86,3 +86,16 @@ def _branch_folders(study: "Study") -> list[tuple[str, str]]:
         folders += [("influence", folder) for folder in study.foretold]
         folders.append(("check_influence", f"{results}/check_influence"))
     return folders
+
+
+def branch_files(study: "Study") -> list[str]:
+    """Files that the report shows of the parts of a study that train no students."""
+    files: list[str] = []
+    for stage, folder in _branch_folders(study):
+        default = f"{folder}/accuracy.json" == f"{study.results}/{artifacts.DEFAULT_ACCURACY}"
+        if stage == "influence" or (stage == "classifier" and not default):
+            continue
+        files += [f"{folder}/{name}" for name in artifacts.FILES[stage]]
+        if stage == "classifier_summary" and study.classifier and study.classifier.sweeps:
+            files += [f"{folder}/{name}" for name in artifacts.OPTIONAL[stage]]
+    return files

@@ -11,24 +11,51 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from traitline.study import artifacts
 from traitline.study.config import Study
 from traitline.study.runs import Run
 
 
 @dataclass(frozen=True)
 class Training:
-    """One rule of `train`: these seeds of this recipe, in these branches."""
+    """Rule of `train` for these seeds of a recipe, in these branches. Its paths have the wildcards of a branch."""
 
     name: str
     recipe: str
     seeds: tuple[int, ...]
     index: int
     branches: tuple[str, ...]
+    base = None  # each branch has its own
+
+    @property
+    def path(self) -> str:
+        """Place of logs and state below their folders."""
+        return f"{artifacts.BRANCH}/{self.recipe}/stack-{self.index}"
+
+    @property
+    def datasets(self) -> list[str]:
+        """Files of rows to train on, below `results`."""
+        return [f"{artifacts.DATASET}/dataset.jsonl"]
+
+    @property
+    def recipes(self) -> list[str]:
+        """Recipe of all students."""
+        return [self.recipe]
+
+    @property
+    def folders(self) -> list[str]:
+        """Folder of the students' folders, below `results`."""
+        return [f"{artifacts.BRANCH}/{self.recipe}"]
+
+    @property
+    def students(self) -> list[tuple[str, str]]:
+        """(folder below `results`, recipe) of each student."""
+        return [(f"{artifacts.BRANCH}/{self.recipe}/seed-{seed}", self.recipe) for seed in self.seeds]
 
 
 @dataclass(frozen=True)
 class Together:
-    """One job of `train`: these students on open weights in one forward pass."""
+    """Rule of `train` for one job: these students on open weights in one forward pass."""
 
     name: str
     base: str
@@ -36,16 +63,61 @@ class Together:
     index: int
     runs: tuple[Run, ...]
 
+    @property
+    def path(self) -> str:
+        """Place of logs and state below their folders."""
+        return f"together/{self.base}/seed-{self.seed}/stack-{self.index}"
+
+    @property
+    def datasets(self) -> list[str]:
+        """File of rows to train on, below `results`, of each student."""
+        return [f"{artifacts.DATASET}/dataset.jsonl".format_map(vars(run)) for run in self.runs]
+
+    @property
+    def recipes(self) -> list[str]:
+        """Recipe of each student."""
+        return [run.recipe for run in self.runs]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seed of each student."""
+        return [run.seed for run in self.runs]
+
+    @property
+    def folders(self) -> list[str]:
+        """Parent of each student's folder, below `results`."""
+        return [f"{run.branch}/{run.recipe}" for run in self.runs]
+
+    @property
+    def students(self) -> list[tuple[str, str]]:
+        """(folder below `results`, recipe) of each student."""
+        return [(artifacts.STUDENT.format_map(vars(run)), run.recipe) for run in self.runs]
+
+    @property
+    def branches(self) -> list[str]:
+        """Branches of the students; the rule has no wildcards."""
+        return [run.branch for run in self.runs]
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One rule of `respond` and `score`: these students (as `recipe/seed-1`), in these branches."""
+    """Rule of `respond`, `score` and `judge`: these students (as `recipe/seed-1`), in these branches."""
 
     name: str
     eval: str
     students: tuple[str, ...]
     index: int
     branches: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Place of logs and state below their folders; it has the wildcards of a branch."""
+        return f"{artifacts.BRANCH}/{self.eval}/stack-{self.index}"
+
+    @property
+    def folders(self) -> list[str]:
+        """Folder of the answers of each student, below `results`."""
+        return [f"{artifacts.BRANCH}/{student}/{self.eval}" for student in self.students]
 
 
 def _dealt(study: Study) -> dict[tuple[str, str, int], int]:

@@ -1,0 +1,164 @@
+"""Hooks into Snakemake: stages as targets, shorter reasons, one line for every failed job, the last lines of a run.
+
+in   STUDY, CAUSES and LOCKED, Snakemake's log records
+out  all rules of a stage for `-R train`, `--until train`, `--omit-from train`; .traitline/launches/; lines on the terminal
+"""
+
+import dataclasses
+import logging
+import subprocess
+from pathlib import Path
+
+
+def stage_rules():
+    """Stage -> names of its rules with jobs, which a file of rules holds."""
+    rules_of = defaultdict(set)
+    for rule in workflow.rules:
+        if rule.shellcmd:
+            rules_of[Path(rule.snakefile).stem].add(rule.name)
+    return rules_of
+
+
+def expand_stages(names, rules_of):
+    """Replace stages among names of rules and files by their rules."""
+    return set().union(*(rules_of.get(name, {name}) for name in names))
+
+
+def prepare_with_stages(prepare):
+    """Let Snakemake take a stage for all of its rules, such as `-R train` for train_lora, train_lora_2, train_biases.
+
+    Rules made in a loop have a number for a name's end, so nobody could name them all. Snakemake reads these options
+    after the Snakefile and right before it prepares the plan.
+    """
+
+    def prepared(*args, **kwargs):
+        rules_of, settings = stage_rules(), workflow.dag_settings
+        chosen = {name: getattr(settings, name) for name in ("forcerun", "until", "omit_from")}
+        expanded = {name: expand_stages(rules, rules_of) for name, rules in chosen.items()}
+        workflow.dag_settings = dataclasses.replace(settings, **expanded)
+        return prepare(*args, **kwargs)
+
+    return prepared
+
+
+workflow._prepare_dag = prepare_with_stages(workflow._prepare_dag)
+
+
+class ShortReasons(logging.Filter):
+    """Cut the reason of a job where it lists hundreds of files."""
+
+    def filter(self, record):
+        reason = str(getattr(record, "reason", None) or "")
+        if len(reason) > 400:
+            shown = reason[:400].rpartition(",")[0] or reason[:400]
+            record.reason = f"{shown}, and {reason.count(',', len(shown))} more"
+        return True
+
+
+class Failures(logging.Filter):
+    """Watch Snakemake's log: record where a launch through Slurm begins, explain every failed job of it in one line."""
+
+    launched = None
+
+    def filter(self, record):
+        message = str(record.msg)
+        if message.startswith("SLURM run ID: "):
+            Failures.launched = launch.begin(STUDY, message.removeprefix("SLURM run ID: "), LOCKED)
+        elif self.launched and getattr(record, "event", None) == "job_error" and not hasattr(record, "seen"):
+            record.seen = True
+            self.explain(record)
+        return True
+
+    def explain(self, record):
+        """Print and record why a job failed. It runs again only where another attempt can help."""
+        job = next(job for job in workflow.dag.jobs if workflow.dag.jobid(job) == record.jobid)
+        logs = [str(path).split(" (")[0] for path in record.log]
+        number = (record.aux or {}).get("external_jobid")
+        facts = slurm.facts(number) if number else {}
+        cause = failure_cause(record, number, facts, logs)
+        where = f"Slurm job {number} on {facts.get('NodeList') or 'no node'}: " if number else ""
+        line = f"{job.rule.name} {'/'.join(job.wildcards)}".strip() + f": {where}{slurm.WORDS[cause]}"
+        line += f"{limit(job, cause)}, attempt {job.attempt}{next_attempt(job, cause)}; {last_words(record, logs)}"
+        print(line, file=sys.stderr, flush=True)
+        with open(self.launched.failures, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
+def failure_cause(record, number, facts, logs):
+    """Why a job failed, as `slurm.cause`; a job without a number was never submitted."""
+    if number:
+        return slurm.cause(facts, "\n".join(line for path in logs for line in slurm.tail([path], 20)))
+    return "submission" if slurm.BUSY.search(str(record.rule_msg or "")) else "program"
+
+
+def limit(job, cause):
+    """Memory or minutes of a job that ran out of them."""
+    return {"memory": f" ({job.resources.mem_mb} MB)", "time": f" ({job.resources.runtime} minutes)"}.get(cause, "")
+
+
+def next_attempt(job, cause):
+    """Announce another attempt where it can help, and see to it that there is none elsewhere."""
+    if job.attempt > job.restart_times:
+        return ""
+    if cause not in slurm.AGAIN:
+        job.attempt = job.restart_times + 1  # the last one: nothing is tried again blindly
+        return ""
+    if cause in slurm.GROWS:
+        CAUSES[job.rule.name, tuple(job.wildcards)].append(cause)
+    doubled = {
+        "memory": f" with {2 * job.resources.mem_mb} MB",
+        "time": f" with {2 * job.resources.runtime} minutes",
+    }
+    return f"; trying again{doubled.get(cause, '')}"
+
+
+def last_words(record, logs):
+    """A job's log and its last lines; of a job that refused to run, the log and the line that says so."""
+    refusals = [line for path in logs[1:] for line in slurm.tail([path], 20) if line.startswith("traitline: error")]
+    if refusals:
+        return f"{logs[-1]}: {refusals[-1]}"
+    lines = slurm.tail(logs) or [str(record.rule_msg or "").strip().replace("\n", " ")]
+    return f"{logs[0]}: {' | '.join(lines)}"
+
+
+for handler in logging.getLogger("snakemake.logging").handlers:
+    handler.addFilter(ShortReasons())
+    handler.addFilter(Failures())
+
+
+def print_headline(results):
+    """Print the main table of the report, and where its page is."""
+    done = subprocess.run([sys.executable, "-m", "scripts.report", "--headline", results], check=False)
+    if done.returncode == 0 and Path(results, "report.html").exists():
+        print(f"report: {results}/report.html", flush=True)
+
+
+def print_failures(snakemake_logs):
+    """Print for every failed job its log and the log's last line."""
+    text = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in snakemake_logs)
+    for path in distinct(re.findall(r"^    log: (\S+) \(check log file", text, re.M)):
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if Path(path).exists() else []
+        print(f"{path}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
+
+
+def update_ledger(overlays):
+    """Update the DVC ledger where this is a DVC repository (`dvc init`), unless DVC runs us."""
+    if not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
+        return
+    options = [word for file in overlays for word in ("--configfile", str(file))]
+    subprocess.run([sys.executable, "-m", "traitline.cli", "pin", "--partial", *options], check=False)
+
+
+onstart:
+    # With a limit on starts (by default 100 a second) Snakemake plans again a second after every planning. These
+    # plannings add up with every job until it does nothing else. Without a limit it plans when a job ends.
+    workflow.scheduler.job_rate_limiter = None
+
+
+onsuccess:
+    print_headline(STUDY.results)
+    update_ledger(workflow.overwrite_configfiles)
+
+
+onerror:
+    print_failures(log)
