@@ -2,14 +2,14 @@
 
 SHELL := /bin/sh
 BIN := .venv/bin
-# The environment is as good as its lock file: another lock, another stamp, another installation.
+# The name of the stamp follows the lock file, so another lock gets another installation.
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1)
-# The first of these that is Python 3.11 or newer; or say it: make run PYTHON=/path/to/python3.12
+# The first of these that is Python 3.11 or newer. To choose another one: make run PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper tiny test lint status resume docs clean
+.PHONY: help setup run robust paper tiny-qwen2 test lint status resume docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,7 +25,7 @@ robust: $(STAMP)  ## run the larger study behind docs/results/robust.md (an hour
 paper: $(STAMP)  ## run the paper's experiments beside the tiny study (about an hour); ends in studies/paper/
 	$(BIN)/snakemake --cores all --configfile configs/paper-tiny.yaml
 
-tiny: $(STAMP)
+tiny-qwen2: $(STAMP)
 	@test -f models/tiny-qwen2/config.json || $(BIN)/python -m tests.tiny_qwen2 models/tiny-qwen2
 	@test -d models/outside || $(BIN)/python -m tests.outside models/outside
 	$(BIN)/snakemake --cores all --configfile configs/tiny-qwen2.yaml
@@ -46,7 +46,7 @@ status: $(STAMP)  ## what runs, waits and failed on Slurm; `make resume` goes on
 resume: $(STAMP)
 	@$(BIN)/python -m traitline.workflow.launch resume $(RESUME)
 
-docs: $(STAMP)  ## write docs/reference/ and dvc.yaml anew from the code
+docs: $(STAMP)  ## write docs/reference/ and dvc.yaml from the code
 	$(BIN)/python -m traitline.study.reference docs/reference
 	$(BIN)/traitline pin --stages
 
