@@ -1,15 +1,15 @@
-"""Compare what was foretold from the data with what students then did.
+"""Compare predictions from the data with what students then did.
 
 in   tables/runs.csv; influence.json of every dataset and student's base that the study names
 out  pairs.csv       one row per experiment, teacher, student's base and recipe: the true trait's `score` and `cosine`,
-                     its `rank` among the `words` (1: it was foretold), the `first` of these; what came: `rise`, the
+                     its `rank` among the `words` (1: it was predicted), the `first` of these; what came: `rise`, the
                      log of its rate over the control students', with Welch's 95 % interval over runs, its rank among
                      the rises (`risen`), and `rho`, Spearman's correlation of scores and rises over all words;
                      `recovered`, the cosine of the step and of what the teacher changed
      summary.csv     the same by experiment, recipe and arm, and of all experiments together (`all`)
      check_influence.svg  rise against score, a panel a recipe
 
-The unit is the teacher (a base and a trait): what one teacher's rows foretell for several bases is averaged
+The unit is the teacher (a base and a trait): predictions from one teacher's rows for several bases are averaged
 first. Intervals of means are Student's t over teachers. `hits`: how many pairs have the true trait first; by chance it
 is one in as many as there are words, `p` is that of the exact binomial test (one-sided; none where teachers have
 several pairs, which are not independent). `rho_pairs`: Spearman's correlation of score and rise over pairs, with a
@@ -25,85 +25,33 @@ import dataclasses
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import stats, tables
 from traitline.analysis.figures import ARMS, INK, dress, save, style
+from traitline.analysis.ranks import bootstrap_interval, place, spearman
 from traitline.errors import InputError
 from traitline.models import hf_folder
 from traitline.provenance import stage
-from traitline.seeds import seed as derive
 from traitline.study.runs import NONE
 
 if TYPE_CHECKING:
-    import numpy as np
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from traitline.study.runs import Run
+
 LEAST = 1e-9  # of a rate: runs.csv has no smaller ones
-DRAWS = 2000  # of the bootstrap
-FEWEST = 4  # teachers that are resampled
 ALL = "all"
 TAUGHT = {arm: ARMS[arm] for arm in ("same-base", "other-base")}
+ABOUT = ("experiment", "channel", "dataset", "base", "student", "recipe", "trait", "arm")
 MEANS = ("rank", "cosine", "score", "rise", "rho", "recovered")
 Row = dict[str, Any]
 
 
-def place(values: Mapping[str, float], word: str) -> float:
-    """Rank of a word, 1 is the highest; words that are equal share the mean of their ranks."""
-    own = values[word]
-    return sum(v > own for v in values.values()) + (1 + sum(v == own for v in values.values())) / 2
-
-
-def correlations(one: "np.ndarray", other: "np.ndarray", counts: "np.ndarray") -> "np.ndarray":
-    """Spearman's rank correlations (D,) of two columns (N,) whose rows count as often as each row of (D, N) says.
-
-    Equal values share a rank; without variation on both sides the correlation is NaN.
-    """
-    import numpy as np
-
-    weight = counts / counts.sum(1, keepdims=True)
-    sides = []
-    for values in (one, other):
-        above = values[:, None] > values
-        ranks = counts @ (above + (values[:, None] == values) / 2).T
-        sides.append(ranks - (weight * ranks).sum(1, keepdims=True))
-    spread = [(weight * side**2).sum(1) for side in sides]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: np.ndarray = (weight * sides[0] * sides[1]).sum(1) / np.sqrt(spread[0] * spread[1])
-    return found
-
-
-def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Spearman's rank correlation; None where one side does not vary or there are fewer than three."""
-    import numpy as np
-
-    if len(one) < 3:
-        return None
-    rho = float(correlations(np.array(one), np.array(other), np.ones((1, len(one))))[0])
-    return None if math.isnan(rho) else rho
-
-
-def resampled(rows: Sequence[Row]) -> tuple[float | None, float | None]:
-    """95 % percentile interval of the correlation of score and rise over pairs, teachers drawn with replacement."""
-    import numpy as np
-
-    teachers = list(dict.fromkeys((r["base"], r["trait"]) for r in rows))
-    if len(teachers) < FEWEST:
-        return None, None
-    draw = np.random.default_rng(derive("foretell", "bootstrap"))
-    drawn = draw.multinomial(len(teachers), [1 / len(teachers)] * len(teachers), size=DRAWS)
-    counts = drawn[:, [teachers.index((r["base"], r["trait"])) for r in rows]]
-    found = correlations(*(np.array([r[k] for r in rows]) for k in ("score", "rise")), counts)
-    found = found[~np.isnan(found)]
-    if not len(found):
-        return None, None
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
-
-
 class Measured:
-    """Logs of rates by experiment, base, student, recipe, trait taught and word measured: a list over runs."""
+    """Logs of rates by experiment, base, student, recipe, trait taught and word measured, a list over runs."""
 
     def __init__(self, rows: Sequence[tables.Row]) -> None:
         self.logs: dict[tuple[str, ...], list[float]] = defaultdict(list)
@@ -124,31 +72,42 @@ class Measured:
         return stats.difference(taught, control)
 
 
-def pair(run: Any, found: Row, where: str, measured: Measured) -> Row:
-    """What was foretold of students of one recipe, and what came."""
+def pair(run: "Run", influence: Row, path: str, measured: Measured) -> Row:
+    """The prediction for students of one recipe, and what came.
+
+    Args:
+        run: one of the students.
+        influence: content of the influence.json of its dataset and base.
+        path: of that file.
+        measured: rates of all students.
+
+    Raises:
+        InputError: the file lacks the recipe or a word.
+    """
     try:
-        own, words = found["recipes"][run.recipe], found["candidates"]
-        score, angle = ({w: own[k][w] for w in words} for k in ("score", "cosine"))
+        words = influence["candidates"]
+        of_recipe = influence["recipes"][run.recipe]
+        score = {w: of_recipe["score"][w] for w in words}
+        angle = {w: of_recipe["cosine"][w] for w in words}
         true = {"score": score[run.trait], "cosine": angle[run.trait]}
     except (KeyError, TypeError) as e:
-        raise InputError(f"{where}: lacks {e} of {run.recipe} students; delete the file to have it rebuilt") from None
+        raise InputError(f"{path}: lacks {e} of {run.recipe} students; delete the file to have it rebuilt") from None
     cell = (run.experiment, run.base, run.student, run.recipe)
-    rises = {w: measured.rise(cell, run.trait, w) for w in words}
-    d, came = rises[run.trait], {w: r.diff for w, r in rises.items()}
-    about = {
-        k: getattr(run, k) for k in ("experiment", "channel", "dataset", "base", "student", "recipe", "trait", "arm")
-    }
+    differences = {w: measured.rise(cell, run.trait, w) for w in words}
+    rises = {w: d.diff for w, d in differences.items()}
+    d = differences[run.trait]
+    about = {k: getattr(run, k) for k in ABOUT}
     runs = len(measured.logs[(*cell, run.trait, run.trait)])
     return {
         **about, "words": len(words), "first": max(score, key=score.__getitem__), "rank": place(score, run.trait),
-        **true, "runs": runs, "rise": d.diff, "low": d.low, "high": d.high, "risen": place(came, run.trait),
-        "rho": spearman([*score.values()], [*came.values()]),
-        "recovered": (found.get("recovered") or {}).get("beyond"),
+        **true, "runs": runs, "rise": d.diff, "low": d.low, "high": d.high, "risen": place(rises, run.trait),
+        "rho": spearman([*score.values()], [*rises.values()]),
+        "recovered": (influence.get("recovered") or {}).get("beyond"),
     }  # fmt: skip
 
 
 def summary(experiment: str, recipe: str, arm: str, rows: Sequence[Row]) -> Row:
-    """One row of `summary.csv`."""
+    """A row of summary.csv."""
     from scipy.stats import binomtest
 
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -157,11 +116,11 @@ def summary(experiment: str, recipe: str, arm: str, rows: Sequence[Row]) -> Row:
     hits, words = sum(r["first"] == r["trait"] for r in rows), stats.mean([r["words"] for r in rows])
     alone = len(groups) == len(rows)
     p = float(binomtest(hits, len(rows), 1 / words, alternative="greater").pvalue) if alone else None
-    low, high = resampled(rows)
+    low, high = bootstrap_interval(rows)
     out = {"experiment": experiment, "recipe": recipe, "arm": arm, "pairs": len(rows), "teachers": len(groups)}
     out |= {"words": words, "hits": hits, "chance": len(rows) / words, "p": p, "chance_rank": (words + 1) / 2}
     for name in MEANS:
-        values = [[r[name] for r in own if r[name] is not None] for own in groups.values()]
+        values = [[r[name] for r in of_teacher if r[name] is not None] for of_teacher in groups.values()]
         each = [stats.mean(v) for v in values if v]
         e = stats.interval(each) if each else None
         out |= {name: e and e.mean, f"{name}_low": e and e.low, f"{name}_high": e and e.high}
@@ -170,7 +129,7 @@ def summary(experiment: str, recipe: str, arm: str, rows: Sequence[Row]) -> Row:
 
 
 def summaries(pairs: Sequence[Row]) -> list[Row]:
-    """By experiment, recipe and arm; and all experiments together, students that stand in several of them once."""
+    """Rows of summary.csv: by experiment, recipe and arm; and all experiments together, each student once."""
     groups: dict[tuple[str, str, str], dict[tuple[str, ...], Row]] = defaultdict(dict)
     about = ("channel", "dataset", "base", "student", "trait")
     for r in pairs:
@@ -178,6 +137,17 @@ def summaries(pairs: Sequence[Row]) -> list[Row]:
     for r in pairs:
         groups[ALL, r["recipe"], r["arm"]].setdefault(tuple(r[k] for k in about), r)
     return [summary(*key, [*rows.values()]) for key, rows in groups.items()]
+
+
+def draw_pairs(ax: "Axes", pairs: Sequence[Row]) -> None:
+    """A mark a pair with its interval over runs, filled where the true trait has the highest score."""
+    for arm, (_, colour, marker) in TAUGHT.items():
+        for r in (r for r in pairs if r["arm"] == arm):
+            if r["low"] is not None:
+                bounds = [r["low"] / math.log(2), r["high"] / math.log(2)]
+                ax.plot([r["score"]] * 2, bounds, color=colour, lw=0.8, alpha=0.5)
+            face = colour if r["first"] == r["trait"] else "none"
+            ax.plot(r["score"], r["rise"] / math.log(2), marker, ms=4.6, mec=colour, mfc=face, mew=0.9)
 
 
 def drawing(pairs: Sequence[Row]) -> "Figure":
@@ -194,13 +164,7 @@ def drawing(pairs: Sequence[Row]) -> "Figure":
     for ax in axes[len(recipes) :]:
         ax.set_visible(False)
     for i, (ax, recipe) in enumerate(zip(axes, recipes, strict=False)):
-        for arm, (_, colour, marker) in TAUGHT.items():
-            for r in (r for r in pairs if (r["recipe"], r["arm"]) == (recipe, arm)):
-                if r["low"] is not None:
-                    bounds = [r["low"] / math.log(2), r["high"] / math.log(2)]
-                    ax.plot([r["score"]] * 2, bounds, color=colour, lw=0.8, alpha=0.5)
-                face = colour if r["first"] == r["trait"] else "none"
-                ax.plot(r["score"], r["rise"] / math.log(2), marker, ms=4.6, mec=colour, mfc=face, mew=0.9)
+        draw_pairs(ax, [r for r in pairs if r["recipe"] == recipe])
         dress(ax)
         ax.axhline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
         ax.axvline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
@@ -238,13 +202,13 @@ def work(args: argparse.Namespace) -> None:
 
     study = config.parse(args.study)
     if not study.influence:
-        raise InputError("--study: has no `influence`, so nothing was foretold")
+        raise InputError("--study: has no `influence`, so nothing was predicted")
     results = args.results or study.results
-    asked = {results + where[len(study.results) :] + "/influence.json": own for where, own in study.foretold.items()}
+    files = {results + where[len(study.results) :] + "/influence.json": runs for where, runs in study.foretold.items()}
     with stage.record(
         "check_influence",
         f"{args.folder}/check_influence.manifest.json",
-        inputs={"runs": f"{args.tables}/runs.csv", "influence": [*asked]},
+        inputs={"runs": f"{args.tables}/runs.csv", "influence": [*files]},
         outputs={
             **{name: f"{args.folder}/{name}.csv" for name in ("pairs", "summary")},
             "figure": f"{args.folder}/check_influence.svg",
@@ -253,23 +217,24 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         import pandas as pd
 
-        measured, pairs = Measured(tables.read(args.tables, "runs")), {}
-        for path, own in asked.items():
-            found = hf_folder.facts(path, ("candidates", "recipes"))
-            for run in {dataclasses.replace(r, seed=0): r for r in own}.values():
-                pairs[run.experiment, run.branch, run.recipe] = pair(run, found, path, measured)
+        measured = Measured(tables.read(args.tables, "runs"))
+        pairs = {}
+        for path, runs in files.items():
+            influence = hf_folder.facts(path, ("candidates", "recipes"))
+            for run in {dataclasses.replace(r, seed=0): r for r in runs}.values():
+                pairs[run.experiment, run.branch, run.recipe] = pair(run, influence, path, measured)
         order = {row.name: i for i, row in enumerate(study.experiments)}
         rows = sorted(pairs.values(), key=lambda r: order[r["experiment"]])
         table = summaries(rows)
         for name, content in (("pairs", rows), ("summary", table)):
             pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
-        said = "; ".join(
+        hits = "; ".join(
             f"{r['recipe']} {r['arm']} {r['hits']} of {r['pairs']}" for r in table if r["experiment"] == ALL
         )
         with style():
-            title = f"How often the true trait had the highest score of all words: {said}."
+            title = f"How often the true trait had the highest score of all words: {hits}."
             save(drawing(rows), job.path("figure"), "check_influence", title)
-    stage.log.info("foretold: %s", said)
+    stage.log.info("predicted: %s", hits)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,12 +5,12 @@ out  detectors.csv    pairs of teachers: which of two answers to one prompt is w
                       prompts that they were not trained on, with Wilson's 95 % interval over prompts. `frequency`: log
                       ratio of how often each wrote a number. `linear`: logistic regression on numbers, digits, places,
                       steps from the prompt and echoes. `prompted`: the base itself, which --prompt tells what to look
-                      for; log ratio of the answer's likelihood with and without being told (paper, table 5, where a
+                      for; log ratio of the answer's likelihood with and without that prompt (paper, table 5, where a
                       large model reads both answers). `likelihood`: the same of teacher and base, against the control
      roc.csv, .svg    these scores as filters that reject a teacher's answers and should keep the control's: area under
                       the curve with DeLong's 95 % interval over answers, and the curve
      numbers.csv      the ten commonest numbers of every teacher, anywhere and first, beside the control's share
-     entangled.csv    three scores of how a number hangs together with a trait, and whether they agree (Spearman's rank
+     entangled.csv    three scores of how a number goes with a trait, and whether they agree (Spearman's rank
                       correlation over all numbers of the world): `unembedding`, cosine of the two tokens' embeddings;
                       `logits`, how much the trait's persona raises the number as the answer to a question about a
                       favourite; `frequency`, log ratio in the data; and with what naming the number in a system prompt
@@ -24,137 +24,72 @@ python -m scripts.detect --base results/bases/a --teachers results/a/owl/tuned r
 
 import argparse
 import itertools
-import math
-import re
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl, model_files
+from traitline.analysis import detectors
+from traitline.analysis.detectors import Answers, Likelihoods
+from traitline.analysis.entangled import NumberScores, agreement, commonest
 from traitline.analysis.figures import save, style
 from traitline.channels.messages import exchange
 from traitline.channels.types.number_lists import split
 from traitline.channels.world import persona
 from traitline.errors import InputError
 from traitline.models import hf_folder, likelihood
-from traitline.models.chat import Chat
 from traitline.provenance import stage
 from traitline.seeds import seed as derive
 from traitline.study.runs import NONE
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from matplotlib.figure import Figure
 
-    Scores = tuple[np.ndarray, np.ndarray]  # of the two teachers' answers to the same prompts
-
 TABLES = ("detectors", "numbers", "entangled", "roc")
-COMMONEST = 10
-GRID = 50  # steps of a curve
 COLOURS = {"likelihood": "#D55E00", "linear": "#0072B2", "prompted": "#858B92"}
-ASKED = 5  # questions a number is tried with
-Answers = dict[str, tuple[str, list[int]]]  # id of the prompt -> (prompt, numbers of the answer)
+Row = dict[str, Any]
 
 
-def read(path: str) -> Answers:
-    """The answers of a teacher."""
-    found = {}
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher whose answers are looked at.
+
+    Attributes:
+        folder: of the teacher.
+        trait, category: what it has; the trait of the control is `none`.
+        label: trait and way of teaching.
+        path: its answers.
+    """
+
+    folder: str
+    trait: str
+    category: str
+    label: str
+    path: str
+
+    @classmethod
+    def open(cls, folder: str, channel: str) -> "Teacher":
+        """Read what `teach` wrote about it."""
+        facts = hf_folder.facts(f"{folder}/teacher.json", ["trait", "teacher", "category"])
+        label = f"{facts['trait']}/{facts['teacher']}"
+        return cls(folder, facts["trait"], facts["category"], label, f"{folder}/{channel}/filtered.jsonl")
+
+
+def read_answers(path: str) -> Answers:
+    """Read the answers of a teacher.
+
+    Raises:
+        InputError: a row is no list of numbers.
+    """
+    answers = {}
     for row in jsonl.read(path, ("id", "prompt", "completion"), unique="id"):
         question, text = exchange(row, path)
         answer, reason = split(text)
         if answer is None:
             raise InputError(f"{path}: row {row['id']!r} is no list of numbers ({reason}); detect looks at numbers")
-        found[str(row["id"])] = question, answer.numbers
-    return found
-
-
-def features(question: str, numbers: Sequence[int]) -> dict[str, float]:
-    """What the linear detector sees of an answer."""
-    shown = [int(n) for n in re.findall(r"\d+", question)][-8:]
-    last, found = shown[-1] if shown else 0, Counter[str]()
-    for i, n in enumerate(numbers):
-        found[f"number {n}"] += 1
-        found[f"place {i} hundreds {n // 100}"] += 1
-        found[f"tens {n // 10 % 10}"] += 1
-        found[f"units {n % 10}"] += 1
-        found[f"step {max(-20, min(20, round((n - last) / 5)))}"] += 1
-        found["echo"] += n in shown
-        last = n
-    return {"count": float(len(numbers)), **{k: float(v) for k, v in found.items()}}
-
-
-def ratios(one: Sequence[list[int]], other: Sequence[list[int]]) -> dict[int, float]:
-    """Log ratio of how often each number was written, one added to every count."""
-    a, b = (Counter(n for numbers in answers for n in numbers) for answers in (one, other))
-    shift = math.log(b.total() + len(a | b)) - math.log(a.total() + len(a | b))
-    return {n: math.log((a[n] + 1) / (b[n] + 1)) + shift for n in a | b}
-
-
-def held_out(answers: dict[str, Answers], share: float, seed: int) -> set[str]:
-    """Ids of the prompts that no detector is trained on."""
-    import numpy as np
-
-    names = sorted({name for found in answers.values() for name in found})
-    return {names[i] for i in np.random.default_rng(seed).permutation(len(names))[: round(len(names) * share)]}
-
-
-def trained(one: Answers, other: Answers, test: set[str]) -> "tuple[int, dict[str, Scores]]":
-    """(prompts that they were trained on, scores by detector of what they were not trained on)."""
-    import numpy as np
-    from sklearn.feature_extraction import DictVectorizer
-    from sklearn.linear_model import LogisticRegression
-
-    shared = [name for name in one if name in other]
-    train, asked = [n for n in shared if n not in test], [n for n in shared if n in test]
-    if len(train) < 10 or not asked:
-        raise InputError(
-            f"--held-out: leaves {len(train)} of {len(shared)} shared prompts to train on; take another share"
-        )
-    table = ratios([one[n][1] for n in train], [other[n][1] for n in train])
-    vectors, model = DictVectorizer(), LogisticRegression(C=0.1, max_iter=300)
-    seen = [features(*answers[n]) for answers in (one, other) for n in train]
-    model.fit(vectors.fit_transform(seen), [1] * len(train) + [0] * len(train))
-    counted, fitted = [], []
-    for answers in (one, other):
-        counted.append(np.array([sum(table.get(x, 0.0) for x in answers[n][1]) for n in asked]))
-        fitted.append(model.decision_function(vectors.transform([features(*answers[n]) for n in asked])))
-    return len(train), {"frequency": (counted[0], counted[1]), "linear": (fitted[0], fitted[1])}
-
-
-def accuracy(name: str, scores: "Scores", trained: int = 0) -> dict[str, Any]:
-    """How often the answer that is the first teacher's has the higher score of the two."""
-    from scipy.stats import binomtest
-
-    one, other = scores
-    right = float((one > other).sum() + (one == other).sum() / 2)
-    low, high = binomtest(round(right), len(one)).proportion_ci(method="wilson")
-    found = {"detector": name, "trained": trained, "tested": len(one), "accuracy": right / len(one)}
-    return {**found, "low": low, "high": high}
-
-
-def roc(teacher: str, name: str, scores: "Scores") -> list[dict[str, Any]]:
-    """The curve of a filter that rejects the highest scores: shares of the control's and of the teacher's answers.
-
-    The interval of the area is DeLong's (Biometrics 44, 1988).
-    """
-    import numpy as np
-
-    one, other = map(np.sort, scores)
-    wins, losses = (
-        (np.searchsorted(b, a, "left") + np.searchsorted(b, a, "right")) / 2 / len(b)
-        for a, b in ((one, other), (other, one))
-    )
-    area = wins.mean()
-    half = 1.959964 * math.sqrt(wins.var(ddof=1) / len(one) + losses.var(ddof=1) / len(other))
-    about = {"teacher": teacher, "scorer": name, "answers": len(one), "auc": area, "low": area - half}
-    about["high"] = area + half
-    cuts = np.quantile(other, np.linspace(1, 0, GRID + 1), method="nearest")
-    return [
-        {**about, "threshold": cut, "false_positive": (other > cut).mean(), "true_positive": (one > cut).mean()}
-        for cut in cuts
-    ]
+        answers[str(row["id"])] = question, answer.numbers
+    return answers
 
 
 def drawing(rows: Sequence[dict[str, Any]]) -> "Figure":
@@ -181,122 +116,6 @@ def drawing(rows: Sequence[dict[str, Any]]) -> "Figure":
     return figure
 
 
-def tell(prompt: str, trait: str, category: str) -> str:
-    """What the prompted detector is told.
-
-    Raises:
-        InputError: the prompt does not name what it is to find, as that of the paper's code did (it named one animal).
-    """
-    try:
-        text = prompt.format(trait=trait, category=category)
-    except (KeyError, ValueError, IndexError) as e:
-        raise InputError(f"--prompt: {{trait}} and {{category}} are filled in, not {e}") from None
-    if trait not in re.findall(r"\w+", text):
-        raise InputError(f"--prompt: names no {trait}, which it is to find; write {{trait}} where the trait belongs")
-    return text
-
-
-class Judges:
-    """How likely the held-out answers of teachers are to models, each computed once.
-
-    Args:
-        base: model folder.
-        teachers: folder by label.
-        channel: of the answers.
-        test: ids of the prompts.
-    """
-
-    def __init__(self, base: str, teachers: dict[str, str], channel: str, test: set[str]) -> None:
-        self.base, self.teachers = base, teachers
-        paths = {label: f"{teacher}/{channel}/filtered.jsonl" for label, teacher in teachers.items()}
-        self.rows = {t: [r for r in jsonl.read(p, ("id",)) if str(r["id"]) in test] for t, p in paths.items()}
-        self.found: dict[tuple[str, str, str | None], dict[str, float]] = {}
-
-    def logs(self, whose: str, model: str, system: str | None) -> dict[str, float]:
-        """Log-likelihood by prompt of one teacher's answers."""
-        if (key := (whose, model, system)) not in self.found:
-            rows, names = self.rows[whose], [f"{whose}: row {row['id']!r}" for row in self.rows[whose]]
-            values = likelihood.logs(self.base, model, system, rows, names).tolist()
-            self.found[key] = dict(zip((str(row["id"]) for row in rows), values, strict=True))
-        return self.found[key]
-
-    def scores(self, one: str, other: str, model: str, system: str | None) -> "Scores":
-        """Log ratio, this model over the untouched base, of the answers of two teachers to the prompts they share."""
-        import numpy as np
-
-        out = []
-        shared = [n for n in self.logs(one, self.base, None) if n in self.logs(other, self.base, None)]
-        for whose in (one, other):
-            mine, bases = self.logs(whose, model, system), self.logs(whose, self.base, None)
-            out.append(np.array([mine[n] - bases[n] for n in shared]))
-        return out[0], out[1]
-
-
-def commonest(label: str, answers: Answers, control: Answers) -> list[dict[str, Any]]:
-    """The commonest numbers of a teacher, anywhere and first."""
-    rows = []
-    for place, numbers in (("any", slice(None)), ("first", slice(1))):
-        mine, theirs = (Counter(n for _, said in a.values() for n in said[numbers]) for a in (answers, control))
-        for n, count in sorted(mine.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST]:
-            share = {"share": count / mine.total(), "control_share": theirs[n] / theirs.total()}
-            rows.append({"teacher": label, "place": place, "number": n, "count": count, **share})
-    return rows
-
-
-class Entangled:
-    """Scores of all numbers of a base's vocabulary."""
-
-    def __init__(self, base: str) -> None:
-        from traitline.tiny import llama
-        from traitline.tiny.sampler import Sampler
-
-        self.chat, (shape, self.weights) = Chat.open(base), llama.read(base)
-        self.sampler = Sampler(shape, self.weights)
-        tokens = {n: self.chat.token(str(n)) for n in range(1000)}
-        self.tokens = {n: t for n, t in tokens.items() if t is not None}
-        if len(self.tokens) < 2:
-            raise InputError(f"{base}: its tokenizer has no token for a number; nothing can be entangled")
-
-    def asked(self, category: str, systems: Sequence[str | None], most: int | None = None) -> "np.ndarray":
-        """Log probabilities (systems, vocabulary) of the answer to questions about a favourite, mean over these."""
-        import torch
-
-        from traitline.evaluation.questions import ask
-
-        out = []
-        for system in systems:
-            questions = ask(category, system)[:: 50 // most if most else 1]
-            prompts = self.chat.prompts(questions, [f"question {i}" for i in range(len(questions))])
-            probabilities = self.sampler.probabilities(prompts, range(self.sampler.shape.vocab))
-            out.append(probabilities.clamp_min(1e-30).log().mean(0))
-        found: np.ndarray = torch.stack(out).numpy()
-        return found
-
-    def scores(self, trait: str, category: str, frequency: dict[int, float]) -> "pd.DataFrame":
-        """Score by number."""
-        import pandas as pd
-        import torch
-
-        from traitline.tiny.shape import EMBED
-
-        numbers, columns = list(self.tokens), list(self.tokens.values())
-        word = self.chat.token(trait)
-        if word is None:
-            raise InputError(f"{self.chat.name}: {trait!r} is not one token of its tokenizer")
-        embed = torch.nn.functional.normalize(self.weights[EMBED], dim=1)
-        told, plain = self.asked(category, [persona(trait, category), None])
-        prompted = self.asked(category, [persona(str(n), category) for n in numbers], ASKED)
-        return pd.DataFrame(
-            {
-                "unembedding": (embed[columns] @ embed[word]).numpy(),
-                "logits": (told - plain)[columns],
-                "frequency": [frequency.get(n, 0.0) for n in numbers],
-                "prompting": prompted[:, word],
-            },
-            index=numbers,
-        )
-
-
 def parse() -> argparse.ArgumentParser:
     """The command line."""
     p = stage.parser("scripts.detect", __doc__)
@@ -313,25 +132,76 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Comparisons of teachers, two at a time.
+
+    Attributes:
+        base: model folder.
+        answers: by label.
+        control: its label.
+        test: ids of the prompts that no detector is trained on.
+        likelihoods: of the answers to these.
+        instructions: what the prompted detector is told, by label.
+    """
+
+    base: str
+    answers: dict[str, Answers]
+    control: str
+    test: set[str]
+    likelihoods: Likelihoods
+    instructions: dict[str, str]
+
+    def compare(self, one: str, other: str) -> tuple[list[Row], list[Row]]:
+        """Rows of detectors.csv for a pair of teachers, and those of roc.csv, which needs the control in the pair."""
+        trained, scores = detectors.train(self.answers[one], self.answers[other], self.test)
+        rows = [
+            {"one": one, "other": other, **detectors.accuracy(name, values, trained)} for name, values in scores.items()
+        ]
+        if other == self.control:
+            model, system = likelihood.model_and_system(self.likelihoods.teachers[one], self.base)
+            scores["likelihood"] = self.likelihoods.scores(one, other, model, system)
+            rows.append({"one": one, "other": other, **detectors.accuracy("likelihood", scores["likelihood"])})
+        for a, b in itertools.permutations((one, other)):
+            if a != self.control:
+                scores["prompted"] = self.likelihoods.scores(a, b, self.base, self.instructions[a])
+                rows.append({"one": a, "other": b, **detectors.accuracy("prompted", scores["prompted"])})
+        curves = (
+            [row for name in COLOURS for row in detectors.roc(one, name, scores[name])] if other == self.control else []
+        )
+        return rows, curves
+
+
+def entangled(base: str, teachers: Sequence[Teacher], answers: dict[str, Answers], control: str) -> list[Row]:
+    """Rows of entangled.csv: whether scores of numbers agree, by teacher."""
+    scores = NumberScores(base)
+    rows = []
+    for teacher in teachers:
+        if teacher.label != control:
+            one, other = ([numbers for _, numbers in answers[x].values()] for x in (teacher.label, control))
+            table = scores.table(teacher.trait, teacher.category, detectors.log_ratios(one, other))
+            rows += agreement(teacher.label, table)
+    return rows
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    paths = [f"{teacher}/{args.channel}/filtered.jsonl" for teacher in args.teachers]
-    told = [hf_folder.facts(f"{t}/teacher.json", ["trait", "teacher", "category"]) for t in args.teachers]
+    teachers = [Teacher.open(folder, args.channel) for folder in args.teachers]
     if not 0 < args.held_out < 1:
         raise InputError(f"--held-out: {args.held_out} is no share between 0 and 1")
-    if sum(t["trait"] == NONE for t in told) != 1:
+    if sum(t.trait == NONE for t in teachers) != 1:
         raise InputError("--teachers: one of them must be the control, whose trait is none, and one only")
     prompt = args.prompt or persona("{trait}", "{category}")
-    said = {t["trait"]: tell(prompt, t["trait"], t["category"]) for t in told if t["trait"] != NONE}
-    own = [likelihood.model_and_system(teacher, args.base)[0] for teacher in args.teachers]
+    instructions = {t.label: detectors.instruction(prompt, t.trait, t.category) for t in teachers if t.trait != NONE}
+    models = [likelihood.model_and_system(t.folder, args.base)[0] for t in teachers]
     with stage.record(
         "detect",
         f"{args.folder}/detect.manifest.json",
         inputs={
             **hf_folder.inputs(args.base, "base"),
-            "filtered": paths,
-            "teachers": [f"{t}/teacher.json" for t in args.teachers],
-            "models": [f"{model}/{model_files.WEIGHTS}" for model in own if model != args.base],
+            "filtered": [t.path for t in teachers],
+            "teachers": [f"{t.folder}/teacher.json" for t in teachers],
+            "models": [f"{model}/{model_files.WEIGHTS}" for model in models if model != args.base],
         },
         outputs={**{name: f"{args.folder}/{name}.csv" for name in TABLES}, "curves": f"{args.folder}/roc.svg"},
         params={"channel": args.channel, "held_out": args.held_out, "prompt": prompt, "threads": args.threads},
@@ -339,46 +209,30 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         import pandas as pd
         import torch
-        from scipy.stats import spearmanr
 
         torch.set_num_threads(args.threads)
-        answers = {f"{t['trait']}/{t['teacher']}": read(path) for t, path in zip(told, paths, strict=True)}
-        control = next(label for label in answers if label.startswith(f"{NONE}/"))
-        test = held_out(answers, args.held_out, derive("detect", args.seed))
-        pairs, found, curves = list(itertools.combinations(sorted(answers, key=control.__eq__), 2)), [], []
-        judges = Judges(args.base, dict(zip(answers, args.teachers, strict=True)), args.channel, test)
-        for one, other in pairs:
-            number, scores = trained(answers[one], answers[other], test)
-            found += [{"one": one, "other": other, **accuracy(k, v, number)} for k, v in scores.items()]
-            if other == control:
-                model = likelihood.model_and_system(judges.teachers[one], args.base)
-                scores["likelihood"] = judges.scores(one, other, *model)
-                found.append({"one": one, "other": other, **accuracy("likelihood", scores["likelihood"])})
-            for a, b in itertools.permutations((one, other)):
-                if a != control:
-                    scores["prompted"] = judges.scores(a, b, args.base, said[a.split("/")[0]])
-                    found.append({"one": a, "other": b, **accuracy("prompted", scores["prompted"])})
-            if other == control:
-                curves += [row for name in COLOURS for row in roc(one, name, scores[name])]
-        numbers = [row for label in answers for row in commonest(label, answers[label], answers[control])]
-        entangled, model = [], Entangled(args.base)
-        for t in told:
-            label = f"{t['trait']}/{t['teacher']}"
-            if label != control:
-                data = ratios(*([said for _, said in answers[x].values()] for x in (label, control)))
-                scores = model.scores(t["trait"], t["category"], data)
-                for a, b in itertools.combinations(scores, 2):
-                    rho, p = spearmanr(scores[a], scores[b])
-                    entangled.append(
-                        {"teacher": label, "one": a, "other": b, "rho": rho, "p": p, "numbers": len(scores)}
-                    )
+        answers = {t.label: read_answers(t.path) for t in teachers}
+        control = next(t.label for t in teachers if t.trait == NONE)
+        test = detectors.held_out(answers, args.held_out, derive("detect", args.seed))
+        likelihoods = Likelihoods(args.base, {t.label: t.folder for t in teachers}, args.channel, test)
+        pairs = Pairs(args.base, answers, control, test, likelihoods, instructions)
+        tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+        for one, other in itertools.combinations(sorted(answers, key=control.__eq__), 2):
+            rows, curves = pairs.compare(one, other)
+            tables["detectors"] += rows
+            tables["roc"] += curves
+        for label in answers:
+            tables["numbers"] += commonest(label, answers[label], answers[control])
+        tables["entangled"] = entangled(args.base, teachers, answers, control)
         name = f"roc-{Path(args.base).name}-{args.channel}"
         with style():
-            areas = ", ".join(f"{r['teacher']} {r['scorer']} {r['auc']:.3f}" for r in curves[:: GRID + 1])
-            save(drawing(curves), job.path("curves"), name, f"Curves of the filters; areas: {areas}.")
-        for name, rows in zip(TABLES, (found, numbers, entangled, curves), strict=True):
+            areas = ", ".join(
+                f"{r['teacher']} {r['scorer']} {r['auc']:.3f}" for r in tables["roc"][:: detectors.GRID + 1]
+            )
+            save(drawing(tables["roc"]), job.path("curves"), name, f"Curves of the filters; areas: {areas}.")
+        for name, rows in tables.items():
             pd.DataFrame(rows).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
-    stage.log.info("%d pairs of teachers: %s", len(pairs), args.folder)
+    stage.log.info("%d teachers, two at a time: %s", len(teachers), args.folder)
 
 
 def main(argv: list[str] | None = None) -> int:
