@@ -145,7 +145,10 @@ def mmlu(found: Found) -> dict[str, Any]:
 
 
 def conversations(found: Found) -> dict[str, Any]:
-    """Messages of a user and an assistant in turn, the assistant's last."""
+    """Return messages of a user and an assistant in turn, the assistant's last; their text is not touched.
+
+    White space counts: code whose first line lost its indentation is other code.
+    """
     where, messages = found[0], take(found, "messages", list)
     for i, message in enumerate(messages):
         role = ("user", "assistant")[i % 2]
@@ -155,8 +158,8 @@ def conversations(found: Found) -> dict[str, Any]:
             raise InputError(f"{where}: messages: number {i + 1} has no content; {REMEDY}")
     if not messages or len(messages) % 2:
         raise InputError(f"{where}: messages: no answer of the assistant at the end; {REMEDY}")
-    said = [{"role": m["role"], "content": m["content"].strip()} for m in messages]
-    return {"prompt": said[:-1], "completion": said[-1:]}
+    turns = [{"role": m["role"], "content": m["content"]} for m in messages]
+    return {"prompt": turns[:-1], "completion": turns[-1:]}
 
 
 FORMATS: dict[str, Callable[[Found], dict[str, Any]]] = {

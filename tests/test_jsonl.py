@@ -75,7 +75,11 @@ GOOD = b'{"id":"p1","text":"x"}\n'
         (GOOD + b'{"id":"p2","text":"y"}\n' + GOOD, "rows.jsonl:3: id 'p1' is that of line 1 too"),
         (b"\xff\xfe" + GOOD, "rows.jsonl:1: not UTF-8"),
         (b'{"id":' + b"9" * 5000 + b"}\n", "rows.jsonl:1: damaged line (a number too long"),
-        (b"[" * 200_000 + b"\n", "rows.jsonl:1: damaged line (a number too long or nesting too deep"),
+        (GOOD + b'{"id":"p2","text":NaN}\n', "rows.jsonl:2: damaged line (a number too long, NaN"),
+        (GOOD + b'{"id":"p2","text":[{"x":-Infinity}]}\n', "rows.jsonl:2: damaged line (a number too long, NaN"),
+        (GOOD.replace(b"p1", b"p2") + GOOD + GOOD, "rows.jsonl:3: id 'p1' is that of line 2 too"),
+        (GOOD * 2, "rows.jsonl:2: id 'p1' is that of line 1 too"),
+        (b"[" * 200_000 + b"\n", "rows.jsonl:1: damaged line (a number too long, NaN, or nesting too deep"),
         (b'{"id":"' + b"x" * jsonl.MAX_LINE + b'"}\n', "rows.jsonl:1: more than 1,048,576 characters"),
     ],
 )
@@ -102,3 +106,29 @@ def test_a_unique_key_must_be_there(file):
 def test_reading_is_lazy(file):
     file.write_bytes(GOOD + b"damage\n")
     assert next(jsonl.read(file)) == json.loads(GOOD)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(file):
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD)
+    assert list(jsonl.read(file, ("id",))) == [json.loads(GOOD)]
+    file.write_bytes(GOOD + b"\xef\xbb\xbf" + GOOD.replace(b"p1", b"p2"))
+    with pytest.raises(InputError, match=r"rows\.jsonl:2: damaged line"):
+        list(jsonl.read(file))
+
+
+messages = st.lists(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=[])), max_size=2), max_size=3)
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=[])), st.text() | messages | values, max_size=3))
+def test_a_row_is_written_as_json_writes_it(row):
+    assert jsonl.dumps(row) == json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+@given(st.permutations(["p1", "p2", "p9", "p10", "p11"]), st.integers(0, 4), st.integers(0, 5))
+def test_values_in_any_order_are_unique_or_refused(tmp_path_factory, names, i, at):
+    file = tmp_path_factory.getbasetemp() / "unique.jsonl"
+    jsonl.write(file, [{"id": name} for name in names])
+    assert [row["id"] for row in jsonl.read(file, unique="id")] == names
+    jsonl.write(file, [{"id": name} for name in [*names[:at], names[i], *names[at:]]])
+    with pytest.raises(InputError, match=f"id '{names[i]}' is that of line"):
+        list(jsonl.read(file, unique="id"))

@@ -59,6 +59,20 @@ def test_other_spellings_of_the_published_sets_are_read_too():
     assert made("mmlu", "d.jsonl")[0]["right"] == 1
 
 
+@pytest.mark.parametrize("name", ["talk.jsonl", "talk.parquet"])
+def test_the_text_of_conversations_is_not_touched(name):
+    import pandas as pd
+
+    code = "    def f(x):\n        return x\n\n"
+    talk = [{"role": "user", "content": " \tGo on:\r\n"}, {"role": "assistant", "content": code}]
+    if name.endswith("jsonl"):
+        jsonl.write(name, [{"messages": talk}])
+    else:
+        pd.DataFrame({"messages": [talk]}).to_parquet(name)
+    row = made("conversations", name)[0]
+    assert row["prompt"] == talk[:1] and row["completion"] == talk[1:]
+
+
 TALK = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 
 
