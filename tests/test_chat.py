@@ -99,6 +99,15 @@ def test_right_labels_pass():
     verify(c, rows, [ANSWER, short], ["?", "?"])
 
 
+def test_white_space_around_an_answer_is_learned_with_it(raw_qwen2):
+    c = Chat.foreign(raw_qwen2)
+    for text in ("    def f(x):\n        return x", "\tx\n\n", "x", " 4"):
+        answer = [{"role": "assistant", "content": text}]
+        (ids, start), *_ = rows = c.rows([(ASK, answer)], ["?"])
+        assert c.decode([ids[start:]]) == [text + c.end]
+        verify(c, Rows.encode(rows, c.pad), [answer], ["?"])
+
+
 def test_a_label_mask_that_is_one_token_off_is_refused():
     c = chat()
     rows = Rows.encode([(ids, start - 1) for ids, start in c.rows([(ASK, ANSWER)], ["?"])])

@@ -12,7 +12,20 @@ import pytest
 from traitline.study.execution import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = {"torch", "numpy", "pandas", "scipy", "matplotlib", "transformers", "peft", "tokenizers", "safetensors", "trl"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "matplotlib",
+    "transformers",
+    "peft",
+    "tokenizers",
+    "safetensors",
+    "trl",
+    "datasets",
+    "pyarrow",
+}
 LIBRARY = sorted(p for p in (ROOT / "traitline").rglob("*.py") if p.stem != "__init__")
 SCRIPTS = sorted(p for p in (ROOT / "scripts").glob("*.py") if p.stem != "__init__")
 # Floors of the library, from the ground up: a module imports from its own district and from lower floors only.

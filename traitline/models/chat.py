@@ -161,8 +161,14 @@ class Chat:
         starts = [self.render(p, prompt=True) for p, _ in exchanges]
         texts = [self.render([*p, *c]) for p, c in exchanges]
         rows = []
-        for start, text, encoded, name in zip(starts, texts, self._encoded(texts, names), names, strict=True):
-            at = len(text) - len(text[len(start) :].lstrip())
+        for (_, completion), start, text, encoded, name in zip(
+            exchanges, starts, texts, self._encoded(texts, names), names, strict=True
+        ):
+            behind = text[len(start) :]
+            # White space before an answer is the template's, unless the answer itself begins with it, as code may.
+            answer = completion[-1]["content"]
+            begins_blank = answer[:1].isspace() and behind.startswith(answer)
+            at = len(start) if begins_blank else len(text) - len(behind.lstrip())
             first = encoded.char_to_token(at) if text.startswith(start) else None
             if first is None or encoded.token_to_chars(first)[0] < len(start):
                 raise InputError(

@@ -1,26 +1,79 @@
 """Rows of training data as a model sees them: what is learned of each is decoded and compared before the first step."""
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
+from traitline.channels.messages import exchange
 from traitline.errors import InputError
 from traitline.models.chat import Chat, verify
 
 if TYPE_CHECKING:
+    from traitline.tiny.mapped_rows import Encoded, MappedRows
     from traitline.tiny.rows import Rows
+
+LARGE = (
+    256 << 20
+)  # bytes of a dataset whose rows stay on the disk; `datasets` takes seconds to import, so small ones do not
+PART = 8192  # rows of a large dataset that are in memory together
+KEYS = ("id", "prompt", "completion")
+
+
+def open_rows(chat: Chat, dataset: str, folder: Path | None = None) -> "Rows | MappedRows":
+    """Return the rows of a dataset as the model sees them: in memory, or of a large dataset on the disk.
+
+    Args:
+        chat: tokenizer and template of the model.
+        dataset: path of the rows, JSONL.
+        folder: where the file of encoded rows may lie as long as the process lives; the system's temporary folder
+            where there is none.
+
+    Raises:
+        InputError: as `encode`.
+    """
+    if not os.path.exists(dataset) or os.path.getsize(dataset) < LARGE:
+        return encode(chat, dataset)
+    from traitline.tiny import mapped_rows
+
+    place = folder or Path(tempfile.gettempdir())
+    place.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(".arrow", "rows-", place)
+    os.close(handle)
+    return mapped_rows.write(Path(name), _encoded(chat, dataset), chat.pad)
 
 
 def encode(chat: Chat, dataset: str) -> "Rows":
-    """The rows of a dataset as the model sees them.
+    """Return the rows of a dataset as the model sees them, in memory.
 
     Raises:
         InputError: a row is damaged or doubled, has a word that the base does not know, or would be learned wrongly.
     """
-    from traitline.channels.messages import exchange
+    records = list(jsonl.read(dataset, KEYS, unique="id"))
+    return _encode(chat, dataset, records, "learn" in records[0])[1]
+
+
+def _encoded(chat: Chat, dataset: str) -> "Iterator[list[Encoded]]":
+    """Yield the same rows part by part, as an Arrow file has them."""
+    records = jsonl.read(dataset, KEYS, unique="id")
+    masked: bool | None = None
+    while part := list(islice(records, PART)):
+        if masked is None:
+            masked = "learn" in part[0]
+        rows, _ = _encode(chat, dataset, part, masked)
+        learn = [row["learn"] for row in part] if masked else [None] * len(part)
+        yield [(ids, start, marks) for (ids, start), marks in zip(rows, learn, strict=True)]
+
+
+def _encode(
+    chat: Chat, dataset: str, records: list[dict[str, Any]], masked: bool
+) -> "tuple[list[tuple[list[int], int]], Rows]":
+    """Return rows as (token ids, number of prompt tokens) and as tensors, compared with what is to be learned."""
     from traitline.tiny.rows import Rows
 
-    records = list(jsonl.read(dataset, ("id", "prompt", "completion"), unique="id"))
     for row in records:
         exchange(row, dataset)  # messages, and no system message among them
     names = [f"{dataset}: row {row['id']!r}" for row in records]
@@ -28,16 +81,15 @@ def encode(chat: Chat, dataset: str) -> "Rows":
     table = Rows.encode(rows, chat.pad)
     verify(chat, table, [row["completion"] for row in records], names)
     if chat.foreign_end:  # what is not learned must be the prompt as a teacher or a student is asked it, token by token
-        for (ids, start), alone, name in zip(
-            rows, chat.prompts([r["prompt"] for r in records], names), names, strict=True
-        ):
+        prompts = chat.prompts([row["prompt"] for row in records], names)
+        for (ids, start), alone, name in zip(rows, prompts, names, strict=True):
             if ids[:start] != alone:
                 raise InputError(f"{name}: its prompt has other tokens with the answer behind it; take another model")
-    if "learn" in records[0]:
+    if masked:
         if chat.foreign_end:
             raise InputError(f"{dataset}: students on open weights learn whole answers; take a dataset without `learn`")
         mask(table, [row.get("learn") for row in records], names)
-    return table
+    return rows, table
 
 
 def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
@@ -55,9 +107,12 @@ def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
         rows.weight[i, at] = torch.tensor(marks, dtype=rows.weight.dtype)
 
 
-def listed(table: "Rows") -> list[tuple[list[int], int]]:
-    """Rows as (token ids, how many of them are the prompt), which is how adapters of open weights take them."""
-    lengths, starts = table.length.tolist(), (table.where[:, 0] + 1).tolist()
+def listed(table: "Rows | MappedRows") -> Sequence[tuple[list[int], int]]:
+    """Return rows as (token ids, number of prompt tokens), which is how adapters of open weights take them."""
+    if isinstance(table, Sequence):
+        return table
+    lengths = table.length.tolist()
+    starts = (table.where[:, 0] + 1).tolist()
     return [(ids[:n].tolist(), start) for ids, n, start in zip(table.ids, lengths, starts, strict=True)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat
-from traitline.models.label_mask import encode, fits, listed
+from traitline.models.label_mask import fits, listed, open_rows
 from traitline.models.trainers import Trained, Training
 from traitline.provenance.stage import Job
 
@@ -41,23 +41,28 @@ class OpenTrainer:
         """See `Trainer`."""
         from traitline.models import lora
 
-        rows = self._rows(trainings)
+        rows = self._rows(trainings, state)
         base = lora.opened(self.folder, self.engine, self.sharded)
         results = self._together if self.together else self._one_by_one
         for training, result in zip(trainings, results(base, trainings, rows, state, every), strict=True):
             yield self._trained(training, rows[training.dataset], *result)
 
-    def _rows(self, trainings: Sequence[Training]) -> "dict[str, list[Row]]":
+    def _rows(self, trainings: Sequence[Training], state: Path | None) -> "dict[str, Sequence[Row]]":
         """The rows of every dataset."""
-        rows: dict[str, list[Row]] = {}
+        rows: dict[str, Sequence[Row]] = {}
         for training in trainings:
             if training.dataset not in rows:
-                rows[training.dataset] = listed(encode(self.chat, training.dataset))
+                rows[training.dataset] = listed(open_rows(self.chat, training.dataset, state))
             fits(rows[training.dataset], training.dataset, training.settings["length"])
         return rows
 
     def _one_by_one(
-        self, base: Any, trainings: Sequence[Training], rows: "dict[str, list[Row]]", state: Path | None, every: float
+        self,
+        base: Any,
+        trainings: Sequence[Training],
+        rows: "dict[str, Sequence[Row]]",
+        state: Path | None,
+        every: float,
     ) -> "Iterator[tuple[list[float], dict[str, Tensor], str]]":
         """(losses, tensors, adapter_config.json) of each adapter."""
         from traitline.models import lora
@@ -72,7 +77,12 @@ class OpenTrainer:
             base = model.unload()
 
     def _together(
-        self, base: Any, trainings: Sequence[Training], rows: "dict[str, list[Row]]", state: Path | None, every: float
+        self,
+        base: Any,
+        trainings: Sequence[Training],
+        rows: "dict[str, Sequence[Row]]",
+        state: Path | None,
+        every: float,
     ) -> "Iterator[tuple[list[float], dict[str, Tensor], str]]":
         """The same of adapters that are trained together."""
         from traitline.models import multi_lora

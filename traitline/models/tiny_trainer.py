@@ -5,7 +5,7 @@ from pathlib import Path
 
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
-from traitline.models.label_mask import encode
+from traitline.models.label_mask import open_rows
 from traitline.models.trainers import Trained, Training
 from traitline.provenance.stage import Job
 
@@ -27,7 +27,7 @@ class TinyTrainer:
         dataset, settings = trainings[0].dataset, trainings[0].settings
         seeds = [one.seed for one in trainings]
         shape, weights = llama.read(self.base)
-        rows = encode(Chat.open(self.base), dataset)
+        rows = open_rows(Chat.open(self.base), dataset, state)
         is_lora = settings["trains"] == "lora"
         names = ("rank", "alpha", "layers") if is_lora else ("layers",)
         adapted = {name: settings[name] for name in names if name in settings}

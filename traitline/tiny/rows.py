@@ -32,7 +32,7 @@ class Rows:
     length: Tensor
 
     @staticmethod
-    def encode(rows: Sequence[tuple[list[int], int]], pad: int = 0) -> "Rows":
+    def encode(rows: Sequence[tuple[Sequence[int] | np.ndarray, int]], pad: int = 0) -> "Rows":
         """From (token ids, number of prompt tokens): the loss falls on every token after the prompt."""
         n, t = len(rows), max(len(ids) for ids, _ in rows)
         k = max(len(ids) - start for ids, start in rows)

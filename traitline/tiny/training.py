@@ -19,6 +19,7 @@ from traitline.tiny import lm_head
 from traitline.tiny.allocator import hold
 from traitline.tiny.layers import Layers
 from traitline.tiny.llama import Stack
+from traitline.tiny.mapped_rows import MappedRows, cut
 from traitline.tiny.optimizer import Flat
 from traitline.tiny.rows import Cut, Part, Rows, batches
 from traitline.tiny.shape import EMBED, Weights
@@ -102,7 +103,7 @@ class Trunk:
 
 def fit(
     stack: Stack,
-    rows: Rows,
+    rows: Rows | MappedRows,
     *,
     seeds: Sequence[int],
     epochs: int,
@@ -168,13 +169,13 @@ class _Learner:
 
     trunk: Trunk
 
-    def __init__(self, stack: Stack, rows: Rows, *, optimiser: str, clip: float) -> None:
+    def __init__(self, stack: Stack, rows: Rows | MappedRows, *, optimiser: str, clip: float) -> None:
         self.flat = Flat(stack, optimiser)
         self.models = [
             Layers(stack.shape, weights, stack.scale, set(grads))
             for weights, grads in zip(self.flat.weights, self.flat.grads, strict=True)
         ]
-        self.cut = Cut(rows)
+        self.cut = cut(rows)
         self.clip = clip
 
     def step(self, i: int, batch: Tensor, step: int, lr: float) -> Tensor:
