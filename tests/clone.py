@@ -59,12 +59,29 @@ def small(study):
     study["execution"]["stack"] = 2
 
 
-def make(root):
-    """A clone whose study has run."""
+def tiny(study):
+    """The tiny study cut down until its real programs take seconds; its figures mean nothing."""
+    small(study)
+    study["experiments"][0] |= {"students": ["a"], "recipes": ["lora"]}
+    study["worlds"]["one"] |= {"rows": 3000, "numbers": 0.5}
+    study["pretrain"] |= {"width": 24, "heads": 2, "mlp": 48, "std": 0.1, "batch": 40, "lr": 1.2e-2}
+    study["channels"]["numbers"]["prompts"] = 200
+    study["teach"]["max_steps"] = 10
+    study["datasets"]["plain"]["rows"] = 20
+    study["recipes"]["lora"] |= {"epochs": 1, "batch": 32}
+
+
+def copy(root, *folders):
+    """Copy what defines the workflow, and these folders."""
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(ROOT / name, root)
-    for name in ("rules", "envs", "traitline", "report"):
+    for name in ("rules", "envs", "traitline", "report", *folders):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def make(root):
+    """A clone whose study has run."""
+    copy(root)
     (root / "scripts").mkdir()
     (root / "scripts/__init__.py").touch()
     for stage in STAGES:

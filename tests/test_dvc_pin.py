@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.clone import ROOT, Clone
+from tests.clone import ROOT, Clone, copy, tiny
 
 BIN = os.path.dirname(sys.executable)
 RAW = "results/a/owl/tuned/numbers/raw.jsonl"
@@ -39,6 +39,20 @@ class Repository(Clone):
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def start(self):
+        """Put it under git and DVC, with a directory as the remote."""
+        shutil.copy(ROOT / ".gitignore", self.root)
+        self.sh("git init -q && git config user.email a@b.c && git config user.name t && dvc init -q")
+        self.sh("dvc remote add -q -d store ../store && git add -A && git commit -qm code")
+
+    def cloned(self, folder):
+        """A fresh clone in a folder: `git clone`, `dvc pull`, `traitline restore`."""
+        Repository(folder).sh(f"git clone -q {self.root} work")
+        here = Repository(folder / "work")
+        here.sh(f"dvc remote modify --local store url {self.root.parent / 'store'} && dvc pull -q")
+        assert here.traitline("restore").endswith(" 0 others, 0 missing\n")
+        return here
+
     def tell(self, text, to):
         file = self.path(to)
         file.write_text(text)
@@ -49,10 +63,8 @@ def pinned(finished, tmp_path_factory):
     """The finished study, pinned, committed and pushed to a directory."""
     root = tmp_path_factory.mktemp("pinned") / "work"
     shutil.copytree(finished.root, root)
-    shutil.copy(ROOT / ".gitignore", root)
     here = Repository(root)
-    here.sh("git init -q && git config user.email a@b.c && git config user.name t && dvc init -q")
-    here.sh("dvc remote add -q -d store ../store")
+    here.start()
     assert here.traitline("pin") == "pinned 35 jobs\n"
     here.sh("git add -A && git commit -qm pinned && dvc push -q")
     return here
@@ -68,12 +80,7 @@ def repository(pinned, tmp_path):
 @pytest.fixture(scope="module")
 def cloned(pinned, tmp_path_factory):
     """Fresh from git and DVC: `git clone`, `dvc pull`, `traitline restore`."""
-    folder = tmp_path_factory.mktemp("cloned")
-    Repository(folder).sh(f"git clone -q {pinned.root} work")
-    here = Repository(folder / "work")
-    here.sh(f"dvc remote modify --local store url {pinned.root.parent / 'store'} && dvc pull -q")
-    assert here.traitline("restore").endswith(" 0 others, 0 missing\n")
-    return here
+    return pinned.cloned(tmp_path_factory.mktemp("cloned"))
 
 
 @pytest.fixture
@@ -83,12 +90,54 @@ def fresh(cloned, tmp_path):
     return Repository(tmp_path / "fresh")
 
 
+def test_a_real_study_is_pinned_pulled_and_gone_on_with(tmp_path):
+    """With the real programs: their manifests, seeds and parameters are what `pin` must understand."""
+    (tmp_path / "work").mkdir()
+    here = Repository(tmp_path / "work")
+    copy(here.root, "scripts")
+    here.edit(tiny)
+    here.start()
+    jobs = {"prepare": 2, "train_lora": 2, "respond_favourite": 2, "score_favourite": 2, **END}
+    assert "pinned 22 jobs" in here.run(), "every successful run is pinned"
+    assert here.traitline("pin") == "pinned 22 jobs\n"
+    here.sh("git add -A && git commit -qm pinned && dvc push -q")
+    (tmp_path / "elsewhere").mkdir()
+    there = here.cloned(tmp_path / "elsewhere")
+    assert there.plan() == {}
+    there.edit(lambda study: study["datasets"]["plain"].update(seed=2))
+    assert there.plan() == jobs
+    assert "Snakemake would run it again" in there.traitline("pin", 2)
+    there.run()
+    assert there.plan() == {}
+    assert there.traitline("pin") == "pinned 22 jobs\n"
+    assert "Data and pipelines are up to date" in there.sh("dvc status").stdout
+
+
 def test_the_ledger_is_byte_for_byte_what_dvc_writes(repository):
     ours = repository.path("dvc.lock").read_bytes()
     repository.path("dvc.lock").unlink()
     repository.sh("dvc commit -f -q")
     assert repository.path("dvc.lock").read_bytes() == ours
     assert "Data and pipelines are up to date" in repository.sh("dvc status").stdout
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+@pytest.mark.parametrize("cache", [".dvc/cache", "../cache"])
+def test_everything_works_on_links_as_dvc_makes_them(repository, kind, cache):
+    marks, verified = repository.traitline("audit --json", 3), repository.traitline("verify")
+    if cache == "../cache":
+        shutil.move(repository.path(".dvc/cache"), repository.path(cache))
+        repository.sh(f"dvc cache dir {cache}")
+    repository.sh(f"dvc config cache.type {kind} && dvc checkout -q --relink")
+    assert repository.path(TEACHER).is_symlink() == (kind == "symlink")
+    assert repository.traitline("restore").endswith(" 0 others, 0 missing\n")
+    assert repository.plan() == {}
+    assert repository.traitline("verify") == verified and " 0 files" not in verified
+    assert repository.traitline("audit --json", 3) == marks
+    repository.run("-R", "score_favourite")
+    m = json.loads(next(repository.path("results").rglob("score.manifest.json")).read_text())
+    assert all(e["path"].startswith("results/") for e in m["inputs"]), "a link keeps the artifact's name"
+    repository.traitline("verify")
 
 
 def test_pinning_again_changes_nothing(repository):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # A stage that writes one output, says so, and then waits to be stopped.
 SLOW = """
 import sys, time
-from traitline import stage
+from traitline.provenance import stage
 
 def work(args):
     with stage.record("filter", "r/filter.manifest.json", inputs={"raw": "in.txt"},

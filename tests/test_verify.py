@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works
+from traitline.errors import InputError
 from traitline.lineage.verify import verify
 
 
@@ -146,3 +147,22 @@ def test_a_record_opens_nothing_outside_of_the_working_folder(raw_qwen2, tmp_pat
     assert pretrain.main(["--source", json.dumps({"path": str(raw_qwen2)}), *flags]) == 0
     monkeypatch.setattr(open_weights.weights, "identity", None)  # would fail if asked
     assert open_weights.restated(tmp_path / "results/bases/q/base.json", tmp_path)
+
+
+def test_a_check_that_looked_at_nothing_never_passes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("results").mkdir()
+    with pytest.raises(InputError, match="results: no manifest is there"):
+        verify(["results"])
+    Works(tmp_path).write("filter", "results/x", [], [])
+    with pytest.raises(InputError, match="results: no manifest names a file, so nothing was verified"):
+        verify(["results"])
+
+
+@pytest.mark.parametrize("target", ["../outside.json", "nowhere.json"])
+def test_a_manifest_behind_a_link_that_is_not_followed_is_named(works, target):
+    Path("outside.json").write_text("{")
+    link = "results/x.manifest.json"
+    os.symlink(target, link)
+    found = verify(["results"])
+    assert (link, link) in (found.missing if target == "nowhere.json" else found.outside) and not found.good

@@ -7,12 +7,12 @@ import base64
 import binascii
 import hashlib
 import json
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
+from traitline.lineage.links import DvcCache
 from traitline.provenance.manifest import HASH, LARGEST
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
     Raises:
         InputError: a subject is none.
     """
-    found = Attested()
+    found, cache = Attested(), DvcCache()
     for subject in statement["subject"]:
         try:
             name, sha = Path(subject["name"]).name, subject["digest"]["sha256"]
@@ -110,11 +110,7 @@ def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
         except (ValueError, KeyError, TypeError):
             raise InputError("a subject of the statement has no name or no sha256; it is not ours") from None
         file = Path(folder, name)
-        try:
-            plain = stat.S_ISREG(file.lstat().st_mode)  # a link could lead anywhere
-        except OSError:
-            plain = False
-        if not plain:
+        if not cache.is_artifact(file):  # any other link could lead anywhere
             found.missing.append(name)
             continue
         with open(file, "rb") as handle:

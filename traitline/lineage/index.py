@@ -15,6 +15,7 @@ from typing import Any
 
 from traitline import model_files
 from traitline.errors import InputError
+from traitline.lineage.links import DvcCache
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 
@@ -57,13 +58,16 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def manifests(folders: Iterable[str | Path]) -> list[str]:
-    """Every manifest below these folders, in order. Links are not followed, hidden folders not entered.
+def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:
+    """(every manifest below these folders, links with the name of a manifest that are not followed), each in order.
+
+    Links of DVC are followed (`traitline.lineage.links`), others are not. Hidden folders are not entered.
 
     Raises:
         InputError: a folder does not exist, or may not be read.
     """
-    found, todo = set[str](), [os.fspath(top) for top in folders]
+    files, links, todo = set[str](), set[str](), [os.fspath(top) for top in folders]
+    cache = DvcCache()
     for top in todo:
         if not os.path.isdir(top):
             raise InputError(f"{top}: no such folder; name one that holds manifests")
@@ -72,15 +76,35 @@ def manifests(folders: Iterable[str | Path]) -> list[str]:
         try:
             with os.scandir(folder) as entries:
                 for e in entries:
-                    if e.name.endswith(ENDING) and e.is_file(follow_symlinks=False):
-                        found.add(e.path)
+                    if e.name.endswith(ENDING) and e.is_symlink():
+                        (files if cache.holds(e.path) else links).add(e.path)
+                    elif e.name.endswith(ENDING) and e.is_file(follow_symlinks=False):
+                        files.add(e.path)
                     elif not e.name.startswith(".") and e.is_dir(follow_symlinks=False):
                         todo.append(e.path)
         except FileNotFoundError:  # a running study has removed it
             continue
         except PermissionError:
             raise InputError(f"{folder}: may not be read, so nobody knows what is in it") from None
-    return sorted(found)
+    return sorted(files), sorted(links)
+
+
+def manifests(folders: Sequence[str | Path]) -> list[str]:
+    """Every manifest below these folders, in order; there is at least one.
+
+    Raises:
+        InputError: there is none, or a folder does not exist or may not be read.
+    """
+    files, links = scan(folders)
+    if files:
+        return files
+    names = ", ".join(map(str, folders))
+    if links:
+        raise InputError(
+            f"{names}: no manifest is there, only links that lead nowhere or out of DVC's cache, such as {links[0]};"
+            " bring the files with `dvc pull`"
+        )
+    raise InputError(f"{names}: no manifest is there; run the pipeline first, or `traitline register` a model")
 
 
 def here() -> list[str]:
@@ -196,8 +220,6 @@ def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqli
         InputError: a manifest is damaged, or there is none.
     """
     files = manifests(folders)
-    if not files:
-        raise InputError(f"{', '.join(map(str, folders))}: no manifest is there; run the pipeline first")
     if path is None:
         db = sqlite3.connect(":memory:")
         fill(db, rows(files))

@@ -7,6 +7,7 @@ from typing import Any
 
 from traitline.errors import InputError
 from traitline.lineage.index import DATA, SUPPORT
+from traitline.lineage.links import DvcCache
 from traitline.provenance import manifest, weights
 
 NAME = "register.manifest.json"
@@ -64,7 +65,7 @@ def register(
     path = Path(what)
     if not path.exists():
         raise InputError(f"{what}: no such file or folder")
-    if not path.resolve().is_relative_to(top):
+    if not (path.parent if path.is_file() else path).resolve().is_relative_to(top):
         raise InputError(f"{what}: lies outside of this repository; put it below registry/ first")
     folder = path if path.is_dir() else path.parent
     files = sorted(p for p in folder.iterdir() if not p.name.startswith(".")) if path.is_dir() else [path]
@@ -72,7 +73,8 @@ def register(
     place = folder / NAME
     if place.exists():
         raise InputError(f"{place}: was registered before; delete this manifest if that was a mistake")
-    if strange := next((p for p in files if p.is_symlink() or not p.is_file() or not p.stat().st_size), None):
+    cache = DvcCache()
+    if strange := next((p for p in files if not (cache.is_artifact(p) and p.stat().st_size)), None):
         raise InputError(f"{strange}: a link, or empty; put the file itself there")
     roles = {p: role(p.name) for p in files}
     models = [p for p, r in roles.items() if r in ("model", "adapter")]

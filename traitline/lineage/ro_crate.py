@@ -30,8 +30,6 @@ def write(folders: Sequence[str | Path], name: str) -> int:
     except ImportError:
         raise InputError("a run crate needs rocrate; pip install 'traitline[export]'") from None
     jobs = [(file, manifest.load(file)) for file in manifests(folders)]
-    if not jobs:
-        raise InputError(f"{', '.join(map(str, folders))}: no manifest is there; run the pipeline first")
     crate = ROCrate(version="1.1")
 
     def entity(identity: str, **properties: Any) -> Any:

@@ -1,6 +1,7 @@
 """Verification: every file that a manifest names is hashed again, by all processors.
 
-Only files below the working folder are opened: a manifest from elsewhere may name anything.
+Only files below the working folder are opened, and those of DVC's cache to which links there lead: a manifest from
+elsewhere may name anything.
 """
 
 import os
@@ -9,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from traitline import model_files
-from traitline.lineage.index import ENDING, kind, manifests
+from traitline.errors import InputError
+from traitline.lineage.index import ENDING, kind, manifests, scan
+from traitline.lineage.links import DvcCache
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
 
@@ -47,51 +51,80 @@ class Findings:
         return not (self.changed or self.missing or self.outside or self.misstated)
 
 
+@dataclass
+class Statements:
+    """What manifests say about files.
+
+    Attributes:
+        hashes: file -> recorded sha256 -> manifest.
+        weights: manifest -> (weights it states, files of the model).
+    """
+
+    hashes: dict[str, dict[str, str]] = field(default_factory=dict)
+    weights: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+
+
 def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings:
     """Hash all that the manifests below `folders` name, each file once; look for files that none names.
 
     An output is looked for beside its manifest, so a folder may have been moved; an input where it was read.
 
     Raises:
-        InputError: a manifest is damaged.
+        InputError: a manifest is damaged; or there is none, or none names a file: a check that looked at nothing
+            never passes.
     """
-    top, found = Path(root).resolve(), Findings()
-    wanted: dict[str, dict[str, str]] = {}  # file -> recorded sha256 -> manifest
-    stated: dict[str, tuple[str, list[str]]] = {}  # manifest -> (weights it states, files of the model)
-    for file in manifests(folders):
+    top, findings, cache = Path(root).resolve(), Findings(), DvcCache(root)
+    files = manifests(folders)
+    statements = _statements(files, top)
+    if not statements.hashes:
+        raise InputError(f"{', '.join(map(str, folders))}: no manifest names a file, so nothing was verified")
+    sizes = dict[str, int]()
+    for path, recorded in sorted(statements.hashes.items()):
+        size = _size(path, top, cache)
+        if isinstance(size, int):
+            sizes[path] = size
+        else:
+            getattr(findings, size).append((path, next(iter(recorded.values()))))
+    for link in scan(folders)[1]:
+        where = _size(link, top, cache)
+        (findings.missing if where == "missing" else findings.outside).append((link, link))
+    _hash(statements, sizes, top, findings)
+    findings.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in statements.hashes}))
+    return findings
+
+
+def _statements(files: Sequence[str], top: Path) -> Statements:
+    """Read the manifests."""
+    statements = Statements()
+    for file in files:
         m, models = manifest.load(file), list[str]()
         for key in ("inputs", "outputs"):
             for e in m[key]:
                 path = os.path.join(os.path.dirname(file), Path(e["path"]).name) if key == "outputs" else e["path"]
                 path = os.path.relpath(path, top) if os.path.isabs(path) else path
-                recorded = wanted.setdefault(path, {})
+                recorded = statements.hashes.setdefault(path, {})
                 if key == "outputs" or e["sha256"] not in recorded:  # the maker's manifest is named before a reader's
                     recorded[e["sha256"]] = file
                 if key == "outputs" and kind(1, e["role"], path) == "model":
                     models.append(path)
         if claim := m["facts"].get("weights"):
-            stated[file] = str(claim), models
-    paths, sizes = [], {}
-    for path, recorded in sorted(wanted.items()):
-        what = _look(path, top)
-        if isinstance(what, int):
-            paths.append(path)
-            sizes[path] = what
-        else:
-            getattr(found, what).append((path, next(iter(recorded.values()))))
-    claims = {file: (claim, files) for file, (claim, files) in stated.items() if sizes.keys() >= set(files)}
+            statements.weights[file] = str(claim), models
+    return statements
+
+
+def _hash(statements: Statements, sizes: dict[str, int], top: Path, findings: Findings) -> None:
+    """Hash the files of known sizes, and the weights of all models whose files are there, by all processors."""
+    claims = {file: claim for file, claim in statements.weights.items() if sizes.keys() >= set(claim[1])}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # hashing lets other threads run
-        said = pool.map(lambda files: _identity(top, files), [f for _, f in claims.values()])
-        for path, now in zip(paths, pool.map(lambda path: manifest.sha256(top / path), paths), strict=True):
-            found.files += 1
-            found.bytes += sizes[path]
-            found.changed += [(path, sha, now, file) for sha, file in wanted[path].items() if sha != now]
-        bad = {path for path, *_ in found.changed}
-        for (file, (claim, files)), identity in zip(claims.items(), said, strict=True):
-            if claim != identity and not bad & set(files):
-                found.misstated.append((file, claim, identity))
-    found.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in wanted}))
-    return found
+        identities = pool.map(lambda claim: _identity(top, claim[1]), claims.values())
+        for path, now in zip(sizes, pool.map(lambda path: manifest.sha256(top / path), sizes), strict=True):
+            findings.files += 1
+            findings.bytes += sizes[path]
+            findings.changed += [(path, sha, now, file) for sha, file in statements.hashes[path].items() if sha != now]
+        changed = {path for path, *_ in findings.changed}
+        for (file, (claim, files)), identity in zip(claims.items(), identities, strict=True):
+            if claim != identity and not changed & set(files):
+                findings.misstated.append((file, claim, identity))
 
 
 def _identity(top: Path, files: Sequence[str]) -> str | None:
@@ -101,17 +134,18 @@ def _identity(top: Path, files: Sequence[str]) -> str | None:
     return weights.identity(top / path for path in files)
 
 
-def _look(path: str, top: Path) -> int | str:
+def _size(path: str, top: Path, cache: DvcCache) -> int | Literal["missing", "outside"]:
     """Size of a file that may be hashed, or the list of `Findings` in which it belongs."""
+    inside = Path(os.path.normpath(Path(top, path))).is_relative_to(top)
     try:
         real = Path(top, path).resolve(strict=True)
         status = real.stat()
     except FileNotFoundError:
-        inside = Path(os.path.normpath(Path(top, path))).is_relative_to(top)
         return "missing" if inside else "outside"
     except (OSError, RuntimeError):  # a circle of links, a name that is too long, a folder that is a file
         return "outside"
-    return status.st_size if real.is_relative_to(top) and stat.S_ISREG(status.st_mode) else "outside"
+    allowed = real.is_relative_to(top) or (inside and cache.holds(real))
+    return status.st_size if allowed and stat.S_ISREG(status.st_mode) else "outside"
 
 
 def _strangers(folders: Iterable[str | Path], known: set[str]) -> Iterable[str]:

@@ -79,9 +79,15 @@ def reference(role: str, path: str | Path) -> dict[str, Any]:
 
 
 def relative(path: str | Path) -> str:
-    """The path from the working folder in POSIX spelling; absolute where it lies outside."""
-    absolute, here = Path(path).resolve(), Path.cwd().resolve()
-    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.as_posix()
+    """The path from the working folder in POSIX spelling; absolute where it lies outside.
+
+    A linked file keeps its own name: DVC may have put a link to its cache where the artifact was.
+    """
+    here = Path.cwd()
+    spelled = Path(os.path.abspath(path))
+    unlinked = spelled.parent.resolve() / spelled.name
+    inside = next((place for place in (spelled, unlinked) if place.is_relative_to(here)), None)
+    return inside.relative_to(here).as_posix() if inside else unlinked.as_posix()
 
 
 def load(path: str | Path) -> dict[str, Any]:

@@ -141,6 +141,27 @@ class Job:
         )
 
 
+def _require_distinct(stage: str, inputs: Sequence[str | Path], outputs: Sequence[Path]) -> None:
+    """Refuse outputs that are one file, or an input; called before anything is deleted.
+
+    An old output may be a link into DVC's cache. It is replaced, never written through, so where it leads does not
+    matter; where an input leads does.
+
+    Raises:
+        InputError: an output is named twice.
+    """
+    places = [_place(p) for p in outputs]
+    taken = {place for p in inputs for place in (_place(p), Path(p).resolve())}
+    for final, place in zip(outputs, places, strict=True):
+        if place in taken or places.count(place) > 1:
+            raise InputError(f"{final}: named twice among the files of `{stage}`; give each a file of its own")
+
+
+def _place(path: str | Path) -> Path:
+    """Where a file lies, without following it if it is a link."""
+    return Path(path).parent.resolve() / Path(path).name
+
+
 def _sweep(final: Path) -> None:
     """Remove temporary files of attempts on this host that were killed; those of living ones are theirs."""
     for tmp in final.parent.glob(f".{glob.escape(final.name)}.{glob.escape(platform.node())}-*.tmp"):
@@ -216,10 +237,7 @@ def record(
     job.facts.update(facts or {})
     decides = [stage, digest(stage), [r["sha256"] for r in references], dict(params or {}), dict(seeds or {})]
     job.fingerprint = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-    places = [Path(p).resolve() for _, p in files] + [p.resolve() for p in job.outputs.values()]
-    for final in job.outputs.values():
-        if places.count(final.resolve()) > 1:  # before anything is deleted
-            raise InputError(f"{final}: named twice among the files of `{stage}`; give each a file of its own")
+    _require_distinct(stage, [p for _, p in files], list(job.outputs.values()))
     for final in job.outputs.values():
         final.parent.mkdir(parents=True, exist_ok=True)
         final.unlink(missing_ok=True)  # an old whole must not stand beside a new half

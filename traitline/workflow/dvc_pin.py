@@ -19,6 +19,7 @@ from traitline.workflow.dvc_stages import RECORDS, Ledger, dump
 
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
+PRETRAIN_SEED = "base"  # the name of a base's seed in its manifest; all other stages use `seed` or their own name
 SEEN = Path(".traitline/pinned.json")
 
 
@@ -57,11 +58,8 @@ def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
         for e in (*m["inputs"], *m["outputs"]):
             if said.setdefault(e["path"], e["sha256"]) != e["sha256"]:
                 return f"its manifests do not agree on {e['path']}"
-        used = {**m["params"], **m["seeds"], "code": m["code"].get("digest")}
-        for name, value in used.items():
-            wanted = job.params.get(name)
-            if type(wanted) is type(value) and isinstance(value, str | int | float) and wanted != value:
-                return f"parameter {name}: the workflow has {wanted!r}, the job used {value!r}"
+        if reason := disagreement(job, m):
+            return reason
     for path in (*job.inputs, *job.outputs):
         if path in job.manifests:
             continue
@@ -70,6 +68,28 @@ def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
                 return f"{path} is not what the job read or wrote"
         elif path in job.outputs:
             return f"no manifest of it names {path}"
+    return None
+
+
+def disagreement(job: snakemake_plan.Job, m: dict[str, Any]) -> str | None:
+    """A setting on which the workflow and a manifest of the job differ; None where there is none.
+
+    Parameters are compared with parameters of the same name. A seed is compared with the rule's `seed` or `seeds`
+    alone: stages name their seeds after themselves, and a rule may use that word for a count (`prompts`).
+    """
+    used = m["params"] | {"code": m["code"].get("digest")}
+    for name, value in used.items():
+        planned = job.params.get(name)
+        if type(planned) is type(value) and isinstance(value, str | int | float) and planned != value:
+            return f"parameter {name}: the workflow has {planned!r}, the job used {value!r}"
+    for name in ("seed", m["stage"], PRETRAIN_SEED):
+        if name not in m["seeds"]:
+            continue
+        seed = m["seeds"][name]
+        if "seed" in job.params and job.params["seed"] != seed:
+            return f"parameter seed: the workflow has {job.params['seed']!r}, the job used {seed!r}"
+        if "seeds" in job.params and seed not in job.params["seeds"]:
+            return f"parameter seeds: the workflow has {job.params['seeds']!r}, the job used {seed!r}"
     return None
 
 

@@ -1,0 +1,65 @@
+"""Links as DVC makes them, and which of them are followed.
+
+With `cache.type symlink` DVC puts a symbolic link to a file of its cache where an artifact was. Such links are
+followed. Any other link is not: a manifest or a folder from elsewhere may lead anywhere.
+"""
+
+import configparser
+import os
+import re
+import stat
+from pathlib import Path
+
+# Where DVC keeps a file below its cache (DVC 3): named by the hash of its content.
+OBJECT = re.compile(r"files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
+
+
+class DvcCache:
+    """The cache of the DVC repository whose root is a folder; it holds nothing where there is no such repository.
+
+    DVC itself takes a second to import, so its configuration files are read here.
+    """
+
+    def __init__(self, root: str | Path = ".") -> None:
+        self.folder = _cache_folder(Path(root))
+
+    def holds(self, path: str | Path) -> bool:
+        """Whether a path, its links followed, is a file of the cache."""
+        if self.folder is None:
+            return False
+        real = Path(os.path.realpath(path))
+        return (
+            real.is_relative_to(self.folder)
+            and bool(OBJECT.fullmatch(real.relative_to(self.folder).as_posix()))
+            and real.is_file()
+        )
+
+    def is_artifact(self, path: str | Path) -> bool:
+        """Whether a path is a regular file, or a link of DVC to one."""
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            return False
+        return stat.S_ISREG(mode) or (stat.S_ISLNK(mode) and self.holds(path))
+
+
+def _cache_folder(root: Path) -> Path | None:
+    """The real path of a repository's cache: `cache.dir` of the most specific configuration, or `.dvc/cache`."""
+    if not Path(root, ".dvc").is_dir():
+        return None
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "dvc")
+    files = (
+        Path(root, ".dvc/config.local"),
+        Path(root, ".dvc/config"),
+        Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR", home), "config"),
+        Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR", "/etc/xdg/dvc"), "config"),
+    )
+    for file in files:
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read(file, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError):
+            continue
+        if folder := parser.get("cache", "dir", fallback=""):
+            return Path(os.path.realpath(Path(file.parent, folder.strip("\"'"))))
+    return Path(os.path.realpath(Path(root, ".dvc/cache")))
