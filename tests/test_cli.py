@@ -61,7 +61,7 @@ def test_trace_in_json(works, ask):
     code, out, _ = ask("trace", works.near, "--json")
     told = json.loads(out)
     assert code == 0 and told["artifact"] == works.near and told["unknown"] == []
-    assert [s["stage"] for s in told["steps"]] == ["train", "base", "filter", "sample", "teach"]
+    assert [s["stage"] for s in told["steps"]] == ["train", "pretrain", "filter", "sample", "teach"]
     assert told["steps"][0]["seeds"] == {"train": 1}
 
 
@@ -111,7 +111,7 @@ def test_audit_of_data(works, ask):
 
 def test_diff_names_the_cause(works, ask):
     code, out, _ = ask("diff", works.near, works.control)
-    assert code == 3 and "made by `teach` and by `base`" in out
+    assert code == 3 and "made by `teach` and by `pretrain`" in out
     assert ask("diff", works.near, works.near)[0] == 0
     assert json.loads(ask("diff", works.near, works.near, "--json")[1])["equal"]
 
@@ -146,6 +146,17 @@ def test_bad_input_is_one_line_and_2(ask, args):
 @pytest.mark.parametrize("args", [["nonsense"], ["trace"], ["audit", "--limit", "x"]])
 def test_bad_use_is_2(ask, args):
     assert ask(*args)[0] == 2
+
+
+def test_a_check_that_looked_at_nothing_never_passes(ask, tmp_path):
+    Works(tmp_path).put("filter", "empty", {"x.txt": ("other", "x")})
+    for options in ((), ("--data",), ("--json",)):
+        code, _, err = ask("audit", *options, "--in", "empty", cwd=tmp_path)
+        assert code == 2 and err.startswith("traitline: error: no manifest names a model, so nothing was audited")
+    (tmp_path / "bare").mkdir()
+    for command in (["verify"], ["audit"], ["index", "x.db"], ["page"], ["crate"], ["trace", "x"]):
+        code, _, err = ask(*command, "--in", "bare", cwd=tmp_path)
+        assert code == 2 and err.startswith("traitline: error: bare: no manifest is there"), command
 
 
 def test_what_hides_in_names_is_spelled_out(ask, tmp_path):

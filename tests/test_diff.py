@@ -82,7 +82,7 @@ def test_where_only_the_machine_differs_it_is_named(works):
 def test_unlike_things_and_unknown_ones(works):
     base = works.base("a")
     raw = works.data(base)
-    assert says(base, raw) == [("model.safetensors", ["made by `base` and by `filter`"])]
+    assert says(base, raw) == [("model.safetensors", ["made by `pretrain` and by `filter`"])]
     Path("results/stray.jsonl").write_text("stray")
     other = data(works, "other", "results/stray.jsonl")
     told = dict(says(data(works, "one", raw), other))

@@ -76,7 +76,9 @@ def test_it_is_what_dvc_would_write(found):
 
 def test_the_committed_stages_are_those_of_the_tiny_study():
     """`make docs` writes dvc.yaml anew."""
-    code = "from traitline.workflow import dvc_stages, snakemake_plan as s; print(dvc_stages.Ledger(s.read()).yaml(), end='')"
+    code = (
+        "from traitline.workflow import dvc_stages as d, snakemake_plan as s; print(d.Ledger(s.read()).yaml(), end='')"
+    )
     derived = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE
     ).stdout

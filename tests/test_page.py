@@ -86,11 +86,11 @@ def test_siblings_are_folded_by_stage_mark_and_origin(tmp_path, monkeypatch):
         (g["stage"], g["mark"]): sum(j["group"] == i for j in found["jobs"]) for i, g in enumerate(found["groups"])
     }
     assert len(found["jobs"]) == 44 and groups == {
-        ("base", "CLEAN"): 2, ("teach", "CARRIER"): 6, ("sample", "EXPOSED"): 6, ("filter", "EXPOSED"): 6,
+        ("pretrain", "CLEAN"): 2, ("teach", "CARRIER"): 6, ("sample", "EXPOSED"): 6, ("filter", "EXPOSED"): 6,
         ("train", "INHERITANCE-RISK"): 12, ("train", "EXPOSED"): 12,
     }  # fmt: skip
     columns = {(g["stage"], g["mark"]): g["column"] for g in found["groups"]}
-    assert columns["base", "CLEAN"] == 0 and columns["train", "EXPOSED"] == 4
+    assert columns["pretrain", "CLEAN"] == 0 and columns["train", "EXPOSED"] == 4
 
 
 def test_circles_do_not_hang_it(tmp_path, monkeypatch):

@@ -175,6 +175,8 @@ def audit(
     if only and (strange := [a for a, kin in zip(artifacts or [], only, strict=True) if kin not in result.marks]):
         raise InputError(f"{strange[0]}: neither weights nor data; audit a model, or what it was trained on")
     chosen = only or (result.marks if data else result.models)
+    if not chosen:
+        raise InputError("no manifest names a model, so nothing was audited; --data audits data sets")
     failed = {kin for kin in chosen if kin not in accepted and any(m.mark in rule.fail for m in result.marks[kin])} & (
         result.models | set(only or [])
     )
@@ -467,6 +469,8 @@ def restore(
     from traitline.workflow.dvc_pin import restore
 
     same, other, missing = restore(folder)
+    if not (same or other or missing):
+        raise InputError(f"{folder}/dvc.lock: names no file, so nothing was restored; pin the study first")
     if as_json:
         say({"same": same, "other": other, "missing": missing})
     else:

@@ -6,7 +6,6 @@ file is what the job's manifests say. `restore` is its counterpart after `git cl
 
 import json
 import os
-import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from traitline.atomic import put
 from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.workflow import snakemake_plan
-from traitline.workflow.dvc_stages import RECORDS, Ledger, dump
+from traitline.workflow.dvc_stages import RECORDS, Ledger, dump, locked_stages
 
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
@@ -133,14 +132,13 @@ def lock(ledger: Ledger, good: Sequence[snakemake_plan.Job]) -> None:
         store, stages = Store(repo), dict[str, Any]()
         for path in [*(p for job in good for p in job.outputs), ledger.records]:
             store.entry(path, keep=True)  # before it is met as a dependency
-        params = posixpath.normpath(f"{ledger.plan.folder}/pins.json")
-        for job in good:
-            entry: dict[str, Any] = {"cmd": ledger.stage(job)["cmd"]}
+        for job in sorted(good, key=lambda job: ledger.names[job.name]):
+            entry: dict[str, Any] = {"cmd": ledger.command(job.outputs[0])}
             if job.inputs:
                 entry["deps"] = [store.entry(path) for path in job.inputs]
             if job.params:
-                entry["params"] = {params: {job.name: job.params}}
-            stages[job.name] = entry | {"outs": [store.entry(path) for path in job.outputs]}
+                entry["params"] = {ledger.pins: {job.name: job.params}}
+            stages[ledger.names[job.name]] = entry | {"outs": [store.entry(path) for path in job.outputs]}
         recording = ledger.recording()
         stages[RECORDS] = {
             "cmd": recording["cmd"],
@@ -197,13 +195,12 @@ def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
         InputError: there is no ledger, or the records are damaged.
     """
     from dvc.repo import Repo
-    from dvc.utils.serialize import loads_yaml
 
     repository()
     file = Path(folder, "dvc.lock")
     if not file.is_file():
         raise InputError(f"{file}: no such file; name the folder of a pinned study")
-    stages = loads_yaml(file.read_text(encoding="utf-8"))["stages"]
+    stages = locked_stages(file)
     wanted = {e["path"]: e["md5"] for s in stages.values() for key in ("deps", "outs") for e in s.get(key, [])}
     same, other, missing = 0, [], []
     with Repo() as repo, repo.lock:

@@ -14,9 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from traitline.atomic import put
+from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.workflow import snakemake_plan
+from traitline.workflow.dvc_templates import Template, templates
 
 RECORDS = "records"  # the stage of Snakemake's records, and their file's name
 # What YAML takes for text as it stands: something but digits is in it, and no word that means a value.
@@ -52,13 +56,8 @@ def dump(whole: dict[str, Any]) -> str:
 
 
 def _spelled(item: Any) -> str | None:
-    """An element of such a list: a path, a path with flags, or an entry of the lock; None where it is not as simple."""
-    if isinstance(item, str):
-        return f"    - {item}\n" if _plain(item) else None
-    (key, value), *_ = item.items()
-    if value == {"persist": True} and len(item) == 1:
-        return f"    - {key}:\n        persist: true\n" if _plain(key) else None
-    if all(type(v) is int or (isinstance(v, str) and _plain(v)) for v in item.values()):
+    """An entry of such a list; None where it is not as simple."""
+    if isinstance(item, dict) and all(type(v) is int or (isinstance(v, str) and _plain(v)) for v in item.values()):
         return "".join(_pair("      " if i else "    - ", k, str(v)) for i, (k, v) in enumerate(item.items()))
     return None
 
@@ -72,6 +71,23 @@ def _plain(text: str) -> bool:
     return bool(PLAIN.fullmatch(text)) and text.lower() not in WORDS
 
 
+class Flow(dict[str, Any]):
+    """A mapping on one line of dvc.yaml."""
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes dvc.yaml: no aliases, which nobody can read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """No part is named and referred to."""
+        return True
+
+
+Dumper.add_representer(
+    Flow, lambda dumper, pairs: dumper.represent_mapping("tag:yaml.org,2002:map", pairs.items(), flow_style=True)
+)
+
+
 class Ledger:
     """The derived files of one study."""
 
@@ -79,6 +95,9 @@ class Ledger:
         self.plan, self.configfiles = plan, [manifest.relative(file) for file in configfiles]
         self.up = posixpath.relpath(".", plan.folder)  # from the ledger's folder to the repository
         self.records = f"{plan.results}/{RECORDS}.json"
+        self.pins = posixpath.normpath(f"{plan.folder}/pins.json")
+        self.templates = templates(plan.jobs)
+        self.names = {job: name for template in self.templates for job, name in template.names().items()}
 
     def path(self, name: str) -> Path:
         """A file of the ledger."""
@@ -89,18 +108,25 @@ class Ledger:
         """How Snakemake and `traitline pin` get this configuration."""
         return f"--configfile {' '.join(self.configfiles)} " if self.configfiles else ""
 
-    def stage(self, job: snakemake_plan.Job) -> dict[str, Any]:
-        """A job in dvc.yaml."""
-        made: dict[str, Any] = {"cmd": f"snakemake --cores 1 {self.options}-- {job.outputs[0]}"}
+    def command(self, output: str) -> str:
+        """The command of a stage, which has Snakemake make one of its outputs."""
+        return f"snakemake --cores 1 {self.options}-- {output}"
+
+    def stage(self, template: Template) -> dict[str, Any]:
+        """A stage of dvc.yaml: one job, or a table of jobs."""
+        parameters = f"{template.jobs[0].rule}-${{key}}" if template.rows else template.name
+        body: dict[str, Any] = {"cmd": self.command(template.outputs[0])}
         if self.up != ".":
-            made["wdir"] = self.up
-        if job.inputs:
-            made["deps"] = job.inputs
-        if job.params:
-            made["params"] = [{posixpath.normpath(f"{self.plan.folder}/pins.json"): [job.name]}]
+            body["wdir"] = self.up
+        if template.inputs:
+            body["deps"] = template.inputs
+        if template.jobs[0].params:
+            body["params"] = [{self.pins: [parameters]}]
         # Without `persist`, `dvc repro` would delete outputs before it asks Snakemake whether there is anything to do.
-        made["outs"] = [{path: {"persist": True}} for path in job.outputs]
-        return {**made, "meta": {"rule": job.rule, "wildcards": job.wildcards}}
+        body["outs"] = [{path: Flow(persist=True)} for path in template.outputs]
+        if template.rows:
+            return {"foreach": {key: Flow(row) for key, row in template.rows.items()}, "do": body}
+        return body
 
     def recording(self) -> dict[str, Any]:
         """The stage of Snakemake's records.
@@ -108,18 +134,23 @@ class Ledger:
         It depends on the configuration, and its command fails when that was changed behind Snakemake's back: `dvc exp
         run --set-param` would otherwise file old results under new settings.
         """
-        made: dict[str, Any] = {"cmd": f"traitline pin --check {self.options}".rstrip()}
+        body: dict[str, Any] = {"cmd": f"traitline pin --check {self.options}".rstrip()}
         if self.up != ".":
-            made["wdir"] = self.up
-        return {**made, "deps": sorted({"config.yaml", *self.configfiles}), "outs": [{self.records: {"persist": True}}]}
+            body["wdir"] = self.up
+        return {
+            **body,
+            "deps": sorted({"config.yaml", *self.configfiles}),
+            "outs": [{self.records: Flow(persist=True)}],
+        }
 
     def yaml(self) -> str:
         """dvc.yaml."""
-        stages = {job.name: self.stage(job) for job in self.plan.jobs} | {RECORDS: self.recording()}
+        stages = {template.name: self.stage(template) for template in self.templates} | {RECORDS: self.recording()}
         tables = posixpath.join(posixpath.relpath(self.plan.results, self.plan.folder), "tables")
         effects = {f"{tables}/effects.csv": {"x": "trait", "y": "rate", "template": "bar_horizontal"}}
         whole = {"stages": stages, "params": [posixpath.join(self.up, "config.yaml")], "plots": [effects]}
-        return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{dump(whole)}"
+        text = yaml.dump(whole, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+        return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{text}"
 
     def params(self) -> str:
         """pins.json."""
@@ -136,8 +167,6 @@ def stages(configfiles: Sequence[str] = ()) -> str:
 
 def check(configfiles: Sequence[str] = ()) -> list[str]:
     """Where the ledger is not what the Snakefile and the configuration give; needs no data."""
-    from dvc.utils.serialize import loads_yaml
-
     ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
     wrong = [
         f"{ledger.path(name)} is not what the Snakefile and the configuration give"
@@ -145,5 +174,23 @@ def check(configfiles: Sequence[str] = ()) -> list[str]:
         if not ledger.path(name).is_file() or ledger.path(name).read_text(encoding="utf-8") != text
     ]
     file = ledger.path("dvc.lock")
-    pinned = loads_yaml(file.read_text(encoding="utf-8"))["stages"] if file.is_file() else {}
-    return wrong + [f"{job.name} is not pinned" for job in ledger.plan.jobs if job.name not in pinned]
+    pinned = locked_stages(file) if file.is_file() else {}
+    return wrong + [f"{name} is not pinned" for name in ledger.names.values() if name not in pinned]
+
+
+def locked_stages(file: Path) -> dict[str, Any]:
+    """The stages of a dvc.lock.
+
+    Raises:
+        InputError: it is damaged, as by a merge conflict.
+    """
+    from dvc.utils.serialize import YAMLFileCorruptedError, loads_yaml
+
+    try:
+        stages = loads_yaml(file.read_text(encoding="utf-8"), str(file))["stages"]
+        for stage in stages.values():
+            for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
+                entry["path"], entry["md5"]
+    except (YAMLFileCorruptedError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{file}: damaged, or in conflict; `git checkout` one version, then pin again") from None
+    return dict(stages)
