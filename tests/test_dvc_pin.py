@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.clone import ROOT, Clone, copy, tiny
+from traitline.errors import InputError
 
 BIN = os.path.dirname(sys.executable)
 RAW = "results/a/owl/tuned/numbers/raw.jsonl"
@@ -293,6 +294,18 @@ def test_a_hostile_ledger_touches_nothing_outside(repository):
         repository.path("dvc.lock").write_text(yaml.safe_dump(lock))
         assert "lies outside the repository" in repository.traitline("restore", 2)
     assert outside.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "text", ["<<<<<<< HEAD\n", "{}", "stages: 1", "stages: {x: {outs: [1]}}", "stages: {x: 1}", "a: ["]
+)
+def test_a_damaged_lock_is_one_line(text, tmp_path):
+    from traitline.workflow import dvc_stages
+
+    (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(InputError, match=r"dvc\.lock: damaged, or in conflict; `git checkout` one version") as e:
+        dvc_stages.locked_stages(tmp_path / "dvc.lock")
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '[{"outputs": "x"}]', '[{"outputs": ["x"], "record": 1}]', "[1]"])

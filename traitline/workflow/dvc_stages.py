@@ -83,6 +83,13 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: Dumper, text: str) -> yaml.ScalarNode:
+    """Quote a word that DVC, which reads YAML 1.2, might take for a number."""
+    style = "'" if re.fullmatch(r"[-+.\w]+", text) and not _plain(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Dumper.add_representer(str, _text)
 Dumper.add_representer(
     Flow, lambda dumper, pairs: dumper.represent_mapping("tag:yaml.org,2002:map", pairs.items(), flow_style=True)
 )
@@ -184,10 +191,10 @@ def locked_stages(file: Path) -> dict[str, Any]:
     Raises:
         InputError: it is damaged, as by a merge conflict.
     """
-    from dvc.utils.serialize import YAMLFileCorruptedError, loads_yaml
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
     try:
-        stages = loads_yaml(file.read_text(encoding="utf-8"), str(file))["stages"]
+        stages = parse_yaml(file.read_text(encoding="utf-8"), str(file))["stages"]
         for stage in stages.values():
             for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
                 entry["path"], entry["md5"]
