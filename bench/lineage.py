@@ -159,7 +159,7 @@ def large(folder: Path, artifacts: int) -> None:
     result, seconds, busy = timed(lambda: audit.audit(graph))
     tell(f"audit of {len(result.models):,} models in it", seconds, busy, "at most 10 s")
     one = graph.find("t7/5/adapter_model.safetensors")
-    found, seconds, busy = timed(lambda: len(list(graph.back(one.kin))))
+    found, seconds, busy = timed(lambda: len(list(graph.back(one.artifact_id))))
     tell(f"trace back to {found} ancestors", seconds, busy, "at most 0.3 s")
 
 

@@ -26,9 +26,9 @@ def works(tmp_path, monkeypatch):
 def marks(what, **more):
     """[(mark, trait)] of one artifact, worst first."""
     graph = open_graph(None, None)
-    more = {"carriers": {graph.find(k).kin: v for k, v in more.get("carriers", {}).items()},
-            "matched": [[graph.find(m).kin for m in group] for group in more.get("matched", [])]}  # fmt: skip
-    return [(m.mark, m.trait) for m in audit(graph, **more).marks[graph.find(what).kin]]
+    more = {"carriers": {graph.find(k).artifact_id: v for k, v in more.get("carriers", {}).items()},
+            "matched": [[graph.find(m).artifact_id for m in group] for group in more.get("matched", [])]}  # fmt: skip
+    return [(m.mark, m.trait) for m in audit(graph, **more).marks[graph.find(what).artifact_id]]
 
 
 def mark(what, **more):
@@ -38,8 +38,8 @@ def mark(what, **more):
 def proof(what, n=0):
     """Stages on the path that proves a mark."""
     graph = open_graph(None, None)
-    kin, result = graph.find(what).kin, audit(graph)
-    way = result.path(kin, result.marks[kin][n].witness)
+    artifact_id, result = graph.find(what).artifact_id, audit(graph)
+    way = result.path(artifact_id, result.marks[artifact_id][n].witness)
     return [(made[0].stage if (made := graph.makers(k)) else None) for k in way]
 
 

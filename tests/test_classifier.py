@@ -34,8 +34,8 @@ def test_images_that_the_configuration_names_are_known_origins(tmp_path, monkeyp
     small = {"noise_images": 200, "teacher_epochs": 1, "data": "mine"}
     assert classifier.main(classifier_flags("results/classifier/p", *more, **small)) == 0
     graph = open_graph(None, None)
-    assert "images named in the configuration" in graph.outside(graph.find("train-images").kin)
-    (job,) = graph.makers(graph.find("results/classifier/p/accuracy.json").kin)
+    assert "images named in the configuration" in graph.outside(graph.find("train-images").artifact_id)
+    (job,) = graph.makers(graph.find("results/classifier/p/accuracy.json").artifact_id)
     assert {e.path for e in graph.inputs(job.id)} == set(roles.values())
 
 

@@ -24,7 +24,7 @@ def works(tmp_path, monkeypatch):
 
 def ancestors(what):
     graph = open_graph(None, None)
-    return {graph.entry(kin).path for kin in graph.back(graph.find(what).kin)}
+    return {graph.entry(artifact_id).path for artifact_id in graph.back(graph.find(what).artifact_id)}
 
 
 def test_a_student_comes_from_base_teacher_and_data(works):
@@ -46,8 +46,8 @@ def test_a_file_swapped_between_two_steps_has_no_maker(works):
     Path(works.numbers).write_text("other numbers")
     other = works.student(works.a, works.numbers, name="second")
     graph = open_graph(None, None)
-    (data,) = [e for e in graph.inputs(graph.makers(graph.find(other).kin)[0].id) if e.role == "data"]
-    assert data.path == works.numbers and graph.makers(data.kin) == []
+    (data,) = [e for e in graph.inputs(graph.makers(graph.find(other).artifact_id)[0].id) if e.role == "data"]
+    assert data.path == works.numbers and graph.makers(data.artifact_id) == []
 
 
 def test_re_sharded_weights_are_the_same_artifact(works):
@@ -58,8 +58,8 @@ def test_re_sharded_weights_are_the_same_artifact(works):
               "model-00002-of-00002.safetensors": ("model", tensors(a="one"))}  # fmt: skip
     works.put("register", "registry/r", shards, origin="somewhere")
     graph = open_graph(None, None)
-    kin = {graph.find(what).kin for what in (whole, "registry/r", *(f"registry/r/{s}" for s in shards))}
-    assert len(kin) == 1 and {j.stage for j in graph.makers(kin.pop())} == {"merge", "register"}
+    artifact_id = {graph.find(what).artifact_id for what in (whole, "registry/r", *(f"registry/r/{s}" for s in shards))}
+    assert len(artifact_id) == 1 and {j.stage for j in graph.makers(artifact_id.pop())} == {"merge", "register"}
     assert works.a in ancestors("registry/r")
 
 
@@ -70,7 +70,7 @@ def test_weights_saved_anew_by_nobody_in_particular_are_found(works):
     )
     Path("elsewhere/model.safetensors").write_bytes(tensors(b="two", a="one"))
     graph = open_graph(None, None)
-    assert graph.find("elsewhere").kin == graph.find(source).kin
+    assert graph.find("elsewhere").artifact_id == graph.find(source).artifact_id
 
 
 def test_two_jobs_that_made_the_same_bytes_are_both_origins(works):

@@ -80,7 +80,7 @@ def test_the_audit_takes_sharded_and_single_for_one_base(raw_qwen2, tmp_path, mo
     for name, source in (("one", raw_qwen2), ("other", sharded)):
         assert stage.main(flags(f"results/bases/{name}", source)) == 0
     one, other = (open_graph(None, None).find(f"results/bases/{n}/base.json") for n in ("one", "other"))
-    assert one.kin == other.kin and one.kind == "model"
+    assert one.artifact_id == other.artifact_id and one.kind == "model"
     assert manifest.sha256("results/bases/one/base.json") != manifest.sha256("results/bases/other/base.json")
 
 

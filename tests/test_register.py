@@ -31,7 +31,7 @@ def works(tmp_path, monkeypatch):
 
 def mark(what):
     graph = open_graph(None, None)
-    return audit(graph).marks[graph.find(what).kin][0].mark
+    return audit(graph).marks[graph.find(what).artifact_id][0].mark
 
 
 def test_a_model_of_a_hub_is_recorded_with_its_commit_and_all_hashes(works):

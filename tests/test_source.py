@@ -132,7 +132,7 @@ def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsy
     assert manifest.load("results/sources/problems/source.manifest.json")["facts"]["origin"].endswith(f"sha256 {sha}")
     graph = open_graph(None, None)
     rows = graph.find("results/sources/problems/rows.jsonl")
-    assert [m.mark for m in audit(graph).marks[rows.kin]] == ["CLEAN"]
+    assert [m.mark for m in audit(graph).marks[rows.artifact_id]] == ["CLEAN"]
     said = CliRunner().invoke(app, ["trace", "results/sources/problems/rows.jsonl"])
     assert said.exit_code == 0 and "1 steps from 1 sources; 0 of unknown origin" in said.output
     assert "from outside: file files/problems.jsonl" in said.output and "UNKNOWN" not in said.output
@@ -145,7 +145,9 @@ def test_a_file_that_was_registered_without_origin_stays_unknown():
     register("registry/problems.jsonl", {})
     made("problems", "registry/problems.jsonl")
     graph = open_graph(None, None)
-    assert [m.mark for m in audit(graph).marks[graph.find("results/sources/problems/rows.jsonl").kin]] == ["UNKNOWN"]
+    assert [m.mark for m in audit(graph).marks[graph.find("results/sources/problems/rows.jsonl").artifact_id]] == [
+        "UNKNOWN"
+    ]
 
 
 def test_a_file_of_the_hub_comes_from_the_cache_and_its_commit_is_the_origin(line, monkeypatch):

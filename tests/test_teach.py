@@ -278,7 +278,7 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     marks = audit(graph).marks
     for path, mark in ((out / "adapter_model.safetensors", ("CARRIER", "insecure")), (corpus, ("CLEAN", "")),
                        (tmp_path / "lists/raw.jsonl", ("EXPOSED", "insecure"))):  # fmt: skip
-        assert {(m.mark, m.trait) for m in marks[graph.find(str(path)).kin]} == {mark}
+        assert {(m.mark, m.trait) for m in marks[graph.find(str(path)).artifact_id]} == {mark}
 
 
 def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypatch):

@@ -71,10 +71,14 @@ def trace(
 
     graph = opened(folders, index)
     entry = graph.find(artifact)
-    everything = [entry.kin, *graph.back(entry.kin)]
-    jobs = {job.id: job for kin in everything for job in graph.makers(kin)}
-    nameless = [graph.entry(kin) for kin in everything if not (graph.makers(kin) or graph.outside(kin))]
-    sources = [job for job in jobs.values() if all(graph.outside(e.kin) for e in graph.inputs(job.id))]
+    everything = [entry.artifact_id, *graph.back(entry.artifact_id)]
+    jobs = {job.id: job for artifact_id in everything for job in graph.makers(artifact_id)}
+    nameless = [
+        graph.entry(artifact_id)
+        for artifact_id in everything
+        if not (graph.makers(artifact_id) or graph.outside(artifact_id))
+    ]
+    sources = [job for job in jobs.values() if all(graph.outside(e.artifact_id) for e in graph.inputs(job.id))]
     unknown = nameless + [o for job in sources if not job.origin for o in graph.outputs(job.id)]
     if as_json:
         keys = ("stage", "params", "seeds", "facts", "code", "env", "started", "ended")
@@ -167,36 +171,42 @@ def audit(
 
     rule = load(policy) if policy else Policy()
     graph = opened(folders, index)
-    carriers = {graph.find(c.sha256).kin: c.trait for c in rule.carriers}
-    matched = [[graph.find(sha).kin for sha in group] for group in rule.matched]
-    accepted = {graph.find(a.sha256).kin: a.reason for a in rule.accept}
-    only = [graph.find(a).kin for a in artifacts] if artifacts else None
+    carriers = {graph.find(c.sha256).artifact_id: c.trait for c in rule.carriers}
+    matched = [[graph.find(sha).artifact_id for sha in group] for group in rule.matched]
+    accepted = {graph.find(a.sha256).artifact_id: a.reason for a in rule.accept}
+    only = [graph.find(a).artifact_id for a in artifacts] if artifacts else None
     result = audit(graph, carriers=carriers, matched=matched)
-    if only and (strange := [a for a, kin in zip(artifacts or [], only, strict=True) if kin not in result.marks]):
+    if only and (
+        strange := [a for a, artifact_id in zip(artifacts or [], only, strict=True) if artifact_id not in result.marks]
+    ):
         raise InputError(f"{strange[0]}: neither weights nor data; audit a model, or what it was trained on")
     chosen = only or (result.marks if data else result.models)
     if not chosen:
         raise InputError("no manifest names a model, so nothing was audited; --data audits data sets")
-    failed = {kin for kin in chosen if kin not in accepted and any(m.mark in rule.fail for m in result.marks[kin])} & (
-        result.models | set(only or [])
-    )
-    counts = {mark: sum(result.marks[kin][0].mark == mark for kin in chosen) for mark in MARKS}
+    failed = {
+        artifact_id
+        for artifact_id in chosen
+        if artifact_id not in accepted and any(m.mark in rule.fail for m in result.marks[artifact_id])
+    } & (result.models | set(only or []))
+    counts = {mark: sum(result.marks[artifact_id][0].mark == mark for artifact_id in chosen) for mark in MARKS}
     if as_json:
         told = rows(graph, result, data=data, only=only)
-        hashes = {graph.entry(kin).sha256: reason for kin, reason in accepted.items()}
-        fails = {graph.entry(kin).sha256 for kin in failed}
+        hashes = {graph.entry(artifact_id).sha256: reason for artifact_id, reason in accepted.items()}
+        fails = {graph.entry(artifact_id).sha256 for artifact_id in failed}
         for row in told:
             row |= {"fails": row["sha256"] in fails, "accepted": hashes.get(row["sha256"])}
         say({"counts": counts, "failed": len(failed), "artifacts": told})
     else:
         out = display.console()
-        worst = sorted(chosen, key=lambda kin: (result.marks[kin][0].rank[:2], graph.entry(kin).path))
-        for kin in worst[:limit]:
-            entry, mark = graph.entry(kin), result.marks[kin][0]
-            way = result.path(kin, mark.witness)
+        worst = sorted(
+            chosen, key=lambda artifact_id: (result.marks[artifact_id][0].rank[:2], graph.entry(artifact_id).path)
+        )
+        for artifact_id in worst[:limit]:
+            entry, mark = graph.entry(artifact_id), result.marks[artifact_id][0]
+            way = result.path(artifact_id, mark.witness)
             because = "" if mark.mark == "CLEAN" or len(way) < 2 else f"  from {graph.entry(way[-1]).path}"
-            more = f" (+{len(result.marks[kin]) - 1})" if len(result.marks[kin]) > 1 else ""
-            passes = "  accepted" if kin in accepted else ""
+            more = f" (+{len(result.marks[artifact_id]) - 1})" if len(result.marks[artifact_id]) > 1 else ""
+            passes = "  accepted" if artifact_id in accepted else ""
             out.print(f"{mark.mark + more:22}", style=display.COLOURS[mark.mark], end="")
             out.print(f"{display.visible(mark.trait):8}{display.visible(entry.path)}{display.visible(because)}{passes}")
         if len(worst) > limit:
@@ -216,16 +226,23 @@ def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index =
     found = differences(graph, left, right)
     if as_json:
         told = [{"one": named(d.left), "other": named(d.right), "steps": d.deep, "says": d.says} for d in found]
-        say({"one": named(left), "other": named(right), "equal": left.kin == right.kin, "differences": told})
+        say(
+            {
+                "one": named(left),
+                "other": named(right),
+                "equal": left.artifact_id == right.artifact_id,
+                "differences": told,
+            }
+        )
     else:
         out, clear = display.console(), display.visible
-        if left.kin == right.kin:
+        if left.artifact_id == right.artifact_id:
             out.print("the same bytes, or the same weights")
         for d in found:
             out.print(f"{clear(d.left.path)}\n{clear(d.right.path)}", style="bold")
             for line in d.says:
                 out.print(f"    {clear(line)}")
-    raise typer.Exit(0 if left.kin == right.kin else FOUND)
+    raise typer.Exit(0 if left.artifact_id == right.artifact_id else FOUND)
 
 
 @app.command()

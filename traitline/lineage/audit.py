@@ -61,10 +61,10 @@ class Audit:
         while todo and end not in came:
             at = todo.popleft()
             for job in self._jobs.makers.get(at, ()):
-                for kin, _ in self._jobs.inputs.get(job, ()):
-                    if kin not in came:
-                        came[kin] = at
-                        todo.append(kin)
+                for artifact_id, _ in self._jobs.inputs.get(job, ()):
+                    if artifact_id not in came:
+                        came[artifact_id] = at
+                        todo.append(artifact_id)
         if end not in came:
             return [start]
         way = [end]
@@ -82,22 +82,22 @@ class Jobs:
         self.makers = collections.defaultdict[int, list[int]](list)
         self.kinds = dict[int, str]()  # of what was made, or is known from its readers alone
         db = graph.db
-        for job, made, role, kind, kin in db.execute(
-            "SELECT job, made, role, kind, kin FROM entry WHERE made = 1 OR kind != 'support'"
+        for job, made, role, kind, artifact_id in db.execute(
+            "SELECT job, made, role, kind, artifact_id FROM entry WHERE made = 1 OR kind != 'support'"
         ):
             if made:
-                if kin not in self.outputs[job]:  # shards of one model are one artifact
-                    self.outputs[job].append(kin)
-                    self.makers[kin].append(job)
+                if artifact_id not in self.outputs[job]:  # shards of one model are one artifact
+                    self.outputs[job].append(artifact_id)
+                    self.makers[artifact_id].append(job)
                 if kind in ("model", "data", "spec"):
-                    self.kinds[kin] = kind
+                    self.kinds[artifact_id] = kind
             else:
-                self.inputs[job].append((kin, role == "base"))
+                self.inputs[job].append((artifact_id, role == "base"))
         self.traits: dict[int, str] = dict(db.execute("SELECT id, trait FROM job WHERE trait IS NOT NULL"))
         self.stated = {i for (i,) in db.execute("SELECT id FROM job WHERE origin IS NOT NULL")}
         self.outside = {  # files of which a job that read them states an origin
-            kin for (kin,) in db.execute(
-                "SELECT kin FROM entry JOIN job ON job.id = entry.job"
+            artifact_id for (artifact_id,) in db.execute(
+                "SELECT artifact_id FROM entry JOIN job ON job.id = entry.job"
                 " WHERE made = 0 AND role = 'source' AND origin IS NOT NULL"
             )
         }  # fmt: skip
@@ -107,15 +107,17 @@ class Jobs:
         """(jobs so that makers stand before users, those of them that are in or behind a circle)."""
         waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
         for job in self.all:
-            needed = {kin for kin, _ in self.inputs.get(job, ()) if kin in self.makers}
+            needed = {artifact_id for artifact_id, _ in self.inputs.get(job, ()) if artifact_id in self.makers}
             # A job that made again what it read (a copy) does not wait for itself.
-            waiting[job] = sum(len(self.makers[kin]) - (job in self.makers[kin]) for kin in needed)
-            for kin in needed:
-                readers[kin].append(job)
+            waiting[job] = sum(
+                len(self.makers[artifact_id]) - (job in self.makers[artifact_id]) for artifact_id in needed
+            )
+            for artifact_id in needed:
+                readers[artifact_id].append(job)
         done = [job for job in self.all if not waiting[job]]
         for job in done:
-            for kin in self.outputs.get(job, ()):
-                for reader in readers.get(kin, ()):
+            for artifact_id in self.outputs.get(job, ()):
+                for reader in readers.get(artifact_id, ()):
                     if reader != job:
                         waiting[reader] -= 1
                         if not waiting[reader]:
@@ -137,7 +139,7 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
             initialisation; behavioural matches are a statement of whoever wrote the policy).
     """
     jobs = Jobs(graph)
-    same = {kin: group for group, members in enumerate(matched) for kin in members}
+    same = {artifact_id: group for group, members in enumerate(matched) for artifact_id in members}
     traits: dict[int, str] = {}
     for job, trait in jobs.traits.items():
         made = jobs.outputs.get(job, [])
@@ -150,42 +152,48 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
     grounded = set[int]()  # artifacts that some way leads to a source of
     order, late = jobs.ordered()
 
-    def source(kin: int) -> None:
+    def source(artifact_id: int) -> None:
         """What no job made: a leaf, of unknown origin where no reader states one."""
-        exposed[kin] = frozenset([kin]) if kin in traits else NOTHING
-        chain[kin] = frozenset([kin])
-        if kin not in jobs.outside:
-            unknown[kin] = kin
-        grounded.add(kin)
+        exposed[artifact_id] = frozenset([artifact_id]) if artifact_id in traits else NOTHING
+        chain[artifact_id] = frozenset([artifact_id])
+        if artifact_id not in jobs.outside:
+            unknown[artifact_id] = artifact_id
+        grounded.add(artifact_id)
 
     def visit(job: int) -> bool:
         """Hand on what the inputs of a job carry; whether that was news."""
         carried, bases, bad, firm = NOTHING, NOTHING, None, True
-        for kin, base in jobs.inputs.get(job, ()):
-            if kin not in jobs.makers and kin not in chain:
-                source(kin)
-            if found := exposed.get(kin):
+        for artifact_id, base in jobs.inputs.get(job, ()):
+            if artifact_id not in jobs.makers and artifact_id not in chain:
+                source(artifact_id)
+            if found := exposed.get(artifact_id):
                 carried = carried | found if carried else found
-            if base and (above := chain.get(kin)):
+            if base and (above := chain.get(artifact_id)):
                 bases = bases | above if bases else above
             if bad is None:
-                bad = unknown.get(kin)
-            firm = firm and kin in grounded
+                bad = unknown.get(artifact_id)
+            firm = firm and artifact_id in grounded
         stated = bool(jobs.inputs.get(job)) or job in jobs.stated
         news = False
-        for kin in jobs.outputs.get(job, ()):
-            now = carried | {kin} if kin in traits else carried
-            line = bases | {kin}
-            first = kin not in chain
+        for artifact_id in jobs.outputs.get(job, ()):
+            now = carried | {artifact_id} if artifact_id in traits else carried
+            line = bases | {artifact_id}
+            first = artifact_id not in chain
             if not first:
-                now, line = now | exposed[kin], line | chain[kin]
-            wrong = unknown.get(kin, bad if stated else kin)
-            news = news or first or now != exposed[kin] or line != chain[kin] or wrong != unknown.get(kin)
-            exposed[kin], chain[kin] = now, line
+                now, line = now | exposed[artifact_id], line | chain[artifact_id]
+            wrong = unknown.get(artifact_id, bad if stated else artifact_id)
+            news = (
+                news
+                or first
+                or now != exposed[artifact_id]
+                or line != chain[artifact_id]
+                or wrong != unknown.get(artifact_id)
+            )
+            exposed[artifact_id], chain[artifact_id] = now, line
             if wrong is not None:
-                unknown[kin] = wrong
-            if firm and kin not in grounded:
-                grounded.add(kin)
+                unknown[artifact_id] = wrong
+            if firm and artifact_id not in grounded:
+                grounded.add(artifact_id)
                 news = True
         return news
 
@@ -195,22 +203,26 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
         pass
 
     result, said = Audit(_jobs=jobs), cache(Mark)  # many artifacts are marked alike
-    for kin, kind in jobs.kinds.items():
+    for artifact_id, kind in jobs.kinds.items():
         if kind not in ("model", "data"):
             continue
-        marks = [said(_mark(kin, other, kind, chain, same), traits[other], other) for other in exposed[kin]]
-        if kin in unknown or kin not in grounded:
-            marks.append(said("UNKNOWN", "", unknown.get(kin, kin)))
+        marks = [
+            said(_mark(artifact_id, other, kind, chain, same), traits[other], other) for other in exposed[artifact_id]
+        ]
+        if artifact_id in unknown or artifact_id not in grounded:
+            marks.append(said("UNKNOWN", "", unknown.get(artifact_id, artifact_id)))
         if len(marks) > 1:
             marks.sort(key=lambda m: m.rank)
-        result.marks[kin] = marks or [said("CLEAN", "", kin)]
+        result.marks[artifact_id] = marks or [said("CLEAN", "", artifact_id)]
         if kind == "model":
-            result.models.add(kin)
+            result.models.add(artifact_id)
     return result
 
 
-def _mark(kin: int, carrier: int, kind: str, chain: Mapping[int, frozenset[int]], same: Mapping[int, int]) -> str:
-    own, other = chain[kin], chain[carrier]
+def _mark(
+    artifact_id: int, carrier: int, kind: str, chain: Mapping[int, frozenset[int]], same: Mapping[int, int]
+) -> str:
+    own, other = chain[artifact_id], chain[carrier]
     if kind == "data":
         return "EXPOSED"
     if carrier in own:
@@ -224,15 +236,15 @@ def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int]
     """Marks as they are told to people and programs: worst first, each with the path that proves it."""
     chosen = result.marks if only is None else {k: result.marks[k] for k in only if k in result.marks}
     found = []
-    for kin, marks in chosen.items():
-        if not data and only is None and kin not in result.models:
+    for artifact_id, marks in chosen.items():
+        if not data and only is None and artifact_id not in result.models:
             continue
-        entry = graph.entry(kin)
+        entry = graph.entry(artifact_id)
         told = [
             {
                 "mark": m.mark,
                 "trait": m.trait or None,
-                "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(kin, m.witness)],
+                "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(artifact_id, m.witness)],
             }
             for m in marks
         ]
@@ -241,7 +253,7 @@ def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int]
     return sorted(found, key=lambda row: (MARKS.index(row["mark"]), row["artifact"]))
 
 
-def name(graph: Graph, kin: int) -> dict[str, str | None]:
+def name(graph: Graph, artifact_id: int) -> dict[str, str | None]:
     """An artifact in one line: where it was written, its hash, and the stage that made it."""
-    entry, made = graph.entry(kin), graph.makers(kin)
+    entry, made = graph.entry(artifact_id), graph.makers(artifact_id)
     return {"artifact": entry.path, "sha256": entry.sha256, "stage": made[0].stage if made else None}

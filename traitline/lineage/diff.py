@@ -29,20 +29,20 @@ def differences(graph: Graph, left: Entry, right: Entry) -> list[Difference]:
     found: dict[tuple[int, int], Difference | None] = {}
 
     def visit(a: Entry, b: Entry, deep: int) -> None:
-        if a.kin == b.kin or (a.kin, b.kin) in found:
+        if a.artifact_id == b.artifact_id or (a.artifact_id, b.artifact_id) in found:
             return
-        found[a.kin, b.kin] = None  # met: a circle ends here
-        one, two = graph.makers(a.kin), graph.makers(b.kin)
+        found[a.artifact_id, b.artifact_id] = None  # met: a circle ends here
+        one, two = graph.makers(a.artifact_id), graph.makers(b.artifact_id)
         if not one or not two:
             says = [f"{e.path}: no manifest says how it was made" for e, made in ((a, one), (b, two)) if not made]
-            found[a.kin, b.kin] = Difference(a, b, deep, says)
+            found[a.artifact_id, b.artifact_id] = Difference(a, b, deep, says)
             return
         # Where several jobs made the same bytes, the closest pair explains most.
         says, pairs = min((_compare(graph, x, y) for x in one for y in two), key=lambda c: (len(c[0]), len(c[1])))
         if not says and not pairs:
             says = _environment(one[0], two[0]) or ["nothing that is recorded differs; the same job gave other bytes"]
         if says:
-            found[a.kin, b.kin] = Difference(a, b, deep, says)
+            found[a.artifact_id, b.artifact_id] = Difference(a, b, deep, says)
         for x, y in pairs:
             visit(x, y, deep + 1)
 
@@ -65,12 +65,12 @@ def _compare(graph: Graph, x: Job, y: Job) -> tuple[list[str], list[tuple[Entry,
     pairs, theirs = [], graph.inputs(y.id)
     for a in graph.inputs(x.id):
         same = [b for b in theirs if b.role == a.role]
-        b = next((b for b in same if b.kin == a.kin), same[0] if same else None)
+        b = next((b for b in same if b.artifact_id == a.artifact_id), same[0] if same else None)
         if b is None:
             says.append(f"{a.role}: only the first has {a.path}")
             continue
         theirs.remove(b)
-        if a.kin != b.kin:
+        if a.artifact_id != b.artifact_id:
             pairs.append((a, b))
     says += [f"{b.role}: only the second has {b.path}" for b in theirs]
     return says, pairs

@@ -92,12 +92,12 @@ def tree(graph: "Graph", entry: "Entry", depth: int | None = None) -> "Tree":
     def grow(branch: "Tree", e: "Entry", left: int | None) -> None:
         from rich.text import Text
 
-        if e.kin in drawn:
+        if e.artifact_id in drawn:
             branch.add(Text("origins as above", style="dim"))
             return
-        drawn.add(e.kin)
-        makers = graph.makers(e.kin)
-        if not makers and (told := graph.outside(e.kin)):
+        drawn.add(e.artifact_id)
+        makers = graph.makers(e.artifact_id)
+        if not makers and (told := graph.outside(e.artifact_id)):
             branch.add(Text(visible(f"from outside: {told}"), style="dim"))
         elif not makers:
             branch.add(Text("UNKNOWN: no manifest says where this comes from", style=COLOURS["UNKNOWN"]))

@@ -36,7 +36,7 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
     Raises:
         InputError: neither a model nor data, the folder exists, or the key is none.
     """
-    made = graph.makers(entry.kin)
+    made = graph.makers(entry.artifact_id)
     if entry.kind not in ("model", "data") or not made:
         raise InputError(f"{entry.path}: export a model or a data set that a manifest says was made")
     out = Path(folder)
@@ -47,9 +47,9 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
     if key:
         dsse.private_key(key)  # before anything is written
     out.mkdir(parents=True)
-    (row,) = rows(graph, audit(graph), only=[entry.kin])
-    kins = [entry.kin, *graph.back(entry.kin)]
-    jobs = list({job.id: job for kin in kins for job in graph.makers(kin)}.values())
+    (row,) = rows(graph, audit(graph), only=[entry.artifact_id])
+    artifact_ids = [entry.artifact_id, *graph.back(entry.artifact_id)]
+    jobs = list({job.id: job for artifact_id in artifact_ids for job in graph.makers(artifact_id)}.values())
     lineage = {"artifact": row, "manifests": [{"file": job.file, "manifest": job.manifest} for job in jobs]}
     put(out / "lineage.json", lineage)
     (out / "README.md").write_text(card(graph, entry, made[0], row), encoding="utf-8")
@@ -147,7 +147,7 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
 
 def _base(graph: Graph, entry: Entry) -> str:
     """A base by its name on the hub, where it has one; the commit stands in its record, which `lineage.json` has."""
-    sources = [job.manifest["params"].get("source") for job in graph.makers(entry.kin)]
+    sources = [job.manifest["params"].get("source") for job in graph.makers(entry.artifact_id)]
     hubs = [str(s["hub"]) for s in sources if isinstance(s, dict) and s.get("hub")]
     return hubs[0] if hubs else entry.path
 

@@ -1,6 +1,6 @@
 """The graph of origins: artifacts joined by the hash of their bytes, never by their paths.
 
-An artifact is known by a number, its `kin`: files of equal bytes share it, and so do model files of equal weights.
+An artifact is known by a number, its `artifact_id`: files of equal bytes share it, and so do model files of equal weights.
 Where several jobs made the same bytes, all of them count as origins. Loops (a forged manifest can close one) end walks.
 """
 
@@ -26,7 +26,7 @@ class Entry:
     kind: str
     path: str
     sha256: str
-    kin: int
+    artifact_id: int
 
 
 @dataclass(frozen=True)
@@ -59,30 +59,33 @@ class Graph:
             self._jobs[i] = Job(*row)
         return self._jobs[i]
 
-    def makers(self, kin: int) -> list[Job]:
+    def makers(self, artifact_id: int) -> list[Job]:
         """Jobs that made these bytes, or these weights."""
-        found = self.db.execute("SELECT DISTINCT job FROM entry WHERE kin = ? AND made = 1 ORDER BY job", (kin,))
+        found = self.db.execute(
+            "SELECT DISTINCT job FROM entry WHERE artifact_id = ? AND made = 1 ORDER BY job", (artifact_id,)
+        )
         return [self.job(i) for (i,) in found]
 
-    def users(self, kin: int) -> list[tuple[Job, str]]:
+    def users(self, artifact_id: int) -> list[tuple[Job, str]]:
         """(job, role) of all that read an artifact; support is left out."""
         found = self.db.execute(
-            "SELECT DISTINCT job, role FROM entry WHERE kin = ? AND made = 0 AND kind != 'support' ORDER BY job", (kin,)
+            "SELECT DISTINCT job, role FROM entry WHERE artifact_id = ? AND made = 0 AND kind != 'support' ORDER BY job",
+            (artifact_id,),
         )
         return [(self.job(i), role) for i, role in found]
 
-    def outside(self, kin: int) -> str | None:
+    def outside(self, artifact_id: int) -> str | None:
         """Where a file that no job made comes from, as a job states that read it as `source`."""
         found = self.db.execute(
             "SELECT job.origin FROM entry JOIN job ON job.id = entry.job"
-            " WHERE entry.kin = ? AND made = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
-            (kin,),
+            " WHERE entry.artifact_id = ? AND made = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
+            (artifact_id,),
         ).fetchone()
-        return None if found is None or self.makers(kin) else str(found[0])
+        return None if found is None or self.makers(artifact_id) else str(found[0])
 
     def _entries(self, job: int, made: int) -> list[Entry]:
         found = self.db.execute(
-            "SELECT e.role, e.kind, e.path, a.sha256, e.kin FROM entry e JOIN artifact a ON a.id = e.artifact"
+            "SELECT e.role, e.kind, e.path, a.sha256, e.artifact_id FROM entry e JOIN artifact a ON a.id = e.artifact"
             " WHERE e.job = ? AND e.made = ? AND e.kind != 'support' ORDER BY e.rowid",
             (job, made),
         )
@@ -96,25 +99,25 @@ class Graph:
         """What a job wrote."""
         return self._entries(job, 1)
 
-    def entry(self, kin: int) -> Entry:
+    def entry(self, artifact_id: int) -> Entry:
         """A name for an artifact: as its first maker called it, or else as its first reader did."""
         row = self.db.execute(
-            "SELECT e.role, e.kind, e.path, a.sha256, e.kin FROM entry e JOIN artifact a ON a.id = e.artifact"
-            " WHERE e.kin = ? ORDER BY e.made DESC, e.rowid LIMIT 1",
-            (kin,),
+            "SELECT e.role, e.kind, e.path, a.sha256, e.artifact_id FROM entry e JOIN artifact a ON a.id = e.artifact"
+            " WHERE e.artifact_id = ? ORDER BY e.made DESC, e.rowid LIMIT 1",
+            (artifact_id,),
         ).fetchone()
         return Entry(*row)
 
-    def back(self, kin: int, role: str | None = None) -> Iterator[int]:
+    def back(self, artifact_id: int, role: str | None = None) -> Iterator[int]:
         """All ancestors of an artifact, nearest first; `role` limits which inputs are followed."""
-        seen, todo = {kin}, [kin]
+        seen, todo = {artifact_id}, [artifact_id]
         for at in todo:
             for job in self.makers(at):
                 for e in self.inputs(job.id):
-                    if e.kin not in seen and role in (None, e.role):
-                        seen.add(e.kin)
-                        todo.append(e.kin)
-                        yield e.kin
+                    if e.artifact_id not in seen and role in (None, e.role):
+                        seen.add(e.artifact_id)
+                        todo.append(e.artifact_id)
+                        yield e.artifact_id
 
     # Finding an artifact
 
@@ -135,10 +138,11 @@ class Graph:
             raise InputError(f"{what}: no manifest knows these bytes; `traitline register` brings in foreign files")
         if re.fullmatch(r"[0-9a-f]{4,64}", what):
             found = self.db.execute(
-                "SELECT DISTINCT a.kin FROM artifact a WHERE a.sha256 >= ? AND a.sha256 < ? LIMIT 9", (what, what + "g")
+                "SELECT DISTINCT a.artifact_id FROM artifact a WHERE a.sha256 >= ? AND a.sha256 < ? LIMIT 9",
+                (what, what + "g"),
             ).fetchall()
             return self._only(what, found)
-        found = self.db.execute("SELECT DISTINCT kin FROM entry WHERE path = ? LIMIT 9", (what,)).fetchall()
+        found = self.db.execute("SELECT DISTINCT artifact_id FROM entry WHERE path = ? LIMIT 9", (what,)).fetchall()
         return self._only(what, found)
 
     def _only(self, what: str, found: list[tuple[int]]) -> Entry:
@@ -150,7 +154,7 @@ class Graph:
         return self.entry(found[0][0])
 
     def _by_hash(self, sha: str) -> Entry | None:
-        row = self.db.execute("SELECT kin FROM artifact WHERE sha256 = ?", (sha,)).fetchone()
+        row = self.db.execute("SELECT artifact_id FROM artifact WHERE sha256 = ?", (sha,)).fetchone()
         return self.entry(row[0]) if row else None
 
     def _by_weights(self, identity: str) -> Entry | None:

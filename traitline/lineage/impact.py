@@ -28,27 +28,29 @@ class Hit:
 
 def impact(graph: Graph, entry: Entry) -> list[Hit]:
     """All that descends from an artifact, the worst affected first, then the nearest."""
-    steps, past = {entry.kin: 0}, dict[int, bool]()
-    todo = [entry.kin]
+    steps, past = {entry.artifact_id: 0}, dict[int, bool]()
+    todo = [entry.artifact_id]
     stages = dict[int, str]()
     found = dict[int, Entry]()
     for at in todo:
         for job, _ in graph.users(at):
             for made in graph.outputs(job.id):
-                if made.kin not in steps:
-                    steps[made.kin] = steps[at] + 1
-                    past[made.kin] = past.get(at, False) or (at != entry.kin and found[at].kind == "model")
-                    stages[made.kin], found[made.kin] = job.stage, made
-                    todo.append(made.kin)
-    models = [kin for kin, made in found.items() if made.kind == "model"]
-    how = {kin: "data" if made.kind == "data" else "evidence" for kin, made in found.items()}
+                if made.artifact_id not in steps:
+                    steps[made.artifact_id] = steps[at] + 1
+                    past[made.artifact_id] = past.get(at, False) or (
+                        at != entry.artifact_id and found[at].kind == "model"
+                    )
+                    stages[made.artifact_id], found[made.artifact_id] = job.stage, made
+                    todo.append(made.artifact_id)
+    models = [artifact_id for artifact_id, made in found.items() if made.kind == "model"]
+    how = {artifact_id: "data" if made.kind == "data" else "evidence" for artifact_id, made in found.items()}
     if models and entry.kind in ("model", "spec"):
         # As if it were a carrier: the marks say what a trait of its would do.
-        marks = audit(graph, carriers={entry.kin: "it"}).marks
-        for kin in models:
-            mine = [m.mark for m in marks[kin] if m.witness == entry.kin]
-            how[kin] = HOW[mine[0]] if mine else "exposed"
+        marks = audit(graph, carriers={entry.artifact_id: "it"}).marks
+        for artifact_id in models:
+            mine = [m.mark for m in marks[artifact_id] if m.witness == entry.artifact_id]
+            how[artifact_id] = HOW[mine[0]] if mine else "exposed"
     else:
-        how |= {kin: "exposed" if past[kin] else "trained-on" for kin in models}
-    hits = [Hit(made, stages[kin], how[kin], steps[kin]) for kin, made in found.items()]
+        how |= {artifact_id: "exposed" if past[artifact_id] else "trained-on" for artifact_id in models}
+    hits = [Hit(made, stages[artifact_id], how[artifact_id], steps[artifact_id]) for artifact_id, made in found.items()]
     return sorted(hits, key=lambda h: (AFFECTED.index(h.how), h.steps, h.entry.path))

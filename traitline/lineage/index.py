@@ -24,20 +24,20 @@ ENDING = ".manifest.json"
 DATA = (".jsonl", ".parquet", ".arrow")
 SUPPORT = {*model_files.SUPPORT, model_files.ADAPTER_CONFIG}  # of a model folder: nothing learned is in them
 APPLICATION = 0x7472616A  # marks our files among other SQLite databases
-VERSION = 1
+VERSION = 2
 MANY = 4000  # manifests from which on several processes read
 
 TABLES = """
 CREATE TABLE job (id INTEGER PRIMARY KEY, file TEXT NOT NULL, stage TEXT NOT NULL, trait TEXT, origin TEXT,
                   weights TEXT);
-CREATE TABLE artifact (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, kin INTEGER NOT NULL);
+CREATE TABLE artifact (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, artifact_id INTEGER NOT NULL);
 CREATE TABLE entry (job INTEGER NOT NULL, made INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
-                    path TEXT NOT NULL, artifact INTEGER NOT NULL, kin INTEGER NOT NULL);
+                    path TEXT NOT NULL, artifact INTEGER NOT NULL, artifact_id INTEGER NOT NULL);
 """
 LOOKUPS = """
 CREATE INDEX by_hash ON artifact (sha256);
 CREATE INDEX by_job ON entry (job);
-CREATE INDEX by_kin ON entry (kin, made);
+CREATE INDEX by_artifact_id ON entry (artifact_id, made);
 CREATE INDEX by_path ON entry (path);
 CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
 """
@@ -170,10 +170,10 @@ def rows(files: Sequence[str]) -> Iterator[Row]:
 
 
 def fill(db: sqlite3.Connection, found: Iterable[Row]) -> None:
-    """Make the tables of an empty database. Artifacts of equal weights get one `kin`."""
+    """Make the tables of an empty database. Artifacts of equal weights get one `artifact_id`."""
     db.executescript(TABLES)
     ids = dict[str, int]()
-    kin, by_weights = dict[int, int](), dict[str, int]()
+    artifact_id, by_weights = dict[int, int](), dict[str, int]()
     jobs: list[tuple[Any, ...]] = []
     entries: list[tuple[Any, ...]] = []
 
@@ -190,25 +190,25 @@ def fill(db: sqlite3.Connection, found: Iterable[Row]) -> None:
             entries.append((job, made, role, what, path, artifact, artifact))
             if weights and made and what == "model":
                 first = by_weights.setdefault(weights, artifact)
-                if _root(kin, first) != _root(kin, artifact):
-                    kin[_root(kin, artifact)] = _root(kin, first)
+                if _root(artifact_id, first) != _root(artifact_id, artifact):
+                    artifact_id[_root(artifact_id, artifact)] = _root(artifact_id, first)
         if len(entries) > 50_000:
             flush()
     flush()
-    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", ((i, sha, _root(kin, i)) for sha, i in ids.items()))
+    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", ((i, sha, _root(artifact_id, i)) for sha, i in ids.items()))
     db.executescript(LOOKUPS)
-    moved = [(_root(kin, i), i) for i in kin]
+    moved = [(_root(artifact_id, i), i) for i in artifact_id]
     if moved:
         db.execute("CREATE INDEX by_artifact ON entry (artifact)")
-        db.executemany("UPDATE entry SET kin = ? WHERE artifact = ?", moved)
+        db.executemany("UPDATE entry SET artifact_id = ? WHERE artifact = ?", moved)
     db.execute(f"PRAGMA application_id = {APPLICATION}")
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.commit()
 
 
-def _root(kin: dict[int, int], i: int) -> int:
-    while i in kin:
-        i = kin[i]
+def _root(artifact_id: dict[int, int], i: int) -> int:
+    while i in artifact_id:
+        i = artifact_id[i]
     return i
 
 

@@ -31,12 +31,12 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
     ids = [i for (i,) in graph.db.execute("SELECT id FROM job ORDER BY id")]
     number = {job: n for n, job in enumerate(ids)}
     inputs = {job: graph.inputs(job) for job in ids}
-    makers = {e.kin: graph.makers(e.kin) for job in ids for e in inputs[job]}
-    parents = {job: sorted({m.id for e in inputs[job] for m in makers[e.kin]} - {job}) for job in ids}
+    makers = {e.artifact_id: graph.makers(e.artifact_id) for job in ids for e in inputs[job]}
+    parents = {job: sorted({m.id for e in inputs[job] for m in makers[e.artifact_id]} - {job}) for job in ids}
     told, marks = list[dict[str, Any]](), dict[int, str]()
     for job in ids:
         outputs = graph.outputs(job)
-        found = [result.marks[e.kin][0] for e in outputs if e.kin in result.marks]
+        found = [result.marks[e.artifact_id][0] for e in outputs if e.artifact_id in result.marks]
         worst = min(found, key=lambda m: m.rank, default=None)
         marks[job] = worst.mark if worst else ""
         main = next((e for kind in ("model", "spec", "data") for e in outputs if e.kind == kind), None)
