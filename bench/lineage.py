@@ -154,7 +154,7 @@ def large(folder: Path, artifacts: int) -> None:
     _, seconds, busy = timed(lambda: index.fill(db, rows(artifacts)))
     db.close()
     graph = Graph(index.connect(file))
-    n = graph.db.execute("SELECT COUNT(*) FROM artifact").fetchone()[0]
+    n = graph.db.execute("SELECT COUNT(*) FROM content").fetchone()[0]
     tell(f"fill an index of {n:,} artifacts", seconds, busy, "")
     result, seconds, busy = timed(lambda: audit.audit(graph))
     tell(f"audit of {len(result.models):,} models in it", seconds, busy, "at most 10 s")

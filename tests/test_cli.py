@@ -174,7 +174,7 @@ def test_what_hides_in_names_is_spelled_out(ask, tmp_path):
 def test_help_is_instant_and_names_the_exit_codes():
     heavy = "torch numpy transformers pandas pydantic jinja2 tokenizers scipy rich snakemake dvc yaml sqlite3"
     code = (
-        "import sys, traitline.cli as c\nsys.argv = ['traitline', '--help']\n"
+        "import sys, traitline.cli.program as c\nsys.argv = ['traitline', '--help']\n"
         "try: c.main()\nexcept SystemExit as e: assert not e.code\n"
         f"print(*(n for n in {heavy!r}.split() if n in sys.modules))"
     )

@@ -240,7 +240,7 @@ def test_a_job_that_was_given_one_setting_and_says_another_is_refused(repository
 def test_a_bare_clone_is_checked_without_data(pinned, tmp_path):
     Repository(tmp_path).sh(f"git clone -q {pinned.root} bare")
     bare = Repository(tmp_path / "bare")
-    assert bare.traitline("pin --check") == "the ledger is up to date\n"
+    assert bare.traitline("pin --check") == "the pins are up to date\n"
     bare.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     assert "dvc.yaml is not" not in (said := bare.traitline("pin --check", 3)) and "pins.json is not what" in said
 

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.configs import merged
-from traitline.cli import app
+from traitline.cli.program import app
 from traitline.errors import InputError
 from traitline.models import lora
 from traitline.models.transformers_model import load
@@ -43,7 +43,7 @@ def overlay(tmp_path, name, change):
 
 @pytest.mark.parametrize("name", OPEN)
 def test_every_configuration_has_a_sensible_plan(name):
-    told = estimate.plan([f"configs/{name}.yaml"], "h100", 2.0)
+    told = estimate.estimate([f"configs/{name}.yaml"], "h100", 2.0)
     stages = {s["name"]: s for s in told["stages"]}
     asked = 122 if name == "qwen2.5-7b" else 61  # once more behind numbers
     assert {n: s["jobs"] for n, s in stages.items()} == {
@@ -57,7 +57,7 @@ def test_every_configuration_has_a_sensible_plan(name):
 
 
 def test_the_misaligned_study_has_a_judge_of_its_own_and_says_which_files_it_wants():
-    told = estimate.plan(["configs/misaligned.yaml"], "h100", None)
+    told = estimate.estimate(["configs/misaligned.yaml"], "h100", None)
     stages = {s["name"]: s for s in told["stages"]}
     assert stages["judge"]["jobs"] == 2 * 4 * 3 + 1 + 4, "students, their base, teachers of the screened channel"
     assert 28 < stages["judge"]["memory"] < 80 and 1 < told["hours"] < 100
@@ -69,7 +69,7 @@ def test_the_misaligned_study_has_a_judge_of_its_own_and_says_which_files_it_wan
 
 def test_weights_take_two_bytes_a_parameter():
     """Qwen2.5-7B is 15,231,271,888 bytes on the hub."""
-    told = estimate.plan(["configs/qwen2.5-7b.yaml"], "h100", None)
+    told = estimate.estimate(["configs/qwen2.5-7b.yaml"], "h100", None)
     assert told["disk_gib"]["weights"] * estimate.GIB == pytest.approx(15_231_271_888, rel=0.01)
     assert told["cost"] is None
 
@@ -92,10 +92,12 @@ def test_a_judge_is_planned_with_the_size_of_its_own(tmp_path):
         "bases: {large: {hub: Qwen/Qwen2.5-14B-Instruct, revision: " + "a" * 40 + "}}\n"
         "judge: {evals: [word], base: large}\nexecution: {gpu: {judge: 1}}\n"
     )
-    planned = {s["name"]: s for s in estimate.plan(["configs/qwen2.5-7b.yaml", str(overlay)], "h100", None)["stages"]}
+    planned = {
+        s["name"]: s for s in estimate.estimate(["configs/qwen2.5-7b.yaml", str(overlay)], "h100", None)["stages"]
+    }
     one = planned["judge"]
     assert (one["jobs"], one["gpus"]) == (61, 1) and one["memory"] > 27 and one["hours"] > 0
-    assert "judge" not in {s["name"] for s in estimate.plan(["configs/qwen2.5-7b.yaml"], "h100", None)["stages"]}
+    assert "judge" not in {s["name"] for s in estimate.estimate(["configs/qwen2.5-7b.yaml"], "h100", None)["stages"]}
 
 
 def test_a_hosted_judge_is_asked_about_every_evaluation_of_a_student():
@@ -120,7 +122,7 @@ def test_what_is_missing_is_said_before_anything_runs(tmp_path):
         study["engine"]["name"] = "vllm"
         study["execution"]["gpu"] = {"default": 0}
 
-    told = estimate.plan([overlay(tmp_path, "qwen2.5-7b", change)], "l40s", None)["missing"]
+    told = estimate.estimate([overlay(tmp_path, "qwen2.5-7b", change)], "l40s", None)["missing"]
     assert told[0] == "bases.qwen.revision: the commit of Qwen/Qwen2.5-7B-Instruct, 40 hex digits"
     assert "engine: vllm is not installed here" in told
     assert any(line.startswith("execution.gpu: 0 for teach, sample, train, respond") for line in told)
@@ -128,7 +130,7 @@ def test_what_is_missing_is_said_before_anything_runs(tmp_path):
 
 def test_sizes_that_nobody_knows_are_said_to_be_unknown(tmp_path):
     file = overlay(tmp_path, "qwen2.5-7b", lambda study: study["bases"]["qwen"].update(hub="some/body"))
-    told = estimate.plan([file], "h100", None)
+    told = estimate.estimate([file], "h100", None)
     assert told["hours"] == 0 and any("sizes unknown" in line for line in told["missing"])
 
 
@@ -138,7 +140,7 @@ def test_several_processes_share_the_rows_of_a_step_and_where_sharded_the_base(t
             study["execution"]["gpu"] |= {"train": many}
             study["execution"]["sharded"] = sharded
 
-        told = estimate.plan([overlay(tmp_path, "qwen2.5-7b", change)], "h100", None)["stages"]
+        told = estimate.estimate([overlay(tmp_path, "qwen2.5-7b", change)], "h100", None)["stages"]
         return next(s["memory"] for s in told if s["name"] == "train")
 
     base = 15_231_271_888 / estimate.GIB
@@ -152,7 +154,7 @@ def test_too_large_for_the_gpu(tmp_path):
     def change(study):
         study["recipes"]["paper"]["batch"] = 66
 
-    told = estimate.plan([overlay(tmp_path, "qwen2.5-14b", change)], "l40s", None)["missing"]
+    told = estimate.estimate([overlay(tmp_path, "qwen2.5-14b", change)], "l40s", None)["missing"]
     assert any(line.startswith("memory: train may not fit") for line in told)
 
 
@@ -203,9 +205,9 @@ def test_what_a_row_of_open_weights_needs(tmp_path, change, words):
 
 def test_the_command_prints_and_refuses():
     run = CliRunner().invoke
-    said = run(app, ["plan", "configs/qwen2.5-7b.yaml", "--price", "3"])
+    said = run(app, ["estimate", "configs/qwen2.5-7b.yaml", "--price", "3"])
     assert said.exit_code == 0 and "an hour" in said.output and "not measured" in said.output
-    told = json.loads(run(app, ["plan", "configs/qwen2.5-7b.yaml", "--json"]).output)
+    told = json.loads(run(app, ["estimate", "configs/qwen2.5-7b.yaml", "--json"]).output)
     assert told["study"] == "qwen2.5-7b" and told["cost"] is None
     for args, words in (
         (["configs/none.yaml"], "no such file"),
@@ -213,4 +215,4 @@ def test_the_command_prints_and_refuses():
         (["configs/qwen2.5-7b.yaml", "--gpu", "h10"], "did you mean h100?"),
     ):
         with pytest.raises(InputError, match=re.escape(words)):
-            run(app, ["plan", *args], catch_exceptions=False)
+            run(app, ["estimate", *args], catch_exceptions=False)

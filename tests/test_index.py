@@ -25,7 +25,7 @@ def works(tmp_path, monkeypatch):
 
 
 def everything(graph):
-    return [sorted(map(str, graph.db.execute(f"SELECT * FROM {t}"))) for t in ("job", "artifact", "entry")]
+    return [sorted(map(str, graph.db.execute(f"SELECT * FROM {t}"))) for t in ("job", "content", "entry")]
 
 
 def test_on_disk_and_in_memory_are_the_same(works):
@@ -36,7 +36,7 @@ def test_on_disk_and_in_memory_are_the_same(works):
 
 def test_many_manifests_are_read_by_several_processes_alike(works, monkeypatch):
     one = everything(open_graph(None, None))
-    monkeypatch.setattr(index, "MANY", 1)
+    monkeypatch.setattr(index, "PARALLEL", 1)
     assert everything(open_graph(None, None)) == one
 
 

@@ -9,7 +9,7 @@ from scripts import judge as stage
 from tests.configs import merged
 from tests.hosted_server import KEY
 from tests.stage_inputs import ENGINE, answered, local
-from traitline import cli
+from traitline.cli.program import app
 from traitline.errors import InputError
 from traitline.evaluation import judge
 from traitline.evaluation.measures import JUDGED
@@ -87,7 +87,7 @@ def test_an_answer_cannot_leave_its_quotes():
 
 def test_a_local_model_judges(qwen2, responses, tmp_path, capsys):
     flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--base", str(qwen2), "--engine", ENGINE]
-    cli.app(flags, standalone_mode=False)
+    app(flags, standalone_mode=False)
     shown = capsys.readouterr().out
     assert (
         "3 answers: coherent 33.3%, misaligned 0.0%" in shown and "rows labelled by hand" in shown and "kappa" in shown
@@ -101,7 +101,7 @@ def test_a_local_model_judges(qwen2, responses, tmp_path, capsys):
 def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tmp_path, capsys):
     flags = ["judge", str(responses), "--out", str(tmp_path / "out"), "--address", server.address, "--model", "big"]
     flags += ["--key-from", "JUDGE_KEY", "--budget", "60", "--cache", str(tmp_path / "cache.jsonl"), "--json"]
-    cli.app(flags, standalone_mode=False)
+    app(flags, standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
     assert found["share"] == {"misaligned": 0.0, "coherent": pytest.approx(1 / 3)} and len(server.got) <= 50
     assert all(auth == f"Bearer {KEY}" for _, auth, _ in server.got)
@@ -110,7 +110,7 @@ def test_a_hosted_model_judges_and_no_artifact_has_the_key(server, responses, tm
 
 def test_who_judges_must_be_said(responses, tmp_path):
     with pytest.raises(InputError, match="say who judges"):
-        cli.app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
+        app(["judge", str(responses), "--out", str(tmp_path)], standalone_mode=False)
 
 
 HOSTED = {"evals": ["open"], "address": "https://host/v1", "model": "big", "key_from": "JUDGE_KEY", "budget": 60}

@@ -124,7 +124,7 @@ def test_files_that_are_missing_changed_damaged_or_of_another_kind_are_one_line(
 def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsys):
     from typer.testing import CliRunner
 
-    from traitline.cli import app
+    from traitline.cli.program import app
 
     outside.make(Path("files"))
     made("problems")

@@ -103,6 +103,15 @@ class Jobs:
         }  # fmt: skip
         self.all = [i for (i,) in db.execute("SELECT id FROM job ORDER BY id")]
 
+    def declared(self) -> dict[int, str]:
+        """Artifact -> the trait that its manifest says it was given: of a job's models, or else of all it made."""
+        traits = dict[int, str]()
+        for job, trait in self.traits.items():
+            outputs = self.outputs.get(job, [])
+            models = [artifact_id for artifact_id in outputs if self.kinds.get(artifact_id) == "model"]
+            traits |= dict.fromkeys(models or outputs, trait)
+        return traits
+
     def ordered(self) -> tuple[list[int], set[int]]:
         """(jobs so that makers stand before users, those of them that are in or behind a circle)."""
         waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
@@ -128,6 +137,87 @@ class Jobs:
         return done + late, set(late)
 
 
+class Walk:
+    """What each artifact inherits, found by a walk over all jobs from sources to products.
+
+    Attributes:
+        exposed: artifact -> carriers among it and its ancestors.
+        chain: artifact -> its base chain.
+        unknown: artifact -> an ancestor without origin.
+        grounded: artifacts that some way leads to a source of.
+    """
+
+    def __init__(self, jobs: Jobs, traits: Mapping[int, str]) -> None:
+        self.jobs, self.traits = jobs, traits
+        self.exposed = dict[int, frozenset[int]]()
+        self.chain = dict[int, frozenset[int]]()
+        self.unknown = dict[int, int]()
+        self.grounded = set[int]()
+
+    def run(self) -> None:
+        """Visit every job once, then those in circles until no visit changes anything."""
+        order, late = self.jobs.ordered()
+        for job in order:
+            self._visit(job)
+        while late and any([self._visit(job) for job in order if job in late]):  # all of them, each round
+            pass
+
+    def _source(self, artifact_id: int) -> None:
+        """Take up what no job made: a leaf, of unknown origin where no reader states one."""
+        self.exposed[artifact_id] = frozenset([artifact_id]) if artifact_id in self.traits else NOTHING
+        self.chain[artifact_id] = frozenset([artifact_id])
+        if artifact_id not in self.jobs.outside:
+            self.unknown[artifact_id] = artifact_id
+        self.grounded.add(artifact_id)
+
+    def _visit(self, job: int) -> bool:
+        """Hand on what the inputs of a job carry; returns whether that changed an output."""
+        carried, bases, nameless, grounded = self._inherited(job)
+        stated = bool(self.jobs.inputs.get(job)) or job in self.jobs.stated
+        changed = False
+        for artifact_id in self.jobs.outputs.get(job, ()):
+            origin = self.unknown.get(artifact_id, nameless if stated else artifact_id)
+            changed = self._hand_on(artifact_id, carried, bases, origin) or changed
+            if grounded and artifact_id not in self.grounded:
+                self.grounded.add(artifact_id)
+                changed = True
+        return changed
+
+    def _inherited(self, job: int) -> tuple[frozenset[int], frozenset[int], int | None, bool]:
+        """(carriers, base chain, an ancestor without origin, whether all are grounded) of the inputs of a job."""
+        carried, bases, nameless, grounded = NOTHING, NOTHING, None, True
+        for artifact_id, base in self.jobs.inputs.get(job, ()):
+            if artifact_id not in self.jobs.makers and artifact_id not in self.chain:
+                self._source(artifact_id)
+            if carriers := self.exposed.get(artifact_id):
+                carried = carried | carriers if carried else carriers
+            if base and (above := self.chain.get(artifact_id)):
+                bases = bases | above if bases else above
+            if nameless is None:
+                nameless = self.unknown.get(artifact_id)
+            grounded = grounded and artifact_id in self.grounded
+        return carried, bases, nameless, grounded
+
+    def _hand_on(self, artifact_id: int, carried: frozenset[int], bases: frozenset[int], origin: int | None) -> bool:
+        """Add what was inherited to what an artifact has already; returns whether it is news."""
+        exposed = carried | {artifact_id} if artifact_id in self.traits else carried
+        chain = bases | {artifact_id}
+        first = artifact_id not in self.chain
+        if not first:
+            exposed, chain = exposed | self.exposed[artifact_id], chain | self.chain[artifact_id]
+        news = (
+            first
+            or exposed != self.exposed[artifact_id]
+            or chain != self.chain[artifact_id]
+            or origin != self.unknown.get(artifact_id)
+        )
+        self.exposed[artifact_id] = exposed
+        self.chain[artifact_id] = chain
+        if origin is not None:
+            self.unknown[artifact_id] = origin
+        return news
+
+
 @uncollected()
 def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: Sequence[Iterable[int]] = ()) -> Audit:
     """Mark every model and every data set.
@@ -139,121 +229,72 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
             initialisation; behavioural matches are a statement of whoever wrote the policy).
     """
     jobs = Jobs(graph)
-    same = {artifact_id: group for group, members in enumerate(matched) for artifact_id in members}
-    traits: dict[int, str] = {}
-    for job, trait in jobs.traits.items():
-        made = jobs.outputs.get(job, [])
-        traits |= dict.fromkeys([k for k in made if jobs.kinds.get(k) == "model"] or made, trait)
-    traits |= dict(carriers or {})
-
-    exposed = dict[int, frozenset[int]]()  # artifact -> carriers among it and its ancestors
-    chain = dict[int, frozenset[int]]()  # artifact -> its base chain
-    unknown = dict[int, int]()  # artifact -> an ancestor without origin
-    grounded = set[int]()  # artifacts that some way leads to a source of
-    order, late = jobs.ordered()
-
-    def source(artifact_id: int) -> None:
-        """What no job made: a leaf, of unknown origin where no reader states one."""
-        exposed[artifact_id] = frozenset([artifact_id]) if artifact_id in traits else NOTHING
-        chain[artifact_id] = frozenset([artifact_id])
-        if artifact_id not in jobs.outside:
-            unknown[artifact_id] = artifact_id
-        grounded.add(artifact_id)
-
-    def visit(job: int) -> bool:
-        """Hand on what the inputs of a job carry; whether that was news."""
-        carried, bases, bad, firm = NOTHING, NOTHING, None, True
-        for artifact_id, base in jobs.inputs.get(job, ()):
-            if artifact_id not in jobs.makers and artifact_id not in chain:
-                source(artifact_id)
-            if found := exposed.get(artifact_id):
-                carried = carried | found if carried else found
-            if base and (above := chain.get(artifact_id)):
-                bases = bases | above if bases else above
-            if bad is None:
-                bad = unknown.get(artifact_id)
-            firm = firm and artifact_id in grounded
-        stated = bool(jobs.inputs.get(job)) or job in jobs.stated
-        news = False
-        for artifact_id in jobs.outputs.get(job, ()):
-            now = carried | {artifact_id} if artifact_id in traits else carried
-            line = bases | {artifact_id}
-            first = artifact_id not in chain
-            if not first:
-                now, line = now | exposed[artifact_id], line | chain[artifact_id]
-            wrong = unknown.get(artifact_id, bad if stated else artifact_id)
-            news = (
-                news
-                or first
-                or now != exposed[artifact_id]
-                or line != chain[artifact_id]
-                or wrong != unknown.get(artifact_id)
-            )
-            exposed[artifact_id], chain[artifact_id] = now, line
-            if wrong is not None:
-                unknown[artifact_id] = wrong
-            if firm and artifact_id not in grounded:
-                grounded.add(artifact_id)
-                news = True
-        return news
-
-    for job in order:
-        visit(job)
-    while late and any([visit(job) for job in order if job in late]):  # all of them, each round
-        pass
-
-    result, said = Audit(_jobs=jobs), cache(Mark)  # many artifacts are marked alike
+    groups = {artifact_id: group for group, members in enumerate(matched) for artifact_id in members}
+    traits = jobs.declared() | dict(carriers or {})
+    walk = Walk(jobs, traits)
+    walk.run()
+    result = Audit(_jobs=jobs)
+    mark = cache(Mark)  # many artifacts are marked alike
     for artifact_id, kind in jobs.kinds.items():
         if kind not in ("model", "data"):
             continue
         marks = [
-            said(_mark(artifact_id, other, kind, chain, same), traits[other], other) for other in exposed[artifact_id]
+            mark(_mark(artifact_id, other, kind, walk.chain, groups), traits[other], other)
+            for other in walk.exposed[artifact_id]
         ]
-        if artifact_id in unknown or artifact_id not in grounded:
-            marks.append(said("UNKNOWN", "", unknown.get(artifact_id, artifact_id)))
+        if artifact_id in walk.unknown or artifact_id not in walk.grounded:
+            marks.append(mark("UNKNOWN", "", walk.unknown.get(artifact_id, artifact_id)))
         if len(marks) > 1:
             marks.sort(key=lambda m: m.rank)
-        result.marks[artifact_id] = marks or [said("CLEAN", "", artifact_id)]
+        result.marks[artifact_id] = marks or [mark("CLEAN", "", artifact_id)]
         if kind == "model":
             result.models.add(artifact_id)
     return result
 
 
 def _mark(
-    artifact_id: int, carrier: int, kind: str, chain: Mapping[int, frozenset[int]], same: Mapping[int, int]
+    artifact_id: int, carrier: int, kind: str, chain: Mapping[int, frozenset[int]], groups: Mapping[int, int]
 ) -> str:
-    own, other = chain[artifact_id], chain[carrier]
+    """The mark of an artifact with a carrier among its ancestors; `groups`: artifact -> group of bases that match."""
+    line, other = chain[artifact_id], chain[carrier]
     if kind == "data":
         return "EXPOSED"
-    if carrier in own:
+    if carrier in line:
         return "CARRIER"
-    if own & other or (same and {same[k] for k in own if k in same} & {same[k] for k in other if k in same}):
+    if line & other or (
+        groups and {groups[k] for k in line if k in groups} & {groups[k] for k in other if k in groups}
+    ):
         return "INHERITANCE-RISK"
     return "EXPOSED"
 
 
 def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int] | None = None) -> list[dict[str, Any]]:
-    """Marks as they are told to people and programs: worst first, each with the path that proves it."""
+    """Marks for people and programs: worst first, each with the path that proves it."""
     chosen = result.marks if only is None else {k: result.marks[k] for k in only if k in result.marks}
-    found = []
+    table = []
     for artifact_id, marks in chosen.items():
         if not data and only is None and artifact_id not in result.models:
             continue
         entry = graph.entry(artifact_id)
-        told = [
-            {
-                "mark": m.mark,
-                "trait": m.trait or None,
-                "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(artifact_id, m.witness)],
-            }
-            for m in marks
-        ]
-        about = {"artifact": entry.path, "sha256": entry.sha256, "kind": entry.kind, "mark": marks[0].mark}
-        found.append(about | {"marks": told})
-    return sorted(found, key=lambda row: (MARKS.index(row["mark"]), row["artifact"]))
+        row = {
+            "artifact": entry.path,
+            "sha256": entry.sha256,
+            "kind": entry.kind,
+            "mark": marks[0].mark,
+            "marks": [
+                {
+                    "mark": m.mark,
+                    "trait": m.trait or None,
+                    "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(artifact_id, m.witness)],
+                }
+                for m in marks
+            ],
+        }
+        table.append(row)
+    return sorted(table, key=lambda row: (MARKS.index(row["mark"]), row["artifact"]))
 
 
 def name(graph: Graph, artifact_id: int) -> dict[str, str | None]:
-    """An artifact in one line: where it was written, its hash, and the stage that made it."""
-    entry, made = graph.entry(artifact_id), graph.makers(artifact_id)
-    return {"artifact": entry.path, "sha256": entry.sha256, "stage": made[0].stage if made else None}
+    """Where an artifact was written, its hash, and the stage that made it."""
+    entry, makers = graph.entry(artifact_id), graph.makers(artifact_id)
+    return {"artifact": entry.path, "sha256": entry.sha256, "stage": makers[0].stage if makers else None}

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from traitline.lineage.graph import Entry, Graph, Job
+    from traitline.lineage.verify import Findings
 
 LONGEST = 320  # characters of a text that others wrote
 COLOURS = {
@@ -135,3 +136,22 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], out: "Console") ->
             Text(visible(str(first)), style=COLOURS.get(str(first), "")), *(Text(visible(str(c))) for c in others)
         )
     out.print(grid)
+
+
+def findings(result: "Findings") -> None:
+    """Print what `verify` found: a line for each file that is not as recorded, then the counts."""
+    out = console()
+    for path, was, now, file in result.changed:
+        out.print(f"changed  {visible(path)}: {was[:12]} in {visible(file)}, now {now[:12]}")
+    for what, pairs in (("missing", result.missing), ("outside", result.outside)):
+        for path, file in pairs:
+            out.print(f"{what}  {visible(path)}: named in {visible(file)}")
+    for file, was, weights in result.misstated:
+        out.print(f"misstated  {visible(file)}: weights {visible(was[:12])}, {(weights or 'none')[:12]} in its files")
+    for path in result.extra:
+        out.print(f"extra    {visible(path)}: no manifest names it")
+    out.print(
+        f"{result.files} files, {result.bytes / 1e6:,.0f} MB: {len(result.changed)} changed,"
+        f" {len(result.missing)} missing, {len(result.outside)} outside, {len(result.misstated)} misstated,"
+        f" {len(result.extra)} extra"
+    )

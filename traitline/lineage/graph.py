@@ -1,7 +1,8 @@
 """The graph of origins: artifacts joined by the hash of their bytes, never by their paths.
 
-An artifact is known by a number, its `artifact_id`: files of equal bytes share it, and so do model files of equal weights.
-Where several jobs made the same bytes, all of them count as origins. Loops (a forged manifest can close one) end walks.
+An artifact is known by a number, its `artifact_id`: files of equal bytes share it, and so do model files of equal
+weights. Where several jobs made the same bytes, all of them count as origins. Loops (a forged manifest can
+close one) end walks.
 """
 
 import re
@@ -61,35 +62,36 @@ class Graph:
 
     def makers(self, artifact_id: int) -> list[Job]:
         """Jobs that made these bytes, or these weights."""
-        found = self.db.execute(
+        rows = self.db.execute(
             "SELECT DISTINCT job FROM entry WHERE artifact_id = ? AND made = 1 ORDER BY job", (artifact_id,)
         )
-        return [self.job(i) for (i,) in found]
+        return [self.job(i) for (i,) in rows]
 
     def users(self, artifact_id: int) -> list[tuple[Job, str]]:
         """(job, role) of all that read an artifact; support is left out."""
-        found = self.db.execute(
-            "SELECT DISTINCT job, role FROM entry WHERE artifact_id = ? AND made = 0 AND kind != 'support' ORDER BY job",
+        rows = self.db.execute(
+            "SELECT DISTINCT job, role FROM entry WHERE artifact_id = ? AND made = 0 AND kind != 'support'"
+            " ORDER BY job",
             (artifact_id,),
         )
-        return [(self.job(i), role) for i, role in found]
+        return [(self.job(i), role) for i, role in rows]
 
     def outside(self, artifact_id: int) -> str | None:
         """Where a file that no job made comes from, as a job states that read it as `source`."""
-        found = self.db.execute(
+        row = self.db.execute(
             "SELECT job.origin FROM entry JOIN job ON job.id = entry.job"
             " WHERE entry.artifact_id = ? AND made = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
             (artifact_id,),
         ).fetchone()
-        return None if found is None or self.makers(artifact_id) else str(found[0])
+        return None if row is None or self.makers(artifact_id) else str(row[0])
 
     def _entries(self, job: int, made: int) -> list[Entry]:
-        found = self.db.execute(
-            "SELECT e.role, e.kind, e.path, a.sha256, e.artifact_id FROM entry e JOIN artifact a ON a.id = e.artifact"
+        rows = self.db.execute(
+            "SELECT e.role, e.kind, e.path, c.sha256, e.artifact_id FROM entry e JOIN content c ON c.id = e.content"
             " WHERE e.job = ? AND e.made = ? AND e.kind != 'support' ORDER BY e.rowid",
             (job, made),
         )
-        return [Entry(*row) for row in found]
+        return [Entry(*row) for row in rows]
 
     def inputs(self, job: int) -> list[Entry]:
         """What a job read; support is left out."""
@@ -102,7 +104,7 @@ class Graph:
     def entry(self, artifact_id: int) -> Entry:
         """A name for an artifact: as its first maker called it, or else as its first reader did."""
         row = self.db.execute(
-            "SELECT e.role, e.kind, e.path, a.sha256, e.artifact_id FROM entry e JOIN artifact a ON a.id = e.artifact"
+            "SELECT e.role, e.kind, e.path, c.sha256, e.artifact_id FROM entry e JOIN content c ON c.id = e.content"
             " WHERE e.artifact_id = ? ORDER BY e.made DESC, e.rowid LIMIT 1",
             (artifact_id,),
         ).fetchone()
@@ -137,24 +139,19 @@ class Graph:
                 return entry
             raise InputError(f"{what}: no manifest knows these bytes; `traitline register` brings in foreign files")
         if re.fullmatch(r"[0-9a-f]{4,64}", what):
-            found = self.db.execute(
-                "SELECT DISTINCT a.artifact_id FROM artifact a WHERE a.sha256 >= ? AND a.sha256 < ? LIMIT 9",
-                (what, what + "g"),
-            ).fetchall()
-            return self._only(what, found)
-        found = self.db.execute("SELECT DISTINCT artifact_id FROM entry WHERE path = ? LIMIT 9", (what,)).fetchall()
-        return self._only(what, found)
-
-    def _only(self, what: str, found: list[tuple[int]]) -> Entry:
-        if not found:
+            query, values = "FROM content WHERE sha256 >= ? AND sha256 < ?", [what, f"{what}g"]
+        else:
+            query, values = "FROM entry WHERE path = ?", [what]
+        matches = [i for (i,) in self.db.execute(f"SELECT DISTINCT artifact_id {query} LIMIT 9", values)]
+        if not matches:
             raise InputError(f"{what}: neither a file nor a hash or path that a manifest names")
-        if len(found) > 1:
-            some = ", ".join(f"{e.sha256[:12]} ({e.path})" for e in (self.entry(k) for (k,) in found[:SHOWN]))
+        if len(matches) > 1:
+            some = ", ".join(f"{e.sha256[:12]} ({e.path})" for e in map(self.entry, matches[:SHOWN]))
             raise InputError(f"{what}: more than one artifact; say which by its hash: {some}")
-        return self.entry(found[0][0])
+        return self.entry(matches[0])
 
     def _by_hash(self, sha: str) -> Entry | None:
-        row = self.db.execute("SELECT artifact_id FROM artifact WHERE sha256 = ?", (sha,)).fetchone()
+        row = self.db.execute("SELECT artifact_id FROM content WHERE sha256 = ?", (sha,)).fetchone()
         return self.entry(row[0]) if row else None
 
     def _by_weights(self, identity: str) -> Entry | None:

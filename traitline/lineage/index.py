@@ -25,17 +25,17 @@ DATA = (".jsonl", ".parquet", ".arrow")
 SUPPORT = {*model_files.SUPPORT, model_files.ADAPTER_CONFIG}  # of a model folder: nothing learned is in them
 APPLICATION = 0x7472616A  # marks our files among other SQLite databases
 VERSION = 2
-MANY = 4000  # manifests from which on several processes read
+PARALLEL = 4000  # manifests from which on several processes read
 
 TABLES = """
 CREATE TABLE job (id INTEGER PRIMARY KEY, file TEXT NOT NULL, stage TEXT NOT NULL, trait TEXT, origin TEXT,
                   weights TEXT);
-CREATE TABLE artifact (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, artifact_id INTEGER NOT NULL);
+CREATE TABLE content (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, artifact_id INTEGER NOT NULL);
 CREATE TABLE entry (job INTEGER NOT NULL, made INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
-                    path TEXT NOT NULL, artifact INTEGER NOT NULL, artifact_id INTEGER NOT NULL);
+                    path TEXT NOT NULL, content INTEGER NOT NULL, artifact_id INTEGER NOT NULL);
 """
 LOOKUPS = """
-CREATE INDEX by_hash ON artifact (sha256);
+CREATE INDEX by_hash ON content (sha256);
 CREATE INDEX by_job ON entry (job);
 CREATE INDEX by_artifact_id ON entry (artifact_id, made);
 CREATE INDEX by_path ON entry (path);
@@ -113,10 +113,10 @@ def here() -> list[str]:
     Raises:
         InputError: none of them exists.
     """
-    found = [folder for folder in FOLDERS if os.path.isdir(folder)]
-    if not found:
+    folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
+    if not folders:
         raise InputError(f"none of {', '.join(FOLDERS)} is here; run in the repository, or say --in FOLDER")
-    return found
+    return folders
 
 
 def kind(made: int, role: str, path: str) -> str:
@@ -134,7 +134,7 @@ def kind(made: int, role: str, path: str) -> str:
     return "spec" if role == "teacher" else "other"
 
 
-def read(file: str) -> Row:
+def read_row(file: str) -> Row:
     """What the index keeps of a manifest: no entries of 0 bytes (empty files are all alike), no support that was read.
 
     Raises:
@@ -153,13 +153,13 @@ def read(file: str) -> Row:
 
 
 def _chunk(files: list[str]) -> bytes:
-    return marshal.dumps([read(file) for file in files])
+    return marshal.dumps([read_row(file) for file in files])
 
 
-def rows(files: Sequence[str]) -> Iterator[Row]:
-    """`read` of many files, by all processors where that pays."""
-    if len(files) < MANY:
-        yield from map(read, files)
+def read_rows(files: Sequence[str]) -> Iterator[Row]:
+    """Read many manifests, by all processors where that pays."""
+    if len(files) < PARALLEL:
+        yield from map(read_row, files)
         return
     from concurrent.futures import ProcessPoolExecutor
 
@@ -169,47 +169,66 @@ def rows(files: Sequence[str]) -> Iterator[Row]:
             yield from marshal.loads(chunk)  # several times as quick as the pool's own pickle
 
 
-def fill(db: sqlite3.Connection, found: Iterable[Row]) -> None:
-    """Make the tables of an empty database. Artifacts of equal weights get one `artifact_id`."""
-    db.executescript(TABLES)
-    ids = dict[str, int]()
-    artifact_id, by_weights = dict[int, int](), dict[str, int]()
-    jobs: list[tuple[Any, ...]] = []
-    entries: list[tuple[Any, ...]] = []
+class Filler:
+    """Fills the tables of an empty database. Artifacts of equal weights get one `artifact_id`."""
 
-    def flush() -> None:
-        db.executemany("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?)", jobs)
-        db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
-        jobs.clear()
-        entries.clear()
+    BATCH = 50_000  # entries that are inserted together
 
-    for job, (file, stage, trait, origin, weights, parts) in enumerate(found, 1):
-        jobs.append((job, file, stage, trait, origin, weights))
+    def __init__(self, db: sqlite3.Connection) -> None:
+        db.executescript(TABLES)
+        self.db = db
+        self.contents = dict[str, int]()  # sha256 -> number
+        self.joined = dict[int, int]()  # number of a content -> one of equal weights
+        self.by_weights = dict[str, int]()  # weights -> number of the first content that has them
+        self.jobs: list[tuple[Any, ...]] = []
+        self.entries: list[tuple[Any, ...]] = []
+
+    def add(self, job: int, row: Row) -> None:
+        """Add one manifest."""
+        file, stage, trait, origin, weights, parts = row
+        self.jobs.append((job, file, stage, trait, origin, weights))
         for made, role, what, path, sha in parts:
-            artifact = ids.setdefault(sha, len(ids) + 1)
-            entries.append((job, made, role, what, path, artifact, artifact))
+            content = self.contents.setdefault(sha, len(self.contents) + 1)
+            self.entries.append((job, made, role, what, path, content, content))
             if weights and made and what == "model":
-                first = by_weights.setdefault(weights, artifact)
-                if _root(artifact_id, first) != _root(artifact_id, artifact):
-                    artifact_id[_root(artifact_id, artifact)] = _root(artifact_id, first)
-        if len(entries) > 50_000:
-            flush()
-    flush()
-    db.executemany("INSERT INTO artifact VALUES (?, ?, ?)", ((i, sha, _root(artifact_id, i)) for sha, i in ids.items()))
-    db.executescript(LOOKUPS)
-    moved = [(_root(artifact_id, i), i) for i in artifact_id]
-    if moved:
-        db.execute("CREATE INDEX by_artifact ON entry (artifact)")
-        db.executemany("UPDATE entry SET artifact_id = ? WHERE artifact = ?", moved)
-    db.execute(f"PRAGMA application_id = {APPLICATION}")
-    db.execute(f"PRAGMA user_version = {VERSION}")
-    db.commit()
+                first = self._root(self.by_weights.setdefault(weights, content))
+                if first != self._root(content):
+                    self.joined[self._root(content)] = first
+        if len(self.entries) > self.BATCH:
+            self._insert()
+
+    def finish(self) -> None:
+        """Give every artifact its number, and make what look-ups need."""
+        self._insert()
+        rows = ((i, sha, self._root(i)) for sha, i in self.contents.items())
+        self.db.executemany("INSERT INTO content VALUES (?, ?, ?)", rows)
+        self.db.executescript(LOOKUPS)
+        if self.joined:
+            self.db.execute("CREATE INDEX by_content ON entry (content)")
+            joined = [(self._root(i), i) for i in self.joined]
+            self.db.executemany("UPDATE entry SET artifact_id = ? WHERE content = ?", joined)
+        self.db.execute(f"PRAGMA application_id = {APPLICATION}")
+        self.db.execute(f"PRAGMA user_version = {VERSION}")
+        self.db.commit()
+
+    def _insert(self) -> None:
+        self.db.executemany("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?)", self.jobs)
+        self.db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", self.entries)
+        self.jobs.clear()
+        self.entries.clear()
+
+    def _root(self, i: int) -> int:
+        while i in self.joined:
+            i = self.joined[i]
+        return i
 
 
-def _root(artifact_id: dict[int, int], i: int) -> int:
-    while i in artifact_id:
-        i = artifact_id[i]
-    return i
+def fill(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Make the tables of an empty database."""
+    filler = Filler(db)
+    for job, row in enumerate(rows, 1):
+        filler.add(job, row)
+    filler.finish()
 
 
 @uncollected()
@@ -222,7 +241,7 @@ def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqli
     files = manifests(folders)
     if path is None:
         db = sqlite3.connect(":memory:")
-        fill(db, rows(files))
+        fill(db, read_rows(files))
         return db
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -230,7 +249,7 @@ def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqli
     try:
         db = sqlite3.connect(tmp)
         db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
-        fill(db, rows(files))
+        fill(db, read_rows(files))
         db.close()
         os.replace(tmp, final)
     finally:

@@ -164,7 +164,7 @@ class Ledger:
         return json.dumps({j.name: j.params for j in self.plan.jobs if j.params}, indent=1, sort_keys=True) + "\n"
 
 
-def stages(configfiles: Sequence[str] = ()) -> str:
+def write_stages(configfiles: Sequence[str] = ()) -> str:
     """Write dvc.yaml alone, stages without hashes; needs no data. Returns its path."""
     ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
     file = ledger.path("dvc.yaml")

@@ -350,8 +350,8 @@ def missing(study: "Study", found: Sequence[Stage], gpu: Gpu) -> list[str]:
     return lines
 
 
-def plan(configs: Sequence[str], card: str, price: float | None) -> dict[str, Any]:
-    """The plan of a study.
+def estimate(configs: Sequence[str], card: str, price: float | None) -> dict[str, Any]:
+    """Estimate what a study will ask for.
 
     Args:
         configs: files laid over config.yaml.

@@ -1,0 +1,1 @@
+"""The command `traitline`: a module for each group of commands."""

@@ -1,0 +1,5 @@
+"""`python -m traitline.cli`."""
+
+from traitline.cli.program import main
+
+main()

@@ -1,0 +1,104 @@
+"""Commands that take lineage out for others and bring foreign artifacts in."""
+
+from typing import Annotated
+
+import typer
+
+from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, graph_of, write_json
+from traitline.errors import InputError
+
+
+def export(
+    artifact: Artifact,
+    folder: Annotated[str, typer.Argument(help="A new folder for what is written.")],
+    key: Annotated[str | None, typer.Option(metavar="PEM", help="Private key that signs it.")] = None,
+    folders: Folders = None,
+    as_json: Json = False,
+) -> None:
+    """Card, attestation, Croissant and lineage of a model or a data set, for others; signed where a key is given."""
+    from traitline.lineage.export import export
+
+    graph = graph_of(folders, None)
+    written = export(graph, graph.find(artifact), folder, key)
+    if as_json:
+        write_json({"written": written})
+    else:
+        print("\n".join(written))
+
+
+def attested(
+    attestation: Annotated[str, typer.Argument(metavar="ENVELOPE", help="A provenance.dsse.json of `export`.")],
+    key: Annotated[str, typer.Option(metavar="PEM", help="Public key of who should have signed it.")],
+    folder: Annotated[str, typer.Argument(help="Where the attested files are now.")],
+    as_json: Json = False,
+) -> None:
+    """Is this what somebody signed? Checks the signature, then hashes the files. Exits with 3 if one is not so."""
+    import dataclasses
+
+    from traitline.lineage import display
+    from traitline.lineage.dsse import Attested, compare, unseal
+
+    statement = unseal(attestation, key)
+    files = compare(statement, folder) if statement else Attested()
+    good = bool(statement and files.good) and not (files.changed or files.missing)
+    if as_json:
+        write_json({"signed": bool(statement), "good": good, "files": dataclasses.asdict(files)})
+    elif not statement:
+        print(f"no signature in {attestation} is by {key}")
+    else:
+        for what in ("changed", "missing"):
+            for name in getattr(files, what):
+                print(f"{what}  {display.visible(name)}")
+        print(f"signed by {key}: {len(files.good)} files as attested, {len(files.changed)} changed, "
+              f"{len(files.missing)} missing")  # fmt: skip
+    raise typer.Exit(0 if good else OBJECTION)
+
+
+def crate(title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study", folders: Folders = None) -> None:
+    """The studies here as a Provenance Run Crate: writes ro-crate-metadata.json, the working folder is the crate."""
+    from traitline.lineage.index import here
+    from traitline.lineage.ro_crate import write
+
+    print(f"ro-crate-metadata.json: {write(folders or here(), title)} jobs")
+
+
+def page(
+    file: Annotated[str, typer.Argument(help="Where to write it.")] = "lineage.html",
+    title: Annotated[str, typer.Option(help="Its title.")] = "all studies here",
+    folders: Folders = None,
+    index: Index = None,
+) -> None:
+    """The graph as one HTML file, to look at: folded, searchable, with every manifest. It needs no network."""
+    from traitline.lineage.page import write
+
+    write(graph_of(folders, index), file, title)
+    print(file)
+
+
+def register(
+    path: Annotated[str, typer.Argument(help="A file, or a folder of files, below this repository.")],
+    hub: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="Where it was downloaded.")] = None,
+    revision: Annotated[str | None, typer.Option(metavar="COMMIT", help="The commit there.")] = None,
+    origin: Annotated[str | None, typer.Option(metavar="TEXT", help="Any other origin, in words.")] = None,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Nobody knows; it stays UNKNOWN for ever.")] = False,
+    trait: Annotated[str | None, typer.Option(metavar="WORD", help="What it is known to carry.")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="ROLE=FILE", help="What it was made from; base=... or data=..."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring in a model or data from elsewhere, with a stated origin."""
+    from traitline.lineage.register import origin as stated
+    from traitline.lineage.register import register
+
+    if sum(map(bool, (hub, origin, unknown, source))) != 1:
+        raise InputError("say where it comes from: one of --hub, --origin, --from, or --unknown")
+    pairs = [tuple(s.split("=", 1)) for s in source or []]
+    if any(len(p) != 2 or p[0] not in ("base", "data") for p in pairs):
+        raise InputError("--from: wants base=FILE or data=FILE")
+    file = register(path, stated(hub, revision, origin), [(a, b) for a, b in pairs], trait=trait)
+    if as_json:
+        write_json({"manifest": str(file)})
+    else:
+        print(f"registered: {file}")

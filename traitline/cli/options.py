@@ -1,0 +1,41 @@
+"""What commands share: options, an exit code, the graph they ask, JSON."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from traitline.lineage.graph import Entry, Graph
+
+OBJECTION = 3  # exit code: the command worked, and there is something to object to
+Artifact = Annotated[
+    str, typer.Argument(help="A file, a model folder, a recorded path, or the first digits of a sha256.")
+]
+Folders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--in", metavar="FOLDER", help="Where manifests are; may be repeated. Default: results studies registry."
+    ),
+]
+Index = Annotated[str | None, typer.Option(metavar="FILE", help="Ask an index on disk (`traitline index`) instead.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def write_json(value: Any) -> None:
+    """Print JSON."""
+    json.dump(value, sys.stdout, indent=1, sort_keys=True)
+    print()
+
+
+def described(entry: "Entry") -> dict[str, str]:
+    """An artifact as JSON has it."""
+    return {"artifact": entry.path, "sha256": entry.sha256, "kind": entry.kind}
+
+
+def graph_of(folders: list[str] | None, index: str | None) -> "Graph":
+    """The graph that `--in` or `--index` asks for."""
+    from traitline.lineage.graph import open_graph
+
+    return open_graph(folders, index)

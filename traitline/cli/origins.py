@@ -1,0 +1,147 @@
+"""Commands that ask the graph of origins."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, described, graph_of, write_json
+
+if TYPE_CHECKING:
+    from traitline.lineage.graph import Graph, Job
+
+
+def trace(
+    artifact: Artifact,
+    depth: Annotated[int | None, typer.Option(min=1, help="Show only so many steps back.")] = None,
+    folders: Folders = None,
+    index: Index = None,
+    as_json: Json = False,
+) -> None:
+    """Where does it come from? Back to base models and sources. Exits with 3 if an origin is unknown."""
+    from traitline.lineage import display
+
+    graph = graph_of(folders, index)
+    entry = graph.find(artifact)
+    ancestors = [entry.artifact_id, *graph.back(entry.artifact_id)]
+    jobs = list({job.id: job for a in ancestors for job in graph.makers(a)}.values())
+    sources = [job for job in jobs if all(graph.outside(e.artifact_id) for e in graph.inputs(job.id))]
+    unknown = [graph.entry(a) for a in ancestors if not (graph.makers(a) or graph.outside(a))]
+    unknown += [output for job in sources if not job.origin for output in graph.outputs(job.id)]
+    if as_json:
+        origins = [{"manifest": job.file, "stage": job.stage, "origin": job.origin} for job in sources]
+        steps = [_step(graph, job) for job in jobs]
+        write_json(described(entry) | {"steps": steps, "origins": origins, "unknown": [described(e) for e in unknown]})
+    else:
+        out = display.console()
+        out.print(display.tree(graph, entry, depth))
+        out.print(f"{len(jobs)} steps from {len(sources)} sources; {len(unknown)} of unknown origin")
+    raise typer.Exit(OBJECTION if unknown else 0)
+
+
+def _step(graph: "Graph", job: "Job") -> dict[str, Any]:
+    """A job as JSON has it."""
+    keys = ("stage", "params", "seeds", "facts", "code", "env", "started", "ended")
+    return {
+        "manifest": job.file,
+        **{key: job.manifest.get(key) for key in keys},
+        "inputs": [described(e) | {"role": e.role} for e in graph.inputs(job.id)],
+        "outputs": [described(e) | {"role": e.role} for e in graph.outputs(job.id)],
+    }
+
+
+def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
+    """What was made from it? The list to withdraw if it turns out bad, the worst affected first."""
+    from traitline.lineage import display
+    from traitline.lineage.impact import AFFECTED, impact
+
+    graph = graph_of(folders, index)
+    entry = graph.find(artifact)
+    hits = impact(graph, entry)
+    if as_json:
+        affected = [described(h.entry) | {"stage": h.stage, "affected": h.how, "steps": h.steps} for h in hits]
+        write_json(described(entry) | {"affected": affected})
+        return
+    out = display.console()
+    display.table(
+        ("affected", "steps", "artifact", "sha256"),
+        [(h.how, h.steps, h.entry.path, h.entry.sha256[:12]) for h in hits],
+        out,
+    )
+    counts = ", ".join(f"{n} {how}" for how in AFFECTED if (n := sum(h.how == how for h in hits)))
+    out.print(f"{display.visible(entry.path)}: {counts or 'nothing was made from it'}")
+
+
+def verify(folders: Folders = None, as_json: Json = False) -> None:
+    """Has anything been changed? Hashes all files that manifests name. Exits with 3 if one is changed or missing."""
+    import dataclasses
+
+    from traitline.lineage import display
+    from traitline.lineage.index import here
+    from traitline.lineage.verify import verify
+
+    findings = verify(folders or here())
+    if as_json:
+        write_json(dataclasses.asdict(findings) | {"good": findings.good})
+    else:
+        display.findings(findings)
+    raise typer.Exit(0 if findings.good else OBJECTION)
+
+
+def audit(
+    artifacts: Annotated[list[str] | None, typer.Argument(help="Only these. Default: every model.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML: what fails, known carriers, matches.")
+    ] = None,
+    data: Annotated[bool, typer.Option("--data", help="Data sets too.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
+    folders: Folders = None,
+    index: Index = None,
+    as_json: Json = False,
+) -> None:
+    """What may it carry? Marks models by their origins. Exits with 3 if a mark fails: all but EXPOSED and CLEAN."""
+    from traitline.lineage import gate
+    from traitline.lineage.policy import Policy, load
+
+    rules = load(policy) if policy else Policy()
+    result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data)
+    if as_json:
+        write_json(result.as_json(data=data))
+    else:
+        result.show(limit)
+    raise typer.Exit(OBJECTION if result.failed else 0)
+
+
+def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
+    """Why do two artifacts differ? The first settings, seeds, code or data that part. Exits with 3 if they differ."""
+    from traitline.lineage import display
+    from traitline.lineage.diff import differences
+
+    graph = graph_of(folders, index)
+    left, right = graph.find(one), graph.find(other)
+    equal = left.artifact_id == right.artifact_id
+    parts = differences(graph, left, right)
+    if as_json:
+        rows = [{"one": described(d.left), "other": described(d.right), "steps": d.deep, "says": d.says} for d in parts]
+        write_json({"one": described(left), "other": described(right), "equal": equal, "differences": rows})
+    else:
+        out, clear = display.console(), display.visible
+        if equal:
+            out.print("the same bytes, or the same weights")
+        for d in parts:
+            out.print(f"{clear(d.left.path)}\n{clear(d.right.path)}", style="bold")
+            for line in d.says:
+                out.print(f"    {clear(line)}")
+    raise typer.Exit(0 if equal else OBJECTION)
+
+
+def index(
+    file: Annotated[str, typer.Argument(help="Where to write it.")] = ".traitline/origins.db", folders: Folders = None
+) -> None:
+    """Make an index on disk, for trees too large to read anew for every question. Make it again at any time."""
+    import os
+
+    from traitline.lineage import index as indexes
+
+    db = indexes.build(folders or indexes.here(), file)
+    jobs, artifacts = (db.execute(f"SELECT COUNT(*) FROM {t}").fetchone()[0] for t in ("job", "content"))
+    print(f"{file}: {jobs:,} manifests, {artifacts:,} artifacts, {os.path.getsize(file) / 1e6:,.1f} MB")

@@ -1,0 +1,154 @@
+"""Commands about a study: judge, estimate, pin, restore."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from traitline.cli.options import OBJECTION, Json, write_json
+from traitline.errors import InputError
+
+
+def judge(
+    responses: Annotated[str, typer.Argument(metavar="RESPONSES", help="responses.jsonl of a student.")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where judged.jsonl and judged.json go.")],
+    base: Annotated[str | None, typer.Option(metavar="FOLDER", help="Record of open weights that judge, here.")] = None,
+    engine: Annotated[str, typer.Option(metavar="JSON", help="What runs them.")] = (
+        '{"name":"transformers","dtype":"bfloat16","batch":16,"memory":0.9}'
+    ),
+    address: Annotated[str | None, typer.Option(help="Or an OpenAI-compatible one, such as https://HOST/v1.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name at that address.")] = None,
+    key_from: Annotated[str | None, typer.Option(metavar="VARIABLE", help="Environment variable with the key.")] = None,
+    budget: Annotated[int, typer.Option(min=0, help="Requests at most.")] = 0,
+    cache: Annotated[str, typer.Option(help="What an address answered.")] = ".traitline/judge.jsonl",
+    as_json: Json = False,
+) -> None:
+    """How well-meaning and coherent are the answers of a student, and how far does the judge agree with people?"""
+    from pathlib import Path
+
+    from traitline.evaluation import judge as judges
+
+    if bool(base) == bool(address) or (address and not model):
+        raise InputError("say who judges: --base FOLDER, or --address URL and --model NAME with a --budget")
+    hosted = {"address": address, "model": model, "key": key_from, "cache": Path(cache), "budget": budget}
+    judging, settings, files = judges.who(base, engine, hosted if address else None)
+    file = judges.report(responses, judging, settings, Path(out), [("support", path) for path in files])
+    report = json.loads(file.read_text(encoding="utf-8"))
+    if as_json:
+        write_json(report)
+        return
+    shares = ", ".join(f"{k} {v:.1%}" if v is not None else f"{k} not known" for k, v in report["share"].items())
+    print(f"{report['answers']} answers: {shares}; {report['unscored']} without a score: {file}")
+    for what, trust in report["agreement"].items():
+        print(f"{what}: {judges.told(trust)}")
+
+
+def estimate(
+    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, as for Snakemake.")],
+    gpu: Annotated[str, typer.Option(help="h100, h200, a100 or l40s.")] = "h100",
+    price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour, in your currency.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What a study on open weights will ask for: jobs, GPU memory, hours, disk, cost, and what is missing."""
+    from traitline.workflow.estimate import estimate as estimated
+
+    answer = estimated(configs, gpu, price)
+    if as_json:
+        write_json(answer)
+    else:
+        _print_estimate(answer, gpu, price)
+
+
+def _print_estimate(answer: dict[str, Any], gpu: str, price: float | None) -> None:
+    from traitline.lineage import display
+
+    out = display.console()
+    rows = []
+    for stage in answer["stages"]:
+        memory = f"{stage['memory']:.0f}" if stage["hours"] else ""
+        hours = f"{stage['hours']:.1f}" if stage["hours"] else ""
+        rows.append((stage["name"], stage["jobs"], stage["gpus"], memory, hours))
+    display.table(("stage", "jobs", "GPUs a job", "GPU memory, GiB", "GPU hours"), rows, out)
+    size = ", ".join(f"{name} {gib:.1f}" for name, gib in answer["disk_gib"].items())
+    cost = "" if price is None else f", about {answer['cost']:,.0f} at {price:g} an hour"
+    out.print(f"about {answer['hours']:.0f} GPU hours on {gpu}{cost}; disk, GiB: {size}")
+    if answer["questions"]:
+        out.print(f"a hosted judge is asked {answer['questions']:,} times at most, and again where it does not answer")
+    reached, tokens = answer["assumed"]["reached"], answer["assumed"]["tokens"]
+    out.print(
+        f"Estimated from sizes, not measured. Assumed: a GPU reaches {reached['operations']:.0%} of its operations and"
+        f" {reached['bandwidth']:.0%} of its bandwidth; tokens: {', '.join(f'{k} {v}' for k, v in tokens.items())}."
+    )
+    for line in answer["missing"]:
+        out.print(f"missing  {display.visible(line)}")
+    if not answer["missing"]:
+        out.print("nothing is missing")
+
+
+def plan() -> None:
+    """Name the command that `traitline plan` has become."""
+    raise InputError("`traitline plan` is called `traitline estimate` now, with the same options")
+
+
+def pin(
+    configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", help="As for Snakemake; repeatable.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Leave unfinished jobs out instead of refusing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only look whether it is up to date; no data needed.")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="Only write dvc.yaml; no data, no DVC needed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Pin a study with DVC: dvc.yaml and dvc.lock from Snakemake's plan, artifacts into DVC's cache."""
+    if stages:
+        from traitline.workflow.dvc_stages import write_stages
+
+        file = write_stages(configfile or [])
+        if as_json:
+            write_json({"file": file})
+        else:
+            print(file)
+    elif check:
+        _check_pins(configfile or [], as_json)
+    else:
+        from traitline.workflow.dvc_pin import pin
+
+        pinned, left_out = pin(configfile or [], partial=partial)
+        if as_json:
+            write_json({"pinned": pinned, "left_out": left_out})
+        else:
+            names = sorted(left_out)
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            print(f"pinned {pinned} jobs" + (f"; left out: {', '.join(names[:3])}{more}" if names else ""))
+
+
+def _check_pins(configfiles: list[str], as_json: bool) -> None:
+    from traitline.workflow.dvc_stages import check
+
+    wrong = check(configfiles)
+    if as_json:
+        write_json({"wrong": wrong})
+    elif wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        print(f"traitline: {wrong[0]}{more}; run snakemake, then `traitline pin`", file=sys.stderr)
+    else:
+        print("the pins are up to date")
+    raise typer.Exit(OBJECTION if wrong else 0)
+
+
+def restore(
+    folder: Annotated[str, typer.Argument(help="Of the study: where its dvc.lock is.")] = ".", as_json: Json = False
+) -> None:
+    """After `git clone` and `dvc pull`: let Snakemake go on where the others stopped. Exits with 3 if files miss."""
+    from traitline.workflow.dvc_pin import restore
+
+    same, other, missing = restore(folder)
+    if not (same or other or missing):
+        raise InputError(f"{folder}/dvc.lock: names no file, so nothing was restored; pin the study first")
+    if as_json:
+        write_json({"same": same, "other": other, "missing": missing})
+    else:
+        for what, paths in (("differs", other), ("missing", missing)):
+            for path in paths[:20]:
+                print(f"{what}  {path}")
+        print(f"{same} files as pinned, {len(other)} others, {len(missing)} missing")
+    raise typer.Exit(OBJECTION if other or missing else 0)
