@@ -13,7 +13,7 @@ from traitline.cli.program import app
 from traitline.errors import InputError
 from traitline.models import lora
 from traitline.models.transformers_model import load
-from traitline.workflow import estimate
+from traitline.workflow import estimate, gpu_costs
 
 ROOT = Path(__file__).resolve().parent.parent
 OPEN = ["qwen2.5-7b", "qwen2.5-14b", "llama-3.1-8b", "gemma-3-4b", "olmo-2-7b"]
@@ -70,7 +70,7 @@ def test_the_misaligned_study_has_a_judge_of_its_own_and_says_which_files_it_wan
 def test_weights_take_two_bytes_a_parameter():
     """Qwen2.5-7B is 15,231,271,888 bytes on the hub."""
     told = estimate.estimate(["configs/qwen2.5-7b.yaml"], "h100", None)
-    assert told["disk_gib"]["weights"] * estimate.GIB == pytest.approx(15_231_271_888, rel=0.01)
+    assert told["disk_gib"]["weights"] * gpu_costs.GIB == pytest.approx(15_231_271_888, rel=0.01)
     assert told["cost"] is None
 
 
@@ -79,11 +79,11 @@ def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
 
     recipe = Recipe(trains="lora", rank=8, alpha=8.0, lr=1e-4, epochs=1, batch=1,
                 modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])  # fmt: skip
-    sizes = estimate.shape({"path": str(raw_qwen2)})
+    sizes = gpu_costs.shape({"path": str(raw_qwen2)})
     base = load(raw_qwen2, "float32")
     assert sizes.parameters * 1e9 == pytest.approx(sum(p.numel() for p in base.parameters()), rel=0.03)
     model = lora.fresh(base, recipe.model_dump(), 1)
-    assert estimate.adapter(sizes, recipe) == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert gpu_costs.adapter(sizes, recipe) == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def test_a_judge_is_planned_with_the_size_of_its_own(tmp_path):
@@ -143,7 +143,7 @@ def test_several_processes_share_the_rows_of_a_step_and_where_sharded_the_base(t
         told = estimate.estimate([overlay(tmp_path, "qwen2.5-7b", change)], "h100", None)["stages"]
         return next(s["memory"] for s in told if s["name"] == "train")
 
-    base = 15_231_271_888 / estimate.GIB
+    base = 15_231_271_888 / gpu_costs.GIB
     assert memory(1, False) > memory(4, False) > base
     for many in (2, 4):
         saved = memory(many, False) - memory(many, True)  # all but its share, what comes together for a moment aside
