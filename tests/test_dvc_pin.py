@@ -1,4 +1,4 @@
-"""The DVC ledger: exactly what DVC would write, vouching for nothing that is not so; and a clone that goes on.
+"""Pinning with DVC: exactly what DVC would write, vouching for nothing that is not so; and a clone that goes on.
 
 The judge of `pin` is `dvc commit -f`: on the day DVC changes its format, the first test fails.
 """
@@ -118,7 +118,7 @@ def test_a_real_study_is_pinned_pulled_and_gone_on_with(tmp_path):
     assert "Data and pipelines are up to date" in there.sh("dvc status").stdout
 
 
-def test_the_ledger_is_byte_for_byte_what_dvc_writes(repository):
+def test_the_lock_is_byte_for_byte_what_dvc_writes(repository):
     ours = repository.path("dvc.lock").read_bytes()
     repository.path("dvc.lock").unlink()
     repository.sh("dvc commit -f -q")
@@ -246,7 +246,7 @@ def test_a_bare_clone_is_checked_without_data(pinned, tmp_path):
 
 
 def test_dvc_does_not_file_old_results_under_new_settings(repository):
-    """`dvc exp run --set-param` changes config.yaml and then finds nothing to do; the ledger's last stage says no."""
+    """`dvc exp run --set-param` changes config.yaml and then finds nothing to do; the last stage says no."""
     repository.path("traitline-on-path").mkdir()
     program = repository.path("traitline-on-path/traitline")
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traitline.cli "$@"\n')
@@ -263,13 +263,13 @@ def test_success_pins_where_dvc_is_and_nowhere_else(repository):
     assert "pinned" not in repository.run("-f", target)
 
 
-def test_a_study_in_a_folder_has_a_ledger_there(repository):
+def test_a_study_in_a_folder_has_its_stages_there(repository):
     repository.path("configs").mkdir()
     repository.tell("study: x\nfolder: studies/x\n", "configs/x.yaml")
     options = "--configfile configs/x.yaml"
     repository.run(*options.split(), "--", "studies/x/results/prompts/numbers/prompts.jsonl")
-    ledger = yaml.safe_load(repository.path("studies/x/dvc.lock").read_text())["stages"]
-    assert set(ledger) == {"prompts-numbers", "records"}
+    stages = yaml.safe_load(repository.path("studies/x/dvc.lock").read_text())["stages"]
+    assert set(stages) == {"prompts-numbers", "records"}
     assert "up to date" in repository.sh("dvc status studies/x/dvc.yaml:prompts-numbers").stdout
     assert repository.sh("git status --porcelain -uall").stdout.split() == [
         *("??", "configs/x.yaml"), *("??", "studies/x/dvc.lock"), *("??", "studies/x/dvc.yaml"),
@@ -284,7 +284,7 @@ def test_without_dvc_it_says_what_to_do(clone):
     )
 
 
-def test_a_hostile_ledger_touches_nothing_outside(repository):
+def test_a_hostile_lock_touches_nothing_outside(repository):
     outside = repository.root.parent / "outside"
     outside.write_text("x")
     before = outside.stat().st_mtime_ns

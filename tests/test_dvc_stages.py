@@ -1,4 +1,4 @@
-"""The ledger's own spelling of long lists: always what DVC's writer would have written."""
+"""The lock's own spelling of long lists: always what DVC's writer would have written."""
 
 import subprocess
 import sys
@@ -77,7 +77,8 @@ def test_it_is_what_dvc_would_write(found):
 def test_the_committed_stages_are_those_of_the_tiny_study():
     """`make docs` writes dvc.yaml anew."""
     code = (
-        "from traitline.workflow import dvc_stages as d, snakemake_plan as s; print(d.Ledger(s.read()).yaml(), end='')"
+        "from traitline.workflow import dvc_stages, snakemake_plan\n"
+        "print(dvc_stages.StudyStages(snakemake_plan.read()).yaml(), end='')"
     )
     derived = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE

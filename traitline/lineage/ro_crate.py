@@ -14,6 +14,7 @@ from traitline.lineage.index import manifests
 from traitline.provenance import manifest
 
 PROFILE = "https://w3id.org/ro/wfrun/{}/0.5"
+WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 COMPLETED = {"@id": "http://schema.org/CompletedActionStatus"}
 
@@ -25,88 +26,109 @@ def write(folders: Sequence[str | Path], name: str) -> int:
         InputError: rocrate is not installed, a manifest is damaged, or there is none.
     """
     try:
-        from rocrate.model.contextentity import ContextEntity
-        from rocrate.rocrate import ROCrate
+        import rocrate  # noqa: F401
     except ImportError:
         raise InputError("a run crate needs rocrate; pip install 'traitline[export]'") from None
     jobs = [(file, manifest.load(file)) for file in manifests(folders)]
-    crate = ROCrate(version="1.1")
+    writer = Writer(name)
+    for file, m in jobs:
+        writer.add(file, m)
+    writer.finish([m for _, m in jobs])
+    return len(jobs)
 
-    def entity(identity: str, **properties: Any) -> Any:
+
+class Writer:
+    """A crate that grows by one manifest after the other."""
+
+    def __init__(self, name: str) -> None:
+        from rocrate.rocrate import ROCrate
+
+        self.crate = ROCrate(version="1.1")
+        root = self.crate.root_dataset
+        root["name"], root["description"] = name, "Models and data of the study, each with the job that made it."
+        root["license"] = self._entity(LICENCE, kind="CreativeWork", name="Apache-2.0")
+        self.crate.metadata.extra_terms["sha256"] = "https://w3id.org/ro/terms/workflow-run#sha256"
+        profiles = [
+            self._entity(PROFILE.format(p), kind="CreativeWork", name=f"{p} run crate", version="0.5")
+            for p in ("process", "workflow", "provenance")
+        ]
+        profiles.append(self._entity(WORKFLOW_CRATE, kind="CreativeWork", name="Workflow RO-Crate", version="1.0"))
+        root["conformsTo"] = profiles
+        kinds = ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]
+        self.workflow = self.crate.add_workflow(
+            dest_path="Snakefile",
+            main=True,
+            lang="snakemake",
+            gen_cwl=False,
+            properties={"@type": kinds, "name": "Snakefile"},
+        )
+        self.agent = self._entity("#operator", kind="Organization", name="operator")
+        self.engine = self._entity("#snakemake", kind="SoftwareApplication", name="Snakemake")
+        self.files, self.tools, self.steps = dict[str, Any](), dict[str, Any](), dict[str, Any]()
+        self.controls, self.actions = list[Any](), list[Any]()
+
+    def _entity(self, identity: str, **properties: Any) -> Any:
+        from rocrate.model.contextentity import ContextEntity
+
         kind = properties.pop("kind")
-        return crate.add(ContextEntity(crate, identity, {"@type": kind, **properties}))
+        return self.crate.add(ContextEntity(self.crate, identity, {"@type": kind, **properties}))
 
-    root = crate.root_dataset
-    root["name"], root["description"] = name, "Models and data of the study, each with the job that made it."
-    root["license"] = entity(LICENCE, kind="CreativeWork", name="Apache-2.0")
-    crate.metadata.extra_terms["sha256"] = "https://w3id.org/ro/terms/workflow-run#sha256"
-    root["conformsTo"] = [
-        *(entity(PROFILE.format(p), kind="CreativeWork", name=f"{p} run crate", version="0.5")
-          for p in ("process", "workflow", "provenance")),
-        entity("https://w3id.org/workflowhub/workflow-ro-crate/1.0", kind="CreativeWork", name="Workflow RO-Crate",
-               version="1.0"),
-    ]  # fmt: skip
-    kinds = ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]
-    workflow = crate.add_workflow(
-        dest_path="Snakefile",
-        main=True,
-        lang="snakemake",
-        gen_cwl=False,
-        properties={"@type": kinds, "name": "Snakefile"},
-    )
-    agent = entity("#operator", kind="Organization", name="operator")
-    engine = entity("#snakemake", kind="SoftwareApplication", name="Snakemake")
-    files, tools, steps = dict[str, Any](), dict[str, Any](), dict[str, Any]()
-    controls, actions = list[Any](), list[Any]()
-
-    def file(entry: dict[str, Any]) -> Any:
+    def _file(self, entry: dict[str, Any]) -> Any:
+        """The file that a manifest's entry names."""
         path = entry["path"]
-        if path not in files:
+        if path not in self.files:
             about = {"name": path, "sha256": entry["sha256"], "contentSize": str(entry["bytes"])}
-            files[path] = crate.add_file(dest_path=path, properties=about)
-        return files[path]
+            self.files[path] = self.crate.add_file(dest_path=path, properties=about)
+        return self.files[path]
 
-    for source, m in jobs:
+    def _add_stage(self, stage: str) -> None:
+        """Add the program of a stage, and its step of the workflow."""
+        script = f"scripts/{stage}.py"
+        about = {"@type": ["File", "SoftwareSourceCode"], "name": script}
+        self.tools[stage] = (
+            self.crate.add_file(dest_path=script, properties=about)
+            if Path(script).is_file()
+            else self._entity(f"#tool-{stage}", kind="SoftwareApplication", name=stage)
+        )
+        position = str(len(self.steps) + 1)
+        self.steps[stage] = self._entity(f"Snakefile#{stage}", kind="HowToStep", name=stage, position=position)
+        self.steps[stage]["workExample"] = self.tools[stage]
+
+    def add(self, file: str, m: dict[str, Any]) -> None:
+        """Add one job: its program, settings, files, and the step that controlled it."""
         stage, code = m["stage"], m["code"]
-        if stage not in tools:
-            script = f"scripts/{stage}.py"
-            about = {"@type": ["File", "SoftwareSourceCode"], "name": script}
-            tools[stage] = (
-                crate.add_file(dest_path=script, properties=about)
-                if Path(script).is_file()
-                else entity(f"#tool-{stage}", kind="SoftwareApplication", name=stage)
-            )
-            place = str(len(steps) + 1)
-            steps[stage] = entity(f"Snakefile#{stage}", kind="HowToStep", name=stage, position=place)
-            steps[stage]["workExample"] = tools[stage]
-        did = f"{stage}: {source}"
-        action = entity(
-            f"#run-{source}", kind="CreateAction", name=did, startTime=m.get("started"), endTime=m.get("ended"),
+        if stage not in self.tools:
+            self._add_stage(stage)
+        name = f"{stage}: {file}"
+        action = self._entity(
+            f"#run-{file}", kind="CreateAction", name=name, startTime=m.get("started"), endTime=m.get("ended"),
             actionStatus=COMPLETED, description=f"code {code.get('digest')}, git {code.get('git_commit')}",
         )  # fmt: skip
         settings = [
-            entity(f"#{source}-{key}-{k}", kind="PropertyValue", name=k, value=json.dumps(v))
+            self._entity(f"#{file}-{key}-{k}", kind="PropertyValue", name=k, value=json.dumps(v))
             for key in ("params", "seeds")
             for k, v in m[key].items()
         ]
-        action["instrument"], action["agent"] = tools[stage], agent
-        action["object"] = [*map(file, m["inputs"]), *settings]
-        action["result"] = list(map(file, m["outputs"]))
-        control = entity(f"#control-{source}", kind="ControlAction", name=f"control of {did}")
-        control["instrument"], control["object"] = steps[stage], action
-        controls.append(control)
-        actions.append(action)
-    workflow["hasPart"], workflow["step"] = list(tools.values()), list(steps.values())
-    made, used = ({e["path"] for _, m in jobs for e in m[key]} for key in ("outputs", "inputs"))
-    times = {"startTime": min(m["started"] for _, m in jobs), "endTime": max(m["ended"] for _, m in jobs)}
-    run = entity("#run", kind="CreateAction", name="the study", **times)
-    run["instrument"], run["agent"] = workflow, agent
-    if used - made:
-        run["object"] = [files[path] for path in sorted(used - made)]
-    run["result"] = [files[path] for path in sorted(made - used)]
-    organised = entity("#engine-run", kind="OrganizeAction", name="Snakemake's run", **times)
-    organised["instrument"], organised["agent"], organised["object"] = engine, agent, controls
-    organised["result"] = run
-    root["mentions"] = [run, organised, *actions]
-    crate.metadata.write(".")
-    return len(jobs)
+        action["instrument"], action["agent"] = self.tools[stage], self.agent
+        action["object"] = [*map(self._file, m["inputs"]), *settings]
+        action["result"] = list(map(self._file, m["outputs"]))
+        control = self._entity(f"#control-{file}", kind="ControlAction", name=f"control of {name}")
+        control["instrument"], control["object"] = self.steps[stage], action
+        self.controls.append(control)
+        self.actions.append(action)
+
+    def finish(self, jobs: Sequence[dict[str, Any]]) -> None:
+        """Add the study as a whole, and write the crate."""
+        self.workflow["hasPart"], self.workflow["step"] = list(self.tools.values()), list(self.steps.values())
+        outputs, inputs = ({e["path"] for m in jobs for e in m[key]} for key in ("outputs", "inputs"))
+        times = {"startTime": min(m["started"] for m in jobs), "endTime": max(m["ended"] for m in jobs)}
+        run = self._entity("#run", kind="CreateAction", name="the study", **times)
+        run["instrument"], run["agent"] = self.workflow, self.agent
+        if inputs - outputs:
+            run["object"] = [self.files[path] for path in sorted(inputs - outputs)]
+        run["result"] = [self.files[path] for path in sorted(outputs - inputs)]
+        organised = self._entity("#engine-run", kind="OrganizeAction", name="Snakemake's run", **times)
+        organised["instrument"], organised["agent"], organised["object"] = self.engine, self.agent, self.controls
+        organised["result"] = run
+        self.crate.root_dataset["mentions"] = [run, organised, *self.actions]
+        self.crate.metadata.write(".")

@@ -28,7 +28,7 @@ MODELS = ("model", "adapter")  # roles of outputs that are weights
 def run(
     parser: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None], argv: list[str] | None = None
 ) -> int:
-    """Parse, work, and turn what people can mend into one line on stderr.
+    """Parse, work, and report user-fixable errors in one line on stderr.
 
     Exit codes: 0 done; 2 bad use or bad input; 130 interrupted, 143 terminated; 1 (with a traceback) is our bug.
     """
@@ -244,15 +244,7 @@ def record(
         _sweep(final)
     try:
         yield job
-        entries = []
-        for role in outputs:
-            tmp = job.path(role)
-            if not tmp.exists() or (tmp.stat().st_size == 0 and role not in may_be_empty):
-                raise InputError(f"{job.outputs[role]}: `{stage}` made an empty {role}; nothing was kept")
-            entries.append({**manifest.reference(role, tmp), "path": manifest.relative(job.outputs[role])})
-        models = [job.path(role) for role in outputs if role in MODELS and job.outputs[role].suffix == weights.SUFFIX]
-        if models and (identity := weights.identity(models)):
-            job.facts["weights"] = identity
+        entries = _output_entries(job, list(outputs), may_be_empty)
         for (_, p), before in zip(files, references, strict=True):
             if manifest.sha256(p) != before["sha256"]:
                 raise InputError(f"{manifest.relative(p)}: changed while `{stage}` was reading it; run again")
@@ -277,3 +269,21 @@ def record(
     finally:
         for role in job.outputs:
             job.path(role).unlink(missing_ok=True)
+
+
+def _output_entries(job: Job, roles: Sequence[str], may_be_empty: Collection[str]) -> list[dict[str, Any]]:
+    """What the manifest says of each output, from its temporary file; states the identity of weights as a fact.
+
+    Raises:
+        InputError: an output is empty and may not be.
+    """
+    entries = []
+    for role in roles:
+        tmp = job.path(role)
+        if not tmp.exists() or (tmp.stat().st_size == 0 and role not in may_be_empty):
+            raise InputError(f"{job.outputs[role]}: `{job.stage}` made an empty {role}; nothing was kept")
+        entries.append({**manifest.reference(role, tmp), "path": manifest.relative(job.outputs[role])})
+    models = [job.path(role) for role in roles if role in MODELS and job.outputs[role].suffix == weights.SUFFIX]
+    if models and (identity := weights.identity(models)):
+        job.facts["weights"] = identity
+    return entries

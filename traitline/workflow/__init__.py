@@ -1,4 +1,4 @@
-"""Workflow: Snakemake's plan, launches on Slurm, the check of artifacts at launch, and the ledger of DVC.
+"""Workflow: Snakemake's plan, launches on Slurm, the check of artifacts at launch, and stages of DVC.
 
 Imports from every district below: the ground floor to `lineage`.
 """

@@ -6,7 +6,7 @@ file is what the job's manifests say. `restore` is its counterpart after `git cl
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from traitline.atomic import put
 from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.workflow import snakemake_plan
-from traitline.workflow.dvc_stages import RECORDS, Ledger, dump, locked_stages
+from traitline.workflow.dvc_stages import RECORDS, StudyStages, dump, locked_stages
 
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
@@ -51,19 +51,23 @@ def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
         return f"{STALE}: {job.stale}"
     if not job.manifests:
         return "it has no manifest"
-    said: dict[str, str] = {}
-    for file in job.manifests:
-        m = manifest.load(file)
+    manifests = [manifest.load(file) for file in job.manifests]
+    recorded: dict[str, str] = {}
+    for m in manifests:
         for e in (*m["inputs"], *m["outputs"]):
-            if said.setdefault(e["path"], e["sha256"]) != e["sha256"]:
+            if recorded.setdefault(e["path"], e["sha256"]) != e["sha256"]:
                 return f"its manifests do not agree on {e['path']}"
-        if reason := disagreement(job, m):
-            return reason
+    settings = next((reason for m in manifests if (reason := disagreement(job, m))), None)
+    return settings or changed(job, recorded, sha)
+
+
+def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: Hashes) -> str | None:
+    """A file of a job that is not as its manifests have it; None where there is none. `recorded`: path -> sha256."""
     for path in (*job.inputs, *job.outputs):
         if path in job.manifests:
             continue
-        if path in said:
-            if sha(path) != said[path]:
+        if path in recorded:
+            if sha(path) != recorded[path]:
                 return f"{path} is not what the job read or wrote"
         elif path in job.outputs:
             return f"no manifest of it names {path}"
@@ -93,7 +97,7 @@ def disagreement(job: snakemake_plan.Job, m: dict[str, Any]) -> str | None:
 
 
 def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int, dict[str, str]]:
-    """Write the ledger and put every artifact into DVC's cache.
+    """Write dvc.yaml, dvc.lock and pins.json, and put every artifact into DVC's cache.
 
     Args:
         configfiles: as for Snakemake.
@@ -106,8 +110,8 @@ def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int,
         InputError: a job cannot be vouched for, or this is no DVC repository.
     """
     repository()
-    ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
-    jobs, sha = ledger.plan.jobs, Hashes()
+    study_stages = StudyStages(snakemake_plan.read(configfiles), configfiles)
+    jobs, sha = study_stages.plan.jobs, Hashes()
     bad = {job.name: why for job in jobs if (why := problem(job, sha))}
     sha.save()
     fatal = [f"{name}: {why}" for name, why in bad.items() if not (partial and why.startswith(STALE))]
@@ -118,36 +122,36 @@ def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int,
     good = [job for job in jobs if job.name not in bad]
     if not good:
         raise InputError("nothing was pinned: no job is finished; run snakemake first")
-    put(Path(ledger.records), snakemake_plan.records(good))
-    put(ledger.path("pins.json"), ledger.params())
-    lock(ledger, good)
+    put(Path(study_stages.records), snakemake_plan.records(good))
+    put(study_stages.path("pins.json"), study_stages.params())
+    write_lock(study_stages, good)
     return len(good), bad
 
 
-def lock(ledger: Ledger, good: Sequence[snakemake_plan.Job]) -> None:
+def write_lock(study_stages: StudyStages, good: Sequence[snakemake_plan.Job]) -> None:
     """Hash with DVC's code, cache what was made, and write dvc.yaml and dvc.lock."""
     from dvc.repo import Repo
 
     with Repo() as repo, repo.lock:
         store, stages = Store(repo), dict[str, Any]()
-        for path in [*(p for job in good for p in job.outputs), ledger.records]:
+        for path in [*(p for job in good for p in job.outputs), study_stages.records]:
             store.entry(path, keep=True)  # before it is met as a dependency
-        for job in sorted(good, key=lambda job: ledger.names[job.name]):
-            entry: dict[str, Any] = {"cmd": ledger.command(job.outputs[0])}
+        for job in sorted(good, key=lambda job: study_stages.names[job.name]):
+            entry: dict[str, Any] = {"cmd": study_stages.command(job.outputs[0])}
             if job.inputs:
                 entry["deps"] = [store.entry(path) for path in job.inputs]
             if job.params:
-                entry["params"] = {ledger.pins: {job.name: job.params}}
-            stages[ledger.names[job.name]] = entry | {"outs": [store.entry(path) for path in job.outputs]}
-        recording = ledger.recording()
+                entry["params"] = {study_stages.pins: {job.name: job.params}}
+            stages[study_stages.names[job.name]] = entry | {"outs": [store.entry(path) for path in job.outputs]}
+        recording = study_stages.recording()
         stages[RECORDS] = {
             "cmd": recording["cmd"],
             "deps": [store.entry(path) for path in recording["deps"]],
-            "outs": [store.entry(ledger.records)],
+            "outs": [store.entry(study_stages.records)],
         }
         store.save()
-        put(ledger.path("dvc.yaml"), ledger.yaml())
-        put(ledger.path("dvc.lock"), dump({"schema": "2.0", "stages": json.loads(json.dumps(stages))}))
+        put(study_stages.path("dvc.yaml"), study_stages.yaml())
+        put(study_stages.path("dvc.lock"), dump({"schema": "2.0", "stages": json.loads(json.dumps(stages))}))
 
 
 class Store:
@@ -166,15 +170,15 @@ class Store:
         from dvc_data.hashfile.build import build
 
         if path not in self.seen:
-            built: Any = build(self.cache, os.path.abspath(path), self.files, "md5", ignore=self.repo.dvcignore)
-            stage, meta, found = built
+            result: Any = build(self.cache, os.path.abspath(path), self.files, "md5", ignore=self.repo.dvcignore)
+            stage, meta, obj = result
             if keep:
                 if self.staging is None:
                     self.staging = stage
                 else:  # one staging area, so that one transfer moves everything
                     self.staging._obj_cache.update(stage._obj_cache)
-                self.kept.add(found.hash_info)
-            self.seen[path] = {"path": path, "hash": "md5", **found.hash_info.to_dict(), **meta.to_dict()}
+                self.kept.add(obj.hash_info)
+            self.seen[path] = {"path": path, "hash": "md5", **obj.hash_info.to_dict(), **meta.to_dict()}
         return self.seen[path]
 
     def save(self) -> None:
@@ -192,7 +196,7 @@ def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
         (files as pinned, files that are something else and stay new, files that are missing).
 
     Raises:
-        InputError: there is no ledger, or the records are damaged.
+        InputError: there is no dvc.lock, or it or the records are damaged.
     """
     from dvc.repo import Repo
 
@@ -207,7 +211,7 @@ def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
         store = Store(repo)
         for path, md5 in sorted(wanted.items()):
             if not inside(path):
-                raise InputError(f"{file}: {path} lies outside the repository; this ledger is not ours")
+                raise InputError(f"{file}: {path} lies outside the repository; this lock is not ours")
             if not os.path.isfile(path):
                 missing.append(path)
             elif store.entry(path)["md5"] != md5:
@@ -217,13 +221,12 @@ def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
                 os.utime(path, (OLD, OLD))
                 if os.path.islink(path):
                     os.utime(path, (OLD, OLD), follow_symlinks=False)
-    for stage in (stages.get(RECORDS),):
-        for out in stage["outs"] if stage else ():
-            if out["path"] not in missing:
-                try:
-                    snakemake_plan.remember(Path(out["path"]).read_text(encoding="utf-8"))
-                except ValueError:
-                    raise InputError(f"{out['path']}: damaged records; `dvc checkout` brings them back") from None
+    records = stages.get(RECORDS, {"outs": []})["outs"]
+    for path in (out["path"] for out in records if out["path"] not in missing):
+        try:
+            snakemake_plan.remember(Path(path).read_text(encoding="utf-8"))
+        except ValueError:
+            raise InputError(f"{path}: damaged records; `dvc checkout` brings them back") from None
     return same, other, missing
 
 

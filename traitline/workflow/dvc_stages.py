@@ -1,4 +1,4 @@
-"""The DVC ledger of a study, derived from Snakemake's plan: one DVC stage per job, byte for byte what DVC would write.
+"""A study as stages of DVC, derived from Snakemake's plan: a table of jobs for each rule.
 
     {folder}/dvc.yaml, dvc.lock    stages and hashes
     {folder}/pins.json             {stage: {parameter: value}}, so that `dvc params diff` works
@@ -31,7 +31,7 @@ BLOCK = "traitline.block."
 
 
 def dump(whole: dict[str, Any]) -> str:
-    """A ledger as DVC writes it, byte for byte.
+    """A dvc.lock as DVC writes it, byte for byte.
 
     Nearly all of it are lists of files, for which DVC's writer takes seconds: they are spelled here, and put where that
     writer has left room for them. Lists with names that want quotes or folding are left to it.
@@ -95,19 +95,19 @@ Dumper.add_representer(
 )
 
 
-class Ledger:
+class StudyStages:
     """The derived files of one study."""
 
     def __init__(self, plan: snakemake_plan.Plan, configfiles: Sequence[str] = ()) -> None:
         self.plan, self.configfiles = plan, [manifest.relative(file) for file in configfiles]
-        self.up = posixpath.relpath(".", plan.folder)  # from the ledger's folder to the repository
+        self.up = posixpath.relpath(".", plan.folder)  # from the folder of dvc.yaml to the repository
         self.records = f"{plan.results}/{RECORDS}.json"
         self.pins = posixpath.normpath(f"{plan.folder}/pins.json")
         self.templates = templates(plan.jobs)
         self.names = {job: name for template in self.templates for job, name in template.names().items()}
 
     def path(self, name: str) -> Path:
-        """A file of the ledger."""
+        """A derived file: dvc.yaml, dvc.lock or pins.json."""
         return Path(self.plan.folder, name)
 
     @property
@@ -166,23 +166,23 @@ class Ledger:
 
 def write_stages(configfiles: Sequence[str] = ()) -> str:
     """Write dvc.yaml alone, stages without hashes; needs no data. Returns its path."""
-    ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
-    file = ledger.path("dvc.yaml")
-    put(file, ledger.yaml())
+    study_stages = StudyStages(snakemake_plan.read(configfiles), configfiles)
+    file = study_stages.path("dvc.yaml")
+    put(file, study_stages.yaml())
     return str(file)
 
 
 def check(configfiles: Sequence[str] = ()) -> list[str]:
-    """Where the ledger is not what the Snakefile and the configuration give; needs no data."""
-    ledger = Ledger(snakemake_plan.read(configfiles), configfiles)
+    """Where the derived files are not what the Snakefile and the configuration give; needs no data."""
+    study_stages = StudyStages(snakemake_plan.read(configfiles), configfiles)
     wrong = [
-        f"{ledger.path(name)} is not what the Snakefile and the configuration give"
-        for name, text in (("dvc.yaml", ledger.yaml()), ("pins.json", ledger.params()))
-        if not ledger.path(name).is_file() or ledger.path(name).read_text(encoding="utf-8") != text
+        f"{study_stages.path(name)} is not what the Snakefile and the configuration give"
+        for name, text in (("dvc.yaml", study_stages.yaml()), ("pins.json", study_stages.params()))
+        if not study_stages.path(name).is_file() or study_stages.path(name).read_text(encoding="utf-8") != text
     ]
-    file = ledger.path("dvc.lock")
+    file = study_stages.path("dvc.lock")
     pinned = locked_stages(file) if file.is_file() else {}
-    return wrong + [f"{name} is not pinned" for name in ledger.names.values() if name not in pinned]
+    return wrong + [f"{name} is not pinned" for name in study_stages.names.values() if name not in pinned]
 
 
 def locked_stages(file: Path) -> dict[str, Any]:
