@@ -1,1 +1,4 @@
-"""The command `traitline`: a module for each group of commands."""
+"""The command `traitline`: a module for each group of commands.
+
+Imports from every district.
+"""
