@@ -142,7 +142,7 @@ def print_failures(snakemake_logs):
 
 
 def update_ledger(overlays):
-    """Update the DVC ledger where this is a DVC repository (`dvc init`), unless DVC runs us."""
+    """Pin the study where this is a DVC repository (`dvc init`), unless DVC runs us."""
     if not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
         return
     options = [word for file in overlays for word in ("--configfile", str(file))]
