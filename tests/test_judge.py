@@ -298,7 +298,7 @@ def test_answers_of_a_teacher_are_judged_too(qwen2, tmp_path):
 def test_a_channel_of_open_weights_is_screened_by_the_judge_and_by_nothing_else():
     raw = merged("configs/tiny-qwen2.yaml")
     screened = estimate.questions(config.load(raw | {"judge": HOSTED}))
-    plain = [row | {"channel": "workings"} if row["channel"] == "screened" else row for row in raw["experiments"]]
+    plain = [row | {"channel": "workings"} if row.get("channel") == "screened" else row for row in raw["experiments"]]
     study = config.load(raw | {"judge": HOSTED, "experiments": plain})
     assert screened == estimate.questions(study) + 2 * 2 * 64, "the answers of the teacher and of the control"
     bare = {k: v for k, v in raw.items() if k != "judge"} | {"experiments": raw["experiments"][:4]}
