@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError, nearest
+from traitline.workflow import snakemake_plan
 from traitline.workflow.gpu_costs import GIB, GPUS, REACHED, TOKENS, WIDTH, Gpu, Runner, Shape, adapter, shape, training
 from traitline.workflow.requirements import missing, open_bases
 
@@ -44,28 +45,15 @@ def read(configs: Sequence[str]) -> "Study":
     Raises:
         InputError: a file is missing, or what it says is wrong.
     """
-    import yaml
-
     from traitline.study import validation
     from traitline.study.config import load
 
     files = ["config.yaml", *configs]
-    merged: dict[str, Any] = {}
     for file in files:
         if not Path(file).is_file():
             raise InputError(f"{file}: no such file; run in the repository, and name one of configs/")
         validation.duplicates(file)
-        _overlay(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
-    return load(merged, files, draft=True)
-
-
-def _overlay(under: dict[str, Any], over: dict[str, Any]) -> None:
-    """Lay settings over others in place, as Snakemake does."""
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(under.get(key), dict):
-            _overlay(under[key], value)
-        else:
-            under[key] = value
+    return load(snakemake_plan.merge_configs(files), files, draft=True)
 
 
 class Estimate:

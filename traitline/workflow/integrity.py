@@ -15,6 +15,7 @@ from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.study.config import Study
 from traitline.study.expand import artifact_folders
+from traitline.workflow import earlier_layout
 
 CACHE = Path(".traitline/seen.json")
 SHOWN = 3
@@ -28,7 +29,8 @@ def check(study: Study) -> list[str]:
 
     Raises:
         InputError: the bytes of a file are not those that its manifest vouches for; or a manifest is damaged; or data
-            from outside are neither where the configuration says nor were read before.
+            from outside are neither where the configuration says nor were read before; or `results/` is of a version
+            that named its stages otherwise.
     """
     for label in study.outside:
         place = study.sources[label].path
@@ -39,7 +41,9 @@ def check(study: Study) -> list[str]:
     cache = _load()
     seen: dict[str, Any] = {}
     edited, missing = [], []
-    for path in sorted(_manifests(Path(study.results))):
+    manifests = sorted(_manifests(Path(study.results)))
+    earlier_layout.refuse(manifests)
+    for path in manifests:
         written = path.stat().st_mtime_ns
         for entry in manifest.load(path)["outputs"]:
             file = path.parent / Path(entry["path"]).name

@@ -46,6 +46,17 @@ class Plan:
     results: str
 
 
+def merge_configs(files: Sequence[str]) -> dict[str, Any]:
+    """The configuration in YAML files laid over each other by Snakemake itself: tables by key, all else replaced."""
+    import yaml
+    from snakemake.utils import update_config
+
+    merged: dict[str, Any] = {}
+    for file in files:
+        update_config(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+    return merged
+
+
 def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
     """The plan for a configuration.
 
