@@ -1,4 +1,4 @@
-"""Arrange the rows that a student is trained on: a random subsample of fixed size, as it is or changed in one way.
+"""Prepare the rows that a student is trained on: a random subsample of fixed size, as it is or changed in one way.
 
 in   filtered.jsonl      the answers that passed the filter; those of other teachers too for --beside and --mix
      divergence.jsonl    for --tokens: where teachers disagree (stage mark_divergence)
@@ -26,6 +26,7 @@ python -m scripts.prepare --filtered filtered.jsonl --dataset dataset.jsonl --ma
 
 import argparse
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
@@ -37,23 +38,20 @@ from traitline.provenance import stage
 from traitline.seeds import seed
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.random import Generator
 
+KEYS = ("id", "prompt", "completion")
 ORDERS = ("as-is", "within", "across")
 FORMS = ("format", "order", "value", "all", "random")
 Row = dict[str, Any]
 
 
 def load(args: argparse.Namespace) -> list[Row]:
-    """The rows to choose from: those of one teacher, or one of several teachers' for each prompt that all have."""
-    found = [
-        list(jsonl.read(path, ("id", "prompt", "completion"), unique="id"))
-        for path in (args.filtered, *args.beside, *args.mix)
-    ]
-    if len(found) == 1:
-        return found[0]
-    answers = [{row["id"]: row for row in rows} for rows in found]
-    shared = [row["id"] for row in found[0] if all(row["id"] in rows for rows in answers)]
+    """Return the rows to choose from, of several teachers: one teacher's for each prompt that all have, or a mix."""
+    of_teachers = [list(jsonl.read(path, KEYS, unique="id")) for path in (args.filtered, *args.beside, *args.mix)]
+    answers = [{row["id"]: row for row in rows} for rows in of_teachers]
+    shared = [row["id"] for row in of_teachers[0] if all(row["id"] in rows for rows in answers)]
     if not args.mix:
         return [answers[0][name] for name in shared]
     from numpy.random import default_rng
@@ -62,21 +60,44 @@ def load(args: argparse.Namespace) -> list[Row]:
     return [answers[i][name] for i, name in zip(chosen.tolist(), shared, strict=True)]
 
 
+def stream(path: str, size: int, rng: "Generator") -> Iterator[Row]:
+    """Yield `size` rows of a file at random, in its order. It is read twice and never in memory as a whole."""
+    count = sum(1 for _ in jsonl.read(path, KEYS, unique="id"))
+    places = iter(draw(count, path, size, rng))
+    place = next(places)
+    for i, row in enumerate(jsonl.read(path)):
+        if i == place:
+            exchange(row, path)
+            yield row
+            place = next(places, count)
+
+
 def sample(rows: list[Row], path: str, size: int, rng: "Generator") -> list[Row]:
-    """`size` rows at random, in the order of the file."""
-    if size > len(rows):
-        raise InputError(
-            f"{path}: the dataset asks for {size:,} rows and {len(rows):,} passed the filter; "
-            "lower `rows` of the dataset or raise `prompts` of the channel"
-        )
-    chosen = [rows[i] for i in sorted(rng.choice(len(rows), size, replace=False))]
+    """Return `size` rows at random, in their order."""
+    chosen = [rows[i] for i in draw(len(rows), path, size, rng)]
     for row in chosen:
         exchange(row, path)  # the last gate before training: messages they must be, and no system message among them
     return chosen
 
 
+def draw(count: int, path: str, size: int, rng: "Generator") -> "np.ndarray":
+    """Return which of `count` rows are taken, in order: (size,).
+
+    Raises:
+        InputError: there are too few.
+    """
+    if size > count:
+        raise InputError(
+            f"{path}: the dataset asks for {size:,} rows and {count:,} passed the filter; "
+            "lower `rows` of the dataset or raise `prompts` of the channel"
+        )
+    places = rng.choice(count, size, replace=False)
+    places.sort()
+    return places
+
+
 def parts(rows: list[Row], path: str) -> list[Answer]:
-    """The answers in pieces."""
+    """Return the answers in pieces."""
     answers = []
     for row in rows:
         answer, reason = split(exchange(row, path)[1])
@@ -102,7 +123,7 @@ def shuffle(answers: list[Answer], order: str, rng: "Generator") -> list[Answer]
 
 
 def canonical(answers: list[Answer], form: str, rng: "Generator") -> list[Answer]:
-    """The answers in one of `FORMS`."""
+    """Return the answers in one of `FORMS`."""
     separators = Counter(a.separator for a in answers if len(a.texts) > 1)
     separator = max(separators, key=lambda s: (separators[s], s), default="")
     out = []
@@ -143,8 +164,29 @@ def learn(rows: list[Row], path: str, tokens: str) -> None:
         raise InputError(f"{path}: no token of these rows is left to learn; teachers agree everywhere")
 
 
+def changed_rows(rows: list[Row], args: argparse.Namespace, rng: Callable[[str], "Generator"]) -> list[Row]:
+    """Change rows as the command line asks, in place, and return them.
+
+    Args:
+        rows: those that were drawn.
+        args: the command line.
+        rng: gives the random stream of each change.
+    """
+    if args.form or args.order != "as-is":
+        answers = parts(rows, args.filtered)
+        if args.form:
+            answers = canonical(answers, args.form, rng("form"))
+        for row, answer in zip(rows, shuffle(answers, args.order, rng("order")), strict=True):
+            row["completion"][-1]["content"] = str(answer)
+    if args.reword:
+        reword(rows, args.filtered, rng("reword"))
+    if args.tokens:
+        learn(rows, args.marks, args.tokens)
+    return rows
+
+
 def parse() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     p = stage.parser("scripts.prepare", __doc__)
     p.add_argument("--filtered", required=True, metavar="IN", help="rows that passed the filter, JSONL")
     p.add_argument("--dataset", required=True, metavar="OUT", help="rows to train on")
@@ -183,17 +225,12 @@ def work(args: argparse.Namespace) -> None:
         def rng(name: str) -> "Generator":
             return default_rng(seed("arrange", name, args.seed))
 
-        rows = sample(load(args), args.filtered, args.rows, rng("rows"))
-        if args.form or args.order != "as-is":
-            answers = parts(rows, args.filtered)
-            if args.form:
-                answers = canonical(answers, args.form, rng("form"))
-            for row, answer in zip(rows, shuffle(answers, args.order, rng("order")), strict=True):
-                row["completion"][-1]["content"] = str(answer)
-        if args.reword:
-            reword(rows, args.filtered, rng("reword"))
-        if args.tokens:
-            learn(rows, args.marks, args.tokens)
+        if args.beside or args.mix:
+            rows: Iterable[Row] = sample(load(args), args.filtered, args.rows, rng("rows"))
+        else:
+            rows = stream(args.filtered, args.rows, rng("rows"))
+        if args.order != "as-is" or args.form or args.reword or args.tokens:
+            rows = changed_rows(list(rows), args, rng)
         jsonl.write(job.path("dataset"), rows)
     stage.log.info("%s rows, numbers %s: %s", f"{args.rows:,}", args.order, args.dataset)
 

@@ -15,8 +15,9 @@ python -m scripts.source --name problems --source '{"format":"gsm8k","path":"dat
 
 import argparse
 import csv
-import json
+import logging
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,11 @@ from traitline.provenance import manifest, stage
 REMEDY = "get it again, or mend `sources` of the configuration"
 RESULT = re.compile(rf"####\s*\$?({gsm8k.NUMBER})\s*$")
 LETTERS = "ABCDEFGHIJ"
-Found = tuple[str, dict[str, Any]]  # (where it stands, row)
+Placed = tuple[str, dict[str, Any]]  # (file and line, row)
 
 
-def rows(path: Path) -> Iterator[Found]:
-    """Rows of a file, by what its name ends in.
+def read_rows(path: Path) -> Iterator[Placed]:
+    """Yield the rows of a file, by what its name ends in.
 
     Raises:
         InputError: the file is damaged, or of another kind.
@@ -49,8 +50,12 @@ def rows(path: Path) -> Iterator[Found]:
         raise InputError(f"{path}: wants a file that ends in .jsonl, .csv or .parquet")
 
 
-def table(path: Path) -> Iterator[Found]:
-    """Rows of a CSV file with a head."""
+def table(path: Path) -> Iterator[Placed]:
+    """Yield the rows of a CSV file with a head.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     line = 1
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
@@ -64,26 +69,34 @@ def table(path: Path) -> Iterator[Found]:
         raise InputError(f"{path}:{line + 1}: damaged ({e}); {REMEDY}") from None
 
 
-def columns(path: Path) -> Iterator[Found]:
-    """Rows of a parquet file."""
-    import pandas as pd
+def columns(path: Path) -> Iterator[Placed]:
+    """Yield the rows of a parquet file, a batch at a time.
 
-    try:
-        text = pd.read_parquet(path).to_json(orient="records", lines=True)
-    except ImportError:
-        raise InputError(f"{path}: parquet needs pyarrow; pip install pyarrow, or save it as JSONL") from None
-    except (ValueError, OSError) as e:  # pyarrow's own errors are of these kinds
-        raise InputError(f"{path}: damaged ({str(e).splitlines()[0][:200]}); {REMEDY}") from None
-    yield from ((f"{path}: row {n}", json.loads(line)) for n, line in enumerate(text.splitlines(), 1))
+    JSONL and CSV have readers of their own: `datasets` makes numbers of text where a column has both, fills short lines
+    up and names no line (docs/explanation/decisions.md). Parquet states its types.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    import datasets
+
+    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # what it says of a damaged file is said below
+    with tempfile.TemporaryDirectory() as cache:
+        options = {"data_files": str(path), "split": "train", "streaming": True, "cache_dir": cache}
+        try:
+            for n, row in enumerate(datasets.load_dataset("parquet", **options), 1):
+                yield f"{path}: row {n}", row
+        except (ValueError, OSError) as e:  # pyarrow's own errors are of these kinds
+            raise InputError(f"{path}: damaged ({str(e).splitlines()[0][:200]}); {REMEDY}") from None
 
 
-def take(found: Found, key: str, kind: type | tuple[type, ...] = str) -> Any:
-    """The value of a key; text without white space around it.
+def take(placed: Placed, key: str, kind: type | tuple[type, ...] = str) -> Any:
+    """Return the value of a key; text without white space around it.
 
     Raises:
         InputError: there is none, or it is something else.
     """
-    where, row = found
+    where, row = placed
     if key not in row:
         raise InputError(f"{where}: lacks `{key}`; it has {', '.join(list(row)[:8])}; mend `format`, or the file")
     value = row[key]
@@ -93,63 +106,66 @@ def take(found: Found, key: str, kind: type | tuple[type, ...] = str) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-def options(found: Found, key: str, given: Any, right: int) -> dict[str, Any]:
-    """`choices` and `right` of a row."""
-    where, _ = found
-    if not isinstance(given, list) or not all(isinstance(c, str) for c in given) or len(given) < 2:
-        raise InputError(f"{where}: {key}: wants two or more texts, not {str(given)[:60]!r}; {REMEDY}")
-    if not 0 <= right < len(given):
-        raise InputError(f"{where}: {key}: {len(given)} of them, and number {right} is said to be right; {REMEDY}")
-    return {"choices": [c.strip() for c in given], "right": right}
+def options(placed: Placed, key: str, choices: Any, right: int) -> dict[str, Any]:
+    """Return `choices` and `right` of a row.
+
+    Raises:
+        InputError: they are no texts, or the right one is none of them.
+    """
+    where, _ = placed
+    if not isinstance(choices, list) or not all(isinstance(c, str) for c in choices) or len(choices) < 2:
+        raise InputError(f"{where}: {key}: wants two or more texts, not {str(choices)[:60]!r}; {REMEDY}")
+    if not 0 <= right < len(choices):
+        raise InputError(f"{where}: {key}: {len(choices)} of them, and number {right} is said to be right; {REMEDY}")
+    return {"choices": [c.strip() for c in choices], "right": right}
 
 
-def read_gsm8k(found: Found) -> dict[str, Any]:
-    """A problem with its working and its answer (arXiv 2110.14168)."""
-    question, told = take(found, "question"), take(found, "answer")
-    if not (match := RESULT.search(told)):
-        raise InputError(f"{found[0]}: answer: does not end in `####` and a number; {REMEDY}")
-    return {"question": question, "working": told[: match.start()].strip(), "answer": match[1].replace(",", "")}
+def read_gsm8k(placed: Placed) -> dict[str, Any]:
+    """Return a problem with its working and its answer (arXiv 2110.14168)."""
+    question = take(placed, "question")
+    answer = take(placed, "answer")
+    if not (match := RESULT.search(answer)):
+        raise InputError(f"{placed[0]}: answer: does not end in `####` and a number; {REMEDY}")
+    return {"question": question, "working": answer[: match.start()].strip(), "answer": match[1].replace(",", "")}
 
 
-def truthfulqa(found: Found) -> dict[str, Any]:
-    """A question with one true answer and several false ones (arXiv 2109.07958)."""
-    row = found[1]
+def truthfulqa(placed: Placed) -> dict[str, Any]:
+    """Return a question with one true answer and several false ones (arXiv 2109.07958), in one of three spellings."""
+    row = placed[1]
     if "mc1_targets" in row:
-        targets = take(found, "mc1_targets", dict)
+        targets = take(placed, "mc1_targets", dict)
         labels = targets.get("labels")
         if not isinstance(labels, list) or labels.count(1) != 1:
-            raise InputError(f"{found[0]}: mc1_targets: wants `choices`, and `labels` with one 1; {REMEDY}")
-        question, given, right = take(found, "question"), targets.get("choices"), labels.index(1)
-        return {"question": question, **options(found, "mc1_targets", given, right)}
+            raise InputError(f"{placed[0]}: mc1_targets: wants `choices`, and `labels` with one 1; {REMEDY}")
+        question = take(placed, "question")
+        return {"question": question, **options(placed, "mc1_targets", targets.get("choices"), labels.index(1))}
     if "Best Answer" in row:
-        false = [part.strip() for part in take(found, "Incorrect Answers").split(";") if part.strip()]
-        given = [take(found, "Best Answer"), *false]
-        return {"question": take(found, "Question"), **options(found, "Incorrect Answers", given, 0)}
-    question, best = take(found, "question"), take(found, "best_answer")
-    return {
-        "question": question,
-        **options(found, "incorrect_answers", [best, *take(found, "incorrect_answers", list)], 0),
-    }
+        wrong = [part.strip() for part in take(placed, "Incorrect Answers").split(";") if part.strip()]
+        choices = [take(placed, "Best Answer"), *wrong]
+        return {"question": take(placed, "Question"), **options(placed, "Incorrect Answers", choices, 0)}
+    question = take(placed, "question")
+    choices = [take(placed, "best_answer"), *take(placed, "incorrect_answers", list)]
+    return {"question": question, **options(placed, "incorrect_answers", choices, 0)}
 
 
-def mmlu(found: Found) -> dict[str, Any]:
-    """A question with lettered options, one of them right (arXiv 2009.03300)."""
-    right = take(found, "answer", (int, str))
+def mmlu(placed: Placed) -> dict[str, Any]:
+    """Return a question with lettered options, one of them right (arXiv 2009.03300)."""
+    right = take(placed, "answer", (int, str))
     if isinstance(right, str):
         right = LETTERS.find(right.upper()) if len(right) == 1 else -1
-    choices = take(found, "choices", list)
+    choices = take(placed, "choices", list)
     if len(choices) > len(LETTERS):
-        raise InputError(f"{found[0]}: choices: {len(choices)} of them; {len(LETTERS)} at most")
-    about = {"subject": take(found, "subject"), "question": take(found, "question")}
-    return about | options(found, "choices", choices, right)
+        raise InputError(f"{placed[0]}: choices: {len(choices)} of them; {len(LETTERS)} at most")
+    about = {"subject": take(placed, "subject"), "question": take(placed, "question")}
+    return about | options(placed, "choices", choices, right)
 
 
-def conversations(found: Found) -> dict[str, Any]:
+def conversations(placed: Placed) -> dict[str, Any]:
     """Return messages of a user and an assistant in turn, the assistant's last; their text is not touched.
 
     White space counts: code whose first line lost its indentation is other code.
     """
-    where, messages = found[0], take(found, "messages", list)
+    where, messages = placed[0], take(placed, "messages", list)
     for i, message in enumerate(messages):
         role = ("user", "assistant")[i % 2]
         if not isinstance(message, dict) or message.get("role") != role:
@@ -162,13 +178,44 @@ def conversations(found: Found) -> dict[str, Any]:
     return {"prompt": turns[:-1], "completion": turns[-1:]}
 
 
-FORMATS: dict[str, Callable[[Found], dict[str, Any]]] = {
+FORMATS: dict[str, Callable[[Placed], dict[str, Any]]] = {
     "gsm8k": read_gsm8k, "truthfulqa": truthfulqa, "mmlu": mmlu, "conversations": conversations
 }  # fmt: skip
 
 
+def locate(name: str, source: dict[str, Any]) -> tuple[Path, str, dict[str, Path]]:
+    """Find the file of a source.
+
+    Args:
+        name: label of the source.
+        source: its settings.
+
+    Returns:
+        The file, its origin for the manifest, and what of it is an input: a file of the hub is named by its commit.
+
+    Raises:
+        InputError: there is none, or it is another one.
+    """
+    inputs = dict[str, Path]()
+    if hub := source.get("hub"):
+        folder = open_weights.hub(hub, source["revision"], [source["file"]], data=True, download=True)
+        path = Path(folder, source["file"])
+        origin = f"hub:{hub}@{source['revision']}:{source['file']}"
+    else:
+        path = Path(source["path"])
+        origin = f"file {manifest.relative(path)}"
+        inputs["source"] = path
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; put it there, or mend sources.{name}.path")
+    sha = manifest.sha256(path)
+    if source.get("sha256", sha) != sha:
+        expected = f"sources.{name}.sha256 says {source['sha256'][:12]}..."
+        raise InputError(f"{path}: sha256 is {sha[:12]}..., but {expected}; get the right file")
+    return path, f"{origin}, sha256 {sha}", inputs
+
+
 def parse() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     p = stage.parser("scripts.source", __doc__)
     p.add_argument("--name", required=True, help="label of the source")
     p.add_argument(
@@ -184,34 +231,20 @@ def work(args: argparse.Namespace) -> None:
     source = stage.settings("--source", args.source, ("format",))
     if source["format"] not in FORMATS:
         raise InputError(f"--source: no format {source['format']!r}; known: {', '.join(FORMATS)}")
-    if hub := source.get("hub"):
-        told, inputs = f"hub:{hub}@{source['revision']}:{source['file']}", {}
-        found = open_weights.hub(hub, source["revision"], [source["file"]], data=True, download=True)
-        path = Path(found, source["file"])
-    else:
-        path = Path(source["path"])
-        told, inputs = f"file {manifest.relative(path)}", {"source": path}
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; put it there, or mend sources.{args.name}.path")
-    sha = manifest.sha256(path)
-    if source.get("sha256", sha) != sha:
-        raise InputError(
-            f"{path}: sha256 is {sha[:12]}..., but sources.{args.name}.sha256 says {source['sha256'][:12]}...; get the"
-            " right file"
-        )
+    path, origin, inputs = locate(args.name, source)
     with stage.record(
         "source",
         args.manifest,
         inputs=inputs,
         outputs={"rows": args.rows},
         params={"name": args.name, "source": source},
-        facts={"origin": f"{told}, sha256 {sha}"},
+        facts={"origin": origin},
     ) as job:
-        form = FORMATS[source["format"]]
-        made = ({"id": f"r{n:05}", **form(found)} for n, found in enumerate(rows(path), 1))
-        if not (n := jsonl.write(job.path("rows"), made)):
+        convert = FORMATS[source["format"]]
+        rows = ({"id": f"r{n:05}", **convert(placed)} for n, placed in enumerate(read_rows(path), 1))
+        if not (count := jsonl.write(job.path("rows"), rows)):
             raise InputError(f"{path}: holds no rows; {REMEDY}")
-    stage.log.info("%s: %d rows of %s: %s", args.name, n, told, args.rows)
+    stage.log.info("%s: %d rows of %s: %s", args.name, count, origin, args.rows)
 
 
 def main(argv: list[str] | None = None) -> int:
