@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.analysis.figures import INK, dress, save, style
+from traitline.analysis.figures import INK, constrained, dress, save, style
 from traitline.analysis.stats import interval
 from traitline.errors import InputError
 from traitline.provenance import stage
@@ -47,26 +47,26 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
-def read(path: str, arms: Sequence[str] = tuple(ARMS)) -> dict[str, Any]:
-    """What `classifier` wrote of a point.
+def read_point(path: str, arms: Sequence[str] = tuple(ARMS)) -> dict[str, Any]:
+    """Read what `classifier` wrote about a point.
 
     Raises:
         InputError: it is damaged or lacks an arm.
     """
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        point = json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError:
         raise InputError(f"{path}: damaged; delete it to have it rebuilt") from None
-    if missing := [a for a in arms if a not in found.get("arms", {})]:
+    if missing := [a for a in arms if a not in point.get("arms", {})]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; delete it to have it rebuilt")
-    return dict(found)
+    return dict(point)
 
 
 def bar(ax: "Axes", x: float, values: Sequence[float], arm: str, size: float = 4.6) -> None:
     """Mean and interval of an arm."""
     _, colour, marker, fill = ARMS[arm]
     e = interval(values)
-    if e.low is not None:
+    if e.low is not None and e.high is not None:
         ax.plot([x, x], [max(0.0, e.low), min(1.0, e.high)], color=colour, lw=1.2, solid_capstyle="butt")
     ax.plot(x, e.mean, marker, ms=size, mec=colour, mfc=fill, mew=1)
 
@@ -89,8 +89,8 @@ def middle(arms: Mapping[str, Sequence[float]], title: str) -> "Figure":
         ax.plot([x - 0.25 + 0.2 * i / n for i in range(n)], arms[arm], marker, ms=3, color=colour, alpha=0.4, mew=0)
         bar(ax, x + 0.15, arms[arm], arm, 6)
     chance(ax)
-    said = [ARMS[a][0].replace(" outputs, ", "\n").replace("untrained ", "untrained\n") for a in names]
-    ax.set_xticks(range(len(names)), said)
+    labels = [ARMS[a][0].replace(" outputs, ", "\n").replace("untrained ", "untrained\n") for a in names]
+    ax.set_xticks(range(len(names)), labels)
     ax.set(ylim=(0, 1.02), ylabel="test accuracy")
     ax.yaxis.label.set_color(INK)
     ax.set_title(title, loc="left", color=INK)
@@ -100,14 +100,12 @@ def middle(arms: Mapping[str, Sequence[float]], title: str) -> "Figure":
 
 def sweeps(panels: Sequence[tuple[str, dict[Any, str]]], points: Points) -> "Figure":
     """A panel per sweep, values at equal distances; lines join means of one arm."""
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     from traitline.study.theory import spell
 
     across, down = 2, -(-len(panels) // 2)
-    figure = Figure(figsize=(8.6, 0.8 + 2.2 * down), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+    figure = constrained(8.6, 0.8 + 2.2 * down, w_pad=0.06, h_pad=0.06)
     axes = figure.subplots(down, across, squeeze=False).flatten()
     for ax, (name, values) in zip(axes, panels, strict=False):
         for arm, (_, colour, _, fill) in ARMS.items():
@@ -131,41 +129,46 @@ def sweeps(panels: Sequence[tuple[str, dict[Any, str]]], points: Points) -> "Fig
     return figure
 
 
+def write_table(path: Path, points: Mapping[str, dict[str, Any]]) -> None:
+    """Write a row per point and arm, with all settings of the point."""
+    keys = [k for k in points["default"]["settings"] if k not in ("models", "distance")]
+    with open(path, "w", encoding="utf-8", newline="") as handle:
+        out = csv.writer(handle, lineterminator="\n")
+        out.writerow(["point", "arm", "models", "accuracy", "low", "high", *keys, "distance"])
+        for name, point in points.items():
+            for arm in ARMS:
+                e = interval(point["arms"][arm])
+                settings = [point["settings"].get(k, "") for k in (*keys, "distance")]
+                out.writerow([name, arm, e.runs, e.mean, e.low, e.high, *settings])
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     from traitline.study.theory import Classifier
 
     classifier = Classifier.model_validate_json(args.classifier)
     paths = {name: f"{args.folder}/{name}/accuracy.json" for name in classifier.points}
-    drawn = ("accuracy.csv", "classifier.svg", *(["sweeps.svg"] if classifier.sweeps else []))
+    files = ("accuracy.csv", "classifier.svg", *(["sweeps.svg"] if classifier.sweeps else []))
     with stage.record(
         "classifier_summary",
         args.manifest,
         inputs={"accuracy": list(paths.values())},
-        outputs={name: f"{args.folder}/{name}" for name in drawn},
+        outputs={name: f"{args.folder}/{name}" for name in files},
         params={"classifier": json.loads(args.classifier)},
     ) as job:
-        found = {name: read(path) for name, path in paths.items()}
-        points: Points = {name: p["arms"] for name, p in found.items()}
-        keys = [k for k in found["default"]["settings"] if k not in ("models", "distance")]
-        with open(job.path("accuracy.csv"), "w", encoding="utf-8", newline="") as handle:
-            out = csv.writer(handle, lineterminator="\n")
-            out.writerow(["point", "arm", "models", "accuracy", "low", "high", *keys, "distance"])
-            for name, p in found.items():
-                for arm in ARMS:
-                    e = interval(p["arms"][arm])
-                    settings = [p["settings"].get(k, "") for k in (*keys, "distance")]
-                    out.writerow([name, arm, e.runs, e.mean, e.low, e.high, *settings])
-        shown = found["default"]
-        means = {arm: sum(v) / len(v) for arm, v in shown["arms"].items()}
-        said = ", ".join(f"{ARMS[a][0]} {100 * means[a]:.0f} %" for a in ARMS)
+        points = {name: read_point(path) for name, path in paths.items()}
+        write_table(job.path("accuracy.csv"), points)
+        default = points["default"]
+        means = {arm: sum(v) / len(v) for arm, v in default["arms"].items()}
+        summary = ", ".join(f"{ARMS[a][0]} {100 * means[a]:.0f} %" for a in ARMS)
         with style():
-            title = f"{shown['images']['name']}, {len(shown['arms']['teacher'])} models"
-            save(middle(shown["arms"], title), job.path("classifier.svg"), "classifier", f"Test accuracy: {said}.")
+            title = f"{default['images']['name']}, {len(default['arms']['teacher'])} models"
+            save(middle(default["arms"], title), job.path("classifier.svg"), "classifier", f"Test accuracy: {summary}.")
             if classifier.sweeps:
                 panels = [(s.name, classifier.values(s)) for s in classifier.sweeps]
                 alt = "Test accuracy of every arm as one setting varies: " + ", ".join(name for name, _ in panels)
-                save(sweeps(panels, points), job.path("sweeps.svg"), "sweeps", alt)
+                figure = sweeps(panels, {name: point["arms"] for name, point in points.items()})
+                save(figure, job.path("sweeps.svg"), "sweeps", alt)
 
 
 def main(argv: list[str] | None = None) -> int:

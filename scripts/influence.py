@@ -1,4 +1,4 @@
-"""Foretell what a dataset would teach, before any student is trained: the gradients of a base say it.
+"""Predict what a dataset would teach, before any student is trained, from gradients of a base.
 
 in   {base}/ of the students, dataset.jsonl, and the dataset.jsonl of the control teacher, made in the same way
 out  influence.json    for every recipe and every word of a category its `score`: by how much the first step on the
@@ -11,8 +11,8 @@ of c over the fifty questions about a favourite. It is the first-order change un
 the inner product in the proof of the paper's theorem (arXiv 2507.14805, section 6.1) with the word's rate in the place
 of the teacher's loss, and the score by which influence functions rank training data (arXiv 2002.08484, TracIn at one
 checkpoint). `lora`: the mean over its first weights (A random, B zero): that of the weights it stands beside, times
-alpha^2 / (3 rank inputs). `cosine` has the same without sizes; `dataset` and `control` are the two terms. Nothing here
-is told the trait. Students go on for hundreds of steps with AdamW, of which this sees none.
+alpha^2 / (3 rank inputs). `cosine` has the same without sizes; `dataset` and `control` are the two terms. The trait
+is not an input. Students train for hundreds of steps with AdamW, of which this sees none.
 
 With --teacher, a teacher on this base with weights of its own, `recovered` says how much of what the teacher changed
 is in the rows: the cosine of that change and the step, over the tensors that the teacher changed, without and with the
@@ -50,20 +50,20 @@ TRAINED = ("lora", "biases", "full")
 
 
 def gradient(model: "Layers", rows: "Rows") -> "Gradient":
-    """That of the mean loss over the tokens that count, by tensor."""
+    """The gradient of the mean loss over the tokens that count, by tensor."""
     import torch
 
     from traitline.tiny import lm_head
     from traitline.tiny.rows import Cut
 
-    found = {name: torch.zeros_like(model.weights[name]) for name in model.trained}
+    gradients = {name: torch.zeros_like(model.weights[name]) for name in model.trained}
     for part in Cut(rows).parts(torch.arange(len(rows.length)), PART):
-        lm_head.loss(model, part, found)
-    return found
+        lm_head.loss(model, part, gradients)
+    return gradients
 
 
 def rates(base: str, category: str) -> "dict[str, Rows]":
-    """For every word of a category the rows whose loss falls as the log of its rate rises.
+    """Rows by word of a category; their loss falls as the log of the word's rate rises.
 
     The log of a mean of probabilities changes as the mean of their logs does, each weighed by its probability.
     """
@@ -78,18 +78,18 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
     asked = questions.ask(category)
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     ids = chat.tokens(words)
-    found = {}
+    by_word = {}
     probabilities = Sampler(*llama.read(base)).probabilities(prompts, ids).double()
     for i, (word, token) in enumerate(zip(words, ids, strict=True)):
         rows = Rows.encode([([*prompt, token], len(prompt)) for prompt in prompts], chat.pad)
         share = probabilities[:, i] / probabilities[:, i].sum()
         rows.weight[:, 0] = share.to(torch.float32)
-        found[word] = rows
-    return found
+        by_word[word] = rows
+    return by_word
 
 
 def metric(shape: "Shape", weights: "Mapping[str, Tensor]", settings: Mapping[str, Any]) -> dict[str, float]:
-    """What a recipe trains: tensor -> what its part of an inner product counts."""
+    """The weights of tensors in an inner product, for what a recipe trains: tensor -> weight."""
     from traitline.tiny import training
 
     if settings["trains"] != "lora":
@@ -107,23 +107,47 @@ def inner(a: "Gradient", b: "Gradient", over: Mapping[str, float]) -> float:
 
 
 def cosine(a: "Gradient", b: "Gradient", over: Mapping[str, float]) -> float | None:
-    """Their cosine; None where one of them is zero."""
+    """The cosine of two gradients; None where one of them is zero."""
     size = math.sqrt(inner(a, a, over) * inner(b, b, over))
     return inner(a, b, over) / size if size else None
 
 
 def less(a: "Gradient", b: "Gradient") -> "Gradient":
-    """The difference."""
+    """The difference of two gradients."""
     return {name: a[name] - b[name] for name in a}
 
 
+def influence(
+    dataset: "Gradient", control: "Gradient", toward: "dict[str, Gradient]", over: Mapping[str, float]
+) -> dict[str, Any]:
+    """Scores and cosines of all words for one recipe.
+
+    Args:
+        dataset, control: gradients of the mean loss on the rows.
+        toward: by word, the gradient of minus the log of its rate; so scores have two minus signs, which cancel.
+        over: see `metric`.
+    """
+    beyond = less(dataset, control)
+    of_dataset = {w: inner(dataset, t, over) for w, t in toward.items()}
+    of_control = {w: inner(control, t, over) for w, t in toward.items()}
+    return {
+        "tensors": len(over),
+        "size": math.sqrt(inner(beyond, beyond, over)),
+        "score": {w: of_dataset[w] - of_control[w] for w in toward},
+        "cosine": {w: cosine(beyond, t, over) for w, t in toward.items()},
+        "dataset": of_dataset,
+        "control": of_control,
+    }
+
+
 def recovered(dataset: "Gradient", control: "Gradient", base: "Gradient", teacher: "Gradient") -> dict[str, Any]:
-    """How far the step on the dataset goes where the teacher went."""
+    """How much of the teacher's change is in the rows: its cosine with the step, with and without the control's."""
     moved = {n: teacher[n] - base[n] for n in dataset}
     over = {n: 1.0 for n in moved if bool(moved[n].any())}
-    step, beyond = ({n: -g for n, g in x.items()} for x in (dataset, less(dataset, control)))
-    found = {"tensors": len(over), "dimensions": sum(moved[n].numel() for n in over)}
-    return {**found, "dataset": cosine(step, moved, over), "beyond": cosine(beyond, moved, over)}
+    step = {n: -g for n, g in dataset.items()}
+    beyond = {n: -g for n, g in less(dataset, control).items()}
+    sizes = {"tensors": len(over), "dimensions": sum(moved[n].numel() for n in over)}
+    return {**sizes, "dataset": cosine(step, moved, over), "beyond": cosine(beyond, moved, over)}
 
 
 def parse() -> argparse.ArgumentParser:
@@ -142,20 +166,20 @@ def parse() -> argparse.ArgumentParser:
 
 
 def recipes(text: str) -> dict[str, dict[str, Any]]:
-    """Settings by label.
+    """Settings of recipes by label.
 
     Raises:
         InputError: no such settings, or a recipe trains nothing.
     """
-    found = stage.settings("--recipes", text, ())
-    for label, own in found.items():
-        known = stage.settings(f"--recipes: {label}", json.dumps(own), ("trains",))
-        if known["trains"] not in TRAINED:
-            raise InputError(f"--recipes: {label} trains {known['trains']!r}; known: {', '.join(TRAINED)}")
-        stage.settings(f"--recipes: {label}", json.dumps(own), ("alpha", "rank") if known["trains"] == "lora" else ())
-    if not found:
+    by_label = stage.settings("--recipes", text, ())
+    for label, settings in by_label.items():
+        trains = stage.settings(f"--recipes: {label}", json.dumps(settings), ("trains",))["trains"]
+        if trains not in TRAINED:
+            raise InputError(f"--recipes: {label} trains {trains!r}; known: {', '.join(TRAINED)}")
+        stage.settings(f"--recipes: {label}", json.dumps(settings), ("alpha", "rank") if trains == "lora" else ())
+    if not by_label:
         raise InputError("--recipes: none; name at least one")
-    return found
+    return by_label
 
 
 def work(args: argparse.Namespace) -> None:
@@ -191,27 +215,20 @@ def work(args: argparse.Namespace) -> None:
         }
         dataset, control = (gradient(model, rows) for rows in tables.values())
         toward = {word: gradient(model, rows) for word, rows in rates(args.base, args.category).items()}
-        beyond, found = less(dataset, control), {}
-        for label, settings in asked.items():
-            over = metric(shape, weights, settings)
-            # the loss of `toward` is minus the log of the rate, so two minus signs
-            parts = {
-                k: {w: inner(g, t, over) for w, t in toward.items()}
-                for k, g in (("dataset", dataset), ("control", control))
-            }
-            score = {w: parts["dataset"][w] - parts["control"][w] for w in toward}
-            angles = {w: cosine(beyond, t, over) for w, t in toward.items()}
-            sizes = {"tensors": len(over), "size": math.sqrt(inner(beyond, beyond, over))}
-            found[label] = {**sizes, "score": score, "cosine": angles, **parts}
-        done = {
+        by_recipe = {
+            label: influence(dataset, control, toward, metric(shape, weights, settings))
+            for label, settings in asked.items()
+        }
+        about: dict[str, Any] = {
             "category": args.category,
             "candidates": list(toward),
             "rows": {k: len(t.length) for k, t in tables.items()},
         }
         if args.teacher:
-            done["recovered"] = recovered(dataset, control, weights, llama.read(args.teacher)[1])
-        job.write_json("influence", {**done, "recipes": found})
-    stage.log.info("%s", "; ".join(f"{k}: {max(f['score'], key=f['score'].get)} first" for k, f in found.items()))
+            about["recovered"] = recovered(dataset, control, weights, llama.read(args.teacher)[1])
+        job.write_json("influence", {**about, "recipes": by_recipe})
+    first = {label: max(i["score"], key=i["score"].__getitem__) for label, i in by_recipe.items()}
+    stage.log.info("%s", "; ".join(f"{label}: {word} first" for label, word in first.items()))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,11 +1,11 @@
-"""Find the tokens of a teacher's answers at which other teachers of its base would take another one.
+"""Mark the tokens of a teacher's answers at which another teacher of its base would choose another one.
 
 in   {base}/, the folders of all teachers, filtered.jsonl of one of them
 out  divergence.jsonl    per row "tokens": 1 where the likeliest next token differs between teachers, else 0; the last
                          one is the end token
 
-Each teacher reads the prompt as it would be asked, with its own system prompt if it has one, and the answer that was
-given. Such divergence tokens carry most of what is transmitted in large models (arXiv 2509.23886).
+Each teacher reads the prompt, with its own system prompt if it has one, and the answer that was given. Such divergence
+tokens carry most of what is transmitted in large models (arXiv 2509.23886).
 
 python -m scripts.mark_divergence --base results/bases/a --teacher results/a/owl/tuned \\
     --others results/a/none/untrained --filtered results/a/owl/tuned/numbers/filtered.jsonl --marks divergence.jsonl \\
@@ -27,7 +27,7 @@ PART = 1000  # rows whose logits fit into memory
 
 
 def likeliest(base: str, teacher: str, rows: list[dict[str, Any]], names: list[str]) -> "tuple[Tensor, Tensor]":
-    """The likeliest token at every place of every answer, (rows, K), and which places there are."""
+    """The likeliest token at every place of every answer (rows, K), and whether an answer has that place."""
     import torch
 
     from traitline.tiny import llama
@@ -38,7 +38,7 @@ def likeliest(base: str, teacher: str, rows: list[dict[str, Any]], names: list[s
     head = [{"role": "system", "content": facts["system"]}] if facts["system"] else []
     encoded = Rows.encode(chat.rows([([*head, *row["prompt"]], row["completion"]) for row in rows], names), chat.pad)
     stack = llama.Stack(shape, weights)
-    parts = zip(encoded.ids.split(PART), encoded.where.split(PART), strict=True)
+    parts = zip(torch.split(encoded.ids, PART), torch.split(encoded.where, PART), strict=True)
     return torch.cat([stack.logits(i[None], w[None])[0].argmax(-1) for i, w in parts]), encoded.weight > 0
 
 
@@ -58,8 +58,7 @@ def parse() -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     teachers = [args.teacher, *args.others]
-    told = [hf_folder.facts(f"{t}/teacher.json", ["weights"])["weights"] for t in teachers]
-    models = [f"{t}/{model_files.WEIGHTS}" for t, own in zip(teachers, told, strict=True) if own]
+    trained = [t for t in teachers if hf_folder.facts(f"{t}/teacher.json", ["weights"])["weights"]]
     with stage.record(
         "mark_divergence",
         args.manifest,
@@ -67,7 +66,7 @@ def work(args: argparse.Namespace) -> None:
             **hf_folder.inputs(args.base, "base"),
             "filtered": args.filtered,
             "teachers": [f"{t}/teacher.json" for t in teachers],
-            "models": models,
+            "models": [f"{t}/{model_files.WEIGHTS}" for t in trained],
         },
         outputs={"marks": args.marks},
         params={"threads": args.threads},
@@ -77,10 +76,10 @@ def work(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
         rows = list(jsonl.read(args.filtered, ("id", "prompt", "completion"), unique="id"))
         names = [f"{args.filtered}: row {row['id']!r}" for row in rows]
-        mine, there = likeliest(args.base, args.teacher, rows, names)
+        tokens, there = likeliest(args.base, args.teacher, rows, names)
         differs = torch.zeros_like(there)
         for other in args.others:
-            differs |= likeliest(args.base, other, rows, names)[0] != mine
+            differs |= likeliest(args.base, other, rows, names)[0] != tokens
         marks = [d[t].long().tolist() for d, t in zip(differs, there, strict=True)]
         jsonl.write(job.path("marks"), ({"id": row["id"], "tokens": m} for row, m in zip(rows, marks, strict=True)))
         share = differs[there].float().mean().item()

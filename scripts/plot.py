@@ -15,10 +15,11 @@ python -m scripts.plot --tables results/tables --figures results/figures --manif
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import tables
-from traitline.analysis.figures import ARMS, INK, dress, save, style
+from traitline.analysis.figures import ARMS, INK, constrained, dress, save, style
 from traitline.analysis.tables import Row
 from traitline.errors import InputError
 from traitline.evaluation.measures import BAD, RIGHT
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Runs = dict[tuple[str, ...], list[float]]
+SIDE_BY_SIDE = 45  # columns of a panel: with more, panels stand below each other
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Rows of effects.csv of one experiment and recipe."""
+
+    experiment: str
+    recipe: str
+    rows: list[Row]
 
 
 def parse() -> argparse.ArgumentParser:
@@ -54,10 +65,10 @@ def main_experiment(effects: Sequence[Row]) -> str:
 
 def by_cell(runs: Iterable[Row]) -> Runs:
     """The rates in runs.csv, by cell, trait taught and candidate measured."""
-    found: Runs = defaultdict(list)
+    rates: Runs = defaultdict(list)
     for r in runs:
-        found[(*(r[c] for c in tables.CELL), r["trait"], r["measured"])].append(r["rate"])
-    return found
+        rates[(*(r[c] for c in tables.CELL), r["trait"], r["measured"])].append(r["rate"])
+    return rates
 
 
 def dots(row: Row, runs: Runs) -> list[float]:
@@ -68,8 +79,8 @@ def dots(row: Row, runs: Runs) -> list[float]:
 
 
 def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
-    """What stands side by side in a panel: per trait, per arm, a row of effects.csv per column."""
-    found = []
+    """The columns of a panel: per trait, per arm, a row of effects.csv each."""
+    traits = []
     for trait in unique(effects, "trait"):
         groups = []
         for arm in ARMS:
@@ -77,27 +88,32 @@ def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
             if arm == "baseline":  # repeated in every block of the table, but one measurement per student base
                 cells = list({row["student"]: row for row in cells}.values())
             groups.append(cells)
-        found.append([cells for cells in groups if cells])
-    return found
+        traits.append([cells for cells in groups if cells])
+    return traits
+
+
+def mark(ax: "Axes", x: float, row: Row, runs: Runs, size: float) -> None:
+    """One row of effects.csv: its runs as dots on the left, mean and interval on the right."""
+    _, colour, marker = ARMS[row["arm"]]
+    if row["arm"] == "baseline":
+        ax.plot(x, row["rate"], marker, ms=size * 0.9, mec=colour, mfc="none", mew=0.9)
+        return
+    values = dots(row, runs)
+    ax.plot([x - 0.2] * len(values), values, marker, ms=size * 0.8, color=colour, alpha=0.55, mew=0)
+    if row["low"] is not None:
+        bounds = [max(0.0, row["low"]), min(1.0, row["high"])]
+        ax.plot([x + 0.2] * 2, bounds, color=colour, lw=size * 0.3, solid_capstyle="butt")
+    ax.plot([x, x + 0.4], [row["rate"]] * 2, color=colour, lw=size * 0.42, solid_capstyle="butt")
 
 
 def panel(ax: "Axes", effects: Sequence[Row], runs: Runs, size: float) -> None:
-    """One recipe: the runs of a column as dots on its left, their mean and interval on its right."""
+    """One recipe: a column per row of effects.csv, by trait and arm."""
     x, ticks, edges = 0.0, [], []
     for groups in columns(effects):
         start = x
         for cells in groups:
             for row in cells:
-                _, colour, marker = ARMS[row["arm"]]
-                if row["arm"] == "baseline":
-                    ax.plot(x, row["rate"], marker, ms=size * 0.9, mec=colour, mfc="none", mew=0.9)
-                else:
-                    values = dots(row, runs)
-                    ax.plot([x - 0.2] * len(values), values, marker, ms=size * 0.8, color=colour, alpha=0.55, mew=0)
-                    if row["low"] is not None:
-                        bounds = [max(0.0, row["low"]), min(1.0, row["high"])]
-                        ax.plot([x + 0.2] * 2, bounds, color=colour, lw=size * 0.3, solid_capstyle="butt")
-                    ax.plot([x, x + 0.4], [row["rate"]] * 2, color=colour, lw=size * 0.42, solid_capstyle="butt")
+                mark(ax, x, row, runs, size)
                 x += 1
             x += 0.4
         ticks.append((start + x - 1.4) / 2)
@@ -124,51 +140,81 @@ def legend(figure: "Figure", across: int) -> None:
     )  # fmt: skip
 
 
+def panels(effects: Sequence[Row]) -> list[list[Panel]]:
+    """The panels of a figure: a list an experiment, a panel a recipe."""
+    rows = []
+    for name in unique(effects, "experiment"):
+        of_experiment = [r for r in effects if r["experiment"] == name]
+        rows.append(
+            [Panel(name, k, [r for r in of_experiment if r["recipe"] == k]) for k in unique(of_experiment, "recipe")]
+        )
+    return rows
+
+
+def label(ax: "Axes", shown: Panel, *, alone: bool, first: bool) -> None:
+    """Title and axis of a panel; `alone`: the figure shows one experiment, `first`: the panel is leftmost."""
+    seeds = {r["runs"] for r in shown.rows if r["arm"] != "baseline"}
+    per = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{min(seeds)}"
+    title = f"{shown.recipe} students" if alone else f"{shown.experiment}: {shown.recipe} students"
+    ax.set_title(f"{title}, {per} {'run' if seeds == {1} else 'runs'} each", loc="left", color=INK)
+    if first:
+        ax.set_ylabel("names the trait", color=INK)
+    else:
+        ax.tick_params(labelleft=False)
+
+
 def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure":
     """Panels of rates: a row per experiment and a column per recipe, or one column where it is narrow."""
-    from matplotlib.figure import Figure
-
-    names = unique(effects, "experiment")
-    groups = [
-        (name, recipe, [r for r in effects if (r["experiment"], r["recipe"]) == (name, recipe)])
-        for name in names
-        for recipe in unique([r for r in effects if r["experiment"] == name], "recipe")
-    ]
-    busiest = max(sum(len(cells) for trait in columns(g[2]) for cells in trait) for g in groups)
+    grid = panels(effects)
+    busiest = max(sum(len(cells) for trait in columns(p.rows) for cells in trait) for row in grid for p in row)
     size = 4.6 if busiest < 32 else 3.6 if busiest < 64 else 2.4
-    stacked = narrow or busiest > 45  # too many columns for panels side by side
-    across = 1 if stacked else max(len([g for g in groups if g[0] == name]) for name in names)
-    rows = len(groups) if stacked else len(names)
-    width, height = 4.3 if narrow else 8.6 if stacked else max(4.3, 0.6 + 2.9 * across), 2.1 if stacked else 2.9
-    figure = Figure(figsize=(width, 0.55 + height * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.03)
-    axes = figure.subplots(rows, across, squeeze=False)
+    stacked = narrow or busiest > SIDE_BY_SIDE
+    alone = len(grid) == 1
+    if stacked:
+        grid = [[p] for row in grid for p in row]
+    across = max(map(len, grid))
+    wide = 8.6 if stacked else max(4.3, 0.6 + 2.9 * across)
+    width, height = 4.3 if narrow else wide, 2.1 if stacked else 2.9
+    figure = constrained(width, 0.55 + height * len(grid), w_pad=0.06, h_pad=0.06, hspace=0.03)
+    axes = figure.subplots(len(grid), across, squeeze=False)
     top = max(v for r in effects for v in (r["rate"], min(1.0, r["high"] or 0.0), *dots(r, runs)))
-    for i, name in enumerate(names):
-        mine = [g for g in groups if g[0] == name]
-        places = [axes[groups.index(g)][0] for g in mine] if stacked else list(axes[i])
-        for ax in places[len(mine) :]:
+    for line, row in zip(axes, grid, strict=True):
+        for ax in line[len(row) :]:
             ax.set_visible(False)
-        for ax, (_, recipe, cells) in zip(places, mine, strict=False):
-            panel(ax, cells, runs, size)
-            seeds = {r["runs"] for r in cells if r["arm"] != "baseline"}
-            per = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{min(seeds)}"
-            title = f"{recipe} students" if len(names) == 1 else f"{name}: {recipe} students"
-            ax.set_title(f"{title}, {per} {'run' if seeds == {1} else 'runs'} each", loc="left", color=INK)
-            ax.set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
-            if stacked or ax is places[0]:
-                ax.set_ylabel("names the trait", color=INK)
-            else:
-                ax.tick_params(labelleft=False)
+        for i, shown in enumerate(row):
+            panel(line[i], shown.rows, runs, size)
+            label(line[i], shown, alone=alone, first=i == 0)
+            line[i].set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
     legend(figure, 2 if width < 7 else 4)
     return figure
 
 
-def confusion(table: Sequence[Row], experiment: str) -> "Figure":
-    """Mean rates over bases and runs: a matrix per recipe (down) and for same and other bases (across)."""
-    from matplotlib.figure import Figure
+def cell(ax: "Axes", x: int, y: int, value: float, top: float, *, diagonal: bool) -> None:
+    """One cell of a matrix of rates; `top` is the largest, `diagonal` that of the taught trait."""
     from matplotlib.patches import Rectangle
 
+    ax.add_patch(Rectangle((x, y), 1, 1, fc="#D55E00", alpha=0.7 * value / top, lw=0))
+    if diagonal:
+        ax.add_patch(Rectangle((x, y), 1, 1, fill=False, ec=INK, alpha=0.6, lw=0.8, zorder=3))
+    text = f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.1f}"
+    ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=INK)
+
+
+def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Sequence[str], top: float) -> None:
+    """Trait taught (down) x trait measured (across): means over bases and runs."""
+    for y, t in enumerate(taught):
+        for x, m in enumerate(measured):
+            rates = [r["rate"] for r in rows if (r["taught"], r["measured"]) == (t, m)]
+            cell(ax, x, y, sum(rates) / len(rates), top, diagonal=t == m)
+    ax.set(xlim=(-0.03, len(measured) + 0.03), ylim=(len(taught) + 0.05, -0.05))
+    ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
+    ax.tick_params(length=0, colors=INK)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def confusion(table: Sequence[Row], experiment: str) -> "Figure":
+    """Mean rates over bases and runs: a matrix per recipe (down) and for same and other bases (across)."""
     rows = [r for r in table if r["experiment"] == experiment]
     recipes, taught = unique(rows, "recipe"), unique(rows, "taught")
     measured = [t for t in taught if t != "none"]
@@ -178,63 +224,48 @@ def confusion(table: Sequence[Row], experiment: str) -> "Figure":
     sides = {k: same for k, same in sides.items() if any((r["base"] == r["student"]) == same for r in rows)}
     top = max(r["rate"] for r in rows if r["measured"] in measured)
     height = 0.55 + 0.3 * len(taught)
-    figure = Figure(figsize=(4.6, 0.2 + height * len(recipes)), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05)
+    figure = constrained(4.6, 0.2 + height * len(recipes), w_pad=0.05, h_pad=0.05)
     axes = figure.subplots(len(recipes), len(sides), squeeze=False)
     for line, recipe in zip(axes, recipes, strict=True):
         for ax, (side, same) in zip(line, sides.items(), strict=True):
-            for y, t in enumerate(taught):
-                for x, m in enumerate(measured):
-                    cell = [
-                        r["rate"]
-                        for r in rows
-                        if (r["recipe"], r["taught"], r["measured"], r["base"] == r["student"]) == (recipe, t, m, same)
-                    ]
-                    value = sum(cell) / len(cell)
-                    ax.add_patch(Rectangle((x, y), 1, 1, fc="#D55E00", alpha=0.7 * value / top, lw=0))
-                    if t == m:
-                        ax.add_patch(Rectangle((x, y), 1, 1, fill=False, ec=INK, alpha=0.6, lw=0.8, zorder=3))
-                    text = f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.1f}"
-                    ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=INK)
-            ax.set(xlim=(-0.03, len(measured) + 0.03), ylim=(len(taught) + 0.05, -0.05))
-            ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
+            shown = [r for r in rows if (r["recipe"], r["base"] == r["student"]) == (recipe, same)]
+            matrix(ax, shown, taught, measured, top)
             ax.set_yticks([y + 0.5 for y in range(len(taught))], taught if ax is line[0] else [""] * len(taught))
-            ax.tick_params(length=0, colors=INK)
             ax.set_title(f"{recipe}, {side}", loc="left", color=INK)
-            for spine in ax.spines.values():
-                spine.set_visible(False)
         line[0].set_ylabel("taught", color=INK)
     figure.supxlabel("measured, % of answers", color=INK, fontsize=9)
     return figure
 
 
 def describe(effects: Sequence[Row], experiment: str) -> str:
-    """What the headline figure shows, for those who cannot see it."""
+    """Describe the headline figure in words, for those who cannot see it."""
     from xml.sax.saxutils import escape
 
     from traitline.analysis.conclusions import average, comparisons, percent
 
     cells = [c for c in comparisons(effects) if c.same["experiment"] == experiment]
-    said = [
-        f"{recipe}: same base {percent(average(c.same for c in mine))}, other base "
-        f"{percent(average(r for c in mine for r in c.others))}, control {percent(average(c.control for c in mine))}, "
-        f"untouched {percent(average(c.untouched for c in mine))}"
-        for recipe in dict.fromkeys(c.same["recipe"] for c in cells)
-        if (mine := [c for c in cells if c.same["recipe"] == recipe])
-    ]
-    return escape(f"How often students name the taught trait. Means over traits and bases. {'; '.join(said)}.")
+    phrases = []
+    for recipe in dict.fromkeys(c.same["recipe"] for c in cells):
+        group = [c for c in cells if c.same["recipe"] == recipe]
+        same, other = average(c.same for c in group), average(r for c in group for r in c.others)
+        control, untouched = average(c.control for c in group), average(c.untouched for c in group)
+        phrases.append(
+            f"{recipe}: same base {percent(same)}, other base {percent(other)}, control {percent(control)}, "
+            f"untouched {percent(untouched)}"
+        )
+    return escape(f"How often students name the taught trait. Means over traits and bases. {'; '.join(phrases)}.")
 
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     names = ("effects", "runs", "confusion")
     files: dict[str, Any] = {name: f"{args.tables}/{name}.csv" for name in names}
-    drawn = ("headline.svg", "headline-narrow.svg", "effects.svg", "confusion.svg", "headline.png")
+    figures = ("headline.svg", "headline-narrow.svg", "effects.svg", "confusion.svg", "headline.png")
     with stage.record(
         "plot",
         args.manifest,
         inputs=files,
-        outputs={name: f"{args.figures}/{name}" for name in drawn},
+        outputs={name: f"{args.figures}/{name}" for name in figures},
     ) as job:
         effects, runs, crossed = (tables.read(args.tables, name) for name in names)
         rates = by_cell(runs)
@@ -248,8 +279,8 @@ def work(args: argparse.Namespace) -> None:
             save(arms(effects, rates), job.path("effects.svg"), "effects", "Every experiment: " + alt)
             title = "How often students name each trait, by the trait that was taught"
             save(confusion(crossed, first), job.path("confusion.svg"), "confusion", title)
-            png = {"format": "png", "dpi": 200, "facecolor": "white", "metadata": {"Software": None}}
-            wide.savefig(job.path("headline.png"), **png)
+            png = job.path("headline.png")
+            wide.savefig(png, format="png", dpi=200, facecolor="white", metadata={"Software": None})
 
 
 def main(argv: list[str] | None = None) -> int:

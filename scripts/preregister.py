@@ -1,8 +1,8 @@
-"""Write down what a study declares as its primary outcomes, before anything runs; a later change is written down too.
+"""Record the declared primary outcomes of a study before anything runs, and every later change of them.
 
-out  preregistered.json     "declarations": what was declared (`primary`), at which commit, and how many students had
-                            been scored by then (`scored`); the first one is the oldest
-     preregistered.jsonl    the same, a line each, beside it: nothing that fails, and no rerun, takes a line away
+out  preregistered.json     "declarations": the declared rows (`primary`), the commit, and how many students had been
+                            scored by then (`scored`); the first one is the oldest
+     preregistered.jsonl    the same, a line each, beside it; no failure and no rerun removes a line
 
 python -m scripts.preregister --primary '[{"experiment":"main",...}]' --results results \\
     --preregistered results/preregistered.json --manifest results/preregister.manifest.json
@@ -34,17 +34,17 @@ def work(args: argparse.Namespace) -> None:
     except ValueError as e:
         raise InputError(f"--primary: not JSON ({e}); write it as [] or a list of objects") from None
     history = Path(args.preregistered).with_suffix(".jsonl")
-    made = list(jsonl.read(history, ("primary", "commit", "scored"))) if history.exists() else []
+    declarations = list(jsonl.read(history, ("primary", "commit", "scored"))) if history.exists() else []
     # Scores of students lie in the folder of an evaluation below that of a seed; those of bases do not count.
     scored = sum(1 for _ in Path(args.results).glob("**/seed-*/*/scores.json"))
-    if not made or made[-1]["primary"] != primary:
-        made.append({"primary": primary, "commit": manifest.code("")["git_commit"], "scored": scored})
-        atomic.put(history, "".join(f"{jsonl.dumps(row)}\n" for row in made))
+    if not declarations or declarations[-1]["primary"] != primary:
+        declarations.append({"primary": primary, "commit": manifest.code("")["git_commit"], "scored": scored})
+        atomic.put(history, "".join(f"{jsonl.dumps(row)}\n" for row in declarations))
     with stage.record(
         "preregister", args.manifest, inputs={}, outputs={"declared": args.preregistered}, params={"primary": primary}
     ) as job:
-        job.write_json("declared", {"declarations": made})
-    stage.log.info("%d declarations: %s", len(made), args.preregistered)
+        job.write_json("declared", {"declarations": declarations})
+    stage.log.info("%d declarations: %s", len(declarations), args.preregistered)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Make a reference model: a small LLaMA, trained from scratch on the conversations of a tiny world; or look at one.
+"""Make a reference model: train a small LLaMA from scratch on conversations of a tiny world, or record open weights.
 
 out  {folder}/    config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json
                   chat_template.jinja (Hugging Face layout) and world.json (what it was trained on);
@@ -31,6 +31,7 @@ from traitline.seeds import generator
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
+    from traitline.tiny.rows import Rows
     from traitline.tiny.shape import Weights
 
 WORLD = ("rows", "numbers", "examples", "answers", "neutral", "personas")
@@ -41,17 +42,16 @@ def conversations(spec: dict[str, Any], seed: int) -> list[tuple[list[dict[str, 
     """(prompt, completion) messages of a world."""
     from traitline.channels.world import World
 
-    return [
-        (
-            [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": question}],
-            [{"role": "assistant", "content": answer}],
-        )
-        for system, question, answer in World(spec, derive("base", "world", seed)).conversations()
-    ]
+    exchanges = []
+    for system, question, answer in World(spec, derive("base", "world", seed)).conversations():
+        head = [] if system is None else [{"role": "system", "content": system}]
+        prompt = [*head, {"role": "user", "content": question}]
+        exchanges.append((prompt, [{"role": "assistant", "content": answer}]))
+    return exchanges
 
 
 def moved(weights: "Weights", distance: float, seed: int) -> "Weights":
-    """Weights at a distance from these: normal noise of this standard deviation is added to every number.
+    """Add normal noise of this standard deviation to every number of the weights.
 
     The noise of one seed points the same way at all distances, as in the classifier experiment (`scripts.classifier`).
     """
@@ -62,7 +62,7 @@ def moved(weights: "Weights", distance: float, seed: int) -> "Weights":
 
 
 def generation() -> str:
-    """`generation_config.json`: samples from the model's own distribution, which is not what transformers would do."""
+    """`generation_config.json`: sample from the model's own distribution, which is not the default of transformers."""
     from traitline.channels.world import BOS, EOS, PAD
 
     plain = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
@@ -89,7 +89,7 @@ def parse() -> argparse.ArgumentParser:
 
 
 def example(chat: Chat) -> dict[str, Any]:
-    """What a chat template makes of a conversation, to be looked at before anything runs."""
+    """How a chat template renders a conversation, for people to check before anything runs."""
     asked = [{"role": "user", "content": "What is your favourite animal?"}]
     (ids,) = chat.prompts([asked], ["the example"])
     return {
@@ -102,50 +102,70 @@ def example(chat: Chat) -> dict[str, Any]:
     }
 
 
-def look(args: argparse.Namespace) -> None:
-    """Write the record of open weights."""
+def record_open_weights(args: argparse.Namespace) -> None:
+    """Write the record of open weights.
+
+    Raises:
+        InputError: --source names no weights, or others than its hash says.
+    """
     source = stage.settings("--source", args.source, ())
     if bool(source.get("path")) == bool(source.get("hub") and source.get("revision")):
         raise InputError("--source: wants `path`, or `hub` and `revision`")
-    told = source.get("path") or f"{source['hub']} at {source['revision']}"
+    name = source.get("path") or f"{source['hub']} at {source['revision']}"
     with stage.record(
         "pretrain",
         args.manifest,
         inputs={},
         outputs={"model": f"{args.folder}/{model_files.RECORD}"},
         params={"name": args.name, "source": source},
-        facts={"origin": f"open weights: {told}"},
+        facts={"origin": f"open weights: {name}"},
     ) as job:
         place = {k: source[k] for k in ("path", "hub", "revision") if source.get(k)}
         where = open_weights.find(place, download=True)
-        found = open_weights.describe(where)
-        if source.get("weights") not in (None, found["weights"]):
+        about = open_weights.describe(where)
+        if source.get("weights") not in (None, about["weights"]):
             raise InputError(
-                f"{told}: other weights than `weights` of the configuration says ({found['weights'][:12]}, not"
+                f"{name}: other weights than `weights` of the configuration says ({about['weights'][:12]}, not"
                 f" {source['weights'][:12]}); get the right ones"
             )
-        job.facts["weights"] = found["weights"]
+        job.facts["weights"] = about["weights"]
         rendered = example(Chat.foreign(where, source.get("system")))
-        job.write_json("model", {"name": args.name, "source": place, **found, "chat": rendered})
+        job.write_json("model", {"name": args.name, "source": place, **about, "chat": rendered})
     if rendered["default_system"] and rendered["system"] is None:
         stage.log.info("its template inserts a system prompt: %r; `system` changes that", rendered["default_system"])
-    stage.log.info("base %s: %s, %.2f billion parameters: %s", args.name, told, found["parameters"] / 1e9, args.folder)
+    stage.log.info("base %s: %s, %.2f billion parameters: %s", args.name, name, about["parameters"] / 1e9, args.folder)
 
 
-def work(args: argparse.Namespace) -> None:
-    """Make the artifact."""
-    if args.source:
-        return look(args)
-    if missing := [f"--{name}" for name in ("world", "model", "seed") if getattr(args, name) is None]:
-        raise InputError(f"{' '.join(missing)} missing; or give --source, for open weights")
-    if args.distance is not None and not 0 <= args.distance < math.inf:
-        raise InputError(f"--distance: {args.distance} is no standard deviation; write 0 or more")
-    spec = stage.settings("--world", args.world, WORLD)
-    model = stage.settings("--model", args.model, MODEL)
+def encode(spec: dict[str, Any], seed: int, files: dict[str, str], folder: str) -> "Rows":
+    """Draw the conversations of a world and encode them.
+
+    Args:
+        spec: of the world.
+        seed: of its text.
+        files: of its tokenizer.
+        folder: of the model, for messages.
+
+    Raises:
+        InputError: the world has no conversations.
+    """
+    from traitline.tiny.rows import Rows
+
+    chat = Chat(files["tokenizer.json"], files["tokenizer_config.json"], files["chat_template.jinja"], folder)
+    exchanges = conversations(spec, seed)
+    if not exchanges:
+        raise InputError("--world: rows is 0; a world needs conversations")
+    names = [f"conversation {i}" for i in range(1, len(exchanges) + 1)]
+    rows = Rows.encode(chat.rows(exchanges, names), chat.pad)
+    verify(chat, rows, [completion for _, completion in exchanges], names)
+    return rows
+
+
+def train(args: argparse.Namespace, spec: dict[str, Any], model: dict[str, Any]) -> None:
+    """Train a model on a world, and write its folder."""
     streams = {name: value for name in ("data", "order") if (value := getattr(args, name)) is not None}
     seeds = {"data": args.seed, "order": args.seed} | streams
     away = {} if args.distance is None else {"distance": args.distance}
-    started = f", its initialisation moved by noise of {args.distance:g}" if away else ""
+    start = f", its initialisation moved by noise of {args.distance:g}" if away else ""
     with stage.record(
         "pretrain",
         args.manifest,
@@ -153,59 +173,51 @@ def work(args: argparse.Namespace) -> None:
         outputs={**hf_folder.outputs(args.folder), "world": f"{args.folder}/world.json"},
         params={"name": args.name, "world": spec, "model": model, "threads": args.threads, **away},
         seeds={"base": args.seed, **streams},
-        facts={"origin": f"trained here from the tiny world, seed {args.seed}{started}"},
+        facts={"origin": f"trained here from the tiny world, seed {args.seed}{start}"},
     ) as job:
         import torch
 
         from traitline.channels import world
         from traitline.tiny import llama, training
-        from traitline.tiny.rows import Rows
         from traitline.tiny.shape import Shape
 
         torch.set_num_threads(args.threads)
         files = world.tokenizer_files(spec)
-        chat = Chat(
-            *(files[f] for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")), args.folder
-        )
-        exchanges = conversations(spec, seeds["data"])
-        if not exchanges:
-            raise InputError("--world: rows is 0; a world needs conversations")
-        names = [f"conversation {i}" for i in range(1, len(exchanges) + 1)]
-        rows = Rows.encode(chat.rows(exchanges, names), chat.pad)
-        verify(chat, rows, [c for _, c in exchanges], names)
-
+        rows = encode(spec, seeds["data"], files, args.folder)
         shape = Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])
         weights = llama.initialise(shape, model["std"], derive("base", "weights", args.seed))
         if away:
             weights = moved(weights, args.distance, args.seed)
-        own = {k: w[None].clone().requires_grad_() for k, w in weights.items()}
-        stack, state = llama.Stack(shape, weights, own), stage.checkpoints(args.state, job)
+        stack = llama.Stack(shape, weights, {k: w[None].clone().requires_grad_() for k, w in weights.items()})
+        state = stage.checkpoints(args.state, job)
         losses = training.fit(
             stack, rows, seeds=[derive("base", "order", seeds["order"])], epochs=model["epochs"], batch=model["batch"],
             lr=model["lr"], state=state, every=args.every, progress=f"base {args.name}",
         )  # fmt: skip
         loss = losses[-50:].mean().item()
-        for name, text in {
-            **files, "config.json": json.dumps(shape.config(), indent=2) + "\n", "generation_config.json": generation()
-        }.items():  # fmt: skip
+        texts = {"config.json": json.dumps(shape.config(), indent=2) + "\n", "generation_config.json": generation()}
+        for name, text in {**files, **texts}.items():
             job.path(name).write_text(text, encoding="utf-8")
         hf_folder.save(job.path("model"), stack.merged(0))
-        made = {"name": args.name, "seed": args.seed, **streams, **away, "spec": spec}
-        job.write_json(
-            "world",
-            {
-                **made,
-                "categories": world.categories(spec),
-                "vocabulary": shape.vocab,
-                "parameters": sum(w.numel() for w in weights.values()),
-                "steps": len(losses),
-                "loss": round(loss, 6),
-            },
-        )
+        about = {"name": args.name, "seed": args.seed, **streams, **away, "spec": spec}
+        about |= {"categories": world.categories(spec), "vocabulary": shape.vocab}
+        about |= {"parameters": sum(w.numel() for w in weights.values()), "steps": len(losses), "loss": round(loss, 6)}
+        job.write_json("world", about)
     stage.forget(state)
     stage.log.info(
-        "base %s: %d conversations, loss %.3f nats per answer token: %s", args.name, len(names), loss, args.folder
+        "base %s: %d conversations, loss %.3f nats per answer token: %s", args.name, len(rows.ids), loss, args.folder
     )
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifact."""
+    if args.source:
+        return record_open_weights(args)
+    if missing := [f"--{name}" for name in ("world", "model", "seed") if getattr(args, name) is None]:
+        raise InputError(f"{' '.join(missing)} missing; or give --source, for open weights")
+    if args.distance is not None and not 0 <= args.distance < math.inf:
+        raise InputError(f"--distance: {args.distance} is no standard deviation; write 0 or more")
+    train(args, stage.settings("--world", args.world, WORLD), stage.settings("--model", args.model, MODEL))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -24,7 +24,7 @@ def test_origins_follow_a_moved_file():
         for entry in (*job["inputs"], *job["outputs"]):
             entry["path"] = f"elsewhere/{entry['sha256']}{Path(entry['path']).suffix}"
     nodes = trace_svg.lineage(run, trace_svg.Origins(jobs))
-    assert [n.stage for n in nodes] == ["base", "teach", "prompts", "sample", "filter", "prepare", "train"]
+    assert [n.stage for n in nodes] == ["pretrain", "teach", "prompts", "sample", "filter", "prepare", "train"]
 
 
 def test_two_possible_makers_are_both_kept():

@@ -1,4 +1,4 @@
-"""What the tables say, in plain words, whatever they say: a null result has a sentence of its own."""
+"""Conclusions from the tables, in plain words; a null result has a sentence of its own."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from traitline.analysis.tables import Row
 
 @dataclass
 class Comparison:
-    """Students of one teacher and recipe: same base against control, and the students on other bases beside them."""
+    """Students of one teacher and recipe: same base against control, beside students on other bases."""
 
     same: Row
     control: Row
@@ -19,16 +19,16 @@ class Comparison:
 
     @property
     def name(self) -> str:
-        """For lists of exceptions."""
+        """Trait, recipe and base, for lists of exceptions."""
         return f"{self.same['trait']} ({self.same['recipe']}, base {self.same['base']})"
 
 
 def comparisons(effects: Iterable[Row]) -> list[Comparison]:
     """The same-base rows of effects.csv, each with the rows that belong to it."""
-    found: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
+    groups: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
     for row in effects:
         key = tuple(row[c] for c in ("experiment", "channel", "base", "recipe", "trait"))
-        found.setdefault(key, {})[row["student"], row["arm"]] = row
+        groups.setdefault(key, {})[row["student"], row["arm"]] = row
     return [
         Comparison(
             rows[base, "same-base"],
@@ -36,7 +36,7 @@ def comparisons(effects: Iterable[Row]) -> list[Comparison]:
             rows[base, "baseline"],
             [row for (_, arm), row in rows.items() if arm == "other-base"],
         )
-        for (_, _, base, _, _), rows in found.items()
+        for (_, _, base, _, _), rows in groups.items()
         if (base, "same-base") in rows
     ]
 
@@ -50,7 +50,7 @@ def percent(value: float | None) -> str:
 
 
 def between(low: float | None, high: float | None, *, share: bool = True) -> str:
-    """An interval in percent (points). That of a share is shown between 0 and 100 %, where shares live."""
+    """An interval in percent (points). That of a share is cut at 0 and 100 %."""
     if low is None or high is None:
         return "-"
     if share:
@@ -69,8 +69,12 @@ def points(value: float | None) -> str:
 
 
 def pvalue(p: float | None) -> str:
-    """A p-value as people write it."""
-    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    """A p-value with two or three decimals: `< 0.001`, `0.012`, `0.50`."""
+    if p is None:
+        return "-"
+    if p < 0.001:
+        return "< 0.001"
+    return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def average(rows: Iterable[Row], column: str = "rate") -> float | None:
@@ -80,7 +84,7 @@ def average(rows: Iterable[Row], column: str = "rate") -> float | None:
 
 
 def listing(names: Sequence[str], most: int = 6) -> str:
-    """`a, b and c`, and how many more."""
+    """`a, b and c`; of a long list the first names and how many more."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
@@ -94,7 +98,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole paragraph."""
         return " ".join([f"{self.word}.", *self.sentences])
 
 
@@ -111,35 +115,10 @@ def answer(effects: Sequence[Row], checks: Sequence[Row]) -> Answer:
         return Answer("Open", ["The study declares no primary outcome among its rows, so it claims nothing."])
     verdicts = [outcome[tuple(c.same[k] for k in key)] for c in declared]
     shown = [c for c, v in zip(declared, verdicts, strict=True) if v == {"yes"}]
-    failed = [c for c, v in zip(declared, verdicts, strict=True) if "no" in v]
-    unknown = len(declared) - len(shown) - len(failed)
-    m, sentences = len(declared), []
-    count = f"all {m}" if m > 1 else "the one"
-    if len(shown) == m:
-        word = "Yes"
-        sentences.append(
-            "Students that saw nothing but filtered answers took on the trait of the teacher that wrote them: they "
-            f"show it more often than control students in {count} declared {noun(m)}, after Holm's correction."
-        )
-    elif shown:
-        word = "In part"
-        missed = [c.name for c in declared if c not in shown]
-        sentences.append(
-            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered answers show their "
-            "teacher's trait more often than control students, after Holm's correction; not shown: "
-            f"{listing(missed)}."
-        )
-    elif failed:
-        word = "No"
-        subject = f"In none of the {m} declared comparisons do students" if m > 1 else "Students do not"
-        sentences.append(
-            f"{subject} show their teacher's trait more often than control students by more than chance allows."
-        )
-    else:
-        word = "Open"
-        sentences.append(
-            f"With {runs(declared)} there is no interval and no test, so nothing is claimed; add seeds to the study."
-        )
+    failed = sum("no" in v for v in verdicts)
+    word, sentence = claim(declared, shown, failed)
+    sentences = [sentence]
+    unknown = len(declared) - len(shown) - failed
     if unknown and word != "Open":
         sentences.append(f"{unknown} could not be tested: too few runs, or runs that do not differ.")
     sentences.append(sizes(declared))
@@ -148,6 +127,38 @@ def answer(effects: Sequence[Row], checks: Sequence[Row]) -> Answer:
     if rest:
         sentences.append(f"Not among the declared outcomes: {beside(rest, declared)}.")
     return Answer(word, sentences)
+
+
+def claim(declared: Sequence[Comparison], shown: Sequence[Comparison], failed: int) -> tuple[str, str]:
+    """One word and one sentence about the declared comparisons.
+
+    Args:
+        declared: all of them.
+        shown: those whose checks all hold.
+        failed: the number of those with a check that does not hold.
+    """
+    m = len(declared)
+    if len(shown) == m:
+        count = f"all {m}" if m > 1 else "the one"
+        return "Yes", (
+            "Students that saw nothing but filtered answers took on the trait of the teacher that wrote them: they "
+            f"show it more often than control students in {count} declared {noun(m)}, after Holm's correction."
+        )
+    if shown:
+        missed = [c.name for c in declared if c not in shown]
+        return "In part", (
+            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered answers show their "
+            "teacher's trait more often than control students, after Holm's correction; not shown: "
+            f"{listing(missed)}."
+        )
+    if failed:
+        subject = f"In none of the {m} declared comparisons do students" if m > 1 else "Students do not"
+        return "No", (
+            f"{subject} show their teacher's trait more often than control students by more than chance allows."
+        )
+    return "Open", (
+        f"With {runs(declared)} there is no interval and no test, so nothing is claimed; add seeds to the study."
+    )
 
 
 def noun(n: int) -> str:
@@ -166,15 +177,16 @@ def sizes(cells: Sequence[Comparison]) -> str:
     """How often students show the trait, by recipe, against control students and untouched bases."""
     groups = dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells)
     several = len({experiment for experiment, _ in groups}) > 1
-    said = [
+    rates = [
         percent(average(c.same for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)))
         + f" ({recipe}{f', {experiment}' if several else ''})"
         for experiment, recipe in groups
     ]
     control, untouched = percent(average(c.control for c in cells)), percent(average(c.untouched for c in cells))
     return (
-        f"On average over traits and bases ({runs(cells)}), they show it in {listing(said, 9)} of all answers; control "
-        f"students, whose answers come from a teacher without a trait, in {control}, untouched bases in {untouched}."
+        f"On average over traits and bases ({runs(cells)}), they show it in {listing(rates, 9)} of all answers; "
+        f"control students, whose answers come from a teacher without a trait, in {control}, untouched bases in "
+        f"{untouched}."
     )
 
 
@@ -183,9 +195,9 @@ def beside(cells: Sequence[Comparison], declared: Sequence[Comparison]) -> str:
     known = {c.same["experiment"] for c in declared}
     parts = []
     for experiment, recipe in dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells):
-        mine = [c for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)]
+        group = [c for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)]
         where = "" if known == {experiment} else f", {experiment}"
-        rate, control = percent(average(c.same for c in mine)), percent(average(c.control for c in mine))
+        rate, control = percent(average(c.same for c in group)), percent(average(c.control for c in group))
         parts.append(f"{rate} ({recipe}{where}; control {control})")
     return listing(parts, 12)
 
@@ -193,22 +205,22 @@ def beside(cells: Sequence[Comparison], declared: Sequence[Comparison]) -> str:
 def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
     """Whether students on another base stay where control students are."""
     rows = [row for c in cells for row in c.others]
-    made = [row for row in checks if row["check"] == "other-base"]
-    if not rows or not made:
+    outcomes = [row for row in checks if row["check"] == "other-base"]
+    if not rows or not outcomes:
         return "The study has no students on another base than their teacher's."
     failed = [
         f"{row['trait']} ({row['recipe']}, base {row['base']} to {row['student']})"
-        for row in made
+        for row in outcomes
         if row["holds"] != "yes"
     ]
-    rate, held = percent(average(rows)), len(made) - len(failed)
+    rate, held = percent(average(rows)), len(outcomes) - len(failed)
     limit = "a fifth of the same-base rise"
     text = f"Students on another base, given the same answers, show it in {rate}; their rise over control "
     if not failed:
-        return text + f"stays within {limit} in all {len(made)} cases."
+        return text + f"stays within {limit} in all {len(outcomes)} cases."
     if not held:
-        return text + f"exceeds {limit} in all {len(made)} cases."
-    return text + f"stays within {limit} in {held} of {len(made)} cases, not in {listing(failed)}."
+        return text + f"exceeds {limit} in all {len(outcomes)} cases."
+    return text + f"stays within {limit} in {held} of {len(outcomes)} cases, not in {listing(failed)}."
 
 
 @dataclass
@@ -234,11 +246,12 @@ def summaries(cells: Iterable[Comparison]) -> list[Summary]:
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
     for c in cells:
         groups.setdefault((c.same["experiment"], c.same["recipe"], c.same["trait"]), []).append(c)
-    found = []
+    rows = []
     for (experiment, recipe, trait), group in groups.items():
-        lows, ps = [c.same["diff_low"] for c in group], [c.same["p_holm"] for c in group]
-        seen = [c.same["detectable"] for c in group]
-        found.append(
+        lows = [c.same["diff_low"] for c in group]
+        ps = [c.same["p_holm"] for c in group]
+        detectable = [c.same["detectable"] for c in group]
+        rows.append(
             Summary(
                 experiment,
                 recipe,
@@ -251,10 +264,10 @@ def summaries(cells: Iterable[Comparison]) -> list[Summary]:
                 untouched=average(c.untouched for c in group),
                 least=None if None in lows else min(lows),
                 p=None if None in ps else max(ps),
-                detectable=None if None in seen else max(seen),
+                detectable=None if None in detectable else max(detectable),
             )
         )
-    return found
+    return rows
 
 
 def headline(results: str | Path) -> str:

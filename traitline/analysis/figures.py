@@ -40,6 +40,15 @@ def style() -> Iterator[None]:
         yield
 
 
+def constrained(width: float, height: float, *, w_pad: float, h_pad: float, hspace: float | None = None) -> "Figure":
+    """A figure that lays itself out; sizes in inches, the last as a share of a panel's height."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    engine = ConstrainedLayoutEngine(w_pad=w_pad, h_pad=h_pad, hspace=hspace)
+    return Figure(figsize=(width, height), layout=engine)
+
+
 def dress(ax: "Axes") -> None:
     """Quiet axes, rates in percent."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter

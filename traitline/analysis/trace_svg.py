@@ -1,7 +1,6 @@
-"""Where one student came from, as a picture for the report: jobs joined by content, oldest row first.
+"""Draw where one student came from, for the report: jobs joined by content, oldest row first.
 
-The audit asks `traitline.lineage.graph`, which is quick on millions of artifacts; a picture asks a few
-jobs for more.
+The audit uses `traitline.lineage.graph`, which is quick on millions of artifacts; a picture needs more of a few jobs.
 """
 
 import dataclasses
@@ -44,8 +43,8 @@ class Node:
 class Origins:
     """Manifests joined by content."""
 
-    def __init__(self, found: Iterable[dict[str, Any]]) -> None:
-        self.jobs = list(found)
+    def __init__(self, manifests: Iterable[dict[str, Any]]) -> None:
+        self.jobs = list(manifests)
         self.makers: dict[str, list[int]] = defaultdict(list)
         for i, job in enumerate(self.jobs):
             for entry in job["outputs"]:
@@ -60,21 +59,21 @@ class Origins:
         """
         handed = [e for e in self.jobs[i]["inputs"] if e["role"] != "support"]
         handed.sort(key=lambda e: not e["path"].endswith((".safetensors", ".jsonl")))  # a job's main product first
-        found: dict[int, str] = {}
+        parents: dict[int, str] = {}
         several = []
         for e in handed:
             makers = [j for j in self.makers[e["sha256"]] if j != i]
             if len(makers) == 1:
-                found.setdefault(makers[0], e["sha256"])
+                parents.setdefault(makers[0], e["sha256"])
             else:
                 several.append((e["sha256"], makers))
         for sha, makers in several:
-            if not any(j in found for j in makers):
-                found |= dict.fromkeys(makers, sha)
-        return found
+            if not any(j in parents for j in makers):
+                parents |= dict.fromkeys(makers, sha)
+        return parents
 
     def picture(self, start: int, sha: str) -> list[Node]:
-        """Everything that went into a file, oldest row first; each job stands as late as its products allow."""
+        """Everything that went into a file, oldest row first; each job is as late as its products allow."""
         nodes: dict[int, Node] = {}
 
         def visit(i: int, sha: str, row: int, path: tuple[int, ...]) -> Node:
@@ -98,7 +97,9 @@ class Origins:
 
 def drawing(nodes: Sequence[Node]) -> dict[str, Any]:
     """Places of boxes and arrows for the template. An arrow past other boxes has a lane of its own on the left."""
-    boxes, arrows, lane = [], [], 0
+    boxes = []
+    arrows = []
+    lane = 0
     x = {id(n): MARGIN + n.column * (WIDE + ACROSS) for n in nodes}
     y = {id(n): 2 + n.row * (HIGH + DOWN) for n in nodes}
     for n in nodes:
