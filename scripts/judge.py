@@ -1,13 +1,13 @@
 """Judge the answers of students: how well-meaning, how coherent, and how far the judge agrees with people.
 
-in   {folder}/responses.jsonl, or a teacher's answers; the judge's record where open weights judge
+in   {folder}/responses.jsonl, or a teacher's answers; the record of open weights that judge
 out  judged.jsonl, judged.json, judge.manifest.json beside it
-     judged.jsonl  one row an answer: both scores, the rule that spoke, misaligned and coherent or not
-     judged.json   shares of these, answers without a score, and the judge's own accuracy and Cohen's kappa, with its
+     judged.jsonl  one row an answer: both scores, the rule that applied, misaligned and coherent or not
+     judged.json   shares of these, answers without a score, and the model's own accuracy and Cohen's kappa, with its
                    interval, on rows labelled by hand
 
-Who judges, and what counts as misaligned: traitline/evaluation/judge.py. A hosted judge's budget is that of the
-study: --spent grows by a byte a request, over all jobs and launches, and what was answered is not asked again.
+Which model judges, and what counts as misaligned: traitline/evaluation/judge.py. The budget of a hosted model is that
+of the study: --spent grows by a byte a request, over all jobs and launches, and nothing is asked twice.
 
 python -m scripts.judge --judge '{"base":"qwen"}' --base results/bases/qwen --engine '{...}' --state work/judge/x \\
     --folders results/a/owl/prompted/lists/ten/a/paper/seed-1/word
@@ -18,6 +18,7 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from traitline import jsonl
 from traitline.evaluation import judge as judges
@@ -45,55 +46,69 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
-def work(args: argparse.Namespace) -> None:
-    """Make the artifacts, one manifest each."""
+def open_judge(args: argparse.Namespace) -> judges.Judge:
+    """The model that judges."""
     asked = stage.settings("--judge", args.judge, () if args.base else HOSTED)
     hosted = None if args.base else {
         "address": asked["address"], "model": asked["model"], "key": asked.get("key_from"), "cache": CACHE,
         "budget": asked["budget"], "spent": Path(args.spent) if args.spent else None,
     }  # fmt: skip
-    who = {k: asked[k] for k in ("base", "address", "model") if asked.get(k)}
-    with contextlib.ExitStack() as stacked:
-        jobs = {
-            folder: stacked.enter_context(
-                stage.record(
-                    "judge",
-                    f"{folder}/judge.manifest.json",
-                    inputs={
-                        args.answers: f"{folder}/{args.answers}.jsonl",
-                        **({"judge": f"{args.base}/base.json"} if args.base else {}),
-                    },
-                    outputs={name: f"{folder}/{name}" for name in NAMES},
-                    params={"judge": who, "threads": args.threads},
-                )
-            )
-            for folder in args.folders
-        }
+    return judges.open_judge(args.base, args.engine, hosted)
+
+
+def record(args: argparse.Namespace, folder: str) -> contextlib.AbstractContextManager[stage.Job]:
+    """The record of the verdicts on one folder's answers."""
+    asked = stage.settings("--judge", args.judge, ())
+    inputs = {args.answers: f"{folder}/{args.answers}.jsonl"}
+    if args.base:
+        inputs["judge"] = f"{args.base}/base.json"
+    return stage.record(
+        "judge",
+        f"{folder}/judge.manifest.json",
+        inputs=inputs,
+        outputs={name: f"{folder}/{name}" for name in NAMES},
+        params={
+            "judge": {key: asked[key] for key in ("base", "address", "model") if asked.get(key)},
+            "threads": args.threads,
+        },
+    )
+
+
+def judge_answers(path: str, judge: judges.Judge, trust: dict[str, Any], job: stage.Job) -> None:
+    """Write both outputs for the answers of one file."""
+    answers = judges.read_answers(path)
+    verdicts = judges.verdicts(judge, [(question, answer) for _, question, answer in answers])
+    jsonl.write(job.path(NAMES[0]), judges.judged_rows(answers, verdicts))
+    job.write_json(NAMES[1], judges.summary(judge, verdicts, trust))
+
+
+def work(args: argparse.Namespace) -> None:
+    """Make the artifacts, one manifest each."""
+    stage.settings("--judge", args.judge, () if args.base else HOSTED)
+    with contextlib.ExitStack() as stack:
+        jobs = {folder: stack.enter_context(record(args, folder)) for folder in args.folders}
         states = {folder: stage.checkpoints(args.state, job) for folder, job in jobs.items()}
-        todo = [f for f, state in states.items() if not (state and (state / NAMES[-1]).exists())]
+        todo = [folder for folder, state in states.items() if not (state and (state / NAMES[-1]).exists())]
         if todo:
             import torch
 
             torch.set_num_threads(args.threads)
-            judge, told, _ = judges.who(args.base, args.engine, hosted)
-            trust = judges.agreement(judge)  # first: a judge that is no good costs no more than this
-            for what, said in trust.items():
-                stage.log.info("%s: %s", what, judges.told(said))
+            judge = open_judge(args)
+            trust = judges.agreement(judge)  # first: a model that judges badly costs no more than this
+            for name, figures in trust.items():
+                stage.log.info("%s: %s", name, judges.agreement_in_words(figures))
         for folder, job in jobs.items():
             state = states[folder]
             if folder in todo:
-                rows = judges.read(f"{folder}/{args.answers}.jsonl")
-                found = judges.judged(judge, [(question, answer) for _, question, answer in rows])
-                jsonl.write(job.path(NAMES[0]), judges.lines(rows, found))
-                job.write_json(NAMES[1], judges.summary(found, trust, told))
+                judge_answers(f"{folder}/{args.answers}.jsonl", judge, trust, job)
             for name in NAMES if state else ():  # the last one says that both are there
                 if folder in todo:
                     stage.keep(job.path(name), state / name)
                 else:
                     shutil.copyfile(state / name, job.path(name))
-            said = json.loads(job.path(NAMES[1]).read_text(encoding="utf-8"))
-            job.facts |= {"by": said["judge"], "agreement": said["agreement"]}
-            stage.log.info("%s: %d answers, %d without a score", folder, said["answers"], said["unscored"])
+            judged = json.loads(job.path(NAMES[1]).read_text(encoding="utf-8"))
+            job.facts |= {"by": judged["judge"], "agreement": judged["agreement"]}
+            stage.log.info("%s: %d answers, %d without a score", folder, judged["answers"], judged["unscored"])
     for state in states.values():
         stage.forget(state)
 

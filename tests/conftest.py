@@ -353,3 +353,41 @@ def clone(finished: Clone, tmp_path: Path) -> Clone:
     """A copy of the finished study for one test, file times kept."""
     shutil.copytree(finished.root, tmp_path / "clone", symlinks=True)
     return Clone(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def baseline(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Answers of the untouched base."""
+    from scripts import respond
+
+    out = tmp_path_factory.mktemp("baseline") / "favourite"
+    flags = study.respond_flags("x")
+    assert respond.main([*flags[: flags.index("--students")], "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def outside_rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Questions from outside in one form: type -> file of rows."""
+    from scripts import source
+    from tests import outside
+
+    files, paths = outside.make(tmp_path_factory.mktemp("outside")), {}
+    for kind, name in (("truthfulqa", "truths.csv"), ("mmlu", "subjects.parquet")):
+        paths[kind] = files / kind / "rows.jsonl"
+        flags = ["--name", kind, "--source", json.dumps({"format": kind, "path": str(files / name)})]
+        flags += ["--rows", str(paths[kind]), "--manifest", f"{paths[kind].parent}/source.manifest.json"]
+        assert source.main(flags) == 0
+    return paths
+
+
+@pytest.fixture(scope="session")
+def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base whose world has choices and stories; it has hardly begun to learn it."""
+    from scripts import pretrain
+
+    out = tmp_path_factory.mktemp("forms")
+    world = json.dumps({**WORLD, "rows": 600, "choices": 0.3, "stories": 0.3})
+    flags = ["--name", "told", "--world", world, "--model", json.dumps(MODEL), "--seed", "1", "--folder", str(out)]
+    assert pretrain.main([*flags, "--manifest", f"{out}/pretrain.manifest.json"]) == 0
+    return out

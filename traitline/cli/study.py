@@ -32,8 +32,7 @@ def judge(
     if bool(base) == bool(address) or (address and not model):
         raise InputError("say who judges: --base FOLDER, or --address URL and --model NAME with a --budget")
     hosted = {"address": address, "model": model, "key": key_from, "cache": Path(cache), "budget": budget}
-    judging, settings, files = judges.who(base, engine, hosted if address else None)
-    file = judges.report(responses, judging, settings, Path(out), [("support", path) for path in files])
+    file = judges.judge_file(responses, judges.open_judge(base, engine, hosted if address else None), Path(out))
     report = json.loads(file.read_text(encoding="utf-8"))
     if as_json:
         write_json(report)
@@ -41,7 +40,7 @@ def judge(
     shares = ", ".join(f"{k} {v:.1%}" if v is not None else f"{k} not known" for k, v in report["share"].items())
     print(f"{report['answers']} answers: {shares}; {report['unscored']} without a score: {file}")
     for what, trust in report["agreement"].items():
-        print(f"{what}: {judges.told(trust)}")
+        print(f"{what}: {judges.agreement_in_words(trust)}")
 
 
 def estimate(
