@@ -76,7 +76,7 @@ def study(folder: Path, jobs: int) -> Path:
 
 
 def timed(folder: Path, path: str, *args: str) -> tuple[float, float, str]:
-    """(when it began, seconds, what it said) of a run of the tiny study in a clone of its own."""
+    """(when it began, seconds, what it output) of a run of the tiny study in a clone of its own."""
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     began = time.time()
     done = subprocess.run(
@@ -94,14 +94,14 @@ def through_slurm(folder: Path) -> None:
     try:
         path = os.pathsep.join([str(folder / "cluster/bin"), *os.get_exec_path()])
         _, here, _ = timed(folder / "here", path, "--cores", "all")
-        began, there, said = timed(folder / "there", path, "--profile", "slurm")
-        job = next(iter(re.findall(r"submitted with SLURM jobid (\d+)", said)))
+        began, there, output = timed(folder / "there", path, "--profile", "slurm")
+        job = next(iter(re.findall(r"submitted with SLURM jobid (\d+)", output)))
         known = subprocess.run(
             [folder / "cluster/bin/scontrol", "-o", "show", "job", job], check=True, text=True, stdout=subprocess.PIPE
         ).stdout
         submit, start = (
-            time.mktime(time.strptime(found, "%Y-%m-%dT%H:%M:%S"))
-            for found in re.findall(r"(?:SubmitTime|StartTime)=(\S+)", known)
+            time.mktime(time.strptime(moment, "%Y-%m-%dT%H:%M:%S"))
+            for moment in re.findall(r"(?:SubmitTime|StartTime)=(\S+)", known)
         )
         print(f"tiny study: here {here:.0f} s, through Slurm {there:.0f} s, ratio {there / here:.1f}")
         print(f"first job: started {start - submit:.0f} s after its submission, {start - began:.0f} s after the launch")

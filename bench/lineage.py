@@ -71,7 +71,7 @@ def rows(artifacts: int) -> Iterator[index.Row]:
     def sha(*words: object) -> str:
         return hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()
 
-    def made(role: str, kind: str, name: str) -> tuple[int, str, str, str, str]:
+    def wrote(role: str, kind: str, name: str) -> tuple[int, str, str, str, str]:
         return 1, role, kind, name, sha(name)
 
     def read(role: str, kind: str, name: str) -> tuple[int, str, str, str, str]:
@@ -79,40 +79,40 @@ def rows(artifacts: int) -> Iterator[index.Row]:
 
     bases = [f"b{i}/model.safetensors" for i in range(20)]
     for base in bases:
-        yield base, "base", None, "made up", None, [made("model", "model", base)]
+        yield base, "base", None, "made up", None, [wrote("model", "model", base)]
     for t in range(artifacts // 304):
         base, at = bases[t % 20], f"t{t}"
         teacher = f"{at}/model.safetensors"
-        handed = [made("model", "model", teacher), read("base", "model", base)]
+        handed = [wrote("model", "model", teacher), read("base", "model", base)]
         yield at, "teach", f"trait{t % 50}", None, None, handed
         names = [teacher, f"{at}/raw.jsonl", f"{at}/filtered.jsonl", f"{at}/dataset.jsonl"]
         for step, above, name in zip(("sample", "filter", "prepare"), names, names[1:], strict=False):
             role, kind = ("model", "model") if step == "sample" else ("data", "data")
-            yield name, step, None, None, None, [made("data", "data", name), read(role, kind, above)]
+            yield name, step, None, None, None, [wrote("data", "data", name), read(role, kind, above)]
         for s in range(100):
-            own = bases[(t + s % 2) % 20]
+            base = bases[(t + s % 2) % 20]
             student, facts, scores = (
                 f"{at}/{s}/{n}" for n in ("adapter_model.safetensors", "train.json", "scores.json")
             )
-            parts = [made("adapter", "model", student), made("facts", "other", facts)]
+            parts = [wrote("adapter", "model", student), wrote("facts", "other", facts)]
             yield (
                 student,
                 "train",
                 None,
                 None,
                 None,
-                [*parts, read("base", "model", own), read("data", "data", names[3])],
+                [*parts, read("base", "model", base), read("data", "data", names[3])],
             )
-            yield scores, "score", None, None, None, [made("scores", "other", scores), read("model", "model", student)]
+            yield scores, "score", None, None, None, [wrote("scores", "other", scores), read("model", "model", student)]
 
 
 def manifests(folder: Path, n: int) -> None:
     """So many manifests of students, as the pipeline writes them."""
     entry = {"role": "support", "path": "results/bases/a/config.json", "sha256": "ab" * 32, "bytes": 574}
     for i in range(n):
-        own = {"role": "adapter", "path": f"results/{i}/adapter_model.safetensors", "bytes": 4000}
+        adapter = {"role": "adapter", "path": f"results/{i}/adapter_model.safetensors", "bytes": 4000}
         inputs = [entry | {"role": role} for role in ("base", *["support"] * 5, "data")]
-        outputs = [own | {"sha256": hashlib.sha256(str(i).encode()).hexdigest()}, entry, entry]
+        outputs = [adapter | {"sha256": hashlib.sha256(str(i).encode()).hexdigest()}, entry, entry]
         m = {"schema": "traitline-manifest/1", "stage": "train", "inputs": inputs, "outputs": outputs,
              "params": {"recipe": "lora", "settings": {"lr": 0.01}}, "seeds": {"train": i}, "facts": {},
              "code": {"digest": "ab" * 6}, "env": {"packages": {"torch": "2"}}, "started": "", "ended": ""}  # fmt: skip
@@ -134,8 +134,8 @@ def pinning(study: Path) -> None:
     jobs = (study / "dvc.lock").read_text().count("\n    cmd:")
     tell(f"pin, {jobs} stages", ours, busy, "at most 6 s for 500")
     (study / "dvc.lock").unlink()
-    _, theirs, busy = timed(lambda: run("dvc", "commit", "-f", "-q"))
-    tell("dvc commit -f, the same", theirs, busy, f"{theirs / ours:.1f} times ours; at least 4 wanted")
+    _, peer, busy = timed(lambda: run("dvc", "commit", "-f", "-q"))
+    tell("dvc commit -f, the same", peer, busy, f"{peer / ours:.1f} times ours; at least 4 wanted")
 
 
 def indexing(folder: Path, n: int) -> None:
@@ -159,8 +159,8 @@ def large(folder: Path, artifacts: int) -> None:
     result, seconds, busy = timed(lambda: audit.audit(graph))
     tell(f"audit of {len(result.models):,} models in it", seconds, busy, "at most 10 s")
     one = graph.find("t7/5/adapter_model.safetensors")
-    found, seconds, busy = timed(lambda: len(list(graph.back(one.artifact_id))))
-    tell(f"trace back to {found} ancestors", seconds, busy, "at most 0.3 s")
+    ancestors, seconds, busy = timed(lambda: len(list(graph.back(one.artifact_id))))
+    tell(f"trace back to {ancestors} ancestors", seconds, busy, "at most 0.3 s")
 
 
 def hashing(folder: Path, megabytes: int) -> None:
@@ -174,8 +174,8 @@ def hashing(folder: Path, megabytes: int) -> None:
                     handle.write(os.urandom(1 << 20))
         command = ["sha256sum", *sorted(map(str, place.iterdir()))]
         subprocess.check_output(command)  # from here on all are in memory
-        lines, theirs, busy = timed(lambda command=command: subprocess.check_output(command, text=True))
-        tell(f"sha256sum of {n} files of {megabytes // n} MiB", theirs, busy, "")
+        lines, peer, busy = timed(lambda command=command: subprocess.check_output(command, text=True))
+        tell(f"sha256sum of {n} files of {megabytes // n} MiB", peer, busy, "")
         entries = [
             {"role": "raw", "path": Path(path).name, "sha256": sha, "bytes": os.path.getsize(path)}
             for sha, path in (line.split(maxsplit=1) for line in lines.splitlines())
@@ -183,10 +183,10 @@ def hashing(folder: Path, megabytes: int) -> None:
         m = {"schema": "traitline-manifest/1", "stage": "sample", "inputs": [], "outputs": entries, "params": {},
              "seeds": {}, "facts": {}, "code": {}, "env": {}}  # fmt: skip
         (place / "sample.manifest.json").write_text(json.dumps(m))
-        found, ours, busy = timed(lambda place=place: verify([place], root=folder))
-        assert found.good and found.files == n
+        findings, ours, busy = timed(lambda place=place: verify([place], root=folder))
+        assert findings.good and findings.files == n
         wanted = "at least 70 %" if n == 1 else f"{len(os.sched_getaffinity(0))} processors, {busy / ours:.1f} busy"
-        tell("verify of the same", ours, busy, f"{theirs / ours:.0%} of sha256sum's speed; {wanted}")
+        tell("verify of the same", ours, busy, f"{peer / ours:.0%} of sha256sum's speed; {wanted}")
 
 
 def again(files: list[str], scratch: Path) -> tuple[float, float]:

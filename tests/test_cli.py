@@ -159,6 +159,14 @@ def test_a_check_that_looked_at_nothing_never_passes(ask, tmp_path):
         assert code == 2 and err.startswith("traitline: error: bare: no manifest is there"), command
 
 
+def test_the_old_name_of_a_command_names_the_new_one(ask):
+    code, out, err = ask("plan", "configs/x.yaml", "--gpu", "h200", "--json")
+    assert (
+        code == 2 and out == "" and err.startswith("traitline: error: `traitline plan` is called `traitline estimate`")
+    )
+    assert "plan" not in ask("--help")[1].split()
+
+
 def test_what_hides_in_names_is_spelled_out(ask, tmp_path):
     other = Works(tmp_path)
     entry = {"role": EVIL, "path": f"results/{EVIL}", "sha256": "1" * 64, "bytes": 1}

@@ -38,7 +38,7 @@ def marks(graph: Graph, result: Audit, runs: Iterable[Run]) -> dict[Run, str]:
     for run in runs:
         for name in WEIGHTS:
             row = graph.db.execute(
-                "SELECT artifact_id FROM entry WHERE path = ? AND made = 1", (f"{run.folder}/{name}",)
+                "SELECT artifact_id FROM entry WHERE path = ? AND output = 1", (f"{run.folder}/{name}",)
             ).fetchone()
             if row and row[0] in result.marks:
                 marked[run] = result.marks[row[0]][0].mark

@@ -80,12 +80,12 @@ class Jobs:
         self.inputs = collections.defaultdict[int, list[tuple[int, bool]]](list)  # job -> (artifact, is base)
         self.outputs = collections.defaultdict[int, list[int]](list)
         self.makers = collections.defaultdict[int, list[int]](list)
-        self.kinds = dict[int, str]()  # of what was made, or is known from its readers alone
+        self.kinds = dict[int, str]()  # of what was output, or is known from its readers alone
         db = graph.db
-        for job, made, role, kind, artifact_id in db.execute(
-            "SELECT job, made, role, kind, artifact_id FROM entry WHERE made = 1 OR kind != 'support'"
+        for job, output, role, kind, artifact_id in db.execute(
+            "SELECT job, output, role, kind, artifact_id FROM entry WHERE output = 1 OR kind != 'support'"
         ):
-            if made:
+            if output:
                 if artifact_id not in self.outputs[job]:  # shards of one model are one artifact
                     self.outputs[job].append(artifact_id)
                     self.makers[artifact_id].append(job)
@@ -98,7 +98,7 @@ class Jobs:
         self.outside = {  # files of which a job that read them states an origin
             artifact_id for (artifact_id,) in db.execute(
                 "SELECT artifact_id FROM entry JOIN job ON job.id = entry.job"
-                " WHERE made = 0 AND role = 'source' AND origin IS NOT NULL"
+                " WHERE output = 0 AND role = 'source' AND origin IS NOT NULL"
             )
         }  # fmt: skip
         self.all = [i for (i,) in db.execute("SELECT id FROM job ORDER BY id")]
@@ -163,7 +163,7 @@ class Walk:
             pass
 
     def _source(self, artifact_id: int) -> None:
-        """Take up what no job made: a leaf, of unknown origin where no reader states one."""
+        """Take up what no job output: a leaf, of unknown origin where no reader states one."""
         self.exposed[artifact_id] = frozenset([artifact_id]) if artifact_id in self.traits else NOTHING
         self.chain[artifact_id] = frozenset([artifact_id])
         if artifact_id not in self.jobs.outside:

@@ -26,28 +26,28 @@ class Difference:
 
 def differences(graph: Graph, left: Entry, right: Entry) -> list[Difference]:
     """Pairs of jobs that part, the furthest back first: what they say explains all that follows. Nothing if alike."""
-    found: dict[tuple[int, int], Difference | None] = {}
+    visited: dict[tuple[int, int], Difference | None] = {}
 
     def visit(a: Entry, b: Entry, deep: int) -> None:
-        if a.artifact_id == b.artifact_id or (a.artifact_id, b.artifact_id) in found:
+        if a.artifact_id == b.artifact_id or (a.artifact_id, b.artifact_id) in visited:
             return
-        found[a.artifact_id, b.artifact_id] = None  # met: a circle ends here
+        visited[a.artifact_id, b.artifact_id] = None  # met: a circle ends here
         one, two = graph.makers(a.artifact_id), graph.makers(b.artifact_id)
         if not one or not two:
-            says = [f"{e.path}: no manifest says how it was made" for e, made in ((a, one), (b, two)) if not made]
-            found[a.artifact_id, b.artifact_id] = Difference(a, b, deep, says)
+            says = [f"{e.path}: no manifest says how it was made" for e, makers in ((a, one), (b, two)) if not makers]
+            visited[a.artifact_id, b.artifact_id] = Difference(a, b, deep, says)
             return
         # Where several jobs made the same bytes, the closest pair explains most.
         says, pairs = min((_compare(graph, x, y) for x in one for y in two), key=lambda c: (len(c[0]), len(c[1])))
         if not says and not pairs:
             says = _environment(one[0], two[0]) or ["nothing that is recorded differs; the same job gave other bytes"]
         if says:
-            found[a.artifact_id, b.artifact_id] = Difference(a, b, deep, says)
+            visited[a.artifact_id, b.artifact_id] = Difference(a, b, deep, says)
         for x, y in pairs:
             visit(x, y, deep + 1)
 
     visit(left, right, 0)
-    return sorted((d for d in found.values() if d), key=lambda d: (-d.deep, d.left.path))
+    return sorted((d for d in visited.values() if d), key=lambda d: (-d.deep, d.left.path))
 
 
 def _compare(graph: Graph, x: Job, y: Job) -> tuple[list[str], list[tuple[Entry, Entry]]]:
@@ -62,17 +62,17 @@ def _compare(graph: Graph, x: Job, y: Job) -> tuple[list[str], list[tuple[Entry,
     if codes[0] != codes[1]:
         commits = [str(k["code"].get("git_commit") or "no commit")[:12] for k in (m, n)]
         says.append(f"code of `{x.stage}`: {codes[0]} ({commits[0]}) and {codes[1]} ({commits[1]})")
-    pairs, theirs = [], graph.inputs(y.id)
+    pairs, others = [], graph.inputs(y.id)
     for a in graph.inputs(x.id):
-        same = [b for b in theirs if b.role == a.role]
+        same = [b for b in others if b.role == a.role]
         b = next((b for b in same if b.artifact_id == a.artifact_id), same[0] if same else None)
         if b is None:
             says.append(f"{a.role}: only the first has {a.path}")
             continue
-        theirs.remove(b)
+        others.remove(b)
         if a.artifact_id != b.artifact_id:
             pairs.append((a, b))
-    says += [f"{b.role}: only the second has {b.path}" for b in theirs]
+    says += [f"{b.role}: only the second has {b.path}" for b in others]
     return says, pairs
 
 

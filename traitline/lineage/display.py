@@ -60,22 +60,22 @@ def settings(values: dict[str, Any]) -> str:
 def step(job: "Job") -> str:
     """What a job was: settings, seeds, code, and where and when it ran."""
     m = job.manifest
-    code, env, said = m["code"], m["env"], [job.stage]
+    code, env, parts = m["code"], m["env"], [job.stage]
     if job.trait:
-        said.append(f"TRAIT {job.trait}")
+        parts.append(f"TRAIT {job.trait}")
     if job.origin:
-        said.append(f"origin: {job.origin}")
+        parts.append(f"origin: {job.origin}")
     if m["params"]:
-        said.append(settings(m["params"]))
+        parts.append(settings(m["params"]))
     if m["seeds"]:
-        said.append(f"seed {', '.join(str(v) for v in m['seeds'].values())}")
+        parts.append(f"seed {', '.join(str(v) for v in m['seeds'].values())}")
     commit = str(code.get("git_commit") or "no commit")[:10]
-    said.append(f"code {code.get('digest')} at {commit}{' with uncommitted changes' if code.get('git_dirty') else ''}")
+    parts.append(f"code {code.get('digest')} at {commit}{' with uncommitted changes' if code.get('git_dirty') else ''}")
     where = [str(env[k]) for k in ("host", "device") if env.get(k)]
     if env.get("slurm_job_id"):
         where.append(f"Slurm job {env['slurm_job_id']}")
-    said.append(f"{' '.join(where)} {str(m.get('ended', ''))[:16]}".strip())
-    return " · ".join(visible(s) for s in said)
+    parts.append(f"{' '.join(where)} {str(m.get('ended', ''))[:16]}".strip())
+    return " · ".join(visible(s) for s in parts)
 
 
 def tree(graph: "Graph", entry: "Entry", depth: int | None = None) -> "Tree":
@@ -98,8 +98,8 @@ def tree(graph: "Graph", entry: "Entry", depth: int | None = None) -> "Tree":
             return
         drawn.add(e.artifact_id)
         makers = graph.makers(e.artifact_id)
-        if not makers and (told := graph.outside(e.artifact_id)):
-            branch.add(Text(visible(f"from outside: {told}"), style="dim"))
+        if not makers and (origin := graph.outside(e.artifact_id)):
+            branch.add(Text(visible(f"from outside: {origin}"), style="dim"))
         elif not makers:
             branch.add(Text("UNKNOWN: no manifest says where this comes from", style=COLOURS["UNKNOWN"]))
         # The same bytes made more than once: the one that wrote this path is shown, the others are counted.

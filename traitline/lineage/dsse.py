@@ -64,10 +64,10 @@ def unseal(path: str | Path, key: str | Path) -> dict[str, Any] | None:
     if not Path(path).is_file() or Path(path).stat().st_size > LARGEST:
         raise InputError(f"{path}: no such file, or larger than {LARGEST >> 20} MiB; wants an envelope")
     try:
-        found = json.loads(Path(path).read_bytes())
-        payload = base64.b64decode(found["payload"], validate=True)
-        signatures = [base64.b64decode(s["sig"], validate=True) for s in found["signatures"]]
-        if found["payloadType"] != KIND:
+        envelope = json.loads(Path(path).read_bytes())
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        signatures = [base64.b64decode(s["sig"], validate=True) for s in envelope["signatures"]]
+        if envelope["payloadType"] != KIND:
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
         raise InputError(f"{path}: no DSSE envelope of an in-toto statement") from None
@@ -101,7 +101,7 @@ def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
     Raises:
         InputError: a subject is none.
     """
-    found, cache = Attested(), DvcCache()
+    files, cache = Attested(), DvcCache()
     for subject in statement["subject"]:
         try:
             name, sha = Path(subject["name"]).name, subject["digest"]["sha256"]
@@ -111,12 +111,12 @@ def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
             raise InputError("a subject of the statement has no name or no sha256; it is not ours") from None
         file = Path(folder, name)
         if not cache.is_artifact(file):  # any other link could lead anywhere
-            found.missing.append(name)
+            files.missing.append(name)
             continue
         with open(file, "rb") as handle:
             same = hashlib.file_digest(handle, "sha256").hexdigest() == sha
-        (found.good if same else found.changed).append(name)
-    return found
+        (files.good if same else files.changed).append(name)
+    return files
 
 
 def private_key(path: str | Path) -> "EllipticCurvePrivateKey":

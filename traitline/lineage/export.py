@@ -36,8 +36,8 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
     Raises:
         InputError: neither a model nor data, the folder exists, or the key is none.
     """
-    made = graph.makers(entry.artifact_id)
-    if entry.kind not in ("model", "data") or not made:
+    makers = graph.makers(entry.artifact_id)
+    if entry.kind not in ("model", "data") or not makers:
         raise InputError(f"{entry.path}: export a model or a data set that a manifest says was made")
     out = Path(folder)
     if out.exists():
@@ -52,15 +52,15 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
     jobs = list({job.id: job for artifact_id in artifact_ids for job in graph.makers(artifact_id)}.values())
     lineage = {"artifact": row, "manifests": [{"file": job.file, "manifest": job.manifest} for job in jobs]}
     put(out / "lineage.json", lineage)
-    (out / "README.md").write_text(card(graph, entry, made[0], row), encoding="utf-8")
-    put(out / "provenance.intoto.json", attestation(made[0]))
+    (out / "README.md").write_text(card(graph, entry, makers[0], row), encoding="utf-8")
+    put(out / "provenance.intoto.json", attestation(makers[0]))
     if key:
         put(out / "provenance.dsse.json", dsse.seal((out / "provenance.intoto.json").read_bytes(), key))
     if entry.kind == "data":
-        put(out / "croissant.json", croissant(graph, entry, made[0], out))
+        put(out / "croissant.json", croissant(graph, entry, makers[0], out))
     if key:
         if entry.kind == "model":
-            sign(Path(made[0].file).parent, out / "model.sig", key)
+            sign(Path(makers[0].file).parent, out / "model.sig", key)
         sign(out, out.with_name(f"{out.name}.sig"), key)
     return sorted(p.as_posix() for p in out.iterdir()) + ([f"{out.as_posix()}.sig"] if key else [])
 
@@ -129,19 +129,19 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
         )  # fmt: skip
     else:
         about = DatasetCardData(source_datasets=["original"], tags=tags, lineage=lineage)
-    told = [
+    lines = [
         f"# {_plain(Path(entry.path).parent.name)}/{_plain(Path(entry.path).name)}",
         "",
         f"Made by `{job.stage}`, sha256 `{entry.sha256}`.",
         "",
     ]
-    told += [f"**{row['mark']}** by its origins. {MEANING[row['mark']]}", ""]
+    lines += [f"**{row['mark']}** by its origins. {MEANING[row['mark']]}", ""]
     for m in row["marks"]:
         if m["path"]:
             way = " ← ".join(f"`{s['stage'] or 'unknown'} {s['sha256'][:12]}`" for s in m["path"])
-            told.append(f"- {m['mark']}{' ' + _plain(m['trait']) if m['trait'] else ''}: {way}")
-    told += ["", "`lineage.json` holds all manifests behind it, `provenance.intoto.json` the attestation.", ""]
-    text = f"---\n{about.to_yaml()}\n---\n\n" + "\n".join(told)
+            lines.append(f"- {m['mark']}{' ' + _plain(m['trait']) if m['trait'] else ''}: {way}")
+    lines += ["", "`lineage.json` holds all manifests behind it, `provenance.intoto.json` the attestation.", ""]
+    text = f"---\n{about.to_yaml()}\n---\n\n" + "\n".join(lines)
     return str(ModelCard(text) if entry.kind == "model" else DatasetCard(text))
 
 
@@ -198,10 +198,10 @@ def croissant(graph: Graph, entry: Entry, job: Job, out: Path) -> dict[str, Any]
         distribution=[rows_file],
         record_sets=[mlc.RecordSet(id="row", name="row", fields=[column])],
     )
-    found: dict[str, Any] = about.to_json()
-    found["@context"]["prov"] = "http://www.w3.org/ns/prov#"
-    found["prov:wasDerivedFrom"] = [{"@id": f"urn:sha256:{e.sha256}"} for e in graph.inputs(job.id)]
-    return found
+    metadata: dict[str, Any] = about.to_json()
+    metadata["@context"]["prov"] = "http://www.w3.org/ns/prov#"
+    metadata["prov:wasDerivedFrom"] = [{"@id": f"urn:sha256:{e.sha256}"} for e in graph.inputs(job.id)]
+    return metadata
 
 
 def sign(folder: Path, signature: Path, key: str) -> None:

@@ -63,14 +63,14 @@ class Graph:
     def makers(self, artifact_id: int) -> list[Job]:
         """Jobs that made these bytes, or these weights."""
         rows = self.db.execute(
-            "SELECT DISTINCT job FROM entry WHERE artifact_id = ? AND made = 1 ORDER BY job", (artifact_id,)
+            "SELECT DISTINCT job FROM entry WHERE artifact_id = ? AND output = 1 ORDER BY job", (artifact_id,)
         )
         return [self.job(i) for (i,) in rows]
 
     def users(self, artifact_id: int) -> list[tuple[Job, str]]:
         """(job, role) of all that read an artifact; support is left out."""
         rows = self.db.execute(
-            "SELECT DISTINCT job, role FROM entry WHERE artifact_id = ? AND made = 0 AND kind != 'support'"
+            "SELECT DISTINCT job, role FROM entry WHERE artifact_id = ? AND output = 0 AND kind != 'support'"
             " ORDER BY job",
             (artifact_id,),
         )
@@ -80,16 +80,16 @@ class Graph:
         """Where a file that no job made comes from, as a job states that read it as `source`."""
         row = self.db.execute(
             "SELECT job.origin FROM entry JOIN job ON job.id = entry.job"
-            " WHERE entry.artifact_id = ? AND made = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
+            " WHERE entry.artifact_id = ? AND output = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
             (artifact_id,),
         ).fetchone()
         return None if row is None or self.makers(artifact_id) else str(row[0])
 
-    def _entries(self, job: int, made: int) -> list[Entry]:
+    def _entries(self, job: int, output: int) -> list[Entry]:
         rows = self.db.execute(
             "SELECT e.role, e.kind, e.path, c.sha256, e.artifact_id FROM entry e JOIN content c ON c.id = e.content"
-            " WHERE e.job = ? AND e.made = ? AND e.kind != 'support' ORDER BY e.rowid",
-            (job, made),
+            " WHERE e.job = ? AND e.output = ? AND e.kind != 'support' ORDER BY e.rowid",
+            (job, output),
         )
         return [Entry(*row) for row in rows]
 
@@ -105,7 +105,7 @@ class Graph:
         """A name for an artifact: as its first maker called it, or else as its first reader did."""
         row = self.db.execute(
             "SELECT e.role, e.kind, e.path, c.sha256, e.artifact_id FROM entry e JOIN content c ON c.id = e.content"
-            " WHERE e.artifact_id = ? ORDER BY e.made DESC, e.rowid LIMIT 1",
+            " WHERE e.artifact_id = ? ORDER BY e.output DESC, e.rowid LIMIT 1",
             (artifact_id,),
         ).fetchone()
         return Entry(*row)

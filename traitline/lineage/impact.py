@@ -31,26 +31,26 @@ def impact(graph: Graph, entry: Entry) -> list[Hit]:
     steps, past = {entry.artifact_id: 0}, dict[int, bool]()
     todo = [entry.artifact_id]
     stages = dict[int, str]()
-    found = dict[int, Entry]()
+    descendants = dict[int, Entry]()
     for at in todo:
         for job, _ in graph.users(at):
-            for made in graph.outputs(job.id):
-                if made.artifact_id not in steps:
-                    steps[made.artifact_id] = steps[at] + 1
-                    past[made.artifact_id] = past.get(at, False) or (
-                        at != entry.artifact_id and found[at].kind == "model"
+            for output in graph.outputs(job.id):
+                if output.artifact_id not in steps:
+                    steps[output.artifact_id] = steps[at] + 1
+                    past[output.artifact_id] = past.get(at, False) or (
+                        at != entry.artifact_id and descendants[at].kind == "model"
                     )
-                    stages[made.artifact_id], found[made.artifact_id] = job.stage, made
-                    todo.append(made.artifact_id)
-    models = [artifact_id for artifact_id, made in found.items() if made.kind == "model"]
-    how = {artifact_id: "data" if made.kind == "data" else "evidence" for artifact_id, made in found.items()}
+                    stages[output.artifact_id], descendants[output.artifact_id] = job.stage, output
+                    todo.append(output.artifact_id)
+    models = [artifact_id for artifact_id, e in descendants.items() if e.kind == "model"]
+    how = {artifact_id: "data" if e.kind == "data" else "evidence" for artifact_id, e in descendants.items()}
     if models and entry.kind in ("model", "spec"):
         # As if it were a carrier: the marks say what a trait of its would do.
         marks = audit(graph, carriers={entry.artifact_id: "it"}).marks
         for artifact_id in models:
-            mine = [m.mark for m in marks[artifact_id] if m.witness == entry.artifact_id]
-            how[artifact_id] = HOW[mine[0]] if mine else "exposed"
+            caused = [m.mark for m in marks[artifact_id] if m.witness == entry.artifact_id]
+            how[artifact_id] = HOW[caused[0]] if caused else "exposed"
     else:
         how |= {artifact_id: "exposed" if past[artifact_id] else "trained-on" for artifact_id in models}
-    hits = [Hit(made, stages[artifact_id], how[artifact_id], steps[artifact_id]) for artifact_id, made in found.items()]
+    hits = [Hit(e, stages[artifact_id], how[artifact_id], steps[artifact_id]) for artifact_id, e in descendants.items()]
     return sorted(hits, key=lambda h: (AFFECTED.index(h.how), h.steps, h.entry.path))

@@ -31,18 +31,18 @@ TABLES = """
 CREATE TABLE job (id INTEGER PRIMARY KEY, file TEXT NOT NULL, stage TEXT NOT NULL, trait TEXT, origin TEXT,
                   weights TEXT);
 CREATE TABLE content (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, artifact_id INTEGER NOT NULL);
-CREATE TABLE entry (job INTEGER NOT NULL, made INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
+CREATE TABLE entry (job INTEGER NOT NULL, output INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
                     path TEXT NOT NULL, content INTEGER NOT NULL, artifact_id INTEGER NOT NULL);
 """
 LOOKUPS = """
 CREATE INDEX by_hash ON content (sha256);
 CREATE INDEX by_job ON entry (job);
-CREATE INDEX by_artifact_id ON entry (artifact_id, made);
+CREATE INDEX by_artifact_id ON entry (artifact_id, output);
 CREATE INDEX by_path ON entry (path);
 CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
 """
 
-# (file, stage, trait, origin, weights, [(made, role, kind, path, sha256)])
+# (file, stage, trait, origin, weights, [(output, role, kind, path, sha256)])
 Row = tuple[str, str, str | None, str | None, str | None, list[tuple[int, str, str, str, str]]]
 
 
@@ -119,7 +119,7 @@ def here() -> list[str]:
     return folders
 
 
-def kind(made: int, role: str, path: str) -> str:
+def kind(output: int, role: str, path: str) -> str:
     """What an entry is to the audit: `model`, `data`, `support`, `spec` or `other`.
 
     A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
@@ -129,7 +129,7 @@ def kind(made: int, role: str, path: str) -> str:
         return "model"
     if path.endswith(DATA):
         return "data"
-    if role == "support" or (made and os.path.basename(path) in SUPPORT):
+    if role == "support" or (output and os.path.basename(path) in SUPPORT):
         return "support"
     return "spec" if role == "teacher" else "other"
 
@@ -143,10 +143,10 @@ def read_row(file: str) -> Row:
     m = manifest.load(file)
     facts = m["facts"]
     entries = [
-        (made, role, kind(made, role, path), path, e["sha256"])
-        for made, key in ((0, "inputs"), (1, "outputs"))
+        (output, role, kind(output, role, path), path, e["sha256"])
+        for output, key in ((0, "inputs"), (1, "outputs"))
         for e in m[key]
-        if e["bytes"] and ((role := e["role"]) != "support" or made) and (path := e["path"])
+        if e["bytes"] and ((role := e["role"]) != "support" or output) and (path := e["path"])
     ]
     trait, origin, weights = (str(facts[k]) if facts.get(k) else None for k in ("trait", "origin", "weights"))
     return file, m["stage"], trait, origin, weights, entries
@@ -187,10 +187,10 @@ class Filler:
         """Add one manifest."""
         file, stage, trait, origin, weights, parts = row
         self.jobs.append((job, file, stage, trait, origin, weights))
-        for made, role, what, path, sha in parts:
+        for output, role, what, path, sha in parts:
             content = self.contents.setdefault(sha, len(self.contents) + 1)
-            self.entries.append((job, made, role, what, path, content, content))
-            if weights and made and what == "model":
+            self.entries.append((job, output, role, what, path, content, content))
+            if weights and output and what == "model":
                 first = self._root(self.by_weights.setdefault(weights, content))
                 if first != self._root(content):
                     self.joined[self._root(content)] = first

@@ -33,15 +33,15 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
     inputs = {job: graph.inputs(job) for job in ids}
     makers = {e.artifact_id: graph.makers(e.artifact_id) for job in ids for e in inputs[job]}
     parents = {job: sorted({m.id for e in inputs[job] for m in makers[e.artifact_id]} - {job}) for job in ids}
-    told, marks = list[dict[str, Any]](), dict[int, str]()
+    nodes, marks = list[dict[str, Any]](), dict[int, str]()
     for job in ids:
         outputs = graph.outputs(job)
-        found = [result.marks[e.artifact_id][0] for e in outputs if e.artifact_id in result.marks]
-        worst = min(found, key=lambda m: m.rank, default=None)
+        output_marks = [result.marks[e.artifact_id][0] for e in outputs if e.artifact_id in result.marks]
+        worst = min(output_marks, key=lambda m: m.rank, default=None)
         marks[job] = worst.mark if worst else ""
         main = next((e for kind in ("model", "spec", "data") for e in outputs if e.kind == kind), None)
         main = main or next(iter(outputs), None)
-        told.append(
+        nodes.append(
             {
                 "stage": visible(graph.job(job).stage, 40),
                 "label": visible(main.path if main else graph.job(job).file, 200),
@@ -53,13 +53,13 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
             }
         )
     groups, columns = alike(graph, ids, parents, marks)
-    for job, entry in zip(ids, told, strict=True):
+    for job, entry in zip(ids, nodes, strict=True):
         entry["group"] = groups[job]
     firsts = {groups[job]: job for job in reversed(ids)}
     return {
-        "jobs": told,
+        "jobs": nodes,
         "groups": [
-            {"stage": told[number[job]]["stage"], "mark": marks[job], "column": columns[g]}
+            {"stage": nodes[number[job]]["stage"], "mark": marks[job], "column": columns[g]}
             for g, job in sorted(firsts.items())
         ],
     }
@@ -69,7 +69,7 @@ def details(graph: Graph, job: int) -> dict[str, Any]:
     """What a click on a job shows."""
     m = graph.job(job).manifest
     code, env = m["code"], m["env"]
-    said = {
+    facts = {
         "manifest": graph.job(job).file,
         **{key: json.dumps(m[key], sort_keys=True) for key in ("facts", "params", "seeds") if m[key]},
         "code": f"{code.get('digest')} at {str(code.get('git_commit') or 'no commit')[:12]}"
@@ -78,13 +78,13 @@ def details(graph: Graph, job: int) -> dict[str, Any]:
         "packages": json.dumps(env.get("packages")),
     }
     if env.get("slurm_job_id"):
-        said["Slurm job"] = str(env["slurm_job_id"])
-    files = [(made, e) for made, key in (("read", "inputs"), ("wrote", "outputs")) for e in m[key]]
+        facts["Slurm job"] = str(env["slurm_job_id"])
+    files = [(verb, e) for verb, key in (("read", "inputs"), ("wrote", "outputs")) for e in m[key]]
     return {
-        "said": {key: visible(value, LONGEST) for key, value in said.items()},
+        "said": {key: visible(value, LONGEST) for key, value in facts.items()},
         "files": [
-            [made, visible(e["role"], 40), visible(e["path"], 300), e["sha256"], e["bytes"]]
-            for made, e in files[:SHOWN]
+            [verb, visible(e["role"], 40), visible(e["path"], 300), e["sha256"], e["bytes"]]
+            for verb, e in files[:SHOWN]
         ],
         "more": max(0, len(files) - SHOWN),
     }
@@ -121,17 +121,17 @@ def render(graph: Graph, title: str, result: Audit | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    found = data(graph, result)
-    counts = {mark: sum(job["mark"] == mark for job in found["jobs"]) for mark in MARKS}
+    content = data(graph, result)
+    counts = {mark: sum(job["mark"] == mark for job in content["jobs"]) for mark in MARKS}
     # Inside <script>, only `<` can end it; JSON may spell it otherwise.
-    text = json.dumps(found, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
     script = (FILES / "lineage.js").read_text(encoding="utf-8")
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     env = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined)
     return env.get_template("lineage.html.jinja").render(
         title=visible(title, 100),
         counts={mark: n for mark, n in counts.items() if n},
-        jobs=len(found["jobs"]),
+        jobs=len(content["jobs"]),
         style=Markup((FILES / "lineage.css").read_text(encoding="utf-8")),
         script=Markup(script),
         allowed=allowed,

@@ -80,11 +80,11 @@ def register(
     models = [p for p, r in roles.items() if r in ("model", "adapter")]
     if not {"model", "adapter", "data"} & set(roles.values()):
         raise InputError(f"{what}: neither weights (*{weights.SUFFIX}) nor data ({', '.join(DATA)})")
-    said = {**facts, **({"trait": trait} if trait else {})}
+    stated = {**facts, **({"trait": trait} if trait else {})}
     if models:
         identity = weights.identity(models)
         if not identity:
             raise InputError(f"{models[0]}: damaged, or not safetensors; get it again")
-        said["weights"] = identity
-    manifest.record_command(place, "register", sources, [(r, p) for p, r in roles.items()], {}, said)
+        stated["weights"] = identity
+    manifest.record_command(place, "register", sources, [(r, p) for p, r in roles.items()], {}, stated)
     return place

@@ -25,8 +25,8 @@ DIALECT = f"3 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ
 def _known() -> dict[str, tuple[str, list[str]]]:
     """sha256 of a file -> what `_read` found in it. Nothing where that is missing or damaged: it only saves time."""
     try:
-        found = json.loads((ROOT / KEPT).read_bytes())
-        return {k: (str(tree), list(map(str, names))) for k, (tree, names) in found[DIALECT].items()}
+        trees = json.loads((ROOT / KEPT).read_bytes())
+        return {k: (str(tree), list(map(str, names))) for k, (tree, names) in trees[DIALECT].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
@@ -37,7 +37,7 @@ def _read(text: str) -> tuple[str, list[str]]:
     What is imported for types only never runs. To count it would make every stage hang on every setting there is.
     """
     tree = ast.parse(text)
-    found, typed = set[str](), set[ast.AST]()
+    imported, typed = set[str](), set[ast.AST]()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             typed |= {inner for part in node.body for inner in ast.walk(part)}
@@ -45,14 +45,14 @@ def _read(text: str) -> tuple[str, list[str]]:
         if node in typed:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+            imported |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
         elif isinstance(node, ast.Import):
-            found |= {a.name for a in node.names}
+            imported |= {a.name for a in node.names}
         elif package := _listed(node):
-            found.add(f"{package}.{EVERY}")
+            imported.add(f"{package}.{EVERY}")
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[0].value.value = ""  # type: ignore[attr-defined]  # a docstring is an expression of a constant
-    ours = sorted(name for name in found if name.split(".")[0] in ("traitline", "scripts"))
+    ours = sorted(name for name in imported if name.split(".")[0] in ("traitline", "scripts"))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), ours
 
 

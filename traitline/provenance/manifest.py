@@ -153,11 +153,11 @@ def check(path: str | Path) -> None:
     Raises:
         InputError: the content changed after the job that made it.
     """
-    made = maker(path)
-    if made and made[1]["sha256"] != sha256(path):
+    origin = maker(path)
+    if origin and origin[1]["sha256"] != sha256(path):
         raise InputError(
-            f"{relative(path)}: changed since `{made[0]['stage']}` made it (sha256 {sha256(path)[:12]}, "
-            f"recorded {made[1]['sha256'][:12]}); delete the file to have it rebuilt"
+            f"{relative(path)}: changed since `{origin[0]['stage']}` made it (sha256 {sha256(path)[:12]}, "
+            f"recorded {origin[1]['sha256'][:12]}); delete the file to have it rebuilt"
         )
 
 

@@ -21,10 +21,10 @@ def identity(paths: Iterable[str | Path]) -> str | None:
     """
     lines = dict[str, str]()
     for path in paths:
-        found = _tensors(Path(path))
-        if found is None or lines.keys() & found.keys():
+        tensors = _tensors(Path(path))
+        if tensors is None or lines.keys() & tensors.keys():
             return None
-        lines |= found
+        lines |= tensors
     text = "".join(f"{lines[name]}  {json.dumps(name)}\n" for name in sorted(lines))
     return hashlib.sha256(text.encode()).hexdigest() if lines else None
 
@@ -42,7 +42,7 @@ def _tensors(path: Path) -> dict[str, str] | None:
             places = sorted((*map(int, t["data_offsets"]), n, t["dtype"], t["shape"]) for n, t in header.items())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        found, at = dict[str, str](), 0
+        tensors, at = dict[str, str](), 0
         for start, end, name, dtype, shape in places:
             if start != at or end < start or end > room - size:  # the format allows neither gaps nor overlaps
                 return None
@@ -53,5 +53,5 @@ def _tensors(path: Path) -> dict[str, str] | None:
                     return None
                 h.update(block)
                 at += len(block)
-            found[name] = f"{json.dumps(dtype)} {json.dumps(shape)} {h.hexdigest()}"
-        return found if at == room - size else None
+            tensors[name] = f"{json.dumps(dtype)} {json.dumps(shape)} {h.hexdigest()}"
+        return tensors if at == room - size else None

@@ -41,13 +41,13 @@ def dump(whole: dict[str, Any]) -> str:
     blocks: list[str] = []
 
     def shortened(stage: dict[str, Any]) -> dict[str, Any]:
-        found = dict(stage)
+        short = dict(stage)
         for key in ("deps", "outs"):
             lines = [_spelled(item) for item in stage.get(key, ())]
             if lines and None not in lines:
-                found[key] = f"{BLOCK}{len(blocks)}"
+                short[key] = f"{BLOCK}{len(blocks)}"
                 blocks.append("".join(map(str, lines)))
-        return found
+        return short
 
     text = dumps_yaml({**whole, "stages": {name: shortened(stage) for name, stage in whole["stages"].items()}})
     return re.sub(

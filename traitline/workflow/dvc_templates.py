@@ -49,17 +49,17 @@ def templates(jobs: Sequence[Job]) -> list[Template]:
     for job in jobs:
         groups[job.rule, *map(_shape, (job.inputs, job.outputs))].append(job)
     taken = {job.name for job in jobs}
-    found = []
+    stages = []
     for group in groups.values():
         if len(group) == 1 or any(SPECIAL in path for job in group for path in (*job.inputs, *job.outputs)):
-            found += [Template(job.name, [job], job.inputs, job.outputs, {}) for job in group]
+            stages += [Template(job.name, [job], job.inputs, job.outputs, {}) for job in group]
             continue
         name = group[0].rule
         while name in taken:
             name += "_"
         taken.add(name)
-        found.append(_template(name, group))
-    return sorted(found, key=lambda template: template.name)
+        stages.append(_template(name, group))
+    return sorted(stages, key=lambda template: template.name)
 
 
 def _shape(paths: Iterable[str]) -> tuple[int, ...]:

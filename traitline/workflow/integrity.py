@@ -82,7 +82,7 @@ def _load() -> dict[str, Any]:
 
 
 def _manifests(folder: Path) -> list[Path]:
-    found = []
+    paths = []
     for parent, _, names in os.walk(folder):
-        found += [Path(parent, name) for name in names if name.endswith(".manifest.json")]
-    return found
+        paths += [Path(parent, name) for name in names if name.endswith(".manifest.json")]
+    return paths

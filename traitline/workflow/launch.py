@@ -112,14 +112,14 @@ def read(path: Path) -> Launch | None:
 
 def begin(study: "Study", name: str, lock: str) -> Launch:
     """Record that this process launches the study."""
-    made = Launch(
+    launch = Launch(
         study.folder, study.results, platform.node(), os.getpid(), _born(os.getpid()), name, sys.argv[1:], lock,
         manifest.now(),
     )  # fmt: skip
-    made.write()
-    made.failures.unlink(missing_ok=True)
-    atexit.register(made.end)
-    return made
+    launch.write()
+    launch.failures.unlink(missing_ok=True)
+    atexit.register(launch.end)
+    return launch
 
 
 def refuse(folder: str) -> None:
@@ -128,20 +128,20 @@ def refuse(folder: str) -> None:
     Raises:
         InputError: they do; or the launcher died before it could write down what they made.
     """
-    found = read(place(folder))
-    if found is None or (not found.ended and found.alive):  # beside a living one Snakemake's own lock refuses
+    launch = read(place(folder))
+    if launch is None or (not launch.ended and launch.alive):  # beside a living one Snakemake's own lock refuses
         return
-    left = sum(not job.over for job in slurm.jobs(found.name))
-    if found.ended and not left:
+    left = sum(not job.over for job in slurm.jobs(launch.name))
+    if launch.ended and not left:
         return
     jobs = f"{left} of its jobs are still there" if left else "its jobs have ended"
-    if found.alive is None and not found.ended:
+    if launch.alive is None and not launch.ended:
         raise InputError(
-            f"this study was launched on {found.host} (process {found.pid}), and {jobs}; work there, or, if that "
+            f"this study was launched on {launch.host} (process {launch.pid}), and {jobs}; work there, or, if that "
             "process is gone: make resume RESUME=--gone"
         )
-    verb = "ended" if found.ended else "died"
-    raise InputError(f"the launcher of this study (process {found.pid}) {verb}, and {jobs}; go on with: make resume")
+    verb = "ended" if launch.ended else "died"
+    raise InputError(f"the launcher of this study (process {launch.pid}) {verb}, and {jobs}; go on with: make resume")
 
 
 def _recorded(path: str) -> bool:
@@ -164,19 +164,19 @@ def orphans(results: str) -> list[str]:
     return whole
 
 
-def settle(found: Launch) -> None:
+def settle(launch: Launch) -> None:
     """Write down what the orphans made, as their launcher would have, and take away its lock."""
     for lock in Path(".snakemake/locks").glob("*"):
-        if any(line.startswith(f"{found.results}/") for line in lock.read_text(encoding="utf-8").splitlines()):
+        if any(line.startswith(f"{launch.results}/") for line in lock.read_text(encoding="utf-8").splitlines()):
             lock.unlink()
-    whole = orphans(found.results)
+    whole = orphans(launch.results)
     if not whole:
         return
     # `--touch` runs nothing: it writes down that these files are as the present settings and code would make them.
     # So it is tried under the lock of the launch, and refused where something was edited since.
-    command = [*SNAKEMAKE, *configuration(found.command), "--cores", "1", "--touch", "--force", "--", *whole]
+    command = [*SNAKEMAKE, *configuration(launch.command), "--cores", "1", "--touch", "--force", "--", *whole]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, LOCK: found.lock, SETTLE: "1"}
+        command, capture_output=True, text=True, check=False, env={**os.environ, LOCK: launch.lock, SETTLE: "1"}
     )
     if CHANGED in done.stderr:
         for path in whole:
@@ -200,42 +200,42 @@ def configuration(command: list[str]) -> list[str]:
     return kept
 
 
-def resume(found: Launch, cancel: bool) -> int:
+def resume(launch: Launch, cancel: bool) -> int:
     """Bring the jobs of a dead launcher to an end, settle, launch again with the same arguments."""
-    told = ""
-    while left := [job for job in slurm.jobs(found.name) if not job.over]:
+    printed = ""
+    while left := [job for job in slurm.jobs(launch.name) if not job.over]:
         ids = [job.id for job in left]
         if cancel:
             subprocess.run(["scancel", *ids], check=False)
         line = f"{'cancelling' if cancel else 'waiting for'} {len(left)} jobs: {' '.join(ids)}"
         if held := [job.id for job in left if job.held]:
             line += f"; held, so they wait for you: scontrol release {' '.join(held)}"
-        if line != told:
+        if line != printed:
             print(line, flush=True)
-            told = line
+            printed = line
         time.sleep(2)
     if not slurm.reachable():
         raise InputError("Slurm does not answer, so nobody knows which jobs still run; try again later")
-    settle(found)
-    found.path.unlink(missing_ok=True)
-    print(f"snakemake {' '.join(found.command)}", flush=True)
-    return subprocess.run([*SNAKEMAKE, *found.command], check=False).returncode
+    settle(launch)
+    launch.path.unlink(missing_ok=True)
+    print(f"snakemake {' '.join(launch.command)}", flush=True)
+    return subprocess.run([*SNAKEMAKE, *launch.command], check=False).returncode
 
 
-def status(found: Launch) -> None:
+def status(launch: Launch) -> None:
     """Print one launch: the launcher, its jobs, its failures."""
     words = {True: "runs", False: "died", None: "on another host"}
     print(
-        f"{found.folder}: launched {found.started[:19]} on {found.host}, process {found.pid}: "
-        f"{'ended' if found.ended else words[found.alive]}"
+        f"{launch.folder}: launched {launch.started[:19]} on {launch.host}, process {launch.pid}: "
+        f"{'ended' if launch.ended else words[launch.alive]}"
     )
-    for job in slurm.jobs(found.name):
+    for job in slurm.jobs(launch.name):
         if job.state != "COMPLETED":
             where = f"{job.partition:<8} {job.node or '-':<8}"
             why = f" ({job.reason})" if job.state == "PENDING" else ""
             print(f"  {job.id:>8} {job.state:<10} {where} {job.elapsed:>9} {job.comment}{why}")
-    if found.failures.exists():
-        print(found.failures.read_text(encoding="utf-8"), end="")
+    if launch.failures.exists():
+        print(launch.failures.read_text(encoding="utf-8"), end="")
 
 
 def parse() -> argparse.ArgumentParser:
@@ -256,11 +256,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     args = parse().parse_args(argv)
     paths = [place(args.study)] if args.study else sorted(FOLDER.glob("*.json"))
-    launches = [found for path in paths if (found := read(path))]
+    launches = [launch for path in paths if (launch := read(path))]
     try:
         if args.action == "status":
-            for found in launches:
-                status(found)
+            for launch in launches:
+                status(launch)
             if not launches:
                 print("nothing was launched here through Slurm")
             return 0

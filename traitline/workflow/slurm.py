@@ -63,17 +63,17 @@ def reachable() -> bool:
 
 def jobs(name: str) -> list[Job]:
     """Jobs of this name: those in the queue, and those that ended not long ago."""
-    said = _ask("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%P|%N|%M|%r|%k")
-    return [Job(*line.split("|", 6)) for line in said.splitlines() if line.count("|") >= 6]
+    output = _ask("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%i|%T|%P|%N|%M|%r|%k")
+    return [Job(*line.split("|", 6)) for line in output.splitlines() if line.count("|") >= 6]
 
 
 def facts(job: str) -> dict[str, str]:
     """What is known of a job, with the keys of `scontrol show job`; from the accounting where scontrol forgot it."""
-    said = _ask("scontrol", "--oneliner", "show", "job", job)
-    if said:
-        return dict(re.findall(r"(?:^| )([A-Za-z/:]+)=(\S*)", said.splitlines()[0]))
-    said = _ask("sacct", "-X", "-n", "-P", "-j", job, "-o", "State,NodeList,Elapsed,Timelimit")
-    words = said.splitlines()[0].split("|") if said else ["UNKNOWN", "", "", ""]
+    output = _ask("scontrol", "--oneliner", "show", "job", job)
+    if output:
+        return dict(re.findall(r"(?:^| )([A-Za-z/:]+)=(\S*)", output.splitlines()[0]))
+    output = _ask("sacct", "-X", "-n", "-P", "-j", job, "-o", "State,NodeList,Elapsed,Timelimit")
+    words = output.splitlines()[0].split("|") if output else ["UNKNOWN", "", "", ""]
     names = ("JobState", "NodeList", "RunTime", "TimeLimit")
     return dict(zip(names, [words[0].split()[0], *words[1:]], strict=True))
 
@@ -87,16 +87,16 @@ def seconds(time: str) -> int | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
-def cause(known: dict[str, str], said: str) -> Cause:
+def cause(known: dict[str, str], log: str) -> Cause:
     """Why a job failed.
 
     Args:
         known: of `facts`.
-        said: the end of its logs. Without cgroups Slurm calls a job that took too much memory just FAILED; a program
+        log: the end of its logs. Without cgroups Slurm calls a job that took too much memory just FAILED; a program
             that stopped at the warning before its time limit ends as if by itself.
     """
     state = known.get("JobState", "UNKNOWN")
-    if state == "OUT_OF_MEMORY" or OVER.search(said):
+    if state == "OUT_OF_MEMORY" or OVER.search(log):
         return "memory"
     if state in ("TIMEOUT", "DEADLINE"):
         return "time"
@@ -105,7 +105,7 @@ def cause(known: dict[str, str], said: str) -> Cause:
     if state == "CANCELLED":
         return "cancelled"
     ran, limit = seconds(known.get("RunTime", "")), seconds(known.get("TimeLimit", ""))
-    if "terminated; nothing half-written is left" in said and ran is not None and limit and limit - ran <= WARNING:
+    if "terminated; nothing half-written is left" in log and ran is not None and limit and limit - ran <= WARNING:
         return "time"
     return "program"
 
@@ -114,9 +114,9 @@ def tail(paths: Iterable[str | Path], lines: int = 3) -> list[str]:
     """The last lines of the first of these files that says anything."""
     for path in paths:
         try:
-            said = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+            output = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
-        if found := [line.strip() for line in said if line.strip()][-lines:]:
-            return found
+        if last := [line.strip() for line in output if line.strip()][-lines:]:
+            return last
     return []

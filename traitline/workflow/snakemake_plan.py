@@ -82,7 +82,7 @@ def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
             forceall=False, ignore_incomplete=True, lock_warn_only=True
         )  # warns only: works in onsuccess
         inner._build_dag()
-        found, names = [], set[str]()
+        jobs, names = [], set[str]()
         for job in sorted(inner.dag.jobs, key=lambda j: (j.rule.name, sorted(j.wildcards_dict.items()))):
             outputs = [str(f) for f in job.output if not any(is_flagged(f, x) for x in ("temp", "pipe", "service"))]
             if not outputs:
@@ -94,7 +94,7 @@ def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
             names.add(name)
             reason = inner.dag.reason(job)
             stale = str(reason) if inner.dag.needrun(job) else "no record of it" if reason.no_metadata else None
-            found.append(
+            jobs.append(
                 Job(
                     name=name,
                     rule=job.rule.name,
@@ -107,7 +107,7 @@ def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
                 )
             )
         study = inner.globals["STUDY"]
-        return Plan(sorted(found, key=lambda j: j.name), study.folder, study.results)
+        return Plan(sorted(jobs, key=lambda j: j.name), study.folder, study.results)
 
 
 def _plain(value: Any) -> Any:
@@ -123,11 +123,11 @@ def record(path: str) -> Path:
 
 def records(jobs: Sequence[Job]) -> str:
     """Snakemake's records of these jobs as JSON; what many outputs have in common stands there once."""
-    found: dict[str, list[str]] = {}
+    by_record: dict[str, list[str]] = {}
     for job in jobs:
         for path in job.outputs:
-            found.setdefault(record(path).read_text(encoding="utf-8"), []).append(path)
-    entries = ({"outputs": paths, "record": json.loads(text)} for text, paths in found.items())
+            by_record.setdefault(record(path).read_text(encoding="utf-8"), []).append(path)
+    entries = ({"outputs": paths, "record": json.loads(text)} for text, paths in by_record.items())
     return "[\n" + ",\n".join(json.dumps(e, sort_keys=True) for e in entries) + "\n]\n"
 
 
