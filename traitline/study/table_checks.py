@@ -32,9 +32,10 @@ def bases_have_worlds(study: "Study") -> None:
 
 def widths_fit_heads(study: "Study") -> None:
     """Refuse a base whose own width the attention heads of `pretrain` do not divide."""
+    step = 2 * study.pretrain.heads
     for label, base in study.bases.items():
-        if base.width:
-            study.architecture(label)
+        if base.width and base.width % step:
+            raise ValueError(f"bases.{label}.width: width {base.width} is not a multiple of 2 x heads = {step}")
 
 
 def recipes_train_layers_that_exist(study: "Study") -> None:
