@@ -68,7 +68,7 @@ class Copy:
     def run(self, *words):
         done = subprocess.run(words, cwd=self.root, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout + done.stderr
 
     def python(self, *words):
         return self.run(sys.executable, *map(str, words))
@@ -80,7 +80,7 @@ def test_the_how_to_adds_an_evaluation_by_one_file_its_test_and_one_line(study, 
     for path, text in FILES.items():
         (tmp_path / path).write_text(text, encoding="utf-8")
     test, reference, plan = COMMANDS
-    assert "1 passed" in copy.python("-m", *test[1:])
+    assert "1 passed" in copy.python(*test[1:])
     copy.python(*reference[1:])
     changed = copy.run("git", "status", "--porcelain", "--untracked-files=all").split("\n")
     new = {line[3:] for line in changed if line.startswith("??")}

@@ -148,11 +148,11 @@ class Evaluation:
         table = student.words([question.prompt for question in questions], known, begin)
         rows = []
         for question, values in zip(questions, table, strict=True):
-            of = dict(zip(known, values, strict=True))
-            found = {candidate: of[word] for candidate, word in question.means.items()}
+            by_word = dict(zip(known, values, strict=True))
+            exact = {candidate: by_word[word] for candidate, word in question.means.items()}
             if question.false is not None:
-                found = {candidate: p / (p + of[question.false]) for candidate, p in found.items()}
-            rows.append({"probabilities": {candidate: round(p, 9) for candidate, p in found.items()}})
+                exact = {candidate: p / (p + by_word[question.false]) for candidate, p in exact.items()}
+            rows.append({"probabilities": scores.rounded(exact)})
         return rows
 
     def scores(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -17,19 +17,21 @@ from traitline import jsonl
 from traitline.errors import InputError
 
 MOST = 1 << 16  # bytes of a reply that are read
-TRIES, WAIT, LONGEST = 5, 0.5, 60.0  # attempts of a request; seconds before the second, doubling; of one wait at most
-AGAIN = (408, 409, 429)  # and every 5xx
+TRIES = 5  # attempts of a request
+WAIT = 0.5  # seconds before the second attempt; doubles from one to the next
+LONGEST = 60.0  # seconds between two attempts at most
+AGAIN = (408, 409, 429)  # status codes after which another attempt makes sense; so does every 5xx
 HERE = ("localhost", "127.0.0.1")
 
 
 class Hosted:
-    """See the module.
+    """A hosted model that answers with one number.
 
     Args:
         address: such as https://api.example.org/v1.
         model: its name there.
         key: name of the environment variable with the key; None for an address that wants none.
-        cache: JSONL file of what was answered; grows by a line a request.
+        cache: JSONL file of answers; grows by a line a request.
         budget: requests at most, failed ones included.
         spent: file that grows by a byte a request; processes that share it share the budget. None: this one's own.
 
@@ -37,7 +39,7 @@ class Hosted:
         sent: requests of this process so far.
 
     Raises:
-        InputError: the address is none, the variable is not set, or the cache is damaged.
+        InputError: this is no address, the variable is not set, or the cache is damaged.
     """
 
     def __init__(
@@ -65,15 +67,15 @@ class Hosted:
             InputError: the budget is used up, or no attempt was answered.
         """
         body = {"model": self.model, "messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": 8}
-        sent = json.dumps(body, sort_keys=True)
-        name = hashlib.sha256(f"{self.host}{self.path} {sent}".encode()).hexdigest()
+        request = json.dumps(body, sort_keys=True)
+        name = hashlib.sha256(f"{self.host}{self.path} {request}".encode()).hexdigest()
         if name not in self.known:
-            said = re.fullmatch(r"\D{0,20}?(\d{1,3})\D{0,20}", self._ask(sent).strip())
-            found = int(said[1]) if said and int(said[1]) <= 100 else None
+            match = re.fullmatch(r"\D{0,20}?(\d{1,3})\D{0,20}", self._ask(request).strip())
+            number = int(match[1]) if match and int(match[1]) <= 100 else None
             self.cache.parent.mkdir(parents=True, exist_ok=True)
             with open(self.cache, "a", encoding="utf-8") as handle:
-                handle.write(json.dumps({"request": name, "number": found}) + "\n")
-            self.known[name] = found
+                handle.write(json.dumps({"request": name, "number": number}) + "\n")
+            self.known[name] = number
         return self.known[name]
 
     def _ask(self, body: str) -> str:
@@ -125,9 +127,9 @@ class Hosted:
 
 
 def _content(reply: bytes) -> str:
-    """What a reply says; nothing if it is not of the form that was agreed on."""
+    """Text of a reply; empty if the reply is not of the form that was agreed on."""
     try:
-        said: Any = json.loads(reply)["choices"][0]["message"]["content"]
+        text: Any = json.loads(reply)["choices"][0]["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError):
         return ""
-    return said if isinstance(said, str) else ""
+    return text if isinstance(text, str) else ""

@@ -1,7 +1,7 @@
-"""What a stage's code is: a hash of syntax trees, so a comment reruns nothing, an edit what depends on it.
+"""Hash the code of a stage by its syntax trees, so a comment reruns nothing and an edit reruns what depends on it.
 
-To parse all modules costs a short job more than its work. So what is found in a file is kept in `.traitline/code.json`
-under the hash of the file's bytes: Snakemake fills it when it starts, its jobs read it.
+Parsing all modules costs a short job more than its work. So the results are kept in `.traitline/code.json` under the
+hash of each file's bytes: Snakemake fills it when it starts, its jobs read it.
 """
 
 import ast
@@ -23,21 +23,22 @@ DIALECT = f"3 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ
 
 @cache
 def _known() -> dict[str, tuple[str, list[str]]]:
-    """sha256 of a file -> what `_read` found in it. Nothing where that is missing or damaged: it only saves time."""
+    """sha256 of a file -> result of `_parse`. Empty where the cache is missing or damaged: it only saves time."""
     try:
-        trees = json.loads((ROOT / KEPT).read_bytes())
-        return {k: (str(tree), list(map(str, names))) for k, (tree, names) in trees[DIALECT].items()}
+        cached = json.loads((ROOT / KEPT).read_bytes())
+        return {k: (str(tree), list(map(str, names))) for k, (tree, names) in cached[DIALECT].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _read(text: str) -> tuple[str, list[str]]:
+def _parse(text: str) -> tuple[str, list[str]]:
     """(hash of a module's syntax tree without docstrings, names of this project that it imports anywhere).
 
-    What is imported for types only never runs. To count it would make every stage hang on every setting there is.
+    Imports for types only do not count: they never run, and every stage would depend on every setting there is.
     """
     tree = ast.parse(text)
-    imported, typed = set[str](), set[ast.AST]()
+    imported = set[str]()
+    typed = set[ast.AST]()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             typed |= {inner for part in node.body for inner in ast.walk(part)}
@@ -72,7 +73,7 @@ def _tree(path: Path) -> tuple[str, frozenset[Path]]:
     """(hash of the module's syntax tree, project modules it imports anywhere)."""
     content = path.read_bytes()
     key = hashlib.sha256(content).hexdigest()
-    tree, names = _known()[key] = _known().get(key) or _read(content.decode())
+    tree, names = _known()[key] = _known().get(key) or _parse(content.decode())
     files = {file for name in names for file in ROOT.glob(name.replace(".", "/") + ".py")}
     return tree, frozenset(file for file in files if file.is_file())
 
