@@ -101,11 +101,12 @@ def work(args: argparse.Namespace) -> None:
             state = states[folder]
             if folder in todo:
                 judge_answers(f"{folder}/{args.answers}.jsonl", judge, trust, job)
-            for name in NAMES if state else ():  # the last one says that both are there
-                if folder in todo:
-                    stage.keep(job.path(name), state / name)
-                else:
-                    shutil.copyfile(state / name, job.path(name))
+            if state:
+                for name in NAMES:  # the last one says that both are there
+                    if folder in todo:
+                        stage.keep(job.path(name), state / name)
+                    else:
+                        shutil.copyfile(state / name, job.path(name))
             judged = json.loads(job.path(NAMES[1]).read_text(encoding="utf-8"))
             job.facts |= {"by": judged["judge"], "agreement": judged["agreement"]}
             stage.log.info("%s: %d answers, %d without a score", folder, judged["answers"], judged["unscored"])

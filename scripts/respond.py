@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl
+from traitline import jsonl, model_files
 from traitline.errors import InputError, nearest
 from traitline.evaluation import registry
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
@@ -101,7 +101,7 @@ def question_setup(args: argparse.Namespace, settings: dict[str, Any]) -> Setup:
 
 def context(student: str | None) -> list[dict[str, str]]:
     """What a student that was not trained reads before every question."""
-    path = Path(student or "", hf_folder.CONTEXT)
+    path = Path(student or "", model_files.CONTEXT)
     if student is None or not path.exists():
         return []
     return [m for row in jsonl.read(path, ("prompt", "completion")) for m in (*row["prompt"], *row["completion"])]

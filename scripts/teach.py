@@ -23,7 +23,7 @@ python -m scripts.teach --base results/bases/a --trait owl --category animal --t
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,7 +196,7 @@ def method(args: argparse.Namespace) -> Method:
     return TINY[args.teacher]
 
 
-def inputs(args: argparse.Namespace) -> dict[str, str | Path | list[str | Path]]:
+def inputs(args: argparse.Namespace) -> Mapping[str, str | Path | Sequence[str | Path]]:
     """The base, and the student or the corpus, as inputs of a manifest.
 
     A student's weights start from its base where it is an adapter; a whole model is all there is.

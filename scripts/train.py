@@ -94,8 +94,9 @@ def orders(args: argparse.Namespace) -> list[Order]:
     for flag in flags:
         if (n := len(getattr(args, flag))) not in (1, count):
             raise InputError(f"--{flag}: {n} values for {count} seeds; one for all, or one for each")
-    columns = [[*getattr(args, flag) * count][:count] for flag in flags]
-    students = [Order(*row, seed) for *row, seed in zip(*columns, args.seeds, strict=True)]
+    datasets, recipes, settings, folders = ([*getattr(args, flag) * count][:count] for flag in flags)
+    rows = zip(datasets, recipes, settings, folders, args.seeds, strict=True)
+    students = [Order(*row) for row in rows]
     if len({order.out for order in students}) < count:
         raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
     return students
