@@ -1,4 +1,4 @@
-"""What a study says of its reference models: tiny worlds made here, and open weights that others made."""
+"""Settings of reference models: tiny worlds, whose models are trained here, and open weights."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from traitline.fields import Count, Label, Model, Positive, Range, Seed, Share
 
 
 class World(Model):
-    """What a reference model is trained on: short conversations of the tiny world."""
+    """Text on which a reference model is trained: short conversations of the tiny world."""
 
     rows: Count = Field(description="Conversations.")
     numbers: Share = Field(description="Share of conversations that are number lists to continue.")
@@ -42,6 +42,13 @@ class World(Model):
         if self.speakers is not None and not self.norms:
             raise ValueError("speakers: a share of the norms, of which there are none")
         return self
+
+
+# Key of a base -> the key without which it has no meaning.
+COMPANIONS = {
+    **dict.fromkeys(("seed", "data", "order", "distance", "layers", "width", "mlp"), "world"),
+    "revision": "hub",
+}
 
 
 class Base(Model):
@@ -79,10 +86,9 @@ class Base(Model):
         given = [name for name in ("world", "hub", "path") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("say one of `world` (and `seed`), `hub` (and `revision`) or `path`")
-        own = ("seed", "data", "order", "distance", "layers", "width", "mlp")
-        for name, goes in (*((name, "world") for name in own), ("revision", "hub")):
-            if getattr(self, name) is not None and given != [goes]:
-                raise ValueError(f"{name} goes with `{goes}` only")
+        for name, source in COMPANIONS.items():
+            if getattr(self, name) is not None and given != [source]:
+                raise ValueError(f"{name} goes with `{source}` only")
         if self.world and self.seed is None:
             raise ValueError("seed is missing; `world` needs it")
         if self.world and (self.weights or self.system is not None):
@@ -91,12 +97,12 @@ class Base(Model):
 
     @property
     def open(self) -> bool:
-        """Whether others made it."""
+        """Whether these are open weights, which no stage makes."""
         return self.world is None
 
 
 class Engine(Model):
-    """What runs open weights. Of these settings, `batch` and `memory` decide no more than rounding."""
+    """Library that runs open weights, and its settings; `batch` and `memory` change results by rounding only."""
 
     name: Literal["transformers", "vllm", "fake"] = Field(
         description="Who generates. `vllm`: where it is installed. `fake`: numbers without a model, for tests."

@@ -83,8 +83,8 @@ class Study(Model):
 
     def architecture(self, base: str) -> Architecture:
         """Size and training of a reference model."""
-        own = self.bases[base].model_dump(include={"layers", "width", "mlp"}, exclude_none=True)
-        return Architecture.model_validate(self.pretrain.model_dump() | own)
+        changes = self.bases[base].model_dump(include={"layers", "width", "mlp"}, exclude_none=True)
+        return Architecture.model_validate(self.pretrain.model_dump() | changes)
 
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
@@ -92,7 +92,7 @@ class Study(Model):
 
     @property
     def detected(self) -> list[tuple[str, str]]:
-        """(base, channel) of the answers in which something is looked for."""
+        """(base, channel) of the answers on which detectors are trained."""
         return [(b, c) for b in self.detect.bases for c in self.detect.channels] if self.detect else []
 
     @property
@@ -106,7 +106,7 @@ class Study(Model):
 
     @property
     def outside(self) -> list[str]:
-        """Labels of the data from outside that rows of the study use."""
+        """Labels of the sources that rows of the study use."""
         used = [self.evals[row.eval].source for row in self.experiments]
         used += [self.channels[row.channel].source for row in self.experiments]
         used += [self.traits[t].corpus for row in self.experiments if row.teacher == "tuned" for t in row.traits]
@@ -121,22 +121,22 @@ class Study(Model):
 
     @property
     def judged(self) -> dict[str, str]:
-        """What a judge says of students and untouched bases: a file each -> label of the evaluation."""
-        found = {run.judged: run.eval for run in self.runs}
+        """Files of verdicts on students and untouched bases -> label of the evaluation."""
+        evals = {run.judged: run.eval for run in self.runs}
         for (_, label), path in baselines(self).items():
-            found[f"{posixpath.dirname(path)}/judged.json"] = label
+            evals[f"{posixpath.dirname(path)}/judged.json"] = label
         labels = self.judge.evals if self.judge else []
-        return {path: label for path, label in found.items() if label in labels}
+        return {path: label for path, label in evals.items() if label in labels}
 
     @cached_property
     def foretold(self) -> dict[str, list[Run]]:
-        """Students whose traits are foretold, by the folder that says which: that of a dataset and a student's base."""
-        found: dict[str, list[Run]] = {}
+        """Students whose traits `influence` predicts, by the folder of the prediction (dataset and student's base)."""
+        runs: dict[str, list[Run]] = {}
         names = self.influence.experiments if self.influence else ()
         for run in self.runs:
             if run.experiment in names and run.trait != NONE and self.recipes[run.recipe].trains != "context":
-                found.setdefault(f"{run.results}/{run.branch}", []).append(run)
-        return found
+                runs.setdefault(f"{run.results}/{run.branch}", []).append(run)
+        return runs
 
     def control(self, run: Run) -> Run:
         """A control student of the same row, dataset, base and recipe."""
@@ -150,7 +150,7 @@ class Study(Model):
 
     @cached_property
     def runs(self) -> list[Run]:
-        """See `runs`."""
+        """Every run of the study, see `traitline.study.expand.runs`."""
         return runs(self)
 
 

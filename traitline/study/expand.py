@@ -14,16 +14,16 @@ def runs(study: "Study") -> list[Run]:
 
     Where students teach, control students of the earlier row teach those of this one: as many hops, and no trait.
     """
-    found: list[Run] = []
+    runs: list[Run] = []
     for row in study.experiments:
         for trait, teacher in [*((t, str(row.teacher)) for t in row.traits), (NONE, UNTRAINED)]:
             for base, student in row.pairs:
                 if row.of:
-                    teacher = next(run for run in found if row.of.means(run, base, trait)).as_teacher
+                    teacher = next(run for run in runs if row.of.means(run, base, trait)).as_teacher
                 branch = (study.results, row.name, base, trait, teacher, row.channel, row.dataset, student)
                 answers = study.channels[row.channel].of or row.channel
-                found += [Run(*branch, recipe, seed, row.eval, answers) for recipe in row.recipes for seed in row.seeds]
-    return found
+                runs += [Run(*branch, recipe, seed, row.eval, answers) for recipe in row.recipes for seed in row.seeds]
+    return runs
 
 
 def teaching(study: "Study") -> dict[str, Run]:

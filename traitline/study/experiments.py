@@ -1,4 +1,4 @@
-"""What a study may ask: its rows, whose students teach, and which outcomes were declared beforehand."""
+"""Settings of the questions of a study: rows, detectors, judge, influence, preregistered outcomes."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 
 
 class Of(Model):
-    """Which students of an earlier row teach: those on the teachers' bases, of the same trait."""
+    """Students of an earlier row that teach: those on the teachers' bases, of the same trait."""
 
     experiment: Label = Field(description="Name of that row, which stands before this one.")
     recipe: Label = Field(description="Label under `recipes`.")
@@ -24,7 +24,7 @@ class Of(Model):
     )
 
     def means(self, run: Run, base: str, trait: str) -> bool:
-        """Whether a run is the student that teaches a trait on a base."""
+        """Return whether a run is the student that teaches a trait on a base."""
         asked = (self.experiment, self.recipe, self.seed, base, trait, self.base or run.base)
         return asked == (run.experiment, run.recipe, run.seed, run.student, run.trait, run.base)
 
@@ -56,7 +56,7 @@ class Influence(Model):
 
 
 def _unsaid(pattern: str, wanted: str) -> AfterValidator:
-    """Refuses what may hold a key, without repeating it: the settings of a study stand in its manifests."""
+    """Refuse what may hold a key, without repeating it: manifests contain the settings of a study."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -144,12 +144,12 @@ class Experiment(Model):
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """(teacher's base, student's base) of the row."""
-        found = []
+        pairs = []
         for base in self.bases:
             at = self.students.index(base) + 1 if base in self.students else 0
             others = [s for s in (*self.students[at:], *self.students[:at]) if s != base][: self.others]
-            found += [(base, s) for s in self.students if s == base or s in others]
-        return found
+            pairs += [(base, s) for s in self.students if s == base or s in others]
+        return pairs
 
 
 class Defaults(Model):

@@ -62,8 +62,8 @@ def describe(annotation: Any, metadata: list[Any]) -> tuple[str, tuple[str, type
     if origin is typing.Literal:
         return " or ".join(f"`{a}`" for a in args), None
     if origin in (typing.Union, types.UnionType):
-        found = [describe(a, metadata) for a in args if a is not type(None)]
-        return " or ".join(dict.fromkeys(words for words, _ in found)), found[0][1]
+        options = [describe(a, metadata) for a in args if a is not type(None)]
+        return " or ".join(dict.fromkeys(words for words, _ in options)), options[0][1]
     if origin is dict:
         inner, below = describe(args[1], [])
         keys = {typing.Annotated: "label", typing.Literal: "key"}

@@ -110,8 +110,8 @@ class Classifier(Model):
                     self.point(sweep, value)
                 except ValidationError as e:
                     first = e.errors()[0]
-                    said = first["msg"][0].lower() + first["msg"][1:]
-                    raise ValueError(f"sweeps[{i}]: {first['loc'][0]} {first['input']!r}: {said}") from None
+                    message = first["msg"][0].lower() + first["msg"][1:]
+                    raise ValueError(f"sweeps[{i}]: {first['loc'][0]} {first['input']!r}: {message}") from None
         return self
 
     def point(self, sweep: Sweep, value: Any) -> tuple[str, Point]:
@@ -125,18 +125,18 @@ class Classifier(Model):
     @property
     def points(self) -> dict[str, Point]:
         """All points by name, each once."""
-        found = {DEFAULT: self.settings}
+        points = {DEFAULT: self.settings}
         for sweep in self.sweeps:
-            found |= dict(self.point(sweep, value) for value in sweep.values)
-        return found
+            points |= dict(self.point(sweep, value) for value in sweep.values)
+        return points
 
     def values(self, sweep: Sweep) -> dict[Any, str]:
         """Value -> name of the point, of one sweep, numbers in rising order; with that of `settings` if it belongs."""
-        found = {value: self.point(sweep, value)[0] for value in sweep.values}
+        names = {value: self.point(sweep, value)[0] for value in sweep.values}
         if not sweep.set and (middle := getattr(self.settings, sweep.vary)) is not None:
-            found = {middle: DEFAULT, **found}
-        numbers = all(isinstance(v, int | float) for v in found)
-        return dict(sorted(found.items())) if numbers else found
+            names = {middle: DEFAULT, **names}
+        numbers = all(isinstance(v, int | float) for v in names)
+        return dict(sorted(names.items())) if numbers else names
 
 
 class Theorem(Model):
