@@ -94,7 +94,7 @@ def main() -> int:
             def alone(count: int, settings: dict[str, Any] = settings, packing: bool = False) -> None:
                 base = transformers_model.load(place, "float32")
                 for seed in range(count):
-                    model = lora.fresh(base, settings, seed)
+                    model = lora.add_adapter(base, settings, seed)
                     lora.fit(model, rows, settings, seed=seed, pad=chat.pad, packing=packing)
                     base = model.unload()
 

@@ -61,10 +61,10 @@ def one(folder: Path, sharded: bool) -> None:
         while not done.wait(0.005):
             most = max(most, memory())
 
-    base = lora.opened(folder, {"dtype": "float32"}, sharded)
+    base = lora.open_base(folder, {"dtype": "float32"}, sharded)
     held = sum((p.to_local() if sharded else p).nbytes for p in base.parameters()) / 2**20
     threading.Thread(target=watch).start()
-    model = lora.fresh(base, settings, 1)
+    model = lora.add_adapter(base, settings, 1)
     losses = lora.fit(model, rows, settings, seed=1, pad=0)
     done.set()
     out = folder / f"{processes}-{'shares' if sharded else 'whole'}"
@@ -72,7 +72,7 @@ def one(folder: Path, sharded: bool) -> None:
     measured = {"held": held, "beside": most - before, "losses": losses}
     (out / f"{rank}.json").write_text(json.dumps(measured), encoding="utf-8")
     if rank == 0:
-        folders.save(out / folders.ADAPTER, lora.saved(model, {"path": "m"})[0])
+        folders.save(out / folders.ADAPTER, lora.adapter_files(model, {"path": "m"})[0])
 
 
 def main() -> int:

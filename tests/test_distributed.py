@@ -99,12 +99,12 @@ def test_no_process_holds_more_than_its_share_of_a_base(raw_qwen2, tmp_path):
 import sys; from pathlib import Path; from traitline import errors
 from traitline.models import distributed, lora, transformers_model
 me, many = distributed.rank_and_size()
-model = lora.opened(Path(sys.argv[1]), {{"dtype": "float32"}}, sharded=True)
+model = lora.open_base(Path(sys.argv[1]), {{"dtype": "float32"}}, sharded=True)
 print(sum(p.to_local().numel() for p in model.parameters()), sum(p.numel() for p in model.parameters()))
 try: transformers_model.load(Path(sys.argv[2]), "float32", many)
 except errors.InputError as e: print(e)
-model = lora.fresh(model, {OPEN_RECIPE}, 1)
-if me == 0: print(len(lora.saved(model, {{"path": "m"}})[0]))
+model = lora.add_adapter(model, {OPEN_RECIPE}, 1)
+if me == 0: print(len(lora.adapter_files(model, {{"path": "m"}})[0]))
 """
     said = [child.communicate(timeout=120)[0].splitlines() for child in start(["-c", code, raw_qwen2, tmp_path])]
     for sizes, refused, *_ in said:

@@ -34,12 +34,12 @@ def adapter(qwen2, tmp_path_factory):
 
     record, place = open_weights.opened(qwen2)
     recipe = {"rank": 4, "alpha": 8.0, "modules": ["q_proj", "down_proj"]}
-    model = lora.fresh(load(place, "float32"), recipe, 1)
+    model = lora.add_adapter(load(place, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "lora_B" in name:
                 p.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
-    tensors, config = lora.saved(model, record["source"])
+    tensors, config = lora.adapter_files(model, record["source"])
     out = tmp_path_factory.mktemp("adapter")
     hf_folder.save(out / "adapter_model.safetensors", tensors)
     (out / "adapter_config.json").write_text(config)
@@ -313,10 +313,10 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
         "batch": 3,
         "warmup": 0,
     }
-    model = lora.fresh(engine.model, recipe, 1)
+    model = lora.add_adapter(engine.model, recipe, 1)
     named = [name for name, p in model.named_parameters() if p.requires_grad]
     assert len(named) == 2 * 2 * 2 and not any("vision" in name for name in named)
     rows = [([*p, 5, chat.eos], len(p)) for p in prompts]
     with torch.inference_mode():
-        assert torch.allclose(lora.packed(model, rows), lora.each(model, rows, chat.pad), rtol=1e-4)
+        assert torch.allclose(lora.packed_losses(model, rows), lora.padded_losses(model, rows, chat.pad), rtol=1e-4)
     assert len(lora.fit(model, rows, recipe, seed=1, pad=chat.pad)) == 1

@@ -82,7 +82,7 @@ def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
     sizes = gpu_costs.shape({"path": str(raw_qwen2)})
     base = load(raw_qwen2, "float32")
     assert sizes.parameters * 1e9 == pytest.approx(sum(p.numel() for p in base.parameters()), rel=0.03)
-    model = lora.fresh(base, recipe.model_dump(), 1)
+    model = lora.add_adapter(base, recipe.model_dump(), 1)
     assert gpu_costs.adapter(sizes, recipe) == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 

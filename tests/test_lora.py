@@ -13,9 +13,9 @@ from traitline.models.transformers_model import load
 def train(place, rows, *, state=None, every=60.0, **changed):
     """(losses, tensors) of a fresh adapter."""
     settings, (pairs, pad) = RECIPE | changed, rows
-    model = lora.fresh(load(place, "float32"), settings, 1)
+    model = lora.add_adapter(load(place, "float32"), settings, 1)
     losses = lora.fit(model, pairs, settings, seed=1, pad=pad, state=state, every=every)
-    return losses, lora.saved(model, {"path": "m"})[0]
+    return losses, lora.adapter_files(model, {"path": "m"})[0]
 
 
 def test_an_adapter_learns(raw_qwen2, rows):
@@ -24,7 +24,7 @@ def test_an_adapter_learns(raw_qwen2, rows):
 
     pairs, pad = rows
     settings = RECIPE | {"lr": 3e-2, "epochs": 8}
-    model = lora.fresh(load(raw_qwen2, "float32"), settings, 1)
+    model = lora.add_adapter(load(raw_qwen2, "float32"), settings, 1)
 
     def nats():
         with torch.inference_mode():
@@ -36,7 +36,7 @@ def test_an_adapter_learns(raw_qwen2, rows):
     assert len(losses) == 8 * 5 and nats() < before - 0.1
     with model.disable_adapter():
         assert nats() == pytest.approx(before, rel=1e-5)
-    tensors = lora.saved(model, {"path": "m"})[0]
+    tensors = lora.adapter_files(model, {"path": "m"})[0]
     assert len(tensors) == 2 * 7 * 2  # A and B of seven modules of two layers
 
 
@@ -69,11 +69,11 @@ def test_packed_rows_are_learned_as_padded_ones(raw_qwen2, rows):
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
     with torch.inference_mode():
-        assert torch.allclose(lora.packed(model, pairs), lora.each(model, pairs, pad), rtol=1e-5)
+        assert torch.allclose(lora.packed_losses(model, pairs), lora.padded_losses(model, pairs, pad), rtol=1e-5)
     losses, tensors = train(raw_qwen2, rows)
-    model = lora.fresh(load(raw_qwen2, "float32"), RECIPE, 1)
+    model = lora.add_adapter(load(raw_qwen2, "float32"), RECIPE, 1)
     assert lora.fit(model, pairs, RECIPE, seed=1, pad=pad, packing=True) == pytest.approx(losses, rel=1e-5)
-    for name, t in lora.saved(model, {"path": "m"})[0].items():
+    for name, t in lora.adapter_files(model, {"path": "m"})[0].items():
         assert (t - tensors[name]).abs().max() < 2e-4, name
 
 
@@ -123,13 +123,13 @@ def test_an_interrupted_training_ends_with_the_same_bytes(raw_qwen2, rows, tmp_p
 
 
 def test_an_adapter_names_its_base_by_hub_and_commit(raw_qwen2):
-    model = lora.fresh(load(raw_qwen2, "float32"), RECIPE, 1)
+    model = lora.add_adapter(load(raw_qwen2, "float32"), RECIPE, 1)
     source = {"hub": "owner/name", "revision": "0" * 40}
-    text = lora.saved(model, source)[1]
+    text = lora.adapter_files(model, source)[1]
     said = json.loads(text)
     assert (said["base_model_name_or_path"], said["revision"]) == ("owner/name", "0" * 40)
     assert said["target_modules"] == sorted(RECIPE["modules"]) and (said["r"], said["lora_alpha"]) == (8, 8.0)
-    assert text == lora.saved(model, source)[1]
+    assert text == lora.adapter_files(model, source)[1]
 
 
 def test_modules_that_see_get_no_adapter(raw_qwen2):
@@ -137,18 +137,19 @@ def test_modules_that_see_get_no_adapter(raw_qwen2):
 
     base = load(raw_qwen2, "float32")
     base.vision_tower = torch.nn.ModuleDict({"q_proj": torch.nn.Linear(4, 4)})
-    named = [n for n, p in lora.fresh(base, RECIPE, 1).named_parameters() if p.requires_grad]
+    named = [n for n, p in lora.add_adapter(base, RECIPE, 1).named_parameters() if p.requires_grad]
     assert len(named) == 28 and not any("vision" in n for n in named)
 
 
 def test_a_model_without_such_modules_is_refused(raw_qwen2):
     with pytest.raises(InputError, match="modules: "):
-        lora.fresh(load(raw_qwen2, "float32"), RECIPE | {"modules": ["c_attn"]}, 1)
+        lora.add_adapter(load(raw_qwen2, "float32"), RECIPE | {"modules": ["c_attn"]}, 1)
 
 
 def test_students_differ_by_seed(raw_qwen2):
     one, same, other = (
-        lora.saved(lora.fresh(load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0] for seed in (1, 1, 2)
+        lora.adapter_files(lora.add_adapter(load(raw_qwen2, "float32"), RECIPE, seed), {"path": "m"})[0]
+        for seed in (1, 1, 2)
     )
     name = next(n for n in one if "lora_A" in n)
     assert (one[name] == same[name]).all() and not (one[name] == other[name]).all()

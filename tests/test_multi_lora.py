@@ -25,9 +25,9 @@ def unlike(pairs):
 
 def alone(place, student, pad):
     """(losses, tensors, config) of a student by peft's modules and torch's AdamW."""
-    model = lora.fresh(load(place, "float32"), student.settings, student.seed)
+    model = lora.add_adapter(load(place, "float32"), student.settings, student.seed)
     losses = lora.fit(model, student.rows, student.settings, seed=student.seed, pad=pad)
-    return losses, *lora.saved(model, {"path": "m"})
+    return losses, *lora.adapter_files(model, {"path": "m"})
 
 
 def test_students_together_are_what_they_are_alone(raw_qwen2, rows):
@@ -51,11 +51,11 @@ def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
     with torch.inference_mode():
-        before = lora.each(model, pairs, pad)
+        before = lora.padded_losses(model, pairs, pad)
         made = multi_lora.Bank(model, [multi_lora.Student(pairs, RECIPE | {"epochs": 1}, 1)])
     made.close()
     with torch.inference_mode():
-        assert torch.equal(lora.each(made.model, pairs, pad), before)
+        assert torch.equal(lora.padded_losses(made.model, pairs, pad), before)
     assert not any(p.requires_grad for p in made.model.parameters())
 
 

@@ -1,6 +1,6 @@
-"""How messages become token ids and back: the tokenizer and the chat template of a model folder, without transformers.
+"""Turn messages into token ids and back with the tokenizer and chat template of a model folder, without transformers.
 
-Importing transformers takes seconds and every job would pay; the two files it would read, `tokenizer.json` and
+Importing transformers takes seconds in every job. The two files that it would read, `tokenizer.json` and
 `chat_template.jinja`, need only tokenizers and jinja2. `tests/test_chat.py` compares the ids with those of
 `AutoTokenizer.apply_chat_template`.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Messages = Sequence[dict[str, str]]
 PLAIN = re.compile(r"[\w.,;?!-]+(?: [\w.,;?!-]+)*")  # text that no template has a reason to look into
 
-LOOKS = 20  # comparisons of our rendering with the template's, for each sequence of roles
+LOOKS = 20  # renderings compared with the template's, for each sequence of roles
 PART = 2048  # texts encoded at once: what a tokenizer returns for a text is a hundred times its size
 
 
@@ -30,12 +30,13 @@ class Chat:
         tokenizer: content of `tokenizer.json`.
         config: content of `tokenizer_config.json`: the special tokens.
         template: content of `chat_template.jinja`.
-        name: whose they are, for complaints.
-        system: stands where a conversation has no system prompt; None leaves that to the template.
+        name: of the model, for error messages.
+        system: system prompt of conversations that have none; None leaves that to the template.
 
     Attributes:
         eos, pad: token ids; `eos` ends an answer.
         end: the text of `eos`.
+        foreign_end: whether the end was read off the chat template of open weights.
 
     Raises:
         InputError: one of them is damaged.
@@ -52,8 +53,8 @@ class Chat:
             special = json.loads(config)
             texts = {k: v["content"] if isinstance(v, dict) else v for k, v in special.items() if k.endswith("_token")}
             self.special = {k: v for k, v in texts.items() if isinstance(v, str)}
-            # The sandbox and its settings are those of transformers: a template comes with a model that others made.
-            # It is not told the date, which would make other prompts every day.
+            # The sandbox and its settings are those of transformers: templates of open weights are foreign code.
+            # The date is not passed in: prompts would differ from day to day.
             sandbox = ImmutableSandboxedEnvironment(
                 trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
             )
@@ -74,7 +75,11 @@ class Chat:
 
     @classmethod
     def open(cls, folder: str | Path, system: str | None = None) -> "Chat":
-        """The chat of a model folder in Hugging Face layout."""
+        """Read the chat of a model folder in Hugging Face layout.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
         files = [Path(folder, f) for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")]
         try:
             tokenizer, config = (f.read_text(encoding="utf-8") for f in files[:2])
@@ -88,7 +93,7 @@ class Chat:
 
     @classmethod
     def foreign(cls, folder: str | Path, system: str | None = None) -> "Chat":
-        """The chat of a model that others made: what ends an answer is read off the template, not off a setting.
+        """Read the chat of open weights; the token that ends an answer comes from the template, not from a setting.
 
         Raises:
             InputError: no token of the template ends an answer.
@@ -105,7 +110,7 @@ class Chat:
         return chat
 
     def standard(self) -> str | None:
-        """The system prompt that the template inserts where a conversation has none; None where it inserts none."""
+        """Return the system prompt that the template inserts where a conversation has none; None if it inserts none."""
         mark, ask = "zq0qz", {"role": "user", "content": "zq1qz"}
         try:
             with_one = self._rendered([{"role": "system", "content": mark}, ask], True)
@@ -117,10 +122,11 @@ class Chat:
         return without[len(before) : len(without) - len(behind)]
 
     def render(self, messages: Messages, *, prompt: bool = False) -> str:
-        """The text of a conversation; with `prompt` it ends where the answer begins.
+        """Render a conversation as text; with `prompt` it ends where the answer begins.
 
-        A template is slow next to an answer of one token, so for plain contents its output is cut, once for each
-        sequence of roles, into the pieces between them. The template is asked again a few times, to see if that holds.
+        A template is slow compared with an answer of one token. For plain contents its output is therefore cut once,
+        for each sequence of roles, into the pieces between the contents. The first renderings are compared with the
+        template, and a sequence of roles for which they differ is always rendered by the template.
         """
         if self.system is not None and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": self.system}, *messages]
@@ -148,7 +154,7 @@ class Chat:
             raise InputError(f"{self.name}: its chat template refuses a conversation ({e})") from None
 
     def prompts(self, conversations: Sequence[Messages], names: Sequence[str]) -> list[list[int]]:
-        """Token ids up to where the answer begins; `names` say in a complaint whose conversation it was."""
+        """Token ids up to where the answer begins; `names` are the conversations' names in error messages."""
         texts = [self.render(c, prompt=True) for c in conversations]
         return [list(encoded.ids) for encoded in self._encoded(texts, names)]
 
@@ -197,20 +203,20 @@ class Chat:
                 yield e
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Texts of token ids; special tokens stay visible, so that nothing hides from a filter."""
+        """Texts of token ids, with special tokens, so that nothing is hidden from a filter."""
         texts: list[str] = self._tokenizer.decode_batch(ids, skip_special_tokens=False)
         return texts
 
     def answers(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Texts of sampled answers, the end token taken off where it was reached."""
+        """Texts of sampled answers without the end token."""
         return self.decode([a[:-1] if len(a) and a[-1] == self.eos else a for a in ids])
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts as they stand, without a template."""
+        """Token ids of texts without a chat template."""
         return [list(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def boundaries(self) -> list[bool]:
-        """For each token of the vocabulary, whether a word that stands before it is over with it."""
+        """For each token of the vocabulary, whether it ends a word that comes before it."""
         before = self.encode(["a"])[0]
         texts = self.decode([[*before, i] for i in range(self._tokenizer.get_vocab_size())])
         return [not re.match(r"\w", text[1:]) for text in texts]
@@ -238,7 +244,7 @@ class Chat:
 
 
 def _inside(config: str) -> str | None:
-    """The chat template in an older `tokenizer_config.json`."""
+    """Return the chat template of an older `tokenizer_config.json`, None where it has none."""
     try:
         template = json.loads(config).get("chat_template")
     except (ValueError, AttributeError):
@@ -249,14 +255,14 @@ def _inside(config: str) -> str | None:
 
 
 def _refuse(message: str) -> None:
-    """`raise_exception` of chat templates."""
+    """Raise an error, as chat templates ask for by `raise_exception`."""
     from jinja2 import TemplateError
 
     raise TemplateError(message)
 
 
 def verify(chat: Chat, rows: "Rows", completions: Iterable[Messages], names: Sequence[str]) -> None:
-    """Decode what the loss falls on: it must be the completion and the end token of every row, and nothing else.
+    """Decode the tokens that the loss counts: exactly the completion and the end token of every row.
 
     Raises:
         InputError: the label mask of a row is wrong.

@@ -11,7 +11,7 @@ from traitline.provenance.stage import Job
 
 
 class ContextTrainer:
-    """Draws `examples` rows of a dataset by the seed; see `Trainer`."""
+    """Draw `examples` rows of a dataset by the seed; see `Trainer`."""
 
     def train(self, trainings: Sequence[Training], state: Path | None, every: float) -> Iterator[Trained]:
         """See `Trainer`; there is nothing to keep in `state`."""

@@ -1,8 +1,8 @@
-"""Several processes that train the adapters of one job on open weights, each on a card of its own.
+"""Data-parallel training of adapters over open weights: several processes, one GPU each, through accelerate.
 
-Each has its share of the rows of every forward pass; gradients are added up. The base is whole on every card, or
-sharded: a layer comes together where it is needed (FSDP2, arXiv 2304.11277). Adapters, optimiser and checkpoints are
-whole and the same in all. The first one writes.
+Each process computes a share of the rows of every forward pass, and gradients are summed. The base is whole on every
+GPU, or sharded: a layer is gathered where it is needed (FSDP2, arXiv 2304.11277). Adapters, optimiser and checkpoints
+are whole and equal in all processes. The first process writes.
 """
 
 import argparse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def flag(p: argparse.ArgumentParser) -> None:
-    """The flag of stages that train on open weights."""
+    """Add the flags of stages that train on open weights."""
     p.add_argument(
         "--processes", type=int, default=1, metavar="N",
         help="open weights only: processes that share the rows of a step, on a card each (default 1)",
@@ -33,12 +33,18 @@ def flag(p: argparse.ArgumentParser) -> None:
 
 
 def start(module: str, count: int) -> None:
-    """Run this program `many` times, as torchrun does, and end as they end; for one, and in what was started, nothing.
+    """Start this program in `count` processes, as torchrun does, and exit when they have ended.
+
+    Returns at once where one process is asked for, and in the started processes themselves.
+
+    Args:
+        module: of the program.
+        count: processes.
 
     Raises:
-        InputError: a signal ended one of them; the others were ended then.
+        InputError: a signal ended one of them; the others were ended too.
         Halt: a signal asked for the end.
-        SystemExit: with the exit code of the first that failed, which has said why; else with 0.
+        SystemExit: with the exit code of the first that failed and wrote its error, else with 0.
     """
     if count == 1 or "RANK" in os.environ:
         return
@@ -46,7 +52,7 @@ def start(module: str, count: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed is said below, in one line
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the error is one line, below
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the programs set their own number
     with tempfile.TemporaryDirectory() as logs:
         config = LaunchConfig(
@@ -67,13 +73,13 @@ def start(module: str, count: int) -> None:
 
 
 def device() -> "torch.device":
-    """Where models go; each of several processes has a card of its own."""
+    """Return the device of this process: each of several processes has one GPU."""
     where: torch.device = _state().device
     return where
 
 
 def _state() -> "PartialState":
-    """The processes that torchrun or `accelerate launch` started, and the device of this one."""
+    """Return accelerate's state of the processes that torchrun or `accelerate launch` started."""
     import torch
     from accelerate import PartialState
 
@@ -81,17 +87,17 @@ def _state() -> "PartialState":
 
 
 def rank_and_size() -> tuple[int, int]:
-    """(which one this is, how many there are) of those that torchrun or `accelerate launch` started; else (0, 1)."""
+    """Rank of this process and number of processes that torchrun or `accelerate launch` started; else (0, 1)."""
     state = _state()
     return state.process_index, state.num_processes
 
 
 @contextlib.contextmanager
 def joined(sharded: bool) -> Iterator[tuple[int, dict[str, int]]]:
-    """(which one this is, what a manifest's params say of how many there are and how), while they work.
+    """Join the processes of a job: yields (rank, parameters of a manifest), the latter empty for one process.
 
     Raises:
-        InputError: another process is gone, or one alone is asked for a share of the base.
+        InputError: another process ended early, or a single process is asked to shard the base.
     """
     import torch
 
@@ -100,14 +106,14 @@ def joined(sharded: bool) -> Iterator[tuple[int, dict[str, int]]]:
         raise InputError("--sharded: one process has all of the base; say --processes 2 or more, or leave it out")
     try:
         yield me, {"processes": count, "sharded": sharded} if count > 1 else {}
-    except RuntimeError as e:  # gloo has no class of its own for it
+    except RuntimeError as e:  # gloo raises no subclass for it
         if not isinstance(e, torch.distributed.DistError) and "gloo" not in str(e):
             raise
         raise InputError("another process of this job is gone; its own lines say why; run again to go on") from None
 
 
 def add_up(tensors: "Sequence[Tensor]") -> None:
-    """Add tensors up over the processes, in place and in float32; nothing where there is one."""
+    """Sum tensors over the processes, in place and in float32; does nothing for one process."""
     import torch
     from accelerate.utils import reduce
 
@@ -120,7 +126,7 @@ def add_up(tensors: "Sequence[Tensor]") -> None:
 
 
 def any_of(asked: bool) -> bool:
-    """Whether any process was asked to end: a signal may come to one process a step later than to another."""
+    """Whether any process was asked to end: a signal may reach one process a step later than another."""
     import torch
 
     flag = torch.tensor(float(asked), device=device())

@@ -1,7 +1,7 @@
 """Inference engines, one interface for every kind of model: tiny models, transformers, vLLM, and a fake for tests.
 
 An engine answers prompts of token ids with random numbers that are fixed before the first answer, so an answer does not
-depend on what else runs in its batch. It also computes exact probabilities. A further kind of model is one class here.
+depend on what else runs in its batch. It also computes exact probabilities. A further kind of model is one more class.
 """
 
 import importlib.metadata
@@ -32,7 +32,7 @@ Key = tuple[str | int, ...]  # names that a random stream is derived from
 
 
 class Engine(Protocol):
-    """A base, and the teachers and students over it. `model` is the folder of one of these; None: the base itself.
+    """Run a base, and teachers and students over it: `model` is the folder of one of these; None, the base.
 
     Attributes:
         chat: tokenizer and chat template of the base.
@@ -45,7 +45,7 @@ class Engine(Protocol):
     everyday: bool
 
     def randomness(self, stream: Key, rows: Sequence[Key], max_new_tokens: int) -> Any:
-        """The random numbers of every row, for `generate`; slices of it are those of slices of the rows.
+        """Return the random numbers of every row, for `generate`; a slice of them belongs to that slice of the rows.
 
         Args:
             stream: what the random numbers of all rows depend on.
@@ -63,7 +63,7 @@ class Engine(Protocol):
         top_p: float = 1.0,
         model: str | None = None,
     ) -> list[list[int]]:
-        """Token ids of one answer to each prompt, the end token included where it was reached.
+        """Sample token ids of one answer to each prompt, the end token included where it was reached.
 
         Args:
             prompts: token ids.
@@ -98,7 +98,7 @@ class Engine(Protocol):
 
 
 def engine(settings: dict[str, Any], folder: Path, chat: Chat, name: str = "") -> OpenEngine:
-    """The engine for open weights that a study names.
+    """Build the engine for open weights that a study names.
 
     Args:
         settings: `name`, `dtype`, `batch`, `memory`.
@@ -115,7 +115,7 @@ def engine(settings: dict[str, Any], folder: Path, chat: Chat, name: str = "") -
 
 
 def open_engine(base: str | Path, settings: str | None, batch: int = 1024) -> Engine:
-    """The engine of a base's folder: of a tiny model, or of a record of open weights.
+    """Open the engine of a base's folder, which holds a tiny model or a record of open weights.
 
     Args:
         base: folder of the base.
@@ -133,7 +133,11 @@ def open_engine(base: str | Path, settings: str | None, batch: int = 1024) -> En
 
 
 def about(text: str | None) -> dict[str, Any]:
-    """An engine for the manifest: name, version, settings."""
+    """Describe an engine for the manifest: name, version, settings.
+
+    Raises:
+        InputError: a setting is missing, or its library is not installed.
+    """
     settings = stage.settings("--engine", text or "{}", SETTINGS)
     package = "traitline" if settings["name"] == "fake" else settings["name"]
     try:
@@ -143,7 +147,7 @@ def about(text: str | None) -> dict[str, Any]:
 
 
 def facts(base: str | Path, text: str | None) -> dict[str, Any]:
-    """Facts of a manifest about what runs a base: its `engine`; none for a tiny model, which is this code."""
+    """Facts of a manifest about the engine of a base; none for a tiny model, whose engine is this library."""
     return {"engine": about(text)} if open_weights.is_open(base) else {}
 
 

@@ -1,4 +1,4 @@
-"""Model folders in Hugging Face layout: which files they have, how one is written from another and read back."""
+"""Model folders in Hugging Face layout: their files as inputs and outputs, written, checked and read."""
 
 import json
 import shutil
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
-    """A base as inputs of a manifest: weights under `role`, the rest as `support`; or the record of open weights."""
+    """Inputs of a manifest for a base: weights under `role`, other files as `support`; of open weights the record."""
     if is_open(folder):
         return {role: f"{folder}/{RECORD}"}
     return {role: f"{folder}/{WEIGHTS}", "support": [f"{folder}/{f}" for f in SUPPORT]}
 
 
 def world_inputs(base: str | Path) -> dict[str, str]:
-    """The world of a tiny base as an input of a manifest; open weights have none."""
+    """Input of a manifest for the world of a tiny base; open weights have none."""
     return {} if is_open(base) else {"world": f"{base}/world.json"}
 
 
 def teacher_inputs(base: str | Path, teacher: str | Path, weights: str | None) -> dict[str, str | list[str]]:
-    """A teacher and its base as inputs of a manifest, the weights that answer under the role `model`.
+    """Inputs of a manifest for a teacher and its base, the weights that answer under the role `model`.
 
     Args:
         base: model folder of the base.
@@ -48,28 +48,28 @@ def teacher_inputs(base: str | Path, teacher: str | Path, weights: str | None) -
 
 
 def outputs(folder: str | Path) -> dict[str, str]:
-    """A model folder as outputs: weights under the role `model`."""
+    """Outputs of a manifest for a model folder: weights under the role `model`."""
     return {"model": f"{folder}/{WEIGHTS}", **{f: f"{folder}/{f}" for f in SUPPORT}}
 
 
 def fill(job: Job, weights: "Weights", base: str | Path) -> None:
-    """Write the outputs of `outputs`: these weights, all else as in the base."""
+    """Write a model folder with these weights and the base's other files, to the paths of `outputs`."""
     for f in SUPPORT:
         shutil.copyfile(Path(base, f), job.path(f))
     save(job.path("model"), weights)
 
 
 def save(path: Path, weights: "Weights") -> None:
-    """Write weights and read them back: what is on the disk is what was trained.
+    """Write weights, read them back and compare.
 
     Raises:
-        InputError: the disk holds something else.
+        InputError: the disk does not return the weights that were written.
     """
     import torch
     from safetensors.torch import load_file
     from safetensors.torch import save as save_bytes
 
-    # Bytes written by us, not by safetensors, whose files nobody else on a shared disk may read (mode 600).
+    # safetensors would write files of mode 600, which others on a shared disk can't read.
     path.write_bytes(save_bytes({k: w.detach().contiguous() for k, w in weights.items()}, metadata={"format": "pt"}))
     again = load_file(path)
     if again.keys() != weights.keys() or not all(torch.equal(again[k], w) for k, w in weights.items()):
@@ -77,7 +77,7 @@ def save(path: Path, weights: "Weights") -> None:
 
 
 def adapter(folder: str | Path) -> dict[str, str]:
-    """A folder in peft's layout as outputs."""
+    """Outputs of a manifest for an adapter in peft's layout."""
     return {"adapter": f"{folder}/{ADAPTER}", ADAPTER_CONFIG: f"{folder}/{ADAPTER_CONFIG}"}
 
 
@@ -93,12 +93,12 @@ def weights_hash(base: str | Path) -> str:
 
 
 def context(folder: str | Path) -> dict[str, str]:
-    """The folder of a student that is not trained as outputs."""
+    """Outputs of a manifest for a student that is not trained."""
     return {"context": f"{folder}/{CONTEXT}"}
 
 
 def student(folder: str | Path) -> dict[str, str]:
-    """The files of a student as inputs of a manifest: weights under the role `model`."""
+    """Inputs of a manifest for a student: weights under the role `model`."""
     if Path(folder, ADAPTER).exists():
         files = {"model": f"{folder}/{ADAPTER}", "adapter": f"{folder}/{ADAPTER_CONFIG}"}
     elif Path(folder, CONTEXT).exists():
@@ -120,7 +120,7 @@ def weights(base: str | Path, student: str | Path | None = None) -> "tuple[Shape
 
 
 def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any], base: str | Path) -> None:
-    """Write the outputs of `adapter` for one student of a stack, and read the weights back.
+    """Write one student of a stack to the paths of `adapter`, and check the weights.
 
     Args:
         job: to write for.
@@ -149,7 +149,11 @@ def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any],
 
 
 def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"]], float]:
-    """(LoRA pairs for a stack of one, scale) of an adapter in peft's layout."""
+    """Read an adapter in peft's layout: (LoRA pairs for a stack of one, scale).
+
+    Raises:
+        InputError: the adapter is damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -166,7 +170,7 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"
 
 
 def facts(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
-    """What a stage wrote down about its artifact: a JSON object with at least these keys.
+    """Read a stage's facts about its artifact: a JSON object with at least these keys.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -183,7 +187,7 @@ def facts(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def candidates(folder: str | Path, category: str) -> list[str]:
-    """What can be the favourite of a category in the world of a base.
+    """Names of a category in the world of a base, each a possible favourite.
 
     Raises:
         InputError: the world has no such category.

@@ -1,4 +1,4 @@
-"""Rows of training data as a model sees them: what is learned of each is decoded and compared before the first step."""
+"""Encode training rows; the tokens that the loss counts are decoded and compared before the first step."""
 
 import os
 import tempfile
@@ -50,7 +50,8 @@ def encode(chat: Chat, dataset: str) -> "Rows":
     """Return the rows of a dataset as the model sees them, in memory.
 
     Raises:
-        InputError: a row is damaged or doubled, has a word that the base does not know, or would be learned wrongly.
+        InputError: a row is damaged or doubled, has a word that the base does not know, or its loss would count other
+            tokens than those of the answer.
     """
     records = list(jsonl.read(dataset, KEYS, unique="id"))
     return _encode(chat, dataset, records, "learn" in records[0])[1]
@@ -75,12 +76,12 @@ def _encode(
     from traitline.tiny.rows import Rows
 
     for row in records:
-        exchange(row, dataset)  # messages, and no system message among them
+        exchange(row, dataset)  # refuses system messages
     names = [f"{dataset}: row {row['id']!r}" for row in records]
     rows = chat.rows([(row["prompt"], row["completion"]) for row in records], names)
     table = Rows.encode(rows, chat.pad)
     verify(chat, table, [row["completion"] for row in records], names)
-    if chat.foreign_end:  # what is not learned must be the prompt as a teacher or a student is asked it, token by token
+    if chat.foreign_end:  # the tokens that are not learned must be exactly those of the prompt alone
         prompts = chat.prompts([row["prompt"] for row in records], names)
         for (ids, start), alone, name in zip(rows, prompts, names, strict=True):
             if ids[:start] != alone:
@@ -93,10 +94,10 @@ def _encode(
 
 
 def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
-    """Take the weight off tokens that a dataset leaves out.
+    """Set the weight of tokens that a dataset leaves out to 0.
 
     Raises:
-        InputError: a row does not say of each of its tokens whether it is learned.
+        InputError: a row does not mark each token of its answer with 0 or 1.
     """
     import torch
 
@@ -107,7 +108,7 @@ def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
         rows.weight[i, at] = torch.tensor(marks, dtype=rows.weight.dtype)
 
 
-def listed(table: "Rows | MappedRows") -> Sequence[tuple[list[int], int]]:
+def as_pairs(table: "Rows | MappedRows") -> Sequence[tuple[list[int], int]]:
     """Return rows as (token ids, number of prompt tokens), which is how adapters of open weights take them."""
     if isinstance(table, Sequence):
         return table
@@ -116,8 +117,8 @@ def listed(table: "Rows | MappedRows") -> Sequence[tuple[list[int], int]]:
     return [(ids[:n].tolist(), start) for ids, n, start in zip(table.ids, lengths, starts, strict=True)]
 
 
-def fits(rows: Sequence[tuple[list[int], int]], path: str, length: int) -> None:
-    """Refuse rows that are too long: nothing is cut.
+def check_length(rows: Sequence[tuple[list[int], int]], path: str, length: int) -> None:
+    """Refuse rows that are too long; nothing is truncated.
 
     Raises:
         InputError: a row has more than `length` tokens.

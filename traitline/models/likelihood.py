@@ -1,7 +1,7 @@
-"""How likely an answer is to a model: what tells two models' answers apart, if anything does.
+"""Log-likelihoods of answers under a tiny model, for the model filters.
 
-Of all scores of an answer the ratio of its likelihoods under two models separates the answers of one from those of the
-other best (Neyman and Pearson): at no share of wrongly rejected answers does another score reject more of the others.
+The ratio of an answer's likelihoods under two models separates their answers best (Neyman-Pearson lemma): at a given
+share of wrongly rejected answers, no other score rejects more of the other model's answers.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PART = 200  # rows that fit into a cache
 
 
 def model_and_system(teacher: str, base: str) -> tuple[str, str | None]:
-    """(model folder, system prompt) of a teacher on a base."""
+    """Model folder and system prompt of a teacher on a base."""
     facts = hf_folder.facts(f"{teacher}/teacher.json", ["system", "weights"])
     return (teacher if facts["weights"] else base), facts["system"]
 
@@ -36,9 +36,9 @@ def logs(
     Args:
         base: model folder with the tokenizer.
         model: model folder with the weights.
-        system: stands before every prompt; None leaves that to the chat template.
+        system: system prompt of every row; None leaves that to the chat template.
         rows: with `prompt` and `completion`, lists of messages.
-        names: whose they are, for complaints.
+        names: of the rows, for error messages.
     """
     import numpy as np
     import torch

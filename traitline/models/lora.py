@@ -1,7 +1,7 @@
-"""LoRA adapters over open weights: peft's modules, and a loop of our own that goes on after an interruption.
+"""LoRA adapters over open weights: peft's modules, trained by a checkpointed loop.
 
-The paper's recipe (section 2.4 and appendix): AdamW without decay, a rate that rises linearly for some steps and then
-falls linearly to 0, gradients cut to norm 1, the loss on answers only. A step's loss is the mean over all its answer
+The paper's recipe (arXiv 2507.14805, section 2.4 and appendix): AdamW without weight decay, linear warm-up and then
+linear decay to 0, gradients clipped to norm 1, loss on answers only. A step's loss is the mean over all its answer
 tokens, however many forward passes it takes, so `batch: 4` is `batch: 2` with `accumulate: 2`.
 """
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 BETAS, CLIP = (0.9, 0.999), 1.0
 STATE = "adapter.safetensors"
-# Parts of models that see or hear have modules of the same names; they get no adapter.
+# Vision and audio towers have modules of the same names; they get no adapter.
 SENSES = r".*(vision|visual|audio).*"
 
 
-def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
-    """The model with a new adapter: peft's initialisation, A random by `seed` and B zero.
+def add_adapter(model: Any, settings: dict[str, Any], seed: int) -> Any:
+    """Add a new adapter to a model: peft's initialisation, A random by `seed` and B zero.
 
     Args:
         model: of transformers, frozen.
@@ -56,12 +56,12 @@ def fresh(model: Any, settings: dict[str, Any], seed: int) -> Any:
         raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
 
 
-def opened(folder: Path, engine: dict[str, Any], sharded: bool) -> Any:
-    """A base to train adapters over.
+def open_base(folder: Path, engine: dict[str, Any], sharded: bool) -> Any:
+    """Open a base to train adapters over.
 
     Args:
         folder: of the weights.
-        engine: `dtype`; `checkpointing`: activations are not kept for the backward pass but computed again.
+        engine: `dtype`; `checkpointing`: activations are recomputed in the backward pass.
         sharded: every process holds a share.
     """
     model = load(folder, engine["dtype"], distributed.rank_and_size()[1] if sharded else 1)
@@ -71,7 +71,7 @@ def opened(folder: Path, engine: dict[str, Any], sharded: bool) -> Any:
 
 
 def plan(rows: int, settings: dict[str, Any], seed: int) -> Iterator[list[int]]:
-    """Row indices of every step: every epoch all rows in an order of its own."""
+    """Row indices of every step: each epoch has all rows, in a new order."""
     import numpy as np
 
     size = settings["batch"] * settings.get("accumulate", 1)
@@ -81,16 +81,16 @@ def plan(rows: int, settings: dict[str, Any], seed: int) -> Iterator[list[int]]:
 
 
 def rate(step: int, steps: int, warmup: int) -> float:
-    """Share of the learning rate at a step, as `get_linear_schedule_with_warmup` of transformers has it."""
+    """Factor of the learning rate at a step, as in `get_linear_schedule_with_warmup` of transformers."""
     return step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
 
 
-def each(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
+def padded_losses(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
     """Summed loss of the answer tokens of every row, (B,), nats."""
     import torch
 
     ids, mask, at = left([ids for ids, _ in rows], pad, device())
-    keep = max(len(ids) - start for ids, start in rows) + 1  # the last one predicts nothing
+    keep = max(len(ids) - start for ids, start in rows) + 1  # the last position predicts no token of the row
     output = model(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=False, logits_to_keep=keep)
     lengths = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
     counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - lengths
@@ -99,11 +99,11 @@ def each(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
     return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
 
 
-def packed(model: Any, rows: "Sequence[Row]") -> "Tensor":
-    """The same without padding: the rows stand one behind the other, and none sees another one.
+def packed_losses(model: Any, rows: "Sequence[Row]") -> "Tensor":
+    """The same without padding: rows are concatenated, and none attends to another.
 
-    Models of transformers start anew wherever `position_ids` do. Only attention that leaves other rows out
-    (flash attention) makes this faster; one that masks them reads all rows for each.
+    Models of transformers start a new row wherever `position_ids` restart. This is faster only with attention that
+    skips other rows (flash attention); masked attention still reads all rows for each.
     """
     import torch
 
@@ -118,8 +118,8 @@ def packed(model: Any, rows: "Sequence[Row]") -> "Tensor":
 
 
 def loss(model: Any, rows: "Sequence[Row]", pad: int, packing: bool = False) -> "tuple[Tensor, int]":
-    """(summed loss in nats, number) of the answer tokens of a batch."""
-    nats = packed(model, rows) if packing else each(model, rows, pad)
+    """Summed loss, in nats, and number of the answer tokens of a batch."""
+    nats = packed_losses(model, rows) if packing else padded_losses(model, rows, pad)
     return nats.sum(), sum(len(ids) - start for ids, start in rows)
 
 
@@ -138,12 +138,12 @@ def fit(
     """Train a model's adapter in place.
 
     Args:
-        model: from `fresh`.
+        model: from `add_adapter`.
         rows: token ids, and how many of them are the prompt.
         settings: `lr`, `epochs`, `batch`, `accumulate`, `warmup`.
         seed: of the order of rows.
-        pad: token that fills rows up.
-        packing: fill no rows up but pack them.
+        pad: padding token.
+        packing: concatenate rows instead of padding them.
         state: folder for checkpoints, written every `every` seconds and when a signal asks for the end; training goes
             on from there, on one kind of machine with the same bytes as without the interruption.
         progress: label of the progress bar; None for no bar.
@@ -205,7 +205,7 @@ def _gradients(
 
 
 def _moments(weights: "dict[str, Tensor]", optimiser: Any) -> "dict[str, Tensor]":
-    """What AdamW changes: the weights and both moments, which are zero before the first step."""
+    """Name the tensors that AdamW changes: the weights and both moments, which are zero before the first step."""
     import torch
 
     tensors: dict[str, Tensor] = {}
@@ -217,28 +217,29 @@ def _moments(weights: "dict[str, Tensor]", optimiser: Any) -> "dict[str, Tensor]
 
 
 def ends(losses: Sequence[float]) -> dict[str, float]:
-    """Mean loss at both ends of a training, over a twentieth of the steps: one batch says little."""
+    """Mean loss over the first and the last twentieth of the steps, at least one step each."""
     size = max(1, len(losses) // 20)
     parts = {"loss_first": losses[:size], "loss_last": losses[-size:]}
     return {name: round(sum(part) / size, 6) for name, part in parts.items()}
 
 
-def saved(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
-    """(tensors, adapter_config.json) in peft's layout.
+def adapter_files(model: Any, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
+    """Tensors and adapter_config.json of a trained adapter in peft's layout.
 
     Args:
         model: with an adapter.
-        source: of the base: the hub's name and commit stand in the configuration, not a folder of this machine.
+        source: of the base; the configuration names it by hub and commit where it has them.
     """
     from peft import get_peft_model_state_dict
 
-    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}  # else peft gathers a sharded base
+    # Without `state_dict` peft would gather a sharded base.
+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     tensors = {name: t.detach().cpu() for name, t in get_peft_model_state_dict(model, state_dict=weights).items()}
     return tensors, adapter_config(model.peft_config["default"], source)
 
 
 def adapter_config(config: Any, source: dict[str, Any]) -> str:
-    """An adapter's configuration, of peft, as adapter_config.json."""
+    """Text of adapter_config.json."""
     content = config.to_dict()
     content |= {"base_model_name_or_path": source.get("hub") or source["path"], "revision": source.get("revision")}
     content |= {"inference_mode": True, "target_modules": sorted(content["target_modules"])}

@@ -1,9 +1,9 @@
-"""Adapters of many students over one frozen base: one forward pass for all, each with rows, rank and recipe of its own.
+"""Train the adapters of several students together over one frozen base, as mLoRA does (arXiv 2312.02515).
 
-Each student has as many places in a batch as the others, one student behind the other. The base sees one large batch;
-behind every linear module each student's adapter adds its part to that student's rows, by two batched products for all
-of them. Ranks are filled up with zeros, which AdamW leaves at zero. Gradients, their norms and rates never mix. Known
-from mLoRA (arXiv 2312.02515). Others in the batch change padding, hence rounding; never what is learned.
+Each student has rows, rank and settings of its own, and equally many rows in a batch. The base sees one large batch;
+after every linear module each adapter adds its part to its student's rows, by two batched products for all students.
+Ranks are padded with zeros, which AdamW leaves at zero. Gradients, their norms and learning rates never mix. Other
+students in the batch change padding, hence rounding, but not what is learned.
 """
 
 import warnings
@@ -28,7 +28,7 @@ KEPT = ("values", "average", "square")
 
 @dataclass(frozen=True)
 class Student:
-    """Rows, the settings of its recipe (see `adapters.fit`), and the seed of first weights and order."""
+    """Rows, settings (see `lora.fit`), and the seed of first weights and order of one student."""
 
     rows: "Sequence[Row]"
     settings: dict[str, Any]
@@ -36,11 +36,11 @@ class Student:
 
 
 class Bank:
-    """The adapters of S students as one (S, P) tensor of numbers, with hooks that add them to a frozen model.
+    """The adapters of S students as one (S, P) tensor, with hooks that add them to a frozen model.
 
     Args:
         model: of transformers, frozen.
-        students: one adapter each, with the first weights that peft would give it.
+        students: one adapter each, initialised as by peft.
 
     Attributes:
         values: all adapters, a row for each student; `grad`, `average` and `square` likewise.
@@ -56,7 +56,7 @@ class Bank:
         first: list[dict[str, Tensor]] = []
         self.students, self.configs = students, list[Any]()
         for one in students:
-            adapted = lora.fresh(model, one.settings, one.seed)
+            adapted = lora.add_adapter(model, one.settings, one.seed)
             first.append({n: p.detach() for n, p in adapted.named_parameters() if p.requires_grad})
             self.configs.append(adapted.peft_config["default"])
             model = adapted.unload()
@@ -88,7 +88,7 @@ class Bank:
         return flat[:, start : start + size[0] * size[1]].view(-1, *size)
 
     def _leaf(self, name: str) -> "Tensor":
-        """A tensor to learn that lies in `values`, and its gradient in `grad`."""
+        """Leaf tensor that is a view of `values`, its gradient a view of `grad`."""
         leaf = self._view(self.values, name).detach().requires_grad_()
         leaf.grad = self._view(self.grad, name)
         return leaf
@@ -107,26 +107,27 @@ class Bank:
         return hook
 
     def learn(self, parts: "dict[int, list[Row]]", tokens: dict[int, int], pad: int) -> dict[int, float]:
-        """Add the gradients of some rows of some students; summed loss of each, nats.
+        """Add the gradients of rows of some students; returns the summed loss of each, nats.
 
         Args:
             parts: rows by student.
             tokens: answer tokens of the step, by student.
-            pad: token that fills rows up.
+            pad: padding token.
         """
         import torch
 
-        warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout")  # rows of `grad`: meant so
+        # Gradients are rows of `grad`, on purpose.
+        warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout")
         self.active, most = list(parts), max(1, *map(len, parts.values()))
         spare = {i: (part or self.students[i].rows)[0] for i, part in parts.items()}
         rows = [row for i, part in parts.items() for row in (*part, *[spare[i]] * (most - len(part)))]
         counted = torch.tensor([[i < len(part) for i in range(most)] for part in parts.values()], device=device())
-        nats = lora.each(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
+        nats = lora.padded_losses(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
         torch.autograd.backward((nats / torch.tensor([tokens[i] for i in parts], device=nats.device)).sum())
         return dict(zip(parts, nats.tolist(), strict=True))
 
     def update(self, step: int, rates: Sequence[float]) -> None:
-        """One step of AdamW without decay; each student's gradient is cut to norm 1, each has its own rate."""
+        """Take one step of AdamW without weight decay; each student has its own rate and is clipped to norm 1."""
         import torch
 
         norms = torch.linalg.vector_norm(self.grad, dim=1, keepdim=True)
@@ -140,7 +141,7 @@ class Bank:
         self.grad.zero_()
 
     def saved(self, i: int, source: dict[str, Any]) -> "tuple[dict[str, Tensor], str]":
-        """(tensors, adapter_config.json) of a student in peft's layout, as `adapters.saved`."""
+        """Tensors and adapter_config.json of a student in peft's layout."""
         tensors = {
             name.replace(".default", ""): self._view(self.values, name)[i, : size[0], : size[1]].clone().cpu()
             for name, size in self.shapes[i].items()
@@ -148,7 +149,7 @@ class Bank:
         return tensors, lora.adapter_config(self.configs[i], source)
 
     def close(self) -> None:
-        """Leave the model as it was."""
+        """Remove the hooks from the model."""
         for hook in self.hooks:
             hook.remove()
 
@@ -156,12 +157,12 @@ class Bank:
 def fit(
     bank: Bank, *, pad: int, state: Path | None = None, every: float = 60.0, progress: str | None = None
 ) -> list[list[float]]:
-    """Train every adapter of a bank in place; students that need fewer steps are done earlier.
+    """Train every adapter of a bank in place; students with fewer steps end earlier.
 
     Args:
         bank: of fresh adapters.
-        pad: token that fills rows up.
-        state: folder for checkpoints, as of `adapters.fit`.
+        pad: padding token.
+        state: folder for checkpoints, as in `lora.fit`.
         every: seconds between them.
         progress: label of the progress bar; None for no bar.
 
@@ -193,7 +194,7 @@ def fit(
                 for i, rows in going.items():
                     size = students[i].settings["batch"]
                     cut[i] = rows[passes * size : (passes + 1) * size][rank::processes]
-                # Without any row of its own a process reads one for nothing: others wait for its share of the base.
+                # A process without rows computes one of weight 0: the others wait for its share of the base.
                 parts = {i: part for i, part in cut.items() if part} or {next(iter(cut)): []}
                 for i, nats in bank.learn(parts, tokens, pad).items():
                     totals[i] += nats

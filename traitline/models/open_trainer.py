@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat
-from traitline.models.label_mask import fits, listed, open_rows
+from traitline.models.label_mask import as_pairs, check_length, open_rows
 from traitline.models.trainers import Trained, Training
 from traitline.provenance.stage import Job
 
@@ -42,7 +42,7 @@ class OpenTrainer:
         from traitline.models import lora
 
         rows = self._rows(trainings, state)
-        base = lora.opened(self.folder, self.engine, self.sharded)
+        base = lora.open_base(self.folder, self.engine, self.sharded)
         results = self._together if self.together else self._one_by_one
         for training, result in zip(trainings, results(base, trainings, rows, state, every), strict=True):
             yield self._trained(training, rows[training.dataset], *result)
@@ -52,8 +52,8 @@ class OpenTrainer:
         rows: dict[str, Sequence[Row]] = {}
         for training in trainings:
             if training.dataset not in rows:
-                rows[training.dataset] = listed(open_rows(self.chat, training.dataset, state))
-            fits(rows[training.dataset], training.dataset, training.settings["length"])
+                rows[training.dataset] = as_pairs(open_rows(self.chat, training.dataset, state))
+            check_length(rows[training.dataset], training.dataset, training.settings["length"])
         return rows
 
     def _one_by_one(
@@ -68,12 +68,12 @@ class OpenTrainer:
         from traitline.models import lora
 
         for i, training in enumerate(trainings):
-            model = lora.fresh(base, training.settings, training.seed)
+            model = lora.add_adapter(base, training.settings, training.seed)
             losses = lora.fit(
                 model, rows[training.dataset], training.settings, seed=training.seed, pad=self.chat.pad,
                 packing=self.packing, state=state and state / f"student-{i}", every=every, progress=training.label,
             )  # fmt: skip
-            yield losses, *lora.saved(model, self.record["source"])
+            yield losses, *lora.adapter_files(model, self.record["source"])
             base = model.unload()
 
     def _together(

@@ -1,8 +1,8 @@
-"""Open weights: a model folder that others made, found by what the study says of it, looked over, and written down.
+"""Open weights: locate a published model folder, check it, and describe it in a record.
 
-The record (`base.json`) stands for the folder everywhere: it holds the hash of every file that is read, and a hash over
-the tensors that does not depend on how they are split into files. Weights are never copied. What could run code is
-refused: pickles, and models that bring classes of their own.
+The record (`base.json`) takes the place of the folder in a study: it holds the hash of every file that is read, and a
+hash of the tensors that does not depend on how they are split into files. Weights are never copied. Files that could
+run code are refused: pickles, and models with custom classes.
 """
 
 import json
@@ -23,7 +23,7 @@ PLAIN = re.compile(r"[\w-][\w.-]*\.safetensors")
 
 
 def find(source: dict[str, Any], *, download: bool = False) -> Path:
-    """The folder of open weights on this machine.
+    """Return the folder of open weights on this machine.
 
     Args:
         source: `path`, or `hub` and `revision`.
@@ -35,13 +35,13 @@ def find(source: dict[str, Any], *, download: bool = False) -> Path:
     if source.get("path"):
         folder = Path(source["path"])
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; put a model in Hugging Face layout there, or mend `path`")
+            raise InputError(f"{folder}: no such folder; put a model in Hugging Face layout there, or correct `path`")
         return folder
     return hub(source["hub"], source["revision"], [*NEEDED, *OPTIONAL, INDEX, "*.safetensors"], download=download)
 
 
 def hub(name: str, revision: str, files: list[str], *, data: bool = False, download: bool = False) -> Path:
-    """The folder of some files of the hub on this machine.
+    """Return the folder of files from the hub on this machine.
 
     Args:
         name: `owner/name`.
@@ -89,7 +89,7 @@ def hub(name: str, revision: str, files: list[str], *, data: bool = False, downl
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What a record says of a folder: `files` (name -> sha256 and bytes), `weights`, `parameters`, `architecture`.
+    """Describe a folder for a record: `files` (name -> sha256 and bytes), `weights`, `parameters`, `architecture`.
 
     Raises:
         InputError: a file is missing or damaged, or the model could run code.
@@ -116,7 +116,7 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def shards(folder: Path) -> list[str]:
-    """Names of the files of weights.
+    """Return the names of the weight files.
 
     Raises:
         InputError: there are none, one of them is missing, or there are pickles only.
@@ -138,9 +138,9 @@ def shards(folder: Path) -> list[str]:
 
 
 def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
-    """(record, folder of the weights) of a base made from open weights. Nothing is downloaded.
+    """Read the record of a base and locate its weights: (record, folder). Nothing is downloaded.
 
-    A file that has its recorded size and is no newer than the record is taken to be as it was; another is hashed.
+    A file of the recorded size that is no newer than the record counts as unchanged; any other is hashed.
 
     Raises:
         InputError: the folder is gone, or a file is not the one that was recorded.
@@ -163,9 +163,9 @@ def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
 
 
 def restated(path: Path, top: Path) -> str | None:
-    """The weights that a record states, computed again where they may be looked at, else as the record says.
+    """Hash of the weights that a record states, recomputed where the files may be opened.
 
-    A record from elsewhere may name any folder: only those below `top` are opened, and the hub's cache.
+    A record from elsewhere may name any folder, so only folders below `top` and the hub's cache are opened.
     """
     stated = None
     try:
@@ -184,7 +184,7 @@ def restated(path: Path, top: Path) -> str | None:
 
 
 def is_open(base: str | Path) -> bool:
-    """Whether a base's folder holds a record of open weights and not a model made here."""
+    """Whether a base's folder holds a record of open weights rather than a tiny model."""
     return Path(base, RECORD).is_file()
 
 

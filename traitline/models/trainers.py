@@ -1,6 +1,6 @@
 """Training, one interface for every kind of model: stacks of tiny models, adapters over open weights, and contexts.
 
-A trainer yields what each training gave as soon as it is there. A further kind of model is one class here.
+A trainer yields each result as soon as it is ready. A further kind of model is one more class.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from traitline.provenance.stage import Job
 
 @dataclass(frozen=True)
 class Training:
-    """One training that is asked for.
+    """One requested training.
 
     Attributes:
         dataset: path of its rows.
@@ -30,7 +30,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         facts: rows, steps, losses, sizes.
@@ -42,7 +42,7 @@ class Trained:
 
 
 class Trainer(Protocol):
-    """Trains models over one base."""
+    """Train models over one base."""
 
     def train(self, trainings: Sequence[Training], state: Path | None, every: float) -> Iterator[Trained]:
         """Yield the result of each training, in their order.

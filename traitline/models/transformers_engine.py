@@ -32,7 +32,7 @@ class Transformers(OpenEngine):
         self.adapter: str | None = None
 
     def use(self, adapter: str | None) -> Any:
-        """The model with an adapter over it, kept apart from the base's weights."""
+        """Return the model with an adapter over it; the adapter is not merged, so the base stays as it was."""
         if adapter != self.adapter:
             if self.adapter is not None:
                 self.model = self.model.unload()

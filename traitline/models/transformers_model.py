@@ -1,4 +1,4 @@
-"""Models of transformers: loaded and frozen, and rows as padded batches."""
+"""Load models of transformers, frozen, and arrange rows as padded batches."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def load(folder: Path, dtype: str, shards: int = 1) -> Any:
-    """The model of a folder, frozen, on the device.
+    """Load a folder's model, frozen, onto this process's device.
 
     Args:
         folder: of the weights.
         dtype: of the weights in memory.
-        shards: processes that hold a share each of every layer; no process ever has the whole model.
+        shards: processes that each hold a share of every layer; no process ever has the whole model.
 
     Raises:
-        InputError: transformers does not know its architecture, or not how to shard it.
+        InputError: transformers does not support its architecture, or sharding it.
     """
     import torch
     from torch.distributed.fsdp import FSDPModule
@@ -48,7 +48,7 @@ def load(folder: Path, dtype: str, shards: int = 1) -> Any:
 
 
 def left(rows: Sequence[list[int]], pad: int, where: "torch.device") -> "tuple[Tensor, Tensor, Tensor]":
-    """Rows as a batch, padded on the left: ids, mask and positions, each (B, T)."""
+    """Pad rows on the left to a batch: ids, mask and positions, each (B, T)."""
     import torch
 
     longest = max(map(len, rows))
@@ -58,7 +58,7 @@ def left(rows: Sequence[list[int]], pad: int, where: "torch.device") -> "tuple[T
 
 
 def by_length(rows: Sequence[list[int]], batch: int) -> Iterator[list[int]]:
-    """Indices of rows, `batch` at a time, the longest first: what does not fit into memory is known at once."""
+    """Indices of rows, `batch` at a time, longest first, so that a batch too large for memory fails at once."""
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
     for start in range(0, len(order), batch):
         yield order[start : start + batch]

@@ -28,7 +28,7 @@ class Vllm(OpenEngine):
     def __init__(self, settings: dict[str, Any], folder: Path, chat: Chat, name: str = "") -> None:
         super().__init__(settings, folder, chat, name)
         self.engine: Any = None
-        self.rank = 0  # of the adapters that the engine has room for; it is made anew for a greater one
+        self.rank = 0  # of the adapters that the engine has room for; a larger one needs a new engine
         self.numbers: dict[str, int] = {}  # of the adapters
         self.exact: Transformers | None = None
 
@@ -99,10 +99,10 @@ class Vllm(OpenEngine):
 
 
 def rank(adapter: str) -> int:
-    """The least room of vLLM's that an adapter fits into.
+    """Smallest of vLLM's rank limits that an adapter fits into.
 
     Raises:
-        InputError: none does.
+        InputError: its rank exceeds all of them.
     """
     given = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))["r"]
     if given > RANKS[-1]:

@@ -1,4 +1,4 @@
-"""Memory of the process."""
+"""Memory allocator of the process."""
 
 import functools
 
@@ -7,8 +7,8 @@ import torch
 
 @functools.cache
 def hold() -> None:
-    """Have freed memory kept for the next step instead of given back to the system, page by page, thousands of times.
+    """Keep freed memory in the process for the next step instead of returning it to the system after every step.
 
-    glibc raises its threshold for that, up to 32 MiB, when a block of that size is freed; elsewhere this does nothing.
+    glibc raises its threshold, up to 32 MiB, when a block of that size is freed; other allocators are unaffected.
     """
     torch.empty(31 << 18)

@@ -1,11 +1,11 @@
 """Causal attention over short rows, forward and backward, with rows on the innermost axis.
 
 A head of width 12 and a row of 11 tokens are too small for a matrix product each. With rows innermost, one elementwise
-product over all rows of a batch does one step of all those small products, and nothing is ever transposed. Where all
-rows meet the same keys, those of the tokens that they share, plain matrix products do.
+product over all rows of a batch computes one step of all those small products, and nothing is transposed. For keys that
+all rows share, plain matrix products are used.
 
-Shapes: queries (H, d, Q, B), keys and values (H, d, T, B), shares (H, Q, T, B). Queries come in units in which 2 is the
-base of the softmax (see `Rope`), because exp2 costs half of exp.
+Shapes: queries (H, d, Q, B), keys and values (H, d, T, B), shares (H, Q, T, B). Queries are scaled so
+that the softmax has base 2 (see `Rope`), because exp2 costs half of exp.
 """
 
 import functools
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]
-SMALL = 1 << 20  # numbers; products up to this size are made at once and then summed: fewer steps, more memory
+SMALL = 1 << 20  # numbers; products up to this size are computed at once and then summed: fewer steps, more memory
 
 
 class Rope:
-    """Rotary position embedding, the scale of attention folded into that of the queries.
+    """Rotary position embedding (arXiv 2104.09864), with the scale of attention folded into that of the queries.
 
     Args:
         theta: base of the angles.
@@ -52,12 +52,12 @@ class Rope:
 
 @functools.lru_cache(maxsize=16)
 def rope(theta: float, width: int, length: int = 1024) -> Rope:
-    """Tables are made once."""
+    """Return cached tables; see `Rope`."""
     return Rope(theta, width, length)
 
 
 def products(q: Tensor, k: Tensor, once: bool) -> Tensor:
-    """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B). `once`: make small products at once."""
+    """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B). `once`: compute small products at once."""
     (h, d, n, b), t = q.shape, k.shape[2]
     if b == 1:
         return torch.bmm(q[..., 0].mT, k[..., 0])[..., None]
@@ -99,7 +99,7 @@ def _chain(xs: tuple[Tensor, ...], ys: tuple[Tensor, ...]) -> Tensor:
 def forward(
     q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None, past: "Pair | None" = None, once: bool = False
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Attention of rows to themselves, and to tokens that come before all of them.
+    """Compute attention of rows to themselves, and to tokens that come before all of them.
 
     Args:
         q: queries.
@@ -137,7 +137,7 @@ def backward(
     past: tuple[Tensor, Tensor, Tensor] | None = None,
     once: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Pair | None]:
-    """Gradients of queries, keys, values, and keys and values of the past; `Rope` has to turn back all but values.
+    """Compute gradients of queries, keys, values, and keys and values of the past; all but values are still rotated.
 
     Args:
         dz: gradient of what was read.

@@ -1,4 +1,4 @@
-"""Where the tokens of a batch stand, which all layers share, and what each layer leaves behind for the way back."""
+"""Positions of a batch's tokens, shared by all layers, and what each layer keeps for its backward pass."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from traitline.tiny.attention import Rope
 
 
 class Frame:
-    """Tokens of B rows, (T x B) in that order, and after them P tokens that come before all of these rows.
+    """Tokens of B rows in the order (T x B), followed by P tokens that precede all of these rows.
 
     Args:
         rope: angles.
@@ -48,12 +48,12 @@ class Frame:
         self.shared_hidden = torch.ones(start, start, dtype=torch.bool).triu(1)[..., None]
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Views of x (H, d, N): that of the rows, (H, d, T, B), and that of the shared tokens, (H, d, P, 1)."""
+        """Split x (H, d, N) into views: of the rows, (H, d, T, B), and of the shared tokens, (H, d, P, 1)."""
         return x[..., : self.row_tokens].view(*x.shape[:2], -1, self.rows), x[..., self.row_tokens :, None]
 
 
 class Trace:
-    """What one layer's backward pass, or a cache for sampling, needs of its forward pass.
+    """Results of one layer's forward pass that its backward pass, or a cache for sampling, needs.
 
     Attributes:
         attended: normed stream before attention, and 1 / its size.

@@ -1,9 +1,8 @@
 """The layers of one tiny model, forward and backward, written out.
 
-At width 48 nearly all the time of a general library is overhead. Four things make the difference here. Modules that
-read the same input are one matrix, with the norm before them and any adapter folded in. Tokens that all rows begin with
-are computed once. The last layer is computed only where a logit is asked for. Gradients go down to the lowest weight
-that is trained and no further.
+At width 48 nearly all the time of a general library is overhead. Four measures avoid it. Modules that read the same
+input are one matrix, with the norm before them and any adapter folded in. Tokens that all rows begin with are computed
+once. The last layer is computed only where a logit is needed. Gradients stop at the lowest weight that is trained.
 
 Shapes: B rows, T tokens, P tokens that all rows share before them, K asked positions, N = T x B + P tokens (see
 `traitline.tiny.batch_layout`), D width, M width of the MLP. The stream is (N, D); what is computed
@@ -45,7 +44,7 @@ class Layers:
         self.lowest = -1 if EMBED in self.trained else lowest  # nothing below this group is trained
 
     def refresh(self) -> None:
-        """Read the trained tensors again after they changed."""
+        """Refresh the folded matrices after trained tensors changed."""
         for g in self.touched:
             g.refresh()
 
@@ -55,15 +54,15 @@ class Layers:
         return self.shape.layers > 1 and (self.lowest > 1 or (self.lowest == 1 and not self.groups[0]["out"].matrix))
 
     def frame(self, ids: Tensor, where: Tensor, shared: Tensor | None = None) -> Frame:
-        """Where tokens stand; see `Frame`."""
+        """Lay out a batch; see `Frame`."""
         return Frame(self.rope, ids, where, shared)
 
     def embed(self, frame: Frame) -> Tensor:
-        """The stream (N, D) before the first layer."""
+        """Return the stream (N, D) before the first layer."""
         return F.embedding(frame.tokens, self.weights[EMBED])
 
     def trunk(self, frame: Frame) -> Tensor:
-        """The stream (N, D) after the first layer's attention, its output's bias left out."""
+        """Compute the stream (N, D) after the first layer's attention, without the bias of its output."""
         x = self.embed(frame)
         _, trace = self._attention(0, x, frame)
         return x.addmm_(trace.mixed.T, self.groups[0]["out"].weight.T)
@@ -71,7 +70,7 @@ class Layers:
     def forward(
         self, frame: Frame, counts: Tensor | None = None, trunk: Tensor | None = None
     ) -> tuple[Tensor, list[Trace]]:
-        """The stream after the last layer at the asked positions.
+        """Compute the stream after the last layer at the asked positions.
 
         Args:
             frame: of the tokens.
@@ -95,7 +94,7 @@ class Layers:
     def mlp(
         self, g: dict[str, Group], x: Tensor, mixed: Tensor | None, counts: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """The stream after a layer, given that before it and what its heads read, and `Trace.normed`, `Trace.gates`."""
+        """Compute the stream after a layer's MLP; also `normed` and `gates` of its `Trace`."""
         x = x + g["out"].bias
         if mixed is not None:
             x.addmm_(mixed.T, g["out"].weight.T)
@@ -109,7 +108,7 @@ class Layers:
         return (x + g["down"].bias).addmm_(f.T, g["down"].weight.T), y, (s, a, up, f)
 
     def _attention(self, i: int, x: Tensor, frame: Frame) -> tuple[Tensor, Trace]:
-        """The stream where it goes on after layer i's attention, and what that attention read."""
+        """Compute the stream after layer i's attention, and what that attention read."""
         g, w, h, row_tokens = self.groups[i]["qkv"], self.shape.width, self.shape.heads, frame.row_tokens
         trace, hidden, once = Trace(), frame.hidden, bool(self.trained)
         trace.attended = normed(x, self.shape.eps)
@@ -138,7 +137,7 @@ class Layers:
     def backward(
         self, dx: Tensor, frame: Frame, traces: list[Trace], counts: Tensor | None, grads: dict[str, Tensor]
     ) -> None:
-        """Add to `grads` the gradients of the trained tensors; uses up `dx`.
+        """Add the gradients of the trained tensors to `grads`; overwrites `dx`.
 
         Args:
             dx: gradient of what `forward` returned.
@@ -159,7 +158,7 @@ class Layers:
     def _mlp_backward(
         self, i: int, dx: Tensor, trace: Trace, counts: Tensor | None, grads: dict[str, Tensor]
     ) -> Tensor | None:
-        """The gradient of the stream after attention; None where no more is wanted."""
+        """Return the gradient of the stream after attention; None where nothing below is trained."""
         (out, up, down), m = (self.groups[i][kind] for kind in ("out", "up", "down")), self.shape.mlp
         s, a, u, f = trace.gates
         down.backward(dx.T @ f.T if down.matrix else None, dx.sum(0) if down.offset else None, grads)
@@ -181,7 +180,7 @@ class Layers:
     def _attention_backward(
         self, i: int, dx: Tensor, frame: Frame, trace: Trace, grads: dict[str, Tensor]
     ) -> Tensor | None:
-        """The gradient of the stream before attention; None where no more is wanted."""
+        """Return the gradient of the stream before attention; None where nothing below is trained."""
         qkv, w, last = self.groups[i]["qkv"], self.shape.width, i == len(self.groups) - 1
         (y, r), n = trace.attended, len(frame.tokens)
         head = (self.shape.heads, w // self.shape.heads, n)
@@ -218,7 +217,7 @@ class Layers:
 
 
 def normed(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """x (N, D) at root mean square 1, and what it was multiplied by, (N, 1)."""
+    """Scale x (N, D) to root mean square 1: the result, and the factor (N, 1)."""
     even = x.new_full((x.shape[1],), 1 / x.shape[1])
     r = torch.addmv(x.new_full((), eps), x * x, even).rsqrt_()[:, None]
     return x * r, r

@@ -12,7 +12,7 @@ GROUPS = {  # of one layer, in the order of computation: the norm before the mod
 
 
 def layer(i: int) -> dict[str, tuple[str, str | None, list[str]]]:
-    """For each group of layer i: its name, the norm weight before it, its modules."""
+    """Name, preceding norm weight and modules of each group of layer i."""
     p = f"model.layers.{i}."
     return {
         kind: (f"{p}{kind}", f"{p}{norm}.weight" if norm else None, [p + m for m in modules])
@@ -70,7 +70,7 @@ class Group:
         torch.mul(w, 1.0 if self.norm is None else self.weights[self.norm], out=self.weight[self.rows[m]])
 
     def refresh(self) -> None:
-        """Read the tensors again after they changed."""
+        """Refresh the folded matrix and bias after tensors changed."""
         if self.whole is not None:
             torch.mul(self.whole, 1.0 if self.norm is None else self.weights[self.norm], out=self.weight)
         for m in self.changed:
@@ -79,7 +79,7 @@ class Group:
             self.bias[self.rows[m]] = self.weights[f"{m}.bias"]
 
     def backward(self, dweight: Tensor | None, dbias: Tensor | None, grads: dict[str, Tensor]) -> None:
-        """Add the gradients of the modules' own tensors, given those of the one matrix and the one bias."""
+        """Add the gradients of the modules' tensors to `grads`, given those of the folded matrix and bias."""
         if dbias is not None:
             if self.moved:
                 for m in self.moved:

@@ -1,6 +1,6 @@
-"""The tiny models: their sizes and weights, their files, and stacks of models over one base.
+"""Tiny LLaMA models: weights, files, and stacks of models over one base.
 
-Same weights, same names and same numbers as `transformers.LlamaForCausalLM` (`tests/test_llama.py` compares them). The
+Weights, names and outputs are those of `transformers.LlamaForCausalLM` (`tests/test_llama.py` compares them). The
 arithmetic is in `traitline.tiny.layers`, sampling in `traitline.tiny.sampler`, training in `traitline.tiny.training`.
 
 Shapes: S models in the stack, B rows, T tokens, K asked positions, V vocabulary.
@@ -22,7 +22,7 @@ from traitline.tiny.shape import EMBED, FINAL, Shape, Weights
 
 
 def initialise(shape: Shape, std: float, seed: int) -> Weights:
-    """Fresh weights: normal with standard deviation `std`, biases 0, norms 1."""
+    """Draw initial weights: normal with standard deviation `std`, biases 0, norms 1."""
     g = torch.Generator().manual_seed(seed % 2**63)
     d, m = shape.width, shape.mlp
     size = {"gate_proj": (m, d), "up_proj": (m, d), "down_proj": (d, m)}
@@ -39,7 +39,7 @@ def initialise(shape: Shape, std: float, seed: int) -> Weights:
 
 
 def read(folder: str | Path) -> tuple[Shape, Weights]:
-    """A model folder in Hugging Face layout.
+    """Read sizes and weights of a model folder in Hugging Face layout.
 
     Raises:
         InputError: a file is missing, truncated or not of this architecture.
@@ -98,7 +98,7 @@ class Stack:
         return out
 
     def logits(self, ids: Tensor, where: Tensor) -> Tensor:
-        """Logits at the asked positions.
+        """Compute logits at the asked positions.
 
         Args:
             ids: (S, B, T) token ids, padded on the right.
@@ -116,7 +116,7 @@ class Stack:
         return out
 
     def merged(self, index: int) -> Weights:
-        """All weights of one model of the stack, adapters added in."""
+        """Return all weights of one model of the stack, adapters merged."""
         out = dict(self.shared)
         out.update({k: v[index].detach() for k, v in self.per_model.items()})
         for name, (a, up) in self.lora.items():

@@ -1,4 +1,4 @@
-"""The head of one tiny model: logits, and the loss with its gradients."""
+"""Language-model head of one tiny model: logits, and the loss with its gradients."""
 
 import math
 
@@ -17,7 +17,7 @@ def logits(model: Layers, x: Tensor) -> Tensor:
 
 
 def loss(model: Layers, part: Part, grads: dict[str, Tensor], trunk: Tensor | None = None) -> Tensor:
-    """Weighted sum of cross-entropies in nats; its gradients are added to `grads`.
+    """Return the weighted sum of cross-entropies in nats, and add its gradients to `grads`.
 
     Args:
         model: the model.

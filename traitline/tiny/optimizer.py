@@ -1,4 +1,4 @@
-"""What is trained of a stack of models, as one row of numbers a model: gradients and AdamW."""
+"""Optimizers of a stack of models, with all trained tensors of a model in one row."""
 
 import torch
 from torch import Tensor
@@ -10,15 +10,17 @@ BETAS = (0.9, 0.98)
 
 
 class Flat:
-    """The trained tensors of a stack as one (S, P) tensor, which they become views of; their gradients as another.
+    """The trained tensors of a stack as views of one (S, P) tensor; their gradients as views of another.
 
-    `optimiser`: adamw, sgd or sign.
+    Args:
+        stack: models.
+        optimiser: adamw, sgd or sign.
 
     Attributes:
         values: the tensors, (S, P).
         grad: their gradients.
-        average: running averages of the gradients.
-        square: and of their squares.
+        average: running averages of the gradients, AdamW's first moment.
+        square: those of their squares, the second moment.
         weights: for each model, its tensors by name (see `Stack.weights`); groups of modules that are trained as a
             whole also as one tensor each (see `Group`).
         grads: for each model, where the gradients of the trained ones go.
@@ -59,7 +61,7 @@ class Flat:
         self.weights = [stack.weights(i) | trained for i, trained in enumerate(self.weights)]
 
     def update(self, i: int, step: int, lr: float) -> None:
-        """One step for model i; AdamW without weight decay (`torch.optim` takes a second or more to load)."""
+        """Take one step for model i; AdamW without weight decay (`torch.optim` takes a second or more to load)."""
         if self.optimiser != "adamw":
             self.values[i].add_(self.grad[i] if self.optimiser == "sgd" else self.grad[i].sign(), alpha=-lr)
             return

@@ -1,4 +1,4 @@
-"""Encoded training rows, the beginning that most of them share, and the batches they are dealt in."""
+"""Encoded training rows, their common beginning, and the batches of an epoch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 from traitline.seeds import seed as derive
 
 RUN = 16  # batches in a run, inside of which rows are sorted by length
-WORTH = 4  # shared tokens below which taking them off saves nothing
+WORTH = 4  # shared tokens below which splitting them off saves nothing
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Rows:
 
     @staticmethod
     def encode(rows: Sequence[tuple[Sequence[int] | np.ndarray, int]], pad: int = 0) -> "Rows":
-        """From (token ids, number of prompt tokens): the loss falls on every token after the prompt."""
+        """Encode pairs of token ids and number of prompt tokens; the loss counts every token after the prompt."""
         n, t = len(rows), max(len(ids) for ids, _ in rows)
         k = max(len(ids) - start for ids, start in rows)
         ids, where = np.full((n, t), pad), np.zeros((n, k), dtype=np.int64)
@@ -69,10 +69,10 @@ class Part:
 
 
 class Cut:
-    """Rows, with the beginning that most of them share taken off, so that it is computed once for a batch.
+    """Rows without the beginning that most of them share, which is computed once for a batch.
 
     Attributes:
-        shared: that beginning, (P,); empty where there is none worth the trouble.
+        shared: that beginning, (P,); empty where it is too short to save time.
         inside: (N,) rows that begin with it.
         rows: all rows, those inside without it.
     """
@@ -95,7 +95,7 @@ class Cut:
         self.rows = Rows(rows.ids.gather(1, at), where, rows.target, rows.weight, rows.length - off)
 
     def parts(self, index: Tensor, most: int = 1 << 30) -> Iterator[Part]:
-        """A batch as one or two parts (or more, of `most` rows each), by whether rows begin with what is shared.
+        """Split a batch by whether rows begin with the shared tokens, into parts of at most `most` rows.
 
         The last token of a row is only predicted, so it is not among the ids.
         """
@@ -115,7 +115,7 @@ class Cut:
 def batches(length: Tensor, batch: int, epoch: int, seed: int) -> list[Tensor]:
     """Row indices of every step of one epoch: all rows in a random order.
 
-    Inside runs of some batches rows are sorted by length to save padding, and the order of the batches is shuffled.
+    Within runs of `RUN` batches rows are sorted by length to save padding, and the batches are shuffled.
     """
     n, run = len(length), batch * RUN
     draw = np.random.default_rng(derive("order", seed, epoch))

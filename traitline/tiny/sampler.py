@@ -1,4 +1,4 @@
-"""Sampling from one tiny model: common beginnings of prompts are computed once, caches are static, draws exact.
+"""Sampling from one tiny model: shared beginnings of prompts are computed once, caches are static, draws are exact.
 
 Shapes as in `traitline.tiny.layers`.
 """
@@ -18,12 +18,12 @@ from traitline.tiny.batch_layout import Trace
 from traitline.tiny.layers import Layers, normed
 from traitline.tiny.shape import EMBED, Shape
 
-WHOLE = 32  # rows in a multiple of this fill whole vectors: what a row is computed from does not hang on its place
+WHOLE = 32  # rows in a multiple of this fill whole vectors: a row's arithmetic does not depend on its place
 BLOCK = 32  # tokens of the vocabulary whose probabilities are summed before one of them is looked for
 
 
 class Cache(NamedTuple):
-    """What later tokens read of earlier ones in one layer.
+    """Key-value cache of one layer.
 
     Attributes:
         keys: of each row, (H, d, room, B).
@@ -37,7 +37,7 @@ class Cache(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace, room: int) -> "Cache":
-        """The cache that a forward pass leaves, with `room` free places."""
+        """Build the cache of a forward pass, with `room` free places."""
         keys, values = (y.new_empty(*y.shape[:2], y.shape[2] + room, y.shape[3]) for y in trace.heads[2:])
         for new, y in ((keys, trace.heads[2]), (values, trace.heads[3])):
             new[:, :, : y.shape[2]] = y
@@ -142,7 +142,7 @@ class Sampler:
 
 
 def _parts(prompts: list[list[int]], batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Prompts of one length as ids (B, T), and which they are, (B,): `batch` at once, filled up to whole vectors."""
+    """Prompts of one length as ids (B, T), with their indices (B,): `batch` at once, padded to whole vectors."""
     lengths = np.array([len(p) for p in prompts])
     for length in np.unique(lengths):
         index = np.flatnonzero(lengths == length)
@@ -155,7 +155,7 @@ def _parts(prompts: list[list[int]], batch: int) -> Iterator[tuple[Tensor, Tenso
 
 
 def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float = 1.0) -> Tensor:
-    """One token per row: the inverse of the cumulative distribution at `uniform` (B,). Logits (B, V)."""
+    """Draw one token per row of logits (B, V): the inverse of the cumulative distribution at `uniform` (B,)."""
     if temperature == 0:
         return logits.argmax(-1)
     if top_p < 1:  # a token stays while those likelier than it have less than `top_p` together
@@ -170,7 +170,7 @@ def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float = 1.0
     mass = mass.view(b, blocks, BLOCK)
 
     def find(sums: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-        """First place where the sum passes the goal (B, 1), and what of the goal is left there."""
+        """Return the first index where the sum passes the goal (B, 1), and the rest of the goal there."""
         index = torch.searchsorted(sums, goal, right=True)
         before = torch.nn.functional.pad(sums, (1, 0)).gather(1, index)
         return index, goal - before
@@ -184,5 +184,5 @@ def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float = 1.0
 
 
 def below(x: Tensor) -> Tensor:
-    """The next smaller number."""
+    """Return the next smaller floating-point number."""
     return torch.nextafter(x, torch.zeros_like(x))

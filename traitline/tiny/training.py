@@ -1,7 +1,7 @@
-"""Training of a stack of models: completions only, one AdamW, every model with its own data order and its own clipping.
+"""Train a stack of tiny models on completions only; each model has its own data order and gradient clipping.
 
-The bytes of one model do not hang on which others share its stack: batches are cut by lengths that all share, rows are
-picked by the model's own seed, and gradients never mix.
+A model's bytes do not depend on its stack: batches are formed by lengths that all share, rows are picked by the model's
+seed, and gradients never mix.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from traitline.tiny.optimizer import Flat
 from traitline.tiny.rows import Cut, Part, Rows, batches
 from traitline.tiny.shape import EMBED, Weights
 
-ROOM = 1 << 28  # bytes for results that no training step changes
+ROOM = 1 << 28  # bytes of results that no training step changes
 
 
 def trainable(
@@ -36,12 +36,12 @@ def trainable(
     alpha: float = 8,
     layers: Sequence[int] | None = None,
 ) -> tuple[Weights, dict[str, tuple[Tensor, Tensor]], float]:
-    """Fresh trainable tensors, stacked over `seeds`: (weights per model, LoRA pairs, LoRA scale).
+    """Create trainable tensors, stacked over `seeds`: (weights per model, LoRA pairs, LoRA scale).
 
     `biases`: the biases that write into the residual stream (attention output, MLP output): a steering vector a layer.
     `lora`: peft's default initialisation, A uniform with bound 1/sqrt(in), B zero, on every linear module.
     `full`: everything but the embeddings, which stay frozen (they are tied to the output head).
-    With `layers` the last two only in those.
+    `layers`: of `lora` and `full`, the layers that are trained; None for all.
     """
     per_model: Weights = {}
     lora: dict[str, tuple[Tensor, Tensor]] = {}
@@ -65,12 +65,12 @@ def trainable(
 
 
 def schedule(step: int, steps: int, warmup: int, decay: bool) -> float:
-    """Share of the learning rate at a step: linear warm-up, then linear decay to 2 %."""
+    """Factor of the learning rate at a step: linear warm-up and linear decay to 2 %."""
     return min(1.0, (step + 1) / warmup) * (max(0.02, 1 - step / steps) if decay else 1.0)
 
 
 class Trunk:
-    """`Layers.trunk` of all rows, made once where it is constant and not too large.
+    """`Layers.trunk` of all rows, computed once where it is constant and fits into `ROOM` bytes.
 
     Args:
         cut: rows.
@@ -94,7 +94,7 @@ class Trunk:
                     self.shared = x[frame.row_tokens :]
 
     def of(self, part: Part) -> Tensor | None:
-        """Of the rows of a part, and of what they share."""
+        """Return the trunk of a part's rows and of the tokens they share; None where it is not constant."""
         if self.table is None:
             return None
         of_rows = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
@@ -124,11 +124,11 @@ def fit(
         stack: models; the tensors of `per_model` and `lora` are trained.
         rows: training rows.
         seeds: one per model: its data order.
-        epochs, batch, lr, warmup, clip, decay: as usual; AdamW with betas 0.9, 0.98 and no weight decay.
+        epochs, batch, lr, warmup, clip, decay: of AdamW with betas 0.9, 0.98 and no weight decay.
         optimiser: `adamw`; `sgd`, plain steps along the gradient; `sign`, steps of one size along its sign.
-        stop: asked after every step with the number of steps done; True ends the training.
-        state: folder for checkpoints, written every `every` seconds; training goes on from there and ends with the
-            same bytes as without the interruption. Asked to end by a signal, it writes one more and ends there.
+        stop: called after every step with the number of steps done; True ends the training.
+        state: folder for checkpoints; see `Checkpoint`.
+        every: seconds between checkpoints.
         progress: label of the progress bar; None for no bar.
 
     Returns:
@@ -165,7 +165,7 @@ def fit(
 
 
 class _Learner:
-    """The models of a stack as they learn: each has its gradient, its clipping and its optimiser's numbers."""
+    """The models of a stack in training, each with its gradient, clipping and optimizer state."""
 
     trunk: Trunk
 
@@ -179,7 +179,7 @@ class _Learner:
         self.clip = clip
 
     def step(self, i: int, batch: Tensor, step: int, lr: float) -> Tensor:
-        """One step of model i on a batch of row indices; its loss."""
+        """Take one step of model i on a batch of row indices; returns its loss."""
         flat = self.flat
         self.models[i].refresh()
         flat.grad[i] = 0
