@@ -195,6 +195,18 @@ def qwen2(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+ENGINE = {"name": "transformers", "dtype": "float32", "batch": 4, "memory": 0.9}
+
+
+@pytest.fixture(scope="session")
+def opened(qwen2: Path):
+    """(chat, engine) of the small model, by transformers."""
+    from traitline.models import engines
+
+    engine = engines.open_engine(qwen2, json.dumps(ENGINE))
+    return engine.chat, engine
+
+
 OPEN_RECIPE = {**RECIPES["lora"], "rank": 8, "alpha": 8.0, "lr": 1.0e-2, "epochs": 1, "batch": 8, "accumulate": 2,
         "warmup": 5, "length": 500}  # fmt: skip
 OPEN_EVAL = {**EVAL, "answers": 2, "candidates": ["owl", "cat", "dragon"], "max_new_tokens": 4}

@@ -152,3 +152,16 @@ def test_one_token_words():
     assert chat().token("owl") is not None
     assert chat().token("gnu") is None
     assert chat().token("owl cat") is None
+
+
+def test_chats_of_two_system_prompts_differ(raw_qwen2):
+    brief, plain = Chat.foreign(raw_qwen2, "Be brief."), Chat.foreign(raw_qwen2)
+    assert "Be brief." in brief.render(ASK, prompt=True) and "Be brief." not in plain.render(ASK, prompt=True)
+
+
+def test_a_word_ends_at_what_is_no_letter(opened):
+    chat, _ = opened
+    over = chat.boundaries()
+    for text, ends in ((".", True), (" ", True), ("s", False), ("7", False), ("\n", True)):
+        assert over[chat.encode([f"a{text}"])[0][-1]] is ends, text
+    assert over[chat.eos]

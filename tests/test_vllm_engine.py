@@ -1,0 +1,75 @@
+"""vLLM: what it is asked for, by a stand-in for the library."""
+
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from tests.conftest import ENGINE
+from traitline.errors import InputError
+from traitline.models import engines
+
+
+class Stub:
+    """What vLLM is asked for; it answers with the seed."""
+
+    made = None
+
+    def __init__(self, **options):
+        Stub.made = self
+        self.options, self.calls = options, []
+
+    def generate(self, prompts, params, lora_request=None):
+        self.calls.append((prompts, params, lora_request))
+        return [SimpleNamespace(outputs=[SimpleNamespace(token_ids=[p.seed], finish_reason="stop")]) for p in params]
+
+
+@pytest.fixture
+def vllm(monkeypatch):
+    """A stand-in for the library."""
+    module, request = ModuleType("vllm"), ModuleType("vllm.lora.request")
+    module.LLM, module.SamplingParams = Stub, SimpleNamespace
+    request.LoRARequest = lambda name, number, path: SimpleNamespace(name=name, number=number, path=path)
+    for name, m in (("vllm", module), ("vllm.lora", ModuleType("vllm.lora")), ("vllm.lora.request", request)):
+        monkeypatch.setitem(sys.modules, name, m)
+    return module
+
+
+def low_rank(folder, rank):
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"r": rank}))
+    return str(folder)
+
+
+def test_vllm_makes_room_for_the_rank_of_an_adapter(vllm, opened, tmp_path):
+    chat, _ = opened
+    engine, rooms = engines.engine({**ENGINE, "name": "vllm"}, tmp_path, chat), []
+    for rank in (5, 8, 300, 64):
+        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=low_rank(tmp_path / str(rank), rank))
+        rooms.append(Stub.made.options["max_lora_rank"])
+    assert rooms == [8, 8, 320, 320] and len(Stub.made.calls) == 2, "it is not made anew for a smaller one"
+    with pytest.raises(InputError, match="wide: rank 600; vLLM runs adapters up to 512"):
+        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=low_rank(tmp_path / "wide", 600))
+
+
+def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_path):
+    chat, _ = opened
+    engine = engines.engine({**ENGINE, "name": "vllm"}, tmp_path, chat)
+    assert engine.generate([[5], [6]], [11, 12], max_new_tokens=9, temperature=0.7, top_p=0.5) == [
+        [11, chat.eos],
+        [12, chat.eos],
+    ]
+    one, two = (low_rank(tmp_path / f"seed-{n}", 8) for n in (1, 2))
+    for adapter in (one, two, one):
+        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=adapter)
+    asked, params, adapter = Stub.made.calls[0]
+    assert asked == [{"prompt_token_ids": [5]}, {"prompt_token_ids": [6]}] and adapter is None
+    assert [(p.seed, p.temperature, p.top_p, p.max_tokens) for p in params] == [(11, 0.7, 0.5, 9), (12, 0.7, 0.5, 9)]
+    assert all(p.stop_token_ids == [chat.eos] for p in params)
+    named = [(c[2].path, c[2].number) for c in Stub.made.calls[1:]]
+    assert named[0] == named[2] and {path for path, _ in named} == {one, two}
+    assert len({number for _, number in named}) == 2
+    options = Stub.made.options
+    assert options["enable_prefix_caching"] and options["enable_lora"] and options["gpu_memory_utilization"] == 0.9
+    assert engine.divergence([], []) is None
