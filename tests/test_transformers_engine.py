@@ -14,12 +14,12 @@ ASKED = [[{"role": "user", "content": text}] for text in ("Add numbers to 123, 4
 SIZES = {
     "vocab_size": 800, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 512, "eos_token_id": 2, "pad_token_id": 0, "bos_token_id": 1,
-}  # fmt: skip  # fmt: skip
+}  # fmt: skip
 SLIDING = {"head_dim": 16, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]}
 EYES = {
     "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28,
     "patch_size": 14, "vision_use_head": False,
-}  # fmt: skip  # fmt: skip
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
