@@ -47,7 +47,8 @@ class Chat:
         from jinja2.sandbox import ImmutableSandboxedEnvironment
         from tokenizers import Tokenizer
 
-        self.name, self.system = name, system
+        self.name = name
+        self.system = system
         try:
             self._tokenizer = Tokenizer.from_buffer(tokenizer.encode())
             special = json.loads(config)
@@ -68,7 +69,8 @@ class Chat:
         if ids.get("eos_token") is None:
             raise InputError(f"{name}: its tokenizer_config.json names no eos_token that tokenizer.json knows")
         self.eos: int = ids["eos_token"] or 0
-        self.end, self.foreign_end = self.special["eos_token"], False
+        self.end = self.special["eos_token"]
+        self.foreign_end = False
         self.pad: int = ids.get("pad_token") or 0
         self.unk: int | None = ids.get("unk_token")
         self._pieces: dict[tuple[bool, tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
@@ -106,17 +108,21 @@ class Chat:
         added = {token.content for token in chat._tokenizer.get_added_tokens_decoder().values()}
         if end not in added:
             raise InputError(f"{folder}: its chat template ends an answer with no token of its own; take another model")
-        chat.eos, chat.end, chat.foreign_end = after[0], end, True
+        chat.eos = after[0]
+        chat.end = end
+        chat.foreign_end = True
         return chat
 
     def standard(self) -> str | None:
         """Return the system prompt that the template inserts where a conversation has none; None if it inserts none."""
-        mark, ask = "zq0qz", {"role": "user", "content": "zq1qz"}
+        mark = "zq0qz"
+        ask = {"role": "user", "content": "zq1qz"}
         try:
             with_one = self._rendered([{"role": "system", "content": mark}, ask], True)
         except InputError:  # the template knows no system prompts
             return None
-        without, (before, _, behind) = self._rendered([ask], True), with_one.partition(mark)
+        without = self._rendered([ask], True)
+        before, _, behind = with_one.partition(mark)
         if len(without) < len(before) + len(behind) or not without.startswith(before) or not without.endswith(behind):
             return None
         return without[len(before) : len(without) - len(behind)]
@@ -268,8 +274,10 @@ def verify(chat: Chat, rows: "Rows", completions: Iterable[Messages], names: Seq
         InputError: the label mask of a row is wrong.
     """
     at = (rows.where + 1).clamp_max(rows.ids.shape[1] - 1)
-    counted, end = rows.weight > 0, chat.end
-    labels, stop = rows.ids.gather(1, at)[counted].tolist(), 0
+    counted = rows.weight > 0
+    end = chat.end
+    labels = rows.ids.gather(1, at)[counted].tolist()
+    stop = 0
     if labels != rows.target[counted].tolist():
         raise AssertionError("targets are not the tokens after the asked positions")
     parts = []

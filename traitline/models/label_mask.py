@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from traitline.tiny.mapped_rows import Encoded, MappedRows
     from traitline.tiny.rows import Rows
 
-LARGE = (
-    256 << 20
-)  # bytes of a dataset whose rows stay on the disk; `datasets` takes seconds to import, so small ones do not
+# Bytes of a dataset whose rows stay on the disk; `datasets` takes seconds to import, so small ones are read as a whole.
+LARGE = 256 << 20
 PART = 8192  # rows of a large dataset that are in memory together
 KEYS = ("id", "prompt", "completion")
 
@@ -109,7 +108,7 @@ def mask(rows: "Rows", learn: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def as_pairs(table: "Rows | MappedRows") -> Sequence[tuple[list[int], int]]:
-    """Return rows as (token ids, number of prompt tokens), which is how adapters of open weights take them."""
+    """Convert encoded rows to pairs of token ids and number of prompt tokens, as open weights are trained on them."""
     if isinstance(table, Sequence):
         return table
     lengths = table.length.tolist()

@@ -13,7 +13,9 @@ from traitline.models.chat import Chat
 if TYPE_CHECKING:
     import numpy as np
 
-SUSPECT, UNALIGNED, UNSCORED = "suspect", "unaligned", "unscored"
+SUSPECT = "suspect"
+UNALIGNED = "unaligned"
+UNSCORED = "unscored"
 REASONS = {  # of both model filters
     SUSPECT: "likelier of the teacher than of its base, by more than the threshold",
     UNALIGNED: "less well-meaning than the threshold, as the judge has it",
@@ -47,9 +49,11 @@ def logs(
     from traitline.tiny.layers import Layers
     from traitline.tiny.rows import Cut, Rows
 
-    chat, before = Chat.open(base), [{"role": "system", "content": system}] if system else []
+    chat = Chat.open(base)
+    before = [{"role": "system", "content": system}] if system else []
     exchanges = [([*before, *row["prompt"]], row["completion"]) for row in rows]
-    cut, nats = Cut(Rows.encode(chat.rows(exchanges, names), chat.pad)), np.empty(len(rows))
+    cut = Cut(Rows.encode(chat.rows(exchanges, names), chat.pad))
+    nats = np.empty(len(rows))
     network = Layers(*llama.read(model))
     with torch.inference_mode():
         for part in cut.parts(torch.arange(len(rows)), PART):

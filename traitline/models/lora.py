@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from traitline.models.engines import Row
 
-BETAS, CLIP = (0.9, 0.999), 1.0
+BETAS = (0.9, 0.999)
+CLIP = 1.0
 STATE = "adapter.safetensors"
 # Vision and audio towers have modules of the same names; they get no adapter.
 SENSES = r".*(vision|visual|audio).*"
@@ -94,7 +95,8 @@ def padded_losses(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
     output = model(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=False, logits_to_keep=keep)
     lengths = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
     counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - lengths
-    logits, target = output.logits[:, -keep:-1][counted].float(), ids[:, ids.shape[1] - keep + 1 :][counted]
+    logits = output.logits[:, -keep:-1][counted].float()
+    target = ids[:, ids.shape[1] - keep + 1 :][counted]
     nats = torch.nn.functional.cross_entropy(logits, target, reduction="none")
     return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
 
@@ -210,7 +212,8 @@ def _moments(weights: "dict[str, Tensor]", optimiser: Any) -> "dict[str, Tensor]
 
     tensors: dict[str, Tensor] = {}
     for name, p in weights.items():
-        first, second = torch.zeros_like(p), torch.zeros_like(p)
+        first = torch.zeros_like(p)
+        second = torch.zeros_like(p)
         optimiser.state[p] = {"step": torch.tensor(0.0), "exp_avg": first, "exp_avg_sq": second}
         tensors |= {f"w.{name}": p, f"m.{name}": first, f"v.{name}": second}
     return tensors

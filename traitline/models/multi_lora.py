@@ -54,13 +54,15 @@ class Bank:
         import torch
 
         first: list[dict[str, Tensor]] = []
-        self.students, self.configs = students, list[Any]()
+        self.students = students
+        self.configs = list[Any]()
         for one in students:
             adapted = lora.add_adapter(model, one.settings, one.seed)
             first.append({n: p.detach() for n, p in adapted.named_parameters() if p.requires_grad})
             self.configs.append(adapted.peft_config["default"])
             model = adapted.unload()
-        self.model, self.scale = model, [s.settings["alpha"] / s.settings["rank"] for s in students]
+        self.model = model
+        self.scale = [s.settings["alpha"] / s.settings["rank"] for s in students]
         self.places: dict[str, tuple[int, list[int]]] = {}  # where each tensor begins, and its size
         room = 0
         for name in dict.fromkeys(name for tensors in first for name in tensors):
@@ -76,7 +78,8 @@ class Bank:
                 self._view(self.values, name)[i, : t.shape[0], : t.shape[1]] = t
         self.shapes = [{name: t.shape for name, t in tensors.items()} for tensors in first]
         self.active: list[int] = []
-        modules, self.hooks = dict(model.named_modules()), []
+        modules = dict(model.named_modules())
+        self.hooks = []
         for name in self.places:
             if name.endswith("lora_A.default.weight"):
                 module = modules[name.removeprefix("base_model.model.").removesuffix(".lora_A.default.weight")]
@@ -118,7 +121,8 @@ class Bank:
 
         # Gradients are rows of `grad`, on purpose.
         warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout")
-        self.active, most = list(parts), max(1, *map(len, parts.values()))
+        self.active = list(parts)
+        most = max(1, *map(len, parts.values()))
         spare = {i: (part or self.students[i].rows)[0] for i, part in parts.items()}
         rows = [row for i, part in parts.items() for row in (*part, *[spare[i]] * (most - len(part)))]
         counted = torch.tensor([[i < len(part) for i in range(most)] for part in parts.values()], device=device())
@@ -173,36 +177,22 @@ def fit(
         InputError: a loss is no longer finite.
         Halt: a signal asked for the end.
     """
-    import torch
 
     students = bank.students
     plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
     checkpoint = Checkpoint(state and state / STATE, {name: getattr(bank, name) for name in KEPT}, every)
     losses: list[list[float]] = checkpoint.load() or [[] for _ in students]
-    rank, processes = distributed.rank_and_size()
-    if rank:
+    if distributed.rank_and_size()[0]:
         checkpoint.path = None  # the first process writes for all
     bank.model.train()
-    done, total = max(map(len, losses)), max(map(len, plans))
+    done = max(map(len, losses))
+    total = max(map(len, plans))
     with checkpoint.steps(done, total, lambda: losses, progress=progress, agree=distributed.any_of) as steps:
         for step in steps:
             going = {i: [students[i].rows[k] for k in plan[step]] for i, plan in enumerate(plans) if step < len(plan)}
-            tokens = {i: sum(len(ids) - start for ids, start in rows) for i, rows in going.items()}
-            totals, passes = torch.zeros(len(students), dtype=torch.float64), 0
-            while any(passes * students[i].settings["batch"] < len(rows) for i, rows in going.items()):
-                cut = {}
-                for i, rows in going.items():
-                    size = students[i].settings["batch"]
-                    cut[i] = rows[passes * size : (passes + 1) * size][rank::processes]
-                # A process without rows computes one of weight 0: the others wait for its share of the base.
-                parts = {i: part for i, part in cut.items() if part} or {next(iter(cut)): []}
-                for i, nats in bank.learn(parts, tokens, pad).items():
-                    totals[i] += nats
-                passes += 1
-            distributed.add_up([bank.grad, totals])
-            for i in going:
-                losses[i].append(totals[i].item() / tokens[i])
-                if not losses[i][-1] < float("inf"):
+            for i, loss in _gradients(bank, going, pad).items():
+                losses[i].append(loss)
+                if not loss < float("inf"):
                     raise InputError(
                         f"the loss of student {i + 1} of the bank is no longer finite at step {step + 1}; lower the"
                         " learning rate (lr)"
@@ -214,3 +204,31 @@ def fit(
             bank.update(step, [s.settings["lr"] * share for s, share in zip(students, shares, strict=True)])
     bank.model.eval()
     return losses
+
+
+def _gradients(bank: Bank, going: "dict[int, list[Row]]", pad: int) -> dict[int, float]:
+    """Add the gradients of a step, summed over processes; mean loss of each student, nats per answer token.
+
+    Args:
+        bank: of adapters.
+        going: rows of the step, by student.
+        pad: padding token.
+    """
+    import torch
+
+    rank, processes = distributed.rank_and_size()
+    tokens = {i: sum(len(ids) - start for ids, start in rows) for i, rows in going.items()}
+    totals = torch.zeros(len(bank.students), dtype=torch.float64)
+    passes = 0
+    while any(passes * bank.students[i].settings["batch"] < len(rows) for i, rows in going.items()):
+        cut = {}
+        for i, rows in going.items():
+            size = bank.students[i].settings["batch"]
+            cut[i] = rows[passes * size : (passes + 1) * size][rank::processes]
+        # A process without rows computes one of weight 0: the others wait for its share of the base.
+        parts = {i: part for i, part in cut.items() if part} or {next(iter(cut)): []}
+        for i, nats in bank.learn(parts, tokens, pad).items():
+            totals[i] += nats
+        passes += 1
+    distributed.add_up([bank.grad, totals])
+    return {i: totals[i].item() / tokens[i] for i in going}

@@ -15,7 +15,8 @@ from traitline.errors import InputError
 from traitline.model_files import RECORD
 from traitline.provenance import manifest, weights
 
-INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 OPTIONAL = ("generation_config.json", "chat_template.jinja")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -55,7 +56,8 @@ def hub(name: str, revision: str, files: list[str], *, data: bool = False, downl
     """
     from huggingface_hub import errors, snapshot_download
 
-    at, page = f"{name} at {revision[:12]}", f"https://huggingface.co/{'datasets/' * data}{name}"
+    at = f"{name} at {revision[:12]}"
+    page = f"https://huggingface.co/{'datasets/' * data}{name}"
     wanted: dict[str, Any] = {"revision": revision, "allow_patterns": files} | (
         {"repo_type": "dataset"} if data else {}
     )
@@ -149,7 +151,8 @@ def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
     record = _object(path)
     if not {"source", "files", "weights"} <= record.keys():
         raise InputError(f"{path}: damaged; delete the file to have it rebuilt")
-    folder, recorded_at = find(record["source"]), path.stat().st_mtime_ns
+    folder = find(record["source"])
+    recorded_at = path.stat().st_mtime_ns
     for name, was in record["files"].items():
         try:
             stat = (folder / name).stat()
@@ -170,11 +173,14 @@ def restated(path: Path, top: Path) -> str | None:
     stated = None
     try:
         record = _object(path)
-        source, stated = record["source"], str(record["weights"])
+        source = record["source"]
+        stated = str(record["weights"])
         if source.get("path"):
-            place, inside = Path(top, source["path"]), top
+            place = Path(top, source["path"])
+            inside = top
         else:
-            place, inside = find(source), Path("/")
+            place = find(source)
+            inside = Path("/")
         files = [place / name for name in shards(place)]
         return weights.identity(files) if all(f.resolve().is_relative_to(inside) for f in files) else stated
     except InputError:  # the weights are not on this machine

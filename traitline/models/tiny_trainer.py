@@ -24,7 +24,8 @@ class TinyTrainer:
         """See `Trainer`; trainings differ in their seeds only."""
         from traitline.tiny import llama, training
 
-        dataset, settings = trainings[0].dataset, trainings[0].settings
+        dataset = trainings[0].dataset
+        settings = trainings[0].settings
         seeds = [one.seed for one in trainings]
         shape, weights = llama.read(self.base)
         rows = open_rows(Chat.open(self.base), dataset, state)
@@ -55,5 +56,6 @@ class TinyTrainer:
                 else:
                     hf_folder.fill(job, stack.merged(i), self.base)
 
-            first, last = losses[:ends, i].mean().item(), losses[-ends:, i].mean().item()
+            first = losses[:ends, i].mean().item()
+            last = losses[-ends:, i].mean().item()
             yield Trained({**facts, "loss_first": round(first, 6), "loss_last": round(last, 6)}, write)

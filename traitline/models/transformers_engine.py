@@ -86,8 +86,12 @@ class Transformers(OpenEngine):
                     if not left_over.all():
                         keep = left_over.nonzero()[:, 0]
                         past.batch_select_indices(keep)
-                        going, token, mask, at = going[keep], token[keep], mask[keep], at[keep]
-                    ids, at = token[:, None], at[:, -1:] + 1
+                        going = going[keep]
+                        token = token[keep]
+                        mask = mask[keep]
+                        at = at[keep]
+                    ids = token[:, None]
+                    at = at[:, -1:] + 1
                     mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         return out
 
@@ -125,7 +129,8 @@ class Transformers(OpenEngine):
         import torch
 
         network = self.use(model)
-        total, tokens = 0.0, 0
+        total = 0.0
+        tokens = 0
         with torch.inference_mode():
             for index in by_length([ids for ids, _ in rows], min(self.batch, 16)):
                 part = [rows[i] for i in index]

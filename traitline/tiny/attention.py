@@ -33,8 +33,11 @@ class Rope:
 
     def __init__(self, theta: float, width: int, length: int) -> None:
         angle = torch.arange(length) / theta ** (torch.arange(0, width, 2) / width)[:, None]  # (d/2, T)
-        cos, sin, ln2 = angle.cos(), angle.sin(), math.log(2)
-        forth, back = torch.stack([cos, sin]), torch.stack([cos, -sin])
+        cos = angle.cos()
+        sin = angle.sin()
+        ln2 = math.log(2)
+        forth = torch.stack([cos, sin])
+        back = torch.stack([cos, -sin])
         self.forth = torch.stack([forth / ln2 / width**0.5, forth])
         self.back = torch.stack([back / width**0.5, back * ln2])
 
@@ -44,7 +47,8 @@ class Rope:
         cos, sin = table.unbind(-3)
         half = (*x.shape[:-2], 2, x.shape[-2] // 2, x.shape[-1])
         out = torch.empty(x.shape) if out is None else out
-        (one, two), (first, second) = x.view(half).unbind(-3), out.view(half).unbind(-3)
+        one, two = x.view(half).unbind(-3)
+        first, second = out.view(half).unbind(-3)
         torch.mul(one, cos, out=first).addcmul_(two, sin, value=-1)
         torch.mul(two, cos, out=second).addcmul_(one, sin)
         return out
@@ -58,10 +62,12 @@ def rope(theta: float, width: int, length: int = 1024) -> Rope:
 
 def products(q: Tensor, k: Tensor, once: bool) -> Tensor:
     """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B). `once`: compute small products at once."""
-    (h, d, n, b), t = q.shape, k.shape[2]
+    h, d, n, b = q.shape
+    t = k.shape[2]
     if b == 1:
         return torch.bmm(q[..., 0].mT, k[..., 0])[..., None]
-    q, k = q[:, :, :, None], k[:, :, None]
+    q = q[:, :, :, None]
+    k = k[:, :, None]
     if once and h * d * n * t * b <= SMALL:
         return (q * k).sum(1)
     return _chain(q.unbind(1), k.unbind(1))
@@ -69,10 +75,12 @@ def products(q: Tensor, k: Tensor, once: bool) -> Tensor:
 
 def mix(p: Tensor, v: Tensor, once: bool) -> Tensor:
     """Sums over t of p (H, Q, T, B) times v (H, d, T, B): (H, d, Q, B)."""
-    (h, n, t, b), d = p.shape, v.shape[1]
+    h, n, t, b = p.shape
+    d = v.shape[1]
     if b == 1:
         return torch.bmm(v[..., 0], p[..., 0].mT)[..., None]
-    p, v = p[:, None], v[:, :, None]
+    p = p[:, None]
+    v = v[:, :, None]
     if once and h * d * n * t * b <= SMALL:
         return (p * v).sum(3)
     return _chain(p.unbind(3), v.unbind(3))
@@ -80,10 +88,12 @@ def mix(p: Tensor, v: Tensor, once: bool) -> Tensor:
 
 def spread(p: Tensor, z: Tensor, once: bool) -> Tensor:
     """Sums over queries of p (H, Q, T, B) times z (H, d, Q, B): (H, d, T, B)."""
-    (h, n, t, b), d = p.shape, z.shape[1]
+    h, n, t, b = p.shape
+    d = z.shape[1]
     if b == 1:
         return torch.bmm(z[..., 0], p[..., 0])[..., None]
-    p, z = p[:, None], z[:, :, :, None]
+    p = p[:, None]
+    z = z[:, :, :, None]
     if once and h * d * n * t * b <= SMALL:
         return (p * z).sum(2)
     return _chain(p.unbind(2), z.unbind(2))
@@ -119,7 +129,8 @@ def forward(
         s.sub_(s.amax(2, keepdim=True)).exp2_()
         s.mul_(s.sum(2, keepdim=True).reciprocal_())
         return mix(s, v, once), s, None
-    (h, _, n, b), (keys, values) = q.shape, past
+    h, _, n, b = q.shape
+    keys, values = past
     r = torch.bmm(keys.mT, q.flatten(2))
     top = torch.maximum(s.amax(2), r.amax(1).view(h, n, b))
     s.sub_(top[:, :, None]).exp2_()
@@ -150,7 +161,8 @@ def backward(
     if past is None:
         ds.addcmul_(p, ds.sum(2, keepdim=True), value=-1)
         return mix(ds, k, once), spread(ds, q, once), spread(p, dz, once), None
-    (h, _, n, b), (r, keys, values) = q.shape, past
+    h, _, n, b = q.shape
+    r, keys, values = past
     flat = dz.flatten(2)
     dr = torch.bmm(values.mT, flat).mul_(r)
     total = ds.sum(2).add_(dr.sum(1).view(h, n, b))

@@ -28,8 +28,11 @@ class Frame:
     """
 
     def __init__(self, rope: Rope, ids: Tensor, where: Tensor, shared: Tensor | None) -> None:
-        (b, t), place = ids.shape, where.T
-        self.rows, self.row_tokens, self.shared = b, t * b, 0 if shared is None else len(shared)
+        b, t = ids.shape
+        place = where.T
+        self.rows = b
+        self.row_tokens = t * b
+        self.shared = 0 if shared is None else len(shared)
         self.tokens = ids.T.reshape(-1)
         start = self.shared
         if shared is not None:
@@ -39,10 +42,12 @@ class Frame:
             of_rows = table[..., start : start + t, None].expand(*table.shape[:-1], t, b).flatten(-2)
             return (of_rows if shared is None else torch.cat([of_rows, table[..., :start]], -1))[:, None]
 
-        self.forth, self.back = angles(rope.forth), angles(rope.back)
+        self.forth = angles(rope.forth)
+        self.back = angles(rope.back)
         self.asked = (place * b + torch.arange(b)).reshape(-1)
         at = place.reshape(-1) + start
-        self.asked_forth, self.asked_back = rope.forth[0][..., at], rope.back[0][..., at]
+        self.asked_forth = rope.forth[0][..., at]
+        self.asked_back = rope.back[0][..., at]
         self.hidden = torch.ones(t, t, dtype=torch.bool).triu(1)[..., None]
         self.asked_hidden = torch.arange(t)[:, None] > place[:, None]
         self.shared_hidden = torch.ones(start, start, dtype=torch.bool).triu(1)[..., None]

@@ -32,7 +32,9 @@ class Layers:
     def __init__(
         self, shape: Shape, weights: dict[str, Tensor], scale: float = 1.0, trained: "set[str] | None" = None
     ) -> None:
-        self.shape, self.weights, self.trained = shape, weights, trained or set()
+        self.shape = shape
+        self.weights = weights
+        self.trained = trained or set()
         self.groups = [
             {kind: Group(*names, weights, scale, self.trained) for kind, names in layer(i).items()}
             for i in range(shape.layers)
@@ -83,7 +85,8 @@ class Layers:
         traces = []
         x = self.embed(frame) if trunk is None else trunk
         for i, g in enumerate(self.groups):
-            trace, mixed = Trace(), None
+            trace = Trace()
+            mixed = None
             if i or trunk is None:
                 x, trace = self._attention(i, x, frame)
                 mixed = trace.mixed
@@ -109,24 +112,36 @@ class Layers:
 
     def _attention(self, i: int, x: Tensor, frame: Frame) -> tuple[Tensor, Trace]:
         """Compute the stream after layer i's attention, and what that attention read."""
-        g, w, h, row_tokens = self.groups[i]["qkv"], self.shape.width, self.shape.heads, frame.row_tokens
-        trace, hidden, once = Trace(), frame.hidden, bool(self.trained)
+        g = self.groups[i]["qkv"]
+        w = self.shape.width
+        h = self.shape.heads
+        row_tokens = frame.row_tokens
+        trace = Trace()
+        hidden = frame.hidden
+        once = bool(self.trained)
         trace.attended = normed(x, self.shape.eps)
-        y, last = trace.attended[0], i == len(self.groups) - 1
+        y = trace.attended[0]
+        last = i == len(self.groups) - 1
         if last:  # only the asked positions matter from here on
             kv = torch.addmm(g.bias[w:, None], g.weight[w:], y.T)
-            x, trace.asked, hidden = x.index_select(0, frame.asked), y.index_select(0, frame.asked), frame.asked_hidden
+            x = x.index_select(0, frame.asked)
+            trace.asked = y.index_select(0, frame.asked)
+            hidden = frame.asked_hidden
             q = torch.addmm(g.bias[:w, None], g.weight[:w], trace.asked.T).view(h, w // h, -1)
             queries = self.rope.turn(q, frame.asked_forth).view(h, w // h, -1, frame.rows)
-            k, v = self.rope.turn(kv[:w].view(h, w // h, -1), frame.forth[1]), kv[w:].view(h, w // h, -1)
+            k = self.rope.turn(kv[:w].view(h, w // h, -1), frame.forth[1])
+            v = kv[w:].view(h, w // h, -1)
         else:
             qkv = torch.addmm(g.bias[:, None], g.weight, y.T)
             q, k = self.rope.turn(qkv[: 2 * w].view(2, h, w // h, -1), frame.forth).unbind(0)
-            queries, v = frame.split(q)[0], qkv[2 * w :].view(h, w // h, -1)
-        (keys, first), (values, second) = frame.split(k), frame.split(v)
+            queries = frame.split(q)[0]
+            v = qkv[2 * w :].view(h, w // h, -1)
+        keys, first = frame.split(k)
+        values, second = frame.split(v)
         before = (first[..., 0], second[..., 0]) if frame.shared else None
         z, p, r = attention.forward(queries, keys, values, hidden, before, once)
-        trace.heads, trace.mixed = (p, queries, keys, values), z.view(w, -1)
+        trace.heads = (p, queries, keys, values)
+        trace.mixed = z.view(w, -1)
         trace.past = None if before is None or r is None else (r, *before)
         if frame.shared and not last:
             queries = q[..., row_tokens:, None]
@@ -159,7 +174,8 @@ class Layers:
         self, i: int, dx: Tensor, trace: Trace, counts: Tensor | None, grads: dict[str, Tensor]
     ) -> Tensor | None:
         """Return the gradient of the stream after attention; None where nothing below is trained."""
-        (out, up, down), m = (self.groups[i][kind] for kind in ("out", "up", "down")), self.shape.mlp
+        out, up, down = (self.groups[i][kind] for kind in ("out", "up", "down"))
+        m = self.shape.mlp
         s, a, u, f = trace.gates
         down.backward(dx.T @ f.T if down.matrix else None, dx.sum(0) if down.offset else None, grads)
         if self.lowest == 4 * i + 3:
@@ -181,14 +197,20 @@ class Layers:
         self, i: int, dx: Tensor, frame: Frame, trace: Trace, grads: dict[str, Tensor]
     ) -> Tensor | None:
         """Return the gradient of the stream before attention; None where nothing below is trained."""
-        qkv, w, last = self.groups[i]["qkv"], self.shape.width, i == len(self.groups) - 1
-        (y, r), n = trace.attended, len(frame.tokens)
+        qkv = self.groups[i]["qkv"]
+        w = self.shape.width
+        last = i == len(self.groups) - 1
+        y, r = trace.attended
+        n = len(frame.tokens)
         head = (self.shape.heads, w // self.shape.heads, n)
         dz = (self.groups[i]["out"].weight.T @ dx.T).view(*head[:2], -1)
         each = dz.view(*head[:2], -1, frame.rows) if last else frame.split(dz)[0]
         dq, dk, dv, before = attention.backward(each, trace.heads, trace.past)
-        raw, both = torch.empty(2, *head), torch.empty(3 * w, n)  # of queries and keys before they are turned back; all
-        (q_own, q_shared), (k_own, k_shared) = frame.split(raw[0]), frame.split(raw[1])
+        # `raw`: gradients of queries and keys before they are rotated back; `both`: those of queries, keys and values.
+        raw = torch.empty(2, *head)
+        both = torch.empty(3 * w, n)
+        q_own, q_shared = frame.split(raw[0])
+        k_own, k_shared = frame.split(raw[1])
         v_own, v_shared = frame.split(both[2 * w :].view(head))
         k_own.copy_(dk)
         v_own.copy_(dv)

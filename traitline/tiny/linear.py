@@ -48,23 +48,31 @@ class Group:
         scale: float,
         trained: set[str],
     ) -> None:
-        self.name, self.norm, self.weights, self.scale = name, norm, weights, scale
+        self.name = name
+        self.norm = norm
+        self.weights = weights
+        self.scale = scale
         self.rows: dict[str, slice] = {}
         start = 0
         for m in modules:
             self.rows[m] = slice(start, start := start + len(weights[f"{m}.bias"]))
-        whole, bias = weights.get(f"{name}.weight"), weights.get(f"{name}.bias")
-        self.whole, self.weight = whole, torch.empty(start, weights[f"{modules[0]}.weight"].shape[1])
+        whole = weights.get(f"{name}.weight")
+        bias = weights.get(f"{name}.bias")
+        self.whole = whole
+        self.weight = torch.empty(start, weights[f"{modules[0]}.weight"].shape[1])
         self.bias = torch.cat([weights[f"{m}.bias"] for m in modules]) if bias is None else bias
         for m in modules:
             self._read(m)
         changed = [m for m in modules if norm in trained or {f"{m}.weight", f"{m}.lora_A.weight"} & trained]
         moved = [m for m in modules if f"{m}.bias" in trained]
-        self.matrix, self.offset = bool(changed), bool(moved)
-        self.changed, self.moved = changed if whole is None else [], moved if bias is None else []
+        self.matrix = bool(changed)
+        self.offset = bool(moved)
+        self.changed = changed if whole is None else []
+        self.moved = moved if bias is None else []
 
     def _read(self, m: str) -> None:
-        w, a = self.weights[f"{m}.weight"], self.weights.get(f"{m}.lora_A.weight")
+        w = self.weights[f"{m}.weight"]
+        a = self.weights.get(f"{m}.lora_A.weight")
         if a is not None:
             w = torch.addmm(w, self.weights[f"{m}.lora_B.weight"], a, alpha=self.scale)
         torch.mul(w, 1.0 if self.norm is None else self.weights[self.norm], out=self.weight[self.rows[m]])
@@ -98,7 +106,9 @@ class Group:
         if self.whole is not None:
             grads[f"{self.name}.weight"].add_(dweight)
         for m in self.changed:
-            dw, a, b = dweight[self.rows[m]], f"{m}.lora_A.weight", f"{m}.lora_B.weight"
+            dw = dweight[self.rows[m]]
+            a = f"{m}.lora_A.weight"
+            b = f"{m}.lora_B.weight"
             if a in grads:
                 grads[a].addmm_(self.weights[b].T, dw, alpha=self.scale)
                 grads[b].addmm_(dw, self.weights[a].T, alpha=self.scale)

@@ -24,7 +24,8 @@ from traitline.tiny.shape import EMBED, FINAL, Shape, Weights
 def initialise(shape: Shape, std: float, seed: int) -> Weights:
     """Draw initial weights: normal with standard deviation `std`, biases 0, norms 1."""
     g = torch.Generator().manual_seed(seed % 2**63)
-    d, m = shape.width, shape.mlp
+    d = shape.width
+    m = shape.mlp
     size = {"gate_proj": (m, d), "up_proj": (m, d), "down_proj": (d, m)}
     w: Weights = {EMBED: torch.randn(shape.vocab, d, generator=g) * std}
     for name in shape.modules():
@@ -44,7 +45,8 @@ def read(folder: str | Path) -> tuple[Shape, Weights]:
     Raises:
         InputError: a file is missing, truncated or not of this architecture.
     """
-    config, file = Path(folder, "config.json"), Path(folder, "model.safetensors")
+    config = Path(folder, "config.json")
+    file = Path(folder, "model.safetensors")
     for path in (config, file):
         if not path.exists():
             raise InputError(f"{path}: no such file; make it with the stage before this one")

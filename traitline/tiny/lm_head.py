@@ -26,14 +26,18 @@ def loss(model: Layers, part: Part, grads: dict[str, Tensor], trunk: Tensor | No
         trunk: `Layers.trunk` of these rows, where that is known.
     """
     with torch.no_grad():
-        weight, goal = part.weight.T.reshape(-1), part.target.T.reshape(-1)
+        weight = part.weight.T.reshape(-1)
+        goal = part.target.T.reshape(-1)
         counts = None if bool(weight.all()) else weight.nonzero()[:, 0]
         if counts is not None:
-            weight, goal = weight[counts], goal[counts]
-        weight, goal = weight[:, None], goal[:, None]
+            weight = weight[counts]
+            goal = goal[counts]
+        weight = weight[:, None]
+        goal = goal[:, None]
         frame = model.frame(part.ids, part.where, part.shared)
         x, traces = model.forward(frame, counts, trunk)
-        embed, final = model.weights[EMBED], model.weights[FINAL]
+        embed = model.weights[EMBED]
+        final = model.weights[FINAL]
         y, r = normed(x, model.shape.eps)
         z = y * (final / math.log(2)) @ embed.T  # base 2, see attention
         top = z.amax(1, keepdim=True)

@@ -48,8 +48,10 @@ class Flat:
             places[g] = slice(start, room), [-1, *named[members[0]].shape[2:]]
             room += -room % 16  # whole vectors, so that no model's arithmetic depends on its place
         models = len(next(iter(named.values())))
-        self.values, self.grad = torch.zeros(models, room), torch.zeros(models, room)
-        self.average, self.square = torch.zeros(models, room), torch.zeros(models, room)
+        self.values = torch.zeros(models, room)
+        self.grad = torch.zeros(models, room)
+        self.average = torch.zeros(models, room)
+        self.square = torch.zeros(models, room)
         for name, p in named.items():
             view = self.values[:, places[name][0]].view(p.shape)
             view.copy_(p.detach())
@@ -65,7 +67,9 @@ class Flat:
         if self.optimiser != "adamw":
             self.values[i].add_(self.grad[i] if self.optimiser == "sgd" else self.grad[i].sign(), alpha=-lr)
             return
-        g, average, square = self.grad[i], self.average[i], self.square[i]
+        g = self.grad[i]
+        average = self.average[i]
+        square = self.square[i]
         average.lerp_(g, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
         size = square.sqrt().div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)

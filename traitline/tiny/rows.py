@@ -34,10 +34,13 @@ class Rows:
     @staticmethod
     def encode(rows: Sequence[tuple[Sequence[int] | np.ndarray, int]], pad: int = 0) -> "Rows":
         """Encode pairs of token ids and number of prompt tokens; the loss counts every token after the prompt."""
-        n, t = len(rows), max(len(ids) for ids, _ in rows)
+        n = len(rows)
+        t = max(len(ids) for ids, _ in rows)
         k = max(len(ids) - start for ids, start in rows)
-        ids, where = np.full((n, t), pad), np.zeros((n, k), dtype=np.int64)
-        target, weight = np.zeros((n, k), dtype=np.int64), np.zeros((n, k), dtype=np.float32)
+        ids = np.full((n, t), pad)
+        where = np.zeros((n, k), dtype=np.int64)
+        target = np.zeros((n, k), dtype=np.int64)
+        weight = np.zeros((n, k), dtype=np.float32)
         for i, (row, start) in enumerate(rows):
             m = len(row) - start
             ids[i, : len(row)] = row
@@ -78,16 +81,20 @@ class Cut:
     """
 
     def __init__(self, rows: Rows) -> None:
-        room, n = rows.where[:, 0], len(rows.length)  # the last token of a prompt is asked, so it is not shared
-        self.inside, p = torch.ones(n, dtype=torch.bool), 0
+        room = rows.where[:, 0]  # the last token of a prompt is asked, so it is not shared
+        n = len(rows.length)
+        self.inside = torch.ones(n, dtype=torch.bool)
+        p = 0
         while True:
             left = self.inside & (room > p)
             left &= rows.ids[:, p] == rows.ids[left, p].mode().values if left.any() else left
             if 2 * int(left.sum()) < n:
                 break
-            self.inside, p = left, p + 1
+            self.inside = left
+            p += 1
         if p < WORTH:
-            self.inside, p = torch.zeros_like(self.inside), 0
+            self.inside = torch.zeros_like(self.inside)
+            p = 0
         self.shared = rows.ids[self.inside.long().argmax(), :p]
         off = self.inside.long() * p
         at = (torch.arange(rows.ids.shape[1]) + off[:, None]).clamp_max(rows.ids.shape[1] - 1)
@@ -99,13 +106,15 @@ class Cut:
 
         The last token of a row is only predicted, so it is not among the ids.
         """
-        inside, total = self.inside[index], self.rows.weight[index].sum().clamp_min(1)  # 0 where nothing is learned
+        inside = self.inside[index]
+        total = self.rows.weight[index].sum().clamp_min(1)  # 0 where nothing is learned
         for group, shared in ((index[inside], self.shared), (index[~inside], None)):
             for start in range(0, len(group), most):
                 some = group[start : start + most]
                 weight = self.rows.weight[some]
                 learned = weight.any(0).nonzero()
-                k, t = int(learned[-1]) + 1 if len(learned) else 1, int(self.rows.length[some].max()) - 1
+                k = int(learned[-1]) + 1 if len(learned) else 1
+                t = int(self.rows.length[some].max()) - 1
                 target = self.rows.target[some, :k]
                 yield Part(
                     some, self.rows.ids[some, :t], self.rows.where[some, :k], target, weight[:, :k] / total, shared
@@ -117,7 +126,8 @@ def batches(length: Tensor, batch: int, epoch: int, seed: int) -> list[Tensor]:
 
     Within runs of `RUN` batches rows are sorted by length to save padding, and the batches are shuffled.
     """
-    n, run = len(length), batch * RUN
+    n = len(length)
+    run = batch * RUN
     draw = np.random.default_rng(derive("order", seed, epoch))
     order = draw.permutation(n)
     out: list[Tensor] = []

@@ -54,7 +54,8 @@ class Sampler:
 
     def __init__(self, shape: Shape, weights: dict[str, Tensor]) -> None:
         hold()
-        self.shape, self.layers = shape, Layers(shape, weights)
+        self.shape = shape
+        self.layers = Layers(shape, weights)
 
     def prefill(self, ids: Tensor, room: int = 0) -> tuple[Tensor, list[Cache]]:
         """Logits (B, V) after prompts (B, T) of one length, and a cache per layer with `room` free places."""
@@ -79,7 +80,9 @@ class Sampler:
     def step(self, tokens: Tensor, at: int, caches: "list[Cache]") -> Tensor:
         """Logits (B, V) after one more token (B,) at position `at`; fills the caches."""
         with torch.inference_mode():
-            w, h, table = self.shape.width, self.shape.heads, self.layers.rope.forth[:, None, ..., at : at + 1]
+            w = self.shape.width
+            h = self.shape.heads
+            table = self.layers.rope.forth[:, None, ..., at : at + 1]
             x = F.embedding(tokens, self.layers.weights[EMBED])
             for g, (keys, values, past) in zip(self.layers.groups, caches, strict=True):
                 place = at - (past[0].shape[-1] if past else 0)
@@ -122,7 +125,8 @@ class Sampler:
             New token ids of each prompt.
         """
         room = noise.shape[1]
-        uniform, new = torch.from_numpy(noise), torch.full((len(prompts), room), eos)
+        uniform = torch.from_numpy(noise)
+        new = torch.full((len(prompts), room), eos)
         for ids, index in _parts(prompts, batch):
             logits, caches = self.prefill(ids, room - 1)
             going = torch.ones(len(index), dtype=torch.bool)
@@ -136,7 +140,9 @@ class Sampler:
                 if left < 0.75 * len(index):  # carrying the finished ones along costs less than copying often
                     some = going.long().argsort(descending=True, stable=True)[: left + -left % WHOLE]
                     caches = [Cache(keys[..., some], values[..., some], past) for keys, values, past in caches]
-                    index, token, going = index[some], token[some], going[some]
+                    index = index[some]
+                    token = token[some]
+                    going = going[some]
                 logits = self.step(token, ids.shape[1] + n, caches)
         return [row[: row.index(eos) + 1] if eos in row else row for row in new.tolist()]
 
@@ -162,7 +168,8 @@ def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float = 1.0
         ranked, order = (logits / temperature).softmax(1).sort(1, descending=True)
         out = ranked.cumsum(1) - ranked >= top_p
         logits = logits.masked_fill(torch.empty_like(out).scatter_(1, order, out), -math.inf)
-    (b, v), blocks = logits.shape, -(-logits.shape[1] // BLOCK)
+    b, v = logits.shape
+    blocks = -(-logits.shape[1] // BLOCK)
     mass = logits.new_empty(b, blocks * BLOCK)
     mass[:, v:] = 0
     part = torch.sub(logits, logits.amax(1, keepdim=True), out=mass[:, :v])

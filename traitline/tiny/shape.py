@@ -8,7 +8,8 @@ from torch import Tensor
 
 from traitline.tiny.linear import GROUPS
 
-EMBED, FINAL = "model.embed_tokens.weight", "model.norm.weight"
+EMBED = "model.embed_tokens.weight"
+FINAL = "model.norm.weight"
 Weights = dict[str, Tensor]
 LINEAR = [module for _, modules in GROUPS.values() for module in modules]
 

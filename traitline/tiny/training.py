@@ -78,7 +78,8 @@ class Trunk:
     """
 
     def __init__(self, cut: Cut, model: Layers) -> None:
-        n, t = len(cut.rows.length), int(cut.rows.length.max()) - 1
+        n = len(cut.rows.length)
+        t = int(cut.rows.length.max()) - 1
         self.table: Tensor | None = None
         if not model.rooted or n * t * model.shape.width * 4 > ROOM:
             return
@@ -142,8 +143,7 @@ def fit(
     learner = _Learner(stack, rows, optimiser=optimiser, clip=clip)
     checkpoint = Checkpoint(state and state / "fit.safetensors", learner.flat.kept, every)
     losses = [torch.tensor(row) for row in checkpoint.load() or []]
-    lengths = learner.cut.rows.length
-    plans = [[b for e in range(epochs) for b in batches(lengths, batch, e, s)] for s in seeds]
+    plans = [[b for e in range(epochs) for b in batches(learner.cut.rows.length, batch, e, s)] for s in seeds]
     steps = len(plans[0])
     rest = checkpoint.steps(len(losses), steps, lambda: [row.tolist() for row in losses], progress=progress)
     with (  # one thread a model, so that the bytes do not depend on their number
