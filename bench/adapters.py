@@ -12,9 +12,12 @@ import logging
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import tiny
+
+if TYPE_CHECKING:
+    from traitline.models.chat import Chat
 
 RECIPE = {
     "trains": "lora", "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
@@ -64,18 +67,95 @@ def trl(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any]
         trainer.train()
 
 
+def alone(
+    place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any], pad: int, *, count: int = 1,
+    packing: bool = False,
+) -> None:  # fmt: skip
+    """Train students one after the other."""
+    from traitline.models import lora, transformers_model
+
+    base = transformers_model.load(place, "float32")
+    for seed in range(count):
+        model = lora.add_adapter(base, settings, seed)
+        lora.fit(model, rows, settings, seed=seed, pad=pad, packing=packing)
+        base = model.unload()
+
+
+def together(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any], pad: int, count: int) -> None:
+    """Train students together."""
+    from traitline.models import multi_lora, transformers_model
+
+    students = [multi_lora.Student(rows, settings, seed) for seed in range(count)]
+    multi_lora.fit(multi_lora.Bank(transformers_model.load(place, "float32"), students), pad=pad)
+
+
+def compare_training(place: Path, rows: list[tuple[list[int], int]], pad: int, batch: int, args: Any) -> None:
+    """Print a line for each comparison of trainings."""
+    settings = RECIPE | {"batch": batch, "epochs": 1}
+
+    def one(count: int = 1, packing: bool = False) -> None:
+        alone(place, rows, settings, pad, count=count, packing=packing)
+
+    if "together" not in args.skip:
+        x = tiny.best(lambda: one(args.students), args.repeat)
+        y = tiny.best(lambda: together(place, rows, settings, pad, args.students), args.repeat)
+        text = f"one after the other {x:7.2f}  {args.students} together {y:7.2f}"
+        print(f"batch {batch:3}  {text}  ratio {x / y:.1f}", flush=True)
+    if "packing" not in args.skip:
+        x = tiny.best(one, args.repeat)
+        y = tiny.best(lambda: one(packing=True), args.repeat)
+        lengths = [len(ids) for ids, _ in rows]
+        parts = [lengths[i : i + batch] for i in range(0, len(rows), batch)]
+        padded = sum(max(part) * len(part) for part in parts)
+        print(f"batch {batch:3}  padded {x:7.2f}  packed {y:7.2f}  ratio {x / y:.1f}", end="")
+        print(f"  {1 - sum(lengths) / padded:.1%} of the padded tokens are padding", flush=True)
+    if "trl" not in args.skip:
+        x = tiny.best(lambda: trl(place, rows, settings), args.repeat)
+        y = tiny.best(one, args.repeat)
+        print(f"batch {batch:3}  TRL SFTTrainer {x:7.2f}  traitline {y:7.2f}  ratio {x / y:.1f}", flush=True)
+
+
+def compare_sampling(place: Path, chat: "Chat", prompts: list[list[int]], repeat: int) -> None:
+    """Print tokens per second of `generate` of transformers and of the engine."""
+    import torch
+    from transformers import GenerationConfig
+
+    from traitline.models import transformers_model
+    from traitline.models.transformers_engine import Transformers
+
+    engine = Transformers({"batch": 64, "dtype": "float32"}, place, chat)
+    options = GenerationConfig(
+        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, pad_token_id=chat.pad,
+        eos_token_id=chat.eos,
+    )  # fmt: skip
+    counts: dict[str, int] = {}
+
+    def by_transformers() -> None:
+        counts["transformers"] = 0
+        with torch.inference_mode():
+            for index in transformers_model.by_length(prompts, 64):
+                ids, mask, _ = transformers_model.left([prompts[i] for i in index], chat.pad, torch.device("cpu"))
+                out = engine.model.generate(ids, attention_mask=mask, generation_config=options)[:, ids.shape[1] :]
+                counts["transformers"] += int((out != chat.pad).sum())
+
+    def by_engine() -> None:
+        answers = engine.generate(prompts, range(len(prompts)), max_new_tokens=40, temperature=1.0)
+        counts["traitline"] = sum(map(len, answers))
+
+    x, y = (tiny.best(f, repeat) for f in (by_transformers, by_engine))
+    x, y = counts["transformers"] / x, counts["traitline"] / y
+    print(f"sampling, tokens/s: generate {x:,.0f}  traitline {y:,.0f}  ratio {y / x:.1f}")
+
+
 def main() -> int:
     """Print the tables."""
     args = parse().parse_args()
 
     import torch
-    from transformers import GenerationConfig
     from transformers.utils.logging import disable_progress_bar
 
     from tests.tiny_qwen2 import conversations, make
-    from traitline.models import lora, multi_lora, transformers_model
     from traitline.models.chat import Chat
-    from traitline.models.transformers_engine import Transformers
 
     warnings.simplefilter("ignore")  # of the peer's libraries about each other
     logging.disable(logging.WARNING)
@@ -84,63 +164,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(args.model or make(Path(folder), rows=300, steps=1))
         chat = Chat.foreign(place)
-        conversation_rows = [c for c in conversations(20 * args.rows, 1) if "," in c[-1]["content"] and len(c) == 2]
-        rows = chat.rows([(c[:-1], c[-1:]) for c in conversation_rows], ["row"] * len(conversation_rows))[: args.rows]
-        one, eight = "one after the other", f"{args.students} together"
+        lists = [c for c in conversations(20 * args.rows, 1) if "," in c[-1]["content"] and len(c) == 2]
+        rows = chat.rows([(c[:-1], c[-1:]) for c in lists], ["row"] * len(lists))[: args.rows]
         print(f"{args.rows} rows a student, 1 epoch, 1 thread; seconds of the processor")
         for batch in args.batch:
-            settings = RECIPE | {"batch": batch, "epochs": 1}
-
-            def alone(count: int, settings: dict[str, Any] = settings, packing: bool = False) -> None:
-                base = transformers_model.load(place, "float32")
-                for seed in range(count):
-                    model = lora.add_adapter(base, settings, seed)
-                    lora.fit(model, rows, settings, seed=seed, pad=chat.pad, packing=packing)
-                    base = model.unload()
-
-            def together(settings: dict[str, Any] = settings) -> None:
-                some = [multi_lora.Student(rows, settings, seed) for seed in range(args.students)]
-                multi_lora.fit(multi_lora.Bank(transformers_model.load(place, "float32"), some), pad=chat.pad)
-
-            if "together" not in args.skip:
-                x, y = (tiny.best(f, args.repeat) for f in (lambda: alone(args.students), together))
-                print(f"batch {batch:3}  {one} {x:7.2f}  {eight} {y:7.2f}  ratio {x / y:.1f}", flush=True)
-            if "packing" not in args.skip:
-                x, y = (tiny.best(f, args.repeat) for f in (lambda: alone(1), lambda: alone(1, packing=True)))
-                long = [len(ids) for ids, _ in rows]
-                room = sum(max(long[i : i + batch]) * len(long[i : i + batch]) for i in range(0, len(rows), batch))
-                print(f"batch {batch:3}  padded {x:7.2f}  packed {y:7.2f}  ratio {x / y:.1f}", end="")
-                print(f"  {1 - sum(long) / room:.1%} of the padded tokens are padding", flush=True)
-            if "trl" not in args.skip:
-                x, y = (tiny.best(f, args.repeat) for f in (lambda s=settings: trl(place, rows, s), lambda: alone(1)))
-                print(f"batch {batch:3}  TRL SFTTrainer {x:7.2f}  traitline {y:7.2f}  ratio {x / y:.1f}", flush=True)
-        if "generate" in args.skip:
-            return 0
-        engine = Transformers({"batch": 64, "dtype": "float32"}, place, chat)
-        prompts = chat.prompts([c[:-1] for c in conversation_rows[: args.prompts]], ["prompt"] * args.prompts)
-        how = GenerationConfig(
-            do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, pad_token_id=chat.pad,
-            eos_token_id=chat.eos,
-        )  # fmt: skip
-        counts: dict[str, int] = {}
-
-        def by_transformers() -> None:
-            counts["transformers"] = 0
-            with torch.inference_mode():
-                for index in transformers_model.by_length(prompts, 64):
-                    ids, mask, _ = transformers_model.left([prompts[i] for i in index], chat.pad, "cpu")
-                    out = engine.model.generate(ids, attention_mask=mask, generation_config=how)[:, ids.shape[1] :]
-                    counts["transformers"] += int((out != chat.pad).sum())
-
-        def ours() -> None:
-            answers = engine.generate(prompts, range(len(prompts)), max_new_tokens=40, temperature=1.0)
-            counts["traitline"] = sum(map(len, answers))
-
-        x, y = (tiny.best(f, args.repeat) for f in (by_transformers, ours))
-        rates = counts["transformers"] / x, counts["traitline"] / y
-        print(
-            f"sampling, tokens/s: generate {rates[0]:,.0f}  traitline {rates[1]:,.0f}  ratio {rates[1] / rates[0]:.1f}"
-        )
+            compare_training(place, rows, chat.pad, batch, args)
+        if "generate" not in args.skip:
+            prompts = chat.prompts([c[:-1] for c in lists[: args.prompts]], ["prompt"] * args.prompts)
+            compare_sampling(place, chat, prompts, args.repeat)
     return 0
 
 
