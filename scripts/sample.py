@@ -96,10 +96,10 @@ def gather(paths: Sequence[str], ids: Sequence[str]) -> list[list[int]]:
     for path in paths:
         for row in jsonl.read(path, ("id", "tokens"), unique="id"):
             if row["id"] in tokens:
-                raise InputError(f"{path}: row {row['id']!r} is in another shard too; sample all shards anew")
+                raise InputError(f"{path}: row {row['id']!r} is in another shard too; sample all shards again")
             tokens[row["id"]] = row["tokens"]
     if tokens.keys() != set(ids):
-        raise InputError(f"{' '.join(paths)}: not the answers to these prompts; sample all shards anew")
+        raise InputError(f"{' '.join(paths)}: not the answers to these prompts; sample all shards again")
     return [tokens[name] for name in ids]
 
 

@@ -78,7 +78,7 @@ def hub(name: str, revision: str, files: list[str], *, data: bool = False, downl
         raise InputError(f"{at}: no such commit; take one of {page}/commits/main") from None
     except errors.RepositoryNotFoundError:
         what = "data set" if data else "model"
-        raise InputError(f"{at}: no such {what}, or a private one; mend `hub`, or `hf auth login`") from None
+        raise InputError(f"{at}: no such {what}, or a private one; correct `hub`, or `hf auth login`") from None
     except OSError as e:  # no network, a broken connection, and what is left of the hub's own errors
         kind = "--repo-type dataset " * data
         raise InputError(
