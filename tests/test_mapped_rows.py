@@ -92,7 +92,7 @@ def test_a_large_dataset_is_read_from_the_disk_and_is_the_same(study, tmp_path, 
     monkeypatch.setattr(label_mask, "PART", 7)
     large = label_mask.open_rows(chat, dataset, tmp_path / "state")
     assert isinstance(large, mapped_rows.MappedRows)
-    assert list(large) == label_mask.listed(small) and label_mask.listed(large) is large
+    assert list(large) == label_mask.as_pairs(small) and label_mask.as_pairs(large) is large
     assert list((tmp_path / "state").iterdir()) == []
     rows = list(jsonl.read(dataset))
     rows[-1]["completion"][0]["content"] = "gnu"
