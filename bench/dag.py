@@ -1,4 +1,4 @@
-"""What launching costs: planning many jobs, and the tiny study through Slurm against the same run here.
+"""Cost of launching: planning many jobs, and the tiny study through Slurm against the same run here.
 
 Seconds of planning are those of the processor for `snakemake -n`, so that what else the machine does matters little.
 The peer is one bare rule with as many jobs. With --slurm the study runs twice, in clones of this repository: with
@@ -34,7 +34,7 @@ rule one:
 
 
 def parse() -> argparse.ArgumentParser:
-    """The command line."""
+    """Define the command line."""
     p = argparse.ArgumentParser(
         prog="python -m bench.dag", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,6 @@
-"""What origins cost: pinning against DVC, hashing against sha256sum, indexing, the audit and trace of a large graph.
+"""Cost of lineage: pinning against DVC, hashing against sha256sum, indexing, the audit and trace of a large graph.
 
-Each figure stands beside what was asked of it. `pin` and `dvc commit -f` run on the same made-up study, one after the
+Each figure is printed beside its target. `pin` and `dvc commit -f` run on the same made-up study, one after the
 other; `verify` and `sha256sum` read the same file. The large graph is made up: bases, teachers, their data, students,
 scores, in the shape of a study. Seconds are wall-clock: run it on a quiet machine. (Processor seconds stand behind.)
 
@@ -36,7 +36,7 @@ from traitline.provenance import stage
 
 
 def parse() -> argparse.ArgumentParser:
-    """The command line."""
+    """Define the command line."""
     p = argparse.ArgumentParser(
         prog="python -m bench.lineage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -61,7 +61,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float, float]:
 
 
 def tell(what: str, seconds: float, busy: float, wanted: str) -> None:
-    """One line."""
+    """Print a figure on one line."""
     print(f"{what:58} {seconds:8.2f} s ({busy:.2f} s busy)   {wanted}", flush=True)
 
 

@@ -23,7 +23,7 @@ def _handle(_signum: int, _frame: object) -> None:
 
 
 def install() -> None:
-    """From now on a signal raises `Halt`."""
+    """Make every later signal raise `Halt`."""
     _State.asked = False
     with suppress(ValueError):  # only the main thread may set handlers; tests call from others
         for number in SIGNALS:
@@ -32,7 +32,7 @@ def install() -> None:
 
 @contextmanager
 def held() -> Iterator[Callable[[], bool]]:
-    """While this lasts, a signal interrupts nothing; the work asks whether one came, writes a checkpoint and stops."""
+    """Hold signals back: the work asks whether one came, writes a checkpoint and stops."""
     _State.held = True
     try:
         yield lambda: _State.asked

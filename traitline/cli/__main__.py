@@ -1,4 +1,4 @@
-"""`python -m traitline.cli`."""
+"""Run the command by `python -m traitline.cli`."""
 
 from traitline.cli.program import main
 

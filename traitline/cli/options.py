@@ -1,4 +1,4 @@
-"""What commands share: options, an exit code, the graph they ask, JSON."""
+"""Shared parts of commands: options, an exit code, the graph they ask, JSON."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def write_json(value: Any) -> None:
-    """Print JSON."""
+    """Print a value as indented JSON with sorted keys."""
     json.dump(value, sys.stdout, indent=1, sort_keys=True)
     print()
 

@@ -1,4 +1,4 @@
-"""The program `traitline`.
+"""The program `traitline` and its commands.
 
 Exit codes: 0 nothing to object; 3 there is (a changed file, a mark that fails, an unknown origin, a difference);
 2 bad use or bad input, in one line; 130 interrupted; 1 is our bug.

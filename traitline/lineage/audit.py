@@ -37,7 +37,7 @@ class Mark:
 
     @property
     def rank(self) -> tuple[int, str, int]:
-        """Worst first."""
+        """Sort key that puts the worst mark first."""
         return MARKS.index(self.mark), self.trait, self.witness
 
 
@@ -113,7 +113,7 @@ class Jobs:
         return traits
 
     def ordered(self) -> tuple[list[int], set[int]]:
-        """(jobs so that makers stand before users, those of them that are in or behind a circle)."""
+        """Sort jobs so that makers come before users; returns (jobs, those in or behind a circle)."""
         waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
         for job in self.all:
             needed = {artifact_id for artifact_id, _ in self.inputs.get(job, ()) if artifact_id in self.makers}
@@ -138,7 +138,7 @@ class Jobs:
 
 
 class Walk:
-    """What each artifact inherits, found by a walk over all jobs from sources to products.
+    """Inheritance of every artifact, computed by a walk over all jobs from sources to products.
 
     Attributes:
         exposed: artifact -> carriers among it and its ancestors.
@@ -295,6 +295,6 @@ def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int]
 
 
 def name(graph: Graph, artifact_id: int) -> dict[str, str | None]:
-    """Where an artifact was written, its hash, and the stage that made it."""
+    """Describe an artifact: its path, its hash, and the stage that made it."""
     entry, makers = graph.entry(artifact_id), graph.makers(artifact_id)
     return {"artifact": entry.path, "sha256": entry.sha256, "stage": makers[0].stage if makers else None}

@@ -1,4 +1,4 @@
-"""Why two artifacts differ: the first places, walking back, at which settings, seeds, code or data part."""
+"""Causes of a difference between two artifacts: the first jobs, walking back, whose settings, seeds, code or data part."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +88,7 @@ def _unequal(a: Any, b: Any, name: str = "") -> list[tuple[str, str, str]]:
 
 
 def _environment(x: Job, y: Job) -> list[str]:
-    """Nothing else differs, so where the jobs ran is all that is left."""
+    """List differences of the environments of two jobs, for when nothing else differs."""
     a, b = x.manifest["env"], y.manifest["env"]
     left, right = ({k: e.get(k) for k in (*ENVIRONMENT, "packages")} for e in (a, b))
     return [f"ran with {name} {one} and {two}" for name, one, two in _unequal(left, right)]

@@ -33,7 +33,7 @@ def visible(text: str, longest: int = LONGEST) -> str:
 
 
 def console() -> "Console":
-    """Where people read: as wide as the terminal, and lines are never cut in a file or a pipe."""
+    """Make a console as wide as the terminal; in a file or a pipe lines are never cut."""
     import sys
 
     from rich.console import Console
@@ -58,7 +58,7 @@ def settings(values: dict[str, Any]) -> str:
 
 
 def step(job: "Job") -> str:
-    """What a job was: settings, seeds, code, and where and when it ran."""
+    """Describe a job on one line: settings, seeds, code, and where and when it ran."""
     m = job.manifest
     code, env, parts = m["code"], m["env"], [job.stage]
     if job.trait:
@@ -79,7 +79,7 @@ def step(job: "Job") -> str:
 
 
 def tree(graph: "Graph", entry: "Entry", depth: int | None = None) -> "Tree":
-    """An artifact and all its origins. What stands there twice is drawn once."""
+    """Draw an artifact and all its origins; what occurs twice is drawn once."""
     from rich.tree import Tree
 
     drawn = set[int]()

@@ -1,6 +1,6 @@
-"""What leaves the house: cards, a provenance attestation, Croissant, the lineage itself, and signatures by key.
+"""Export for others: cards, a provenance attestation, Croissant, the lineage itself, and signatures by key.
 
-Everything is made from manifests; hashes stand beside every name, since a name on a hub says nothing about bytes.
+Everything is made from manifests. Every name comes with a hash, since a name on a hub says nothing about bytes.
 """
 
 import datetime
@@ -66,7 +66,7 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
 
 
 def put(path: Path, value: Any) -> None:
-    """Indented JSON."""
+    """Write indented JSON with sorted keys."""
     path.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
 
 
@@ -146,7 +146,7 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
 
 
 def _base(graph: Graph, entry: Entry) -> str:
-    """A base by its name on the hub, where it has one; the commit stands in its record, which `lineage.json` has."""
+    """A base by its name on the hub, if it has one; `lineage.json` holds the record with the commit."""
     sources = [job.manifest["params"].get("source") for job in graph.makers(entry.artifact_id)]
     hubs = [str(s["hub"]) for s in sources if isinstance(s, dict) and s.get("hub")]
     return hubs[0] if hubs else entry.path

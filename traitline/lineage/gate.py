@@ -62,7 +62,7 @@ class Gate:
         out.print(f"{counts}; {len(self.failed)} fail")
 
     def _source(self, artifact_id: int) -> str:
-        """Where the worst mark comes from, if that is another artifact."""
+        """Name the artifact that the worst mark comes from, if it is another one."""
         mark = self.audit.marks[artifact_id][0]
         path = self.audit.path(artifact_id, mark.witness)
         return "" if mark.mark == "CLEAN" or len(path) < 2 else f"  from {self.graph.entry(path[-1]).path}"

@@ -61,7 +61,7 @@ class Graph:
         return self._jobs[i]
 
     def makers(self, artifact_id: int) -> list[Job]:
-        """Jobs that made these bytes, or these weights."""
+        """List the jobs that made these bytes, or these weights."""
         rows = self.db.execute(
             "SELECT DISTINCT job FROM entry WHERE artifact_id = ? AND output = 1 ORDER BY job", (artifact_id,)
         )
@@ -77,7 +77,7 @@ class Graph:
         return [(self.job(i), role) for i, role in rows]
 
     def outside(self, artifact_id: int) -> str | None:
-        """Where a file that no job made comes from, as a job states that read it as `source`."""
+        """Origin of a file that no job made, as stated by a job that read it as `source`; else None."""
         row = self.db.execute(
             "SELECT job.origin FROM entry JOIN job ON job.id = entry.job"
             " WHERE entry.artifact_id = ? AND output = 0 AND role = 'source' AND origin IS NOT NULL LIMIT 1",
@@ -94,11 +94,11 @@ class Graph:
         return [Entry(*row) for row in rows]
 
     def inputs(self, job: int) -> list[Entry]:
-        """What a job read; support is left out."""
+        """List what a job read, without support files."""
         return self._entries(job, 0)
 
     def outputs(self, job: int) -> list[Entry]:
-        """What a job wrote."""
+        """List what a job wrote, without support files."""
         return self._entries(job, 1)
 
     def entry(self, artifact_id: int) -> Entry:

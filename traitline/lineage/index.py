@@ -120,7 +120,7 @@ def here() -> list[str]:
 
 
 def kind(output: int, role: str, path: str) -> str:
-    """What an entry is to the audit: `model`, `data`, `support`, `spec` or `other`.
+    """Classify an entry for the audit: `model`, `data`, `support`, `spec` or `other`.
 
     A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
     support: the name of a file alone never hides what somebody trained on.
@@ -135,7 +135,7 @@ def kind(output: int, role: str, path: str) -> str:
 
 
 def read_row(file: str) -> Row:
-    """What the index keeps of a manifest: no entries of 0 bytes (empty files are all alike), no support that was read.
+    """Read a manifest as the index keeps it: without entries of 0 bytes (all are alike) and without support inputs.
 
     Raises:
         InputError: see `manifest.load`.
@@ -184,7 +184,7 @@ class Filler:
         self.entries: list[tuple[Any, ...]] = []
 
     def add(self, job: int, row: Row) -> None:
-        """Add one manifest."""
+        """Add the row of one manifest."""
         file, stage, trait, origin, weights, parts = row
         self.jobs.append((job, file, stage, trait, origin, weights))
         for output, role, what, path, sha in parts:

@@ -24,7 +24,7 @@ class DvcCache:
         self.folder = _cache_folder(Path(root))
 
     def holds(self, path: str | Path) -> bool:
-        """Whether a path, its links followed, is a file of the cache."""
+        """Check whether a path, its links followed, is a file of the cache."""
         if self.folder is None:
             return False
         real = Path(os.path.realpath(path))
@@ -35,7 +35,7 @@ class DvcCache:
         )
 
     def is_artifact(self, path: str | Path) -> bool:
-        """Whether a path is a regular file, or a link of DVC to one."""
+        """Check whether a path is a regular file, or a link of DVC to one."""
         try:
             mode = os.lstat(path).st_mode
         except OSError:

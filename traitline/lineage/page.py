@@ -22,7 +22,7 @@ SHOWN = 60  # files of a job that are listed
 
 
 def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
-    """What the page draws.
+    """Collect the nodes that the page draws.
 
     Returns:
         `jobs` (number, stage, label, mark, trait, parents, group, details) and `groups` (number, stage, mark, column).
@@ -66,7 +66,7 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
 
 
 def details(graph: Graph, job: int) -> dict[str, Any]:
-    """What a click on a job shows."""
+    """Collect the details that a click on a job shows."""
     m = graph.job(job).manifest
     code, env = m["code"], m["env"]
     facts = {
@@ -93,7 +93,7 @@ def details(graph: Graph, job: int) -> dict[str, Any]:
 def alike(
     graph: Graph, ids: list[int], parents: dict[int, list[int]], marks: dict[int, str]
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """(job -> group, group -> column). A job stands right of all groups that it was made from; circles are cut."""
+    """Group jobs that are alike: (job -> group, group -> column). A job is right of its parents; circles are cut."""
     groups, columns, keys = dict[int, int](), dict[int, int](), dict[Any, int]()
     on_the_way = set[int]()
     for start in ids:
@@ -140,5 +140,5 @@ def render(graph: Graph, title: str, result: Audit | None = None) -> str:
 
 
 def write(graph: Graph, path: str | Path, title: str) -> None:
-    """Make the page."""
+    """Write the page to a file."""
     Path(path).write_text(render(graph, title), encoding="utf-8")

@@ -38,7 +38,7 @@ def origin(hub: str | None, revision: str | None, text: str | None) -> dict[str,
 
 
 def role(name: str) -> str:
-    """What a file is by its name."""
+    """Derive the role of a file from its name."""
     if name.endswith(weights.SUFFIX):
         return "adapter" if name.startswith("adapter") else "model"
     return "support" if name in SUPPORT else "data" if name.endswith(DATA) else "other"

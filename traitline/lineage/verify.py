@@ -24,7 +24,7 @@ OURS = (ENDING, "/records.json")  # files that describe others
 
 @dataclass
 class Findings:
-    """What is not as manifests say; paths are relative to the working folder.
+    """Files that are not as manifests say; paths are relative to the working folder.
 
     Attributes:
         files: how many were hashed.
@@ -53,7 +53,7 @@ class Findings:
 
 @dataclass
 class Statements:
-    """What manifests say about files.
+    """Hashes and weights that manifests state.
 
     Attributes:
         hashes: file -> recorded sha256 -> manifest.
@@ -94,7 +94,7 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
 
 
 def _statements(files: Sequence[str], top: Path) -> Statements:
-    """Read the manifests."""
+    """Read what these manifests state."""
     statements = Statements()
     for file in files:
         m, models = manifest.load(file), list[str]()
@@ -128,7 +128,7 @@ def _hash(statements: Statements, sizes: dict[str, int], top: Path, findings: Fi
 
 
 def _identity(top: Path, files: Sequence[str]) -> str | None:
-    """Of the weights in files, or of those that a record of open weights stands for."""
+    """Identify the weights in files, or those that a record of open weights refers to."""
     if [os.path.basename(path) for path in files] == [model_files.RECORD]:
         return open_weights.restated(top / files[0], top)
     return weights.identity(top / path for path in files)

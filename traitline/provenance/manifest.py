@@ -74,7 +74,7 @@ def _sha256(path: str, *_identity: int) -> str:
 
 
 def reference(role: str, path: str | Path) -> dict[str, Any]:
-    """How a manifest names a file: role, path, sha256, bytes."""
+    """Entry of a file in a manifest: role, path, sha256, bytes."""
     return {"role": role, "path": relative(path), "sha256": sha256(path), "bytes": os.path.getsize(path)}
 
 
@@ -112,7 +112,7 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def _wrong(m: dict[str, Any]) -> str | None:
-    """What is not as a manifest has it; others read `m` without looking again."""
+    """Name the first part that no manifest has; None if all is well, and others need not check again."""
     for key, kind in (("stage", str), *((k, dict) for k in ("params", "seeds", "facts", "code", "env"))):
         if not isinstance(m.get(key), kind):
             return key
@@ -181,7 +181,7 @@ def code(digest: str) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Where a job ran: Python, loaded packages, host, device, threads, Slurm job. No other environment variable."""
+    """Describe where a job ran: Python, loaded packages, host, device, threads, Slurm job. No other environment variable."""
     packages = {p: importlib.metadata.version(p) for p in PACKAGES if p in sys.modules}
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []

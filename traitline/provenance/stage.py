@@ -1,4 +1,4 @@
-"""What stage programs share: one-line errors, outputs that appear whole or not at all, a manifest as the last act."""
+"""Frame of stage programs: one-line errors, outputs that appear whole or not at all, a manifest as the last act."""
 
 import argparse
 import contextlib
@@ -158,7 +158,7 @@ def _require_distinct(stage: str, inputs: Sequence[str | Path], outputs: Sequenc
 
 
 def _place(path: str | Path) -> Path:
-    """Where a file lies, without following it if it is a link."""
+    """Absolute path of a file, which is not followed if it is a link."""
     return Path(path).parent.resolve() / Path(path).name
 
 
@@ -174,7 +174,7 @@ def _sweep(final: Path) -> None:
 
 
 def checkpoints(root: str | None, *jobs: Job) -> Path | None:
-    """Where in `root` these jobs keep what they need to go on after an interruption.
+    """Folder in `root` in which these jobs keep what they need to go on after an interruption.
 
     The name holds all that decides their bytes: a job never goes on from the checkpoint of another one.
     """
@@ -272,7 +272,7 @@ def record(
 
 
 def _output_entries(job: Job, roles: Sequence[str], may_be_empty: Collection[str]) -> list[dict[str, Any]]:
-    """What the manifest says of each output, from its temporary file; states the identity of weights as a fact.
+    """Make the manifest's entries of all outputs from their temporary files; states the identity of weights as a fact.
 
     Raises:
         InputError: an output is empty and may not be.

@@ -46,7 +46,7 @@ class Hashes:
 
 
 def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
-    """Why a job cannot be vouched for; None where it can."""
+    """State why a job cannot be pinned; None where it can."""
     if job.stale:
         return f"{STALE}: {job.stale}"
     if not job.manifests:
@@ -75,7 +75,7 @@ def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: Hashes) -
 
 
 def disagreement(job: snakemake_plan.Job, m: dict[str, Any]) -> str | None:
-    """A setting on which the workflow and a manifest of the job differ; None where there is none.
+    """Name a setting on which the workflow and a manifest of the job differ; None where there is none.
 
     Parameters are compared with parameters of the same name. A seed is compared with the rule's `seed` or `seeds`
     alone: stages name their seeds after themselves, and a rule may use that word for a count (`prompts`).
@@ -231,7 +231,7 @@ def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
 
 
 def inside(path: str) -> bool:
-    """Whether a path stays below the working folder as it is spelled; DVC may have put links to its cache there."""
+    """Check that a path, as it is spelled, stays below the working folder; DVC may have put links to its cache there."""
     return not os.path.isabs(path) and not os.path.normpath(path).startswith("..")
 
 

@@ -112,7 +112,7 @@ class StudyStages:
 
     @property
     def options(self) -> str:
-        """How Snakemake and `traitline pin` get this configuration."""
+        """Options that give Snakemake and `traitline pin` this configuration."""
         return f"--configfile {' '.join(self.configfiles)} " if self.configfiles else ""
 
     def command(self, output: str) -> str:
@@ -151,7 +151,7 @@ class StudyStages:
         }
 
     def yaml(self) -> str:
-        """dvc.yaml."""
+        """Text of dvc.yaml."""
         stages = {template.name: self.stage(template) for template in self.templates} | {RECORDS: self.recording()}
         tables = posixpath.join(posixpath.relpath(self.plan.results, self.plan.folder), "tables")
         effects = {f"{tables}/effects.csv": {"x": "trait", "y": "rate", "template": "bar_horizontal"}}
@@ -160,7 +160,7 @@ class StudyStages:
         return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{text}"
 
     def params(self) -> str:
-        """pins.json."""
+        """Text of pins.json."""
         return json.dumps({j.name: j.params for j in self.plan.jobs if j.params}, indent=1, sort_keys=True) + "\n"
 
 
@@ -173,7 +173,7 @@ def write_stages(configfiles: Sequence[str] = ()) -> str:
 
 
 def check(configfiles: Sequence[str] = ()) -> list[str]:
-    """Where the derived files are not what the Snakefile and the configuration give; needs no data."""
+    """List where the derived files are not what the Snakefile and the configuration give; needs no data."""
     study_stages = StudyStages(snakemake_plan.read(configfiles), configfiles)
     wrong = [
         f"{study_stages.path(name)} is not what the Snakefile and the configuration give"

@@ -39,7 +39,7 @@ class Template:
 
 
 def key(job: Job) -> str:
-    """What tells a job from the others of its rule: its wildcards, in letters that DVC allows."""
+    """Key of a job among those of its rule: its wildcards, in letters that DVC allows."""
     return job.name.removeprefix(f"{job.rule}-")
 
 

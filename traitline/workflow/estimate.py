@@ -1,4 +1,4 @@
-"""What a study on open weights will ask for, before anything runs: jobs, GPU memory and hours, disk, what is missing.
+"""Estimate of a study on open weights, before anything runs: jobs, GPU memory and hours, disk, and what is missing.
 
 An estimate from sizes, not a measurement: `traitline.workflow.gpu_costs` has the formulas.
 """
@@ -190,7 +190,7 @@ def questions(study: "Study") -> int:
 
 
 def _answers(study: "Study") -> int:
-    """How many answers are judged: of students, as often as they are asked, and of teachers behind such a filter."""
+    """Count the answers that are judged: those of students, and of teachers whose answers a judge filters."""
     evals = [study.evals[label] for label in study.judged.values()]
     screened = sum(study.channels[channel].prompts for channel in _screened(study).values())
     return sum(e.evaluation.size * e.answers for e in evals) + screened

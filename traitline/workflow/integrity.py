@@ -73,7 +73,7 @@ def check(study: Study) -> list[str]:
 
 
 def _load() -> dict[str, Any]:
-    """What was hashed before; nothing when the file is missing or damaged, for it only saves time."""
+    """Read what was hashed before; nothing if the file is missing or damaged, since it only saves time."""
     try:
         cache = json.loads(CACHE.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

@@ -16,7 +16,6 @@ import platform
 import subprocess
 import sys
 import time
-from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from traitline import atomic
 from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.provenance.launch_lock import CHANGED, LOCK
-from traitline.workflow import slurm
+from traitline.workflow import slurm, snakemake_plan
 
 if TYPE_CHECKING:
     from traitline.study.config import Study
@@ -62,7 +61,7 @@ class Launch:
 
     @property
     def path(self) -> Path:
-        """Of the record."""
+        """Path of the record."""
         return place(self.folder)
 
     @property
@@ -72,7 +71,7 @@ class Launch:
 
     @property
     def alive(self) -> bool | None:
-        """Whether the process still runs; None where only its own host could tell."""
+        """Whether the process still runs; None if only its own host can tell."""
         if self.host != platform.node():
             return None
         return _born(self.pid) == self.born
@@ -88,7 +87,7 @@ class Launch:
 
 
 def place(folder: str) -> Path:
-    """Where the launch of the study in this folder is recorded."""
+    """Path of the record of a launch of the study in this folder."""
     return FOLDER / f"{folder.replace('/', '_') if folder != '.' else 'tiny'}.json"
 
 
@@ -144,19 +143,12 @@ def refuse(folder: str) -> None:
     raise InputError(f"the launcher of this study (process {launch.pid}) {verb}, and {jobs}; go on with: make resume")
 
 
-def _recorded(path: str) -> bool:
-    """Whether Snakemake wrote down how a file was made (the layout of .snakemake/metadata)."""
-    name = urlsafe_b64encode(path.encode()).decode()
-    parts = [name[i : i + 254] for i in range(0, len(name), 254)]
-    return Path(".snakemake/metadata", *(f"@{p}" for p in parts[:-1]), parts[-1]).exists()
-
-
 def orphans(results: str) -> list[str]:
     """Whole files that jobs made whose launcher could not write it down any more, their manifests among them."""
     whole = []
     for path in sorted(Path(results).rglob("*.manifest.json")):
         m = manifest.load(path)
-        if _recorded(path.as_posix()) or not m["env"].get("slurm_job_id"):
+        if snakemake_plan.record(path.as_posix()).exists() or not m["env"].get("slurm_job_id"):
             continue
         files = [path.parent / Path(entry["path"]).name for entry in m["outputs"]]
         if all(f.exists() and manifest.sha256(f) == e["sha256"] for f, e in zip(files, m["outputs"], strict=True)):
@@ -239,7 +231,7 @@ def status(launch: Launch) -> None:
 
 
 def parse() -> argparse.ArgumentParser:
-    """The command line."""
+    """Define the command line."""
     p = argparse.ArgumentParser(
         prog="python -m traitline.workflow.launch",
         description=__doc__,

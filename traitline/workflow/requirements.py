@@ -1,4 +1,4 @@
-"""What a study on open weights lacks: weights, revisions, files from outside, engines, GPUs."""
+"""Missing requirements of a study on open weights: weights, revisions, files from outside, engines, GPUs."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def open_bases(study: "Study") -> list[str]:
 
 
 def missing(study: "Study", stages: Sequence[dict[str, Any]], gpu: Gpu) -> list[str]:
-    """What must be corrected or brought before a study can run, a line each; `stages`: see `estimate.Stage`."""
+    """List what must be corrected or added before a study can run; `stages`: see `estimate.Stage`."""
     lines = _missing_weights(study) + _missing_sources(study)
     if study.engine and study.engine.name == "vllm" and importlib.util.find_spec("vllm") is None:
         lines.append("engine: vllm is not installed here")

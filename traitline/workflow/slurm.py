@@ -1,4 +1,4 @@
-"""What Slurm says about jobs: which of a launch are there, and why one ended."""
+"""Slurm's view of jobs: which jobs of a launch exist, and why one ended."""
 
 import re
 import shutil
@@ -49,7 +49,7 @@ class Job:
 
 
 def _ask(*command: str) -> str:
-    """What a command says; nothing where it fails or is not there."""
+    """Run a command and return its output; nothing if it fails or does not exist."""
     if not shutil.which(command[0]):
         return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -57,7 +57,7 @@ def _ask(*command: str) -> str:
 
 
 def reachable() -> bool:
-    """Whether the controller answers."""
+    """Check whether the controller answers."""
     return "is UP" in _ask("scontrol", "ping")
 
 
@@ -68,7 +68,7 @@ def jobs(name: str) -> list[Job]:
 
 
 def facts(job: str) -> dict[str, str]:
-    """What is known of a job, with the keys of `scontrol show job`; from the accounting where scontrol forgot it."""
+    """Look up a job, with the keys of `scontrol show job`; in the accounting if scontrol has forgotten it."""
     output = _ask("scontrol", "--oneliner", "show", "job", job)
     if output:
         return dict(re.findall(r"(?:^| )([A-Za-z/:]+)=(\S*)", output.splitlines()[0]))
@@ -79,7 +79,7 @@ def facts(job: str) -> dict[str, str]:
 
 
 def seconds(time: str) -> int | None:
-    """Of Slurm's `days-hours:minutes:seconds`; None for what is no time, such as `UNLIMITED`."""
+    """Parse Slurm's `days-hours:minutes:seconds`; None for anything else, such as `UNLIMITED`."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", time)
     if not match:
         return None
@@ -88,7 +88,7 @@ def seconds(time: str) -> int | None:
 
 
 def cause(known: dict[str, str], log: str) -> Cause:
-    """Why a job failed.
+    """Classify why a job failed.
 
     Args:
         known: of `facts`.

@@ -115,14 +115,14 @@ def _plain(value: Any) -> Any:
 
 
 def record(path: str) -> Path:
-    """Where Snakemake keeps its record of an output. No path leads out of that folder: the name is in base 64."""
+    """Path of Snakemake's record of an output. No path leads out of that folder: the name is in base 64."""
     name = urlsafe_b64encode(path.encode()).decode()
     parts = [name[i : i + LONGEST - 1] for i in range(0, len(name), LONGEST - 1)]
     return METADATA.joinpath(*(f"@{p}" for p in parts[:-1]), parts[-1])
 
 
 def records(jobs: Sequence[Job]) -> str:
-    """Snakemake's records of these jobs as JSON; what many outputs have in common stands there once."""
+    """Snakemake's records of these jobs as JSON; a record that outputs share is written once."""
     by_record: dict[str, list[str]] = {}
     for job in jobs:
         for path in job.outputs:
