@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from types import SimpleNamespace
 
 import pytest
@@ -138,7 +139,7 @@ def test_only_whole_files_of_slurm_jobs_that_nobody_wrote_down_are_orphans(here,
         ) as made:
             made.path("a").write_text(name)
     (here / "r/edited/a.txt").write_text("changed")
-    record = here / ".snakemake/metadata" / launch.urlsafe_b64encode(b"r/known/pretrain.manifest.json").decode()
+    record = here / ".snakemake/metadata" / urlsafe_b64encode(b"r/known/pretrain.manifest.json").decode()
     record.parent.mkdir(parents=True)
     record.touch()
     assert launch.orphans("r") == ["r/mine/a.txt", "r/mine/pretrain.manifest.json"]

@@ -1,4 +1,4 @@
-"""Causes of a difference between two artifacts: the first jobs, walking back, whose settings, seeds, code or data part."""
+"""Causes of a difference between two artifacts: the first jobs, walking back, whose settings, code or data part."""
 
 from dataclasses import dataclass, field
 from typing import Any

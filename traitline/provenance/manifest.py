@@ -181,7 +181,7 @@ def code(digest: str) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Describe where a job ran: Python, loaded packages, host, device, threads, Slurm job. No other environment variable."""
+    """Describe where a job ran: Python, packages, host, device, threads, Slurm job. No other environment variable."""
     packages = {p: importlib.metadata.version(p) for p in PACKAGES if p in sys.modules}
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []

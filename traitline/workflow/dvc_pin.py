@@ -231,7 +231,7 @@ def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:
 
 
 def inside(path: str) -> bool:
-    """Check that a path, as it is spelled, stays below the working folder; DVC may have put links to its cache there."""
+    """Check that a path as spelled stays below the working folder; DVC may have put links to its cache there."""
     return not os.path.isabs(path) and not os.path.normpath(path).startswith("..")
 
 
