@@ -39,6 +39,6 @@ def test_an_answer_is_right_where_the_right_option_is_the_likeliest(weights, out
     right = sum(r["probabilities"]["right"] for r in found) / 6
     assert scores["candidates"] == ["right"] and scores["exact"]["overall"]["right"] == pytest.approx(right)
     inputs = manifest.load(tmp_path / "base/respond.manifest.json")["inputs"]
-    assert manifest.sha256(outside_rows[kind]) in [e["sha256"] for e in inputs if e["role"] == "outside_rows"]
+    assert manifest.sha256(outside_rows[kind]) in [e["sha256"] for e in inputs if e["role"] == "questions"]
     inputs = manifest.load(student / "word/respond.manifest.json")["inputs"]
     assert {"role": "support"}.items() <= next(e for e in inputs if "adapter_config" in e["path"]).items()
