@@ -23,11 +23,18 @@ def judge_flags(w, input):
     return ["--base", dirname(input.base[0]), "--engine", STUDY.engine.text]
 
 
+def judged_answers(run):
+    """File of what a judge says of a teacher's answers, where a channel on open weights is filtered by it."""
+    screened = STUDY.channels[run.channel].threshold is not None and STUDY.bases[run.base].open
+    return [f"{run.answers_folder}/judged.json"] if screened else []
+
+
 if STUDY.judge:
 
     rule judge:
         input:
             lambda w: list(STUDY.judged),
+            lambda w: distinct(path for run in STUDY.runs for path in judged_answers(run)),
         message:
             "all that a judge says"
 

@@ -12,8 +12,8 @@ def counterparts(w):
         for run in STUDY.runs
         if (run.base, run.channel) == (w.base, w.channel) and STUDY.datasets[run.dataset].tokens
     ]
-    own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
-    return [folder for folder in distinct(folders) if folder != own]
+    teacher_folder = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
+    return [folder for folder in distinct(folders) if folder != teacher_folder]
 
 
 rule mark_divergence:

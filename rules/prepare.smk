@@ -11,8 +11,8 @@ def other_teachers(w):
         return []
     wanted = (w.base, w.channel, w.dataset)
     folders = distinct(run.channel_folder for run in STUDY.runs if (run.base, run.channel, run.dataset) == wanted)
-    own = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
-    return [f"{folder}/filtered.jsonl" for folder in folders if folder != own]
+    channel_folder = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
+    return [f"{folder}/filtered.jsonl" for folder in folders if folder != channel_folder]
 
 
 def other_bases(w):

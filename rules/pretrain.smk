@@ -7,8 +7,8 @@ out  bases/{base}/      a model folder in Hugging Face layout, world.json, pretr
 
 def reference_model(base, architecture):
     """Flags of a model made from scratch."""
-    own = base.flags("seed", "data", "order", "distance")
-    return ["--world", STUDY.worlds[base.world].text, "--model", architecture.text, *own]
+    seeds = base.flags("seed", "data", "order", "distance")
+    return ["--world", STUDY.worlds[base.world].text, "--model", architecture.text, *seeds]
 
 
 rule pretrain:

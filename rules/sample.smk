@@ -12,10 +12,10 @@ def shard_answers():
     return [f"<results>/<answers>/shards/{name}/answers.jsonl" for name in names]
 
 
-def temperature(w):
+def channel_temperature(w):
     """Temperature of a channel, or of all."""
-    own = STUDY.channels[w.channel].temperature
-    return STUDY.sample.temperature if own is None else own
+    temperature = STUDY.channels[w.channel].temperature
+    return STUDY.sample.temperature if temperature is None else temperature
 
 
 rule sample:
@@ -42,7 +42,7 @@ rule sample:
     params:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
-        temperature=temperature,
+        temperature=channel_temperature,
         truncation=lambda w: STUDY.channels[w.channel].flags("top_p"),
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,

@@ -33,8 +33,10 @@ def site(gpus):
     if gpus:
         given = workflow.resource_settings.default_resources or {}
         for key, name in GPU_SITE.items():
-            own = f"gpu_{name.lower()}"
-            asked[key] = os.environ.get(f"TRAITLINE_GPU_{name}") or (given[own].raw if own in given else asked.get(key))
+            setting = f"gpu_{name.lower()}"
+            asked[key] = os.environ.get(f"TRAITLINE_GPU_{name}") or (
+                given[setting].raw if setting in given else asked.get(key)
+            )
     return {key: str(value) for key, value in asked.items() if value}
 
 

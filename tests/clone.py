@@ -38,11 +38,11 @@ class Clone:
     def plan(self, *args):
         """Jobs that a dry run counts, by rule."""
         done = self.snakemake("-n", *args)
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, said
-        if "Nothing to be done" in said:
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, output
+        if "Nothing to be done" in output:
             return Counter()
-        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", said, re.M | re.S)
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.M | re.S)
         return Counter({rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", table[1], re.M)})
 
     def run(self, *args):
@@ -88,6 +88,6 @@ def make(root):
         shutil.copy(ROOT / "tests/stub.py", root / "scripts" / f"{stage}.py")
     clone = Clone(root)
     clone.edit(small)
-    said = clone.run()
-    assert "report: results/report.html" in said
+    output = clone.run()
+    assert "report: results/report.html" in output
     return clone

@@ -48,13 +48,13 @@ RULES = [ROOT / "rules" / f"{stage}.smk" for stage in STAGES]
 def imports(path, module_level=False):
     """Dotted names that a file imports; at module level only those that are run when it is imported."""
     todo = list(ast.parse(path.read_text(encoding="utf-8")).body)
-    found = set()
+    names = set()
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif module_level and (
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
@@ -62,7 +62,7 @@ def imports(path, module_level=False):
             continue
         else:
             todo += ast.iter_child_nodes(node)
-    return found
+    return names
 
 
 def rules(path):
@@ -72,10 +72,10 @@ def rules(path):
     train_lora_2, ...) has the name of its stage, no output and no program.
     """
     parts = re.split(r"^ *(?=(?:use )?rule\b)", path.read_text(encoding="utf-8"), flags=re.M)[1:]
-    own = [text for text in parts if text.startswith("rule")]
-    targets = [text for text in own if "shell:" not in text]
+    rule_texts = [text for text in parts if text.startswith("rule")]
+    targets = [text for text in rule_texts if "shell:" not in text]
     assert all(text.startswith(f"rule {path.stem}:") and "output:" not in text for text in targets)
-    return [text for text in own if text not in targets]
+    return [text for text in rule_texts if text not in targets]
 
 
 def test_one_word_names_rule_file_script_and_test():
@@ -157,12 +157,12 @@ def module_name(path):
 
 @pytest.mark.parametrize("path", LIBRARY, ids=module_name)
 def test_imports_go_down(path):
-    """A module imports nothing from a higher floor, and nothing from another district of its own floor."""
+    """A module imports nothing from a higher floor, and nothing from another district of its home floor."""
     floor = {name: i for i, names in enumerate(FLOORS) for name in names}
-    own = district(module_name(path))
+    home = district(module_name(path))
     for name in modules(path):
         other = district(name)
-        assert other == own or floor[other] < floor[own], f"{module_name(path)} imports {name}, which is not below it"
+        assert other == home or floor[other] < floor[home], f"{module_name(path)} imports {name}, which is not below it"
 
 
 def test_no_modules_import_each_other_in_a_circle():
@@ -231,8 +231,8 @@ def test_nothing_forbidden_is_in_the_code():
     network = ["requests", "urllib", r"http\.(client|server)", "import socket"]
     for path in [*LIBRARY, *SCRIPTS, *(ROOT / "rules").glob("*.smk"), ROOT / "Snakefile"]:
         forbidden = words if path.name == "hosted.py" else words + network
-        found = re.search(rf"\b({'|'.join(forbidden)})", path.read_text(encoding="utf-8"))
-        assert not found, f"{path.name}: {found[0]}"
+        match = re.search(rf"\b({'|'.join(forbidden)})", path.read_text(encoding="utf-8"))
+        assert not match, f"{path.name}: {match[0]}"
 
 
 def test_the_lock_pins_versions_and_names_no_place():

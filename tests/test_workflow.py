@@ -106,8 +106,8 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
     }  # fmt: skip
     clone.run()
     assert clone.plan() == {}
-    said = clone.path("results/b/owl/a_tuned_numbers_plain_biases_1/teach.manifest.json").read_text()
-    assert "results/a/owl/tuned/numbers/plain/b/biases/seed-1/model.safetensors" in said
+    output = clone.path("results/b/owl/a_tuned_numbers_plain_biases_1/teach.manifest.json").read_text()
+    assert "results/a/owl/tuned/numbers/plain/b/biases/seed-1/model.safetensors" in output
     clone.edit(lambda study: study["recipes"]["biases"].update(lr=1.0e-3))
     plan = clone.plan()
     assert plan["teach_student"] == plan["sample"] == 2 and plan["teach"] == plan["train_lora"] == 0
@@ -132,10 +132,10 @@ def test_memory_minutes_and_gpus_rerun_nothing(clone):
 
 
 def test_another_folder_is_another_study(clone):
-    said = clone.snakemake("-n", "--config", "folder=studies/x").stdout
-    assert "log: studies/x/logs/pretrain/a.log" in said and "benchmark: studies/x/benchmarks/pretrain/a.tsv" in said
-    assert "output: studies/x/results/bases/a/config.json" in said
-    assert " results/" not in said
+    output = clone.snakemake("-n", "--config", "folder=studies/x").stdout
+    assert "log: studies/x/logs/pretrain/a.log" in output and "benchmark: studies/x/benchmarks/pretrain/a.tsv" in output
+    assert "output: studies/x/results/bases/a/config.json" in output
+    assert " results/" not in output
 
 
 @pytest.mark.parametrize("args", [["-n"], ["--cores", "2"]])
@@ -185,8 +185,8 @@ def test_a_trait_in_a_path_that_no_one_declared_has_no_rule(clone):
 
 def test_jobs_are_planned_when_a_job_ends_and_not_again_and_again(clone):
     """Many short jobs on one core: with a limit on starts Snakemake looked at what is ready ever more often."""
-    said = clone.run("--cores", "1", "--forcerun", "prompts", "--verbose")
-    jobs, looks = said.count("Finished jobid"), said.count("Ready jobs: ")
+    output = clone.run("--cores", "1", "--forcerun", "prompts", "--verbose")
+    jobs, looks = output.count("Finished jobid"), output.count("Ready jobs: ")
     assert jobs > 20 and looks <= jobs + 2
 
 

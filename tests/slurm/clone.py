@@ -61,7 +61,7 @@ class Clone:
 
     def jobs(self):
         """Numbers of the jobs that were submitted."""
-        return re.findall(r"submitted with SLURM jobid (\d+)", self.said())
+        return re.findall(r"submitted with SLURM jobid (\d+)", self.log_text())
 
     def edit(self, change):
         """Change the configuration of the study."""
@@ -95,16 +95,16 @@ class Clone:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def said(self):
+    def log_text(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def until(self, what, true, seconds=900):
         """Wait until something is true, and return it."""
         end = time.monotonic() + seconds
-        while not (found := true()):
-            assert time.monotonic() < end, f"no {what} after {seconds} s\n{self.said()[-3000:]}\n{self.queue()}"
+        while not (value := true()):
+            assert time.monotonic() < end, f"no {what} after {seconds} s\n{self.log_text()[-3000:]}\n{self.queue()}"
             time.sleep(0.2)
-        return found
+        return value
 
     def queue(self):
         """All jobs and nodes as the scheduler has them, for who wonders why nothing happens."""
@@ -114,8 +114,8 @@ class Clone:
     def finish(self, launcher, code=0):
         """Wait for the end of a launch."""
         self.until("end of the launch", lambda: launcher.poll() is not None)
-        assert (launcher.returncode == 0) == (code == 0), self.said()[-5000:]
-        return self.said()
+        assert (launcher.returncode == 0) == (code == 0), self.log_text()[-5000:]
+        return self.log_text()
 
     def job(self):
         """Number of the job that was submitted last."""
@@ -131,7 +131,7 @@ class Clone:
         checkpoints = "work/pretrain/a/*/fit.safetensors"
 
         def ended():
-            return unless is not None and unless in self.said()
+            return unless is not None and unless in self.log_text()
 
         self.until("checkpoint", lambda: ended() or list(self.root.glob(checkpoints)))
         if not ended():

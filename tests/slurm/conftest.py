@@ -22,15 +22,15 @@ def pytest_terminal_summary(terminalreporter):
 def cluster():
     """Slurm, installed from Debian's packages where it is missing."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    made = Cluster(folder)
-    done = made.do("up")
+    cluster = Cluster(folder)
+    done = cluster.do("up")
     if done.returncode:
         WHY_NOT.append((done.stderr.strip().splitlines() or ["no word"])[-1])
         shutil.rmtree(folder, ignore_errors=True)
         # Where Slurm is there and may be started it must come up; elsewhere there is nothing to try.
         (pytest.fail if shutil.which("slurmctld") and os.geteuid() == 0 else pytest.skip)(WHY_NOT[0])
-    yield made
-    assert made.do("down").returncode == 0
+    yield cluster
+    assert cluster.do("down").returncode == 0
 
 
 @pytest.fixture(scope="session")

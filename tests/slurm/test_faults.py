@@ -22,16 +22,16 @@ STEPS = re.compile(r"going on from step (\d+)")
 
 def whole_study(clone):
     """The bytes of the study made without Slurm."""
-    code, said = clone.snakemake("--cores", "1")
-    assert code == 0, said
+    code, output = clone.snakemake("--cores", "1")
+    assert code == 0, output
     return clone.bytes()
 
 
 def long_base(clone):
     """The bytes of a base that takes long enough to be interrupted, made without interruption."""
     prolong(clone)
-    code, said = clone.snakemake("--cores", "1", BASE)
-    assert code == 0, said
+    code, output = clone.snakemake("--cores", "1", BASE)
+    assert code == 0, output
     return clone.bytes(FILES)
 
 
@@ -98,9 +98,9 @@ def time(clone, plain):
     profile.write_text(profile.read_text().replace("TERM@60", "TERM@55"))
     launcher = clone.launch(BASE)
     clone.under_way()
-    said = clone.finish(launcher)
-    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/pretrain/a.log: " in said
-    attempts = said.count("has been submitted")  # on a busy machine two minutes may be too short again
+    output = clone.finish(launcher)
+    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/pretrain/a.log: " in output
+    attempts = output.count("has been submitted")  # on a busy machine two minutes may be too short again
     resumed(clone, plain, attempt=str(attempts))
     assert clone.cluster.show(manifest(clone)["slurm_job_id"])["TimeLimit"] == f"00:{2 ** (attempts - 1):02}:00"
 
@@ -111,10 +111,10 @@ def cancelled(clone, plain):
     launcher = clone.launch(BASE)
     job = clone.under_way()
     clone.cluster.ask("scancel", job)
-    said = clone.finish(launcher, 1)
+    output = clone.finish(launcher, 1)
     line = rf"pretrain a: Slurm job {job} on cpu\d: cancelled, attempt 1; logs/pretrain/a.log: .*terminated"
-    assert re.search(line, said)
-    assert said.count("has been submitted") == 1
+    assert re.search(line, output)
+    assert output.count("has been submitted") == 1
     clone.finish(clone.launch(BASE))
     resumed(clone, plain)
 
@@ -170,9 +170,9 @@ def launcher(clone, plain):
     job = clone.under_way()
     os.killpg(launched.pid, signal.SIGKILL)
     launched.wait()
-    said = clone.finish(clone.launch(BASE), 1)
+    output = clone.finish(clone.launch(BASE), 1)
     clone.tell(signal.SIGCONT)
-    assert said.strip().splitlines()[-1] == (
+    assert output.strip().splitlines()[-1] == (
         f"traitline: error: the launcher of this study (process {launched.pid}) died, and 1 of its jobs are "
         "still there; go on with: make resume"
     )
@@ -210,9 +210,9 @@ def edit(clone, plain):
     clone.job()
     clone.edit(lambda study: study["pretrain"].update(lr=1.0e-2))
     clone.cluster.ask("scontrol", "update", "PartitionName=urgent", "State=UP")
-    said = clone.finish(launched, 1)
-    assert "the configuration changed after this study was launched; the job was not run, launch again" in said
-    assert said.count("has been submitted") == 1 and not clone.bytes(FILES)
+    output = clone.finish(launched, 1)
+    assert "the configuration changed after this study was launched; the job was not run, launch again" in output
+    assert output.count("has been submitted") == 1 and not clone.bytes(FILES)
 
 
 def interrupt(clone, plain):
@@ -231,15 +231,15 @@ def interrupt(clone, plain):
 def program(clone, plain):
     """A failure of the program itself is said in one line and not tried again."""
     stage = clone.root / "scripts/pretrain.py"
-    stage.write_text("import sys\n\nsys.exit('base: error: the world is too small')\n")
-    said = clone.finish(clone.launch(BASE), 1)
+    stage.write_text("import sys\n\nsys.exit('pretrain: error: the world is too small')\n")
+    output = clone.finish(clone.launch(BASE), 1)
     assert re.search(
         r"^pretrain a: Slurm job \d+ on cpu\d: failed, attempt 1; "
         r"logs/pretrain/a.log: pretrain: error: the world is too small$",
-        said,
+        output,
         re.M,
     )
-    assert said.count("has been submitted") == 1
+    assert output.count("has been submitted") == 1
     assert "too small" in clone.python("-m", "traitline.workflow.launch", "status").stdout
 
 
@@ -251,10 +251,10 @@ def groups(clone, plain):
     profile.write_text(text.replace(offered, offered.replace("# ", "")), encoding="utf-8")
     raw = [f"results/a/{teacher}/numbers/raw.jsonl" for teacher in ("owl/tuned", "none/untrained")]
     clone.finish(clone.launch(*raw))
-    made = [manifest(clone, f"results/a/owl/tuned/{name}.manifest.json") for name in ("teach", "numbers/sample")]
-    assert made[0]["slurm_job_id"] == made[1]["slurm_job_id"] is not None
-    found = clone.bytes("results/a/**/*")
-    assert set(raw) <= set(found) and found.items() <= plain["study"].result().items()
+    manifests = [manifest(clone, f"results/a/owl/tuned/{name}.manifest.json") for name in ("teach", "numbers/sample")]
+    assert manifests[0]["slurm_job_id"] == manifests[1]["slurm_job_id"] is not None
+    artifacts = clone.bytes("results/a/**/*")
+    assert set(raw) <= set(artifacts) and artifacts.items() <= plain["study"].result().items()
 
 
 def accounting(clone, plain):
@@ -271,8 +271,8 @@ def accounting(clone, plain):
             profile.write_text(profile.read_text(encoding="utf-8").replace("command: squeue", "command: sacct"))
             starved(kept, TRAITLINE_ACCOUNT="test", TRAITLINE_QOS="normal")
             job = manifest(kept)["slurm_job_id"]
-            told = cluster.ask("sacct", "-X", "-n", "-P", "-j", job, "-o", "Account,QOS,State")
-            assert told.strip() == "test|normal|COMPLETED"
+            account = cluster.ask("sacct", "-X", "-n", "-P", "-j", job, "-o", "Account,QOS,State")
+            assert account.strip() == "test|normal|COMPLETED"
             assert kept.bytes(FILES) == plain["base"].result()
         finally:
             cluster.do("down")

@@ -163,8 +163,8 @@ def together(study: Study) -> list[Together]:
     taken: dict[str, int] = {}
     return [
         Together(_name(("together", base), taken), base, seed, start // size + 1, tuple(runs[start : start + size]))
-        for (base, seed), found in groups.items()
-        for runs in [list(found.values())]
+        for (base, seed), students in groups.items()
+        for runs in [list(students.values())]
         for start in range(0, len(runs), size)
     ]
 
