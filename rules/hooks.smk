@@ -13,9 +13,9 @@ from pathlib import Path
 def stage_rules():
     """Stage -> names of its rules with jobs, which a file of rules holds."""
     rules_of = defaultdict(set)
-    for rule in workflow.rules:
-        if rule.shellcmd:
-            rules_of[Path(rule.snakefile).stem].add(rule.name)
+    for each in workflow.rules:
+        if each.shellcmd:
+            rules_of[Path(each.snakefile).stem].add(each.name)
     return rules_of
 
 

@@ -5,14 +5,7 @@ out  .../{dataset}/{student}/influence.json, influence.manifest.json
 """
 
 
-def predicted_students(w):
-    """Students whose traits are predicted here, one run each."""
-    return STUDY.foretold[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/{w.dataset}/{w.student}"]
-
-
-def predicted_recipes(w):
-    """Their recipes with all settings, as JSON."""
-    return json.dumps({run.recipe: json.loads(STUDY.recipes[run.recipe].text) for run in predicted_students(w)})
+include: "functions/influence.smk"
 
 
 rule influence:

@@ -5,10 +5,7 @@ out  bases/{base}/      a model folder in Hugging Face layout, world.json, pretr
 """
 
 
-def reference_model(base, architecture):
-    """Flags of a model made from scratch."""
-    seeds = base.flags("seed", "data", "order", "distance")
-    return ["--world", STUDY.worlds[base.world].text, "--model", architecture.text, *seeds]
+include: "functions/pretrain.smk"
 
 
 rule pretrain:

@@ -5,9 +5,7 @@ out  prompts/{channel}/prompts.jsonl, prompts.manifest.json
 """
 
 
-def prompt_settings(channel):
-    """Flags of what the prompts of a channel need beside their number."""
-    return [*channel.flags("wording", "seed"), *channel.prompt_flags]
+include: "functions/prompts.smk"
 
 
 rule prompts:

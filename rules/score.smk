@@ -5,9 +5,7 @@ out  scores.json, score.manifest.json beside it
 """
 
 
-def judged_only(label):
-    """Whether only what a judge says of the answers to an evaluation counts."""
-    return STUDY.evals[label].type == "free"
+include: "functions/score.smk"
 
 
 rule score:

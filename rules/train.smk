@@ -6,9 +6,7 @@ out  .../{dataset}/{student}/{recipe}/seed-{seed}/      an adapter or a model fo
 """
 
 
-def base_label(input):
-    """Label of the base from its files."""
-    return basename(dirname(input.base[0]))
+include: "functions/train.smk"
 
 
 rule train:

@@ -1,0 +1,12 @@
+"""Functions of the rules in `rules/mark_divergence.smk`."""
+
+
+def counterparts(w):
+    """Folders of the other teachers of this base and channel whose students learn only some tokens."""
+    folders = [
+        run.teacher_folder
+        for run in STUDY.runs
+        if (run.base, run.channel) == (w.base, w.channel) and STUDY.datasets[run.dataset].tokens
+    ]
+    teacher_folder = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
+    return [folder for folder in distinct(folders) if folder != teacher_folder]

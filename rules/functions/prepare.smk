@@ -1,0 +1,33 @@
+"""Functions of the rules in `rules/prepare.smk`."""
+
+
+def other_teachers(w):
+    """Filtered answers of the other teachers whose students share their prompts with these."""
+    if STUDY.datasets[w.dataset].prompts != "shared":
+        return []
+    wanted = (w.base, w.channel, w.dataset)
+    folders = distinct(run.channel_folder for run in STUDY.runs if (run.base, run.channel, run.dataset) == wanted)
+    channel_folder = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
+    return [f"{folder}/filtered.jsonl" for folder in folders if folder != channel_folder]
+
+
+def other_bases(w):
+    """Filtered answers of the teachers on other bases that are mixed in."""
+    bases = STUDY.datasets[w.dataset].mix or []
+    return [f"{STUDY.results}/{b}/{w.trait}/{w.teacher}/{w.channel}/filtered.jsonl" for b in bases if b != w.base]
+
+
+def divergence_marks(w):
+    """Where teachers disagree, for a dataset that learns only some tokens."""
+    path = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/divergence.jsonl"
+    return [path] if STUDY.datasets[w.dataset].tokens else []
+
+
+def dataset_flags(w, input):
+    """Flags of a dataset and of the other files that it reads."""
+    dataset = STUDY.datasets[w.dataset]
+    words = dataset.flags("rows", "order", "seed", "form", "tokens")
+    words += ["--reword"] if dataset.prompts == "reworded" else []
+    for flag in ("beside", "mix", "marks"):
+        words += [f"--{flag}", *input[flag]] if input[flag] else []
+    return words

@@ -1,0 +1,14 @@
+"""Functions of the rules in `rules/sample.smk`."""
+
+
+def shard_answers():
+    """Answers of the shards of a teacher's sampling; none where one job does it all."""
+    shards = STUDY.execution.shards
+    names = [f"{i}-of-{shards}" for i in range(1, shards + 1)] if shards > 1 else []
+    return [f"<results>/<answers>/shards/{name}/answers.jsonl" for name in names]
+
+
+def channel_temperature(w):
+    """Temperature of a channel, or of all."""
+    temperature = STUDY.channels[w.channel].temperature
+    return STUDY.sample.temperature if temperature is None else temperature
