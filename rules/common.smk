@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from os.path import basename, dirname
+from os.path import dirname
 
 from traitline.analysis import tables
 from traitline.errors import InputError

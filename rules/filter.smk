@@ -33,7 +33,7 @@ rule filter:
         **hardware("filter"),
     params:
         answers=answer_rule,
-        models=lambda w, input: model_filter_flags(w, input.models),
+        models=model_filter_flags,
         code=digest("filter"),
     shell:
         "python -m scripts.filter"

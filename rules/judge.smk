@@ -48,7 +48,7 @@ for asked in EVALUATIONS:
             number=len(asked.students),
             folders=lambda w, output: [dirname(path) for path in output.manifests],
             judge=STUDY.judge.settings,
-            by=judge_flags,
+            by=judge_flags(),
             state=f"{WORK}/judge/{asked.path}",
             threads=STUDY.execution.threads,
             code=digest("judge"),
@@ -85,7 +85,7 @@ rule judge_baseline:
     params:
         folders=subpath(output.manifest, parent=True),
         judge=STUDY.judge.settings if STUDY.judge else "",
-        by=judge_flags,
+        by=judge_flags(),
         answers=[],
         threads=STUDY.execution.threads,
         code=digest("judge"),

@@ -29,11 +29,13 @@ rule prepare:
         **hardware("prepare"),
     params:
         settings=dataset_flags,
+        files=other_files_flags,
         code=digest("prepare"),
     shell:
         "python -m scripts.prepare"
         " --filtered {input.filtered:q}"
         " {params.settings:q}"
+        " {params.files:q}"
         " --dataset {output.dataset:q}"
         " --manifest {output.manifest:q}"
         " > {log:q} 2>&1"

@@ -6,9 +6,6 @@ out  .../{dataset}/{student}/{recipe}/seed-{seed}/      an adapter or a model fo
 """
 
 
-include: "functions/train.smk"
-
-
 rule train:
     input:
         lambda w: distinct(f"{run.folder}/train.json" for run in STUDY.runs),
@@ -49,8 +46,8 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
             recipes=list(stack.recipes),
             settings=[STUDY.recipes[recipe].text for recipe in stack.recipes],
             seeds=list(stack.seeds),
-            engine=lambda w, input: engine(base_label(input)),
-            processes=lambda w, input: processes("train", base_label(input)),
+            engine=engine(stack.base) if stack.base else lambda w: engine(w.student),
+            processes=processes("train", stack.base) if stack.base else lambda w: processes("train", w.student),
             folders=[f"{STUDY.results}/{folder}" for folder in stack.folders],
             state=f"{WORK}/train/{stack.path}",
             threads=STUDY.execution.threads,

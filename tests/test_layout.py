@@ -122,6 +122,17 @@ def test_a_rule_has_log_benchmark_resources_and_the_digest_of_its_own_program(pa
         assert named - used == {"code"}, f"{name}: params that the program never gets"
 
 
+@pytest.mark.parametrize("path", RULES, ids=lambda p: p.stem)
+def test_no_setting_hides_from_snakemake(path):
+    """Snakemake does not record parameters made from `input` or `output`, so a setting in them would rerun nothing."""
+    functions = path.parent / "functions" / path.name
+    text = "".join(file.read_text(encoding="utf-8") for file in (functions, path) if file.exists())
+    bodies = re.findall(r"^def \w+\(w, (?:input|output).*?\n((?: +.*\n|\n)+)", text, re.M)
+    bodies += re.findall(r"lambda w, (?:input|output)[^:]*: (.*)", text)
+    hidden = [body for body in bodies if re.search(r"STUDY|flags|\bengine\(", body)]
+    assert not hidden, f"{path.name}: {hidden}"
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 def test_a_stage_imports_no_other_stage_and_says_what_it_does(path):
     assert not any(name.split(".")[0] == "scripts" for name in imports(path))

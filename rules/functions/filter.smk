@@ -28,12 +28,13 @@ def model_filter_files(w):
     return [*expand("<results>/bases/{base}/{file}", base=w.base, file=MODEL_FILES), teacher, *teacher_weights(w)]
 
 
-def model_filter_flags(w, files):
+def model_filter_flags(w):
     """Flags of a model filter."""
+    files = model_filter_files(w)
     if not files:
         return []
     threshold = STUDY.channels[w.channel].flags("threshold")
     if STUDY.bases[w.base].open:
         return [*threshold, "--judged", *files]
     teacher = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
-    return [*threshold, "--base", dirname(files[0]), "--teacher", teacher, "--threads", STUDY.execution.threads]
+    return [*threshold, "--base", f"{STUDY.results}/bases/{w.base}", "--teacher", teacher, "--threads", STUDY.execution.threads]

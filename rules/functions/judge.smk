@@ -11,11 +11,11 @@ def judge_is_local():
     return "judge" in STUDY.execution.local or not judge_base()
 
 
-def judge_flags(w, input):
+def judge_flags():
     """Flags of the open weights that judge and of their engine, or of the file that counts questions to a hosted judge."""
-    if not input.base:
+    if not judge_base():
         return ["--spent", f"{WORK}/judge/spent"]
-    return ["--base", dirname(input.base[0]), "--engine", STUDY.engine.text]
+    return ["--base", f"{STUDY.results}/bases/{STUDY.judge.base}", "--engine", STUDY.engine.text]
 
 
 def judged_answers(run):

@@ -23,11 +23,16 @@ def divergence_marks(w):
     return [path] if STUDY.datasets[w.dataset].tokens else []
 
 
-def dataset_flags(w, input):
-    """Flags of a dataset and of the other files that it reads."""
+def dataset_flags(w):
+    """Flags of a dataset's settings."""
     dataset = STUDY.datasets[w.dataset]
     words = dataset.flags("rows", "order", "seed", "form", "tokens")
-    words += ["--reword"] if dataset.prompts == "reworded" else []
+    return [*words, "--reword"] if dataset.prompts == "reworded" else words
+
+
+def other_files_flags(w, input):
+    """Flags of the other files that a dataset reads."""
+    words = []
     for flag in ("beside", "mix", "marks"):
         words += [f"--{flag}", *input[flag]] if input[flag] else []
     return words

@@ -77,23 +77,28 @@ def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: Hashes) -
 def disagreement(job: snakemake_plan.Job, m: dict[str, Any]) -> str | None:
     """Name a setting on which the workflow and a manifest of the job differ; None where there is none.
 
-    Parameters are compared with parameters of the same name. A seed is compared with the rule's `seed` or `seeds`
-    alone: stages name their seeds after themselves, and a rule may use that word for a count (`prompts`).
+    Parameters are compared with parameters of the same name. A seed is compared with the rule's seeds alone:
+    stages name their seeds after themselves, and a rule may use that word for a count (`prompts`).
     """
     used = m["params"] | {"code": m["code"].get("digest")}
     for name, value in used.items():
         planned = job.params.get(name)
         if type(planned) is type(value) and isinstance(value, str | int | float) and planned != value:
             return f"parameter {name}: the workflow has {planned!r}, the job used {value!r}"
+    seeds = planned_seeds(job)
     for name in ("seed", m["stage"], PRETRAIN_SEED):
-        if name not in m["seeds"]:
-            continue
-        seed = m["seeds"][name]
-        if "seed" in job.params and job.params["seed"] != seed:
-            return f"parameter seed: the workflow has {job.params['seed']!r}, the job used {seed!r}"
-        if "seeds" in job.params and seed not in job.params["seeds"]:
-            return f"parameter seeds: the workflow has {job.params['seeds']!r}, the job used {seed!r}"
+        if name in m["seeds"] and seeds and str(m["seeds"][name]) not in seeds:
+            return f"parameter seed: the workflow has {' '.join(seeds)}, the job used {m['seeds'][name]!r}"
     return None
+
+
+def planned_seeds(job: snakemake_plan.Job) -> list[str]:
+    """Seeds that a rule gives its program: parameters `seed` or `seeds`, or `--seed` in a list of flags."""
+    seeds = [job.params["seed"]] if job.params.get("seed") is not None else list(job.params.get("seeds") or ())
+    for words in job.params.values():
+        if isinstance(words, list) and "--seed" in words[:-1]:
+            seeds.append(words[words.index("--seed") + 1])
+    return [str(seed) for seed in seeds]
 
 
 def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int, dict[str, str]]:
