@@ -37,4 +37,12 @@ def model_filter_flags(w):
     if STUDY.bases[w.base].open:
         return [*threshold, "--judged", *files]
     teacher = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
-    return [*threshold, "--base", f"{STUDY.results}/bases/{w.base}", "--teacher", teacher, "--threads", STUDY.execution.threads]
+    return [
+        *threshold,
+        "--base",
+        f"{STUDY.results}/bases/{w.base}",
+        "--teacher",
+        teacher,
+        "--threads",
+        STUDY.execution.threads,
+    ]
