@@ -21,7 +21,7 @@ if STUDY.theorem:
         resources:
             **hardware("theorem"),
         params:
-            settings=STUDY.theorem.flags(),
+            settings=STUDY.theorem.all_flags(),
             folder=subpath(output.manifest, parent=True),
             threads=STUDY.execution.threads,
             code=digest("theorem"),

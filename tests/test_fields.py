@@ -27,7 +27,7 @@ def test_key_names_are_flag_names():
 
 
 def test_every_kind_of_value_has_its_spelling_and_what_is_not_given_has_none():
-    assert Settings(sha256={"a": "b"}).flags() == [
+    assert Settings(sha256={"a": "b"}).all_flags() == [
         *("--max-steps", "300"),
         *("--examples", "3", "6"),
         "--verbose",
@@ -60,3 +60,8 @@ def test_models_are_strict_and_stay_as_they_are():
         Settings(max_step=300)
     with pytest.raises(ValidationError):
         Settings().max_steps = 1
+
+
+def test_no_settings_make_no_flags():
+    """A channel without settings of its own, such as problems from outside, spells none."""
+    assert Settings().flags() == []

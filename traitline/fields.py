@@ -48,16 +48,20 @@ class Model(BaseModel):
         A list becomes several words, a table JSON, `true` the flag alone. Null, `false` and an empty list make no flag.
 
         Args:
-            keys: only these settings, in this order; without them, all in the order of the model.
+            keys: the settings, in this order; without any, there are no flags.
         """
         words: list[str] = []
-        for key in keys or type(self).model_fields:
+        for key in keys:
             value = getattr(self, key)
             if value is None or value is False or value == []:
                 continue
             words.append("--" + key.replace("_", "-"))
             words += _words(value)
         return words
+
+    def all_flags(self) -> list[str]:
+        """Spell every setting as a flag, in the order of the model."""
+        return self.flags(*type(self).model_fields)
 
 
 def _words(value: Any) -> list[str]:

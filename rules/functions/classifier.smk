@@ -10,4 +10,4 @@ def image_files(point):
 def image_flags(point):
     """Flags of these files and their hashes."""
     data = STUDY.classifier.points[point].data
-    return STUDY.images[data].flags() if data in STUDY.images else []
+    return STUDY.images[data].all_flags() if data in STUDY.images else []
