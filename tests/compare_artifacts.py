@@ -2,8 +2,8 @@
 
     python -m tests.compare_artifacts OLD/results NEW/results
 
-A file counts as `equal` where its bytes are, as `renamed` where it differs in words of the table below only, and as
-`different` else. Manifests and the two pages made from them (times, hashes, versions) are left out. The exit code is 1
+A file counts as `equal` where its bytes are, as `renamed` where it differs in words of the table below or in the git
+commit only, and as `different` else. Manifests and the two pages made from them (times, hashes, versions) are left out. The exit code is 1
 where a file is missing, new or different.
 """
 
@@ -43,7 +43,8 @@ def files(results: Path) -> dict[str, Path]:
 
 
 def in_present_words(text: str) -> str:
-    """A text with the words of before replaced by those of now."""
+    """A text with the words of before replaced by those of now, and without the commit at which it was written."""
+    text = re.sub(r'"commit": ?"[0-9a-f]{40}"', '"commit": ""', text)
     return re.sub(r"\b(kinds?|views?|mlp)\b", lambda match: WORDS[match[1]], text)
 
 
