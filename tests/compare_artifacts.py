@@ -3,8 +3,8 @@
     python -m tests.compare_artifacts OLD/results NEW/results
 
 A file counts as `equal` where its bytes are, as `renamed` where it differs in words of the table below or in the git
-commit only, and as `different` else. Manifests and the two pages made from them (times, hashes, versions) are left out. The exit code is 1
-where a file is missing, new or different.
+commit only, and as `different` else. Manifests and the two pages made from them (times, hashes, versions) are left out.
+The exit code is 1 where a file is missing, new or different.
 """
 
 import argparse
