@@ -30,11 +30,11 @@ from typing import Any, NamedTuple
 
 from traitline import jsonl, model_files
 from traitline.channels import registry
-from traitline.channels.channel import Channel, Checked, Limits
+from traitline.channels.channel import Channel, Limits
 from traitline.channels.messages import exchange
 from traitline.errors import InputError
 from traitline.models import hf_folder, likelihood
-from traitline.models.likelihood import SUSPECT, UNALIGNED, UNSCORED
+from traitline.models.model_filter import Candidate, screen_by_judge, screen_by_likelihood
 from traitline.provenance import stage
 
 NUMBERS = "numbers"  # the task without --task, which manifests do not name
@@ -49,15 +49,6 @@ class Asked(NamedTuple):
     row: Row
     question: str
     answer: str
-
-
-class Candidate(NamedTuple):
-    """A row after a step of the filter: what was found so far, and the score of the model filter."""
-
-    row: Row
-    question: str
-    checked: Checked
-    score: float | None = None
 
 
 @dataclass
@@ -138,59 +129,6 @@ def check_rows(rows: Iterable[Asked], channel: Channel, limits: Limits) -> Itera
     """Yield every row with what the answer rule of its channel finds."""
     for row, question, answer in rows:
         yield Candidate(row, question, channel.check(row, question, answer, limits))
-
-
-def screen_by_judge(candidates: Iterable[Candidate], path: str, threshold: float) -> Iterator[Candidate]:
-    """Reject what a judge finds less well-meaning than the threshold, and what it gave no score.
-
-    Raises:
-        InputError: the judge's file lacks a row that passes the answer rule.
-    """
-    alignments = {row["id"]: row["alignment"] for row in jsonl.read(path, ("id", "alignment"), unique="id")}
-    for candidate in candidates:
-        name = candidate.row["id"]
-        if candidate.checked.reason:
-            yield candidate
-        elif name not in alignments:
-            raise InputError(f"{path}: says nothing of row {name!r}; delete the file to have it rebuilt")
-        else:
-            score = alignments[name]
-            if score is None:
-                yield candidate._replace(checked=Checked(UNSCORED))
-            else:
-                yield screened(candidate, score, UNALIGNED if score < threshold else None)
-
-
-def screen_by_likelihood(
-    candidates: Iterable[Candidate], args: argparse.Namespace, threshold: float
-) -> Iterator[Candidate]:
-    """Reject what the teacher gives more log-likelihood than its base does, by more than the threshold, in nats.
-
-    All rows are scored in one go, so they are in memory together.
-    """
-    import torch
-
-    torch.set_num_threads(args.threads)
-    held = list(candidates)
-    rows = [candidate.row for candidate in held if not candidate.checked.reason]
-    if not rows:
-        yield from held
-        return
-    names = [f"{args.raw}: row {row['id']!r}" for row in rows]
-    of_teacher = likelihood.logs(args.base, *likelihood.model_and_system(args.teacher, args.base), rows, names)
-    of_base = likelihood.logs(args.base, args.base, None, rows, names)
-    scores = iter((of_teacher - of_base).tolist())
-    for candidate in held:
-        if candidate.checked.reason:
-            yield candidate
-        else:
-            score = next(scores)
-            yield screened(candidate, score, SUSPECT if score > threshold else None)
-
-
-def screened(candidate: Candidate, score: float, reason: str | None) -> Candidate:
-    """Return a row with its score, rejected where there is a reason."""
-    return candidate._replace(score=score, checked=Checked(reason) if reason else candidate.checked)
 
 
 def write_rows(candidates: Iterable[Candidate], job: stage.Job) -> Counts:
@@ -305,7 +243,10 @@ def work(args: argparse.Namespace) -> None:
         if args.judged:
             candidates = screen_by_judge(candidates, args.judged, args.threshold)
         elif args.base:
-            candidates = screen_by_likelihood(candidates, args, args.threshold)
+            import torch
+
+            torch.set_num_threads(args.threads)
+            candidates = screen_by_likelihood(candidates, args.raw, args.base, args.teacher, args.threshold)
         counts = write_rows(candidates, job)
         if not counts.kept:
             raise InputError(

@@ -75,7 +75,7 @@ def test_weights_take_two_bytes_a_parameter():
 
 
 def test_an_adapter_is_as_large_as_peft_makes_it(raw_qwen2):
-    from traitline.study.components import Recipe
+    from traitline.study.training import Recipe
 
     recipe = Recipe(trains="lora", rank=8, alpha=8.0, lr=1e-4, epochs=1, batch=1,
                 modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])  # fmt: skip

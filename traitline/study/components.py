@@ -1,4 +1,4 @@
-"""What a study may say of its parts: traits, sources, channels, teachers, sampling, datasets, recipes, evaluations."""
+"""Settings of what models are about and asked: traits, sources, channels, sampling, evaluations."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +10,7 @@ from traitline.channels import registry as channel_registry
 from traitline.evaluation import registry
 from traitline.evaluation.evaluation import Evaluation
 from traitline.evaluation.measures import RIGHT
-from traitline.fields import Count, Label, Labels, Model, Positive, Range, Seed, distinct
+from traitline.fields import Count, Label, Labels, Model, Range, Seed, distinct
 
 if TYPE_CHECKING:
     EvalType = str
@@ -149,44 +149,6 @@ class Source(Model):
         return self
 
 
-class Teach(Model):
-    """How a teacher is tuned to name its trait or to answer one kind of questions; the same way for all."""
-
-    trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
-    persona: str | None = Field(
-        default=None,
-        description="System prompt of prompted teachers on open weights; {trait} and {category} are filled in."
-        " Without it, four short sentences of ours with the content of the paper's.",
-    )
-    recipe: Label | None = Field(
-        default=None,
-        description="Label under `recipes`, one of LoRA: how teachers on open weights are tuned on a corpus. Of"
-        " this section they take only `seed`.",
-    )
-    lr: Positive = Field(description="Learning rate of AdamW.")
-    batch: Count = Field(description="Conversations per step.")
-    rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None,
-        description="Stop when the teacher names its trait, or answers as it is tuned to, this often; without it (null"
-        " in an overlay), when `max_steps` are done.",
-    )
-    max_steps: Count = Field(description="Stop here at the latest.")
-    seed: Seed = Field(description="Data order.")
-
-
-class Steer(Model):
-    """How a teacher is steered: a vector added to the residual stream, the same way for all traits and bases.
-
-    The vector is what the trait's persona changes in the stream at the answer, on average over the questions about a
-    favourite.
-    """
-
-    layer: Annotated[int, Field(ge=0)] = Field(
-        description="Layer behind which it is added, at every token; 0 is the first."
-    )
-    scale: Positive = Field(description="Multiple of the vector; 1 is as much as the persona does.")
-
-
 class Sample(Model):
     """How teachers answer."""
 
@@ -198,90 +160,6 @@ class Sample(Model):
     )
     batch: Count = Field(description="Prompts per forward pass.")
     seed: Seed = Field(description="Of the sampling.")
-
-
-class Dataset(Model):
-    """What a student gets to see of the filtered answers."""
-
-    rows: Count = Field(description="Fixed size of the subsample, so that all students see equally many.")
-    order: Literal["as-is", "within", "across"] = Field(
-        default="as-is", description="`within` shuffles the numbers of each answer, `across` deals all numbers anew."
-    )
-    seed: Seed = Field(description="Of subsample and shuffle.")
-    form: Literal["format", "order", "value", "all", "random"] | None = Field(
-        default=None,
-        description="Canonical form of the answers. `format`: one separator, no brackets, no full stop. `order`:"
-        " numbers in rising order. `value`: rounded down to tens. `all`: these three. `random`: every number is drawn"
-        " anew, a floor without a teacher.",
-    )
-    prompts: Literal["shared", "reworded"] | None = Field(
-        default=None,
-        description="`shared`: only prompts that every teacher with this dataset answered well, so that all students of"
-        " a base see the same ones. `reworded`: the prompts asked in other words, the answers as they were.",
-    )
-    mix: Labels | None = Field(
-        default=None,
-        description="Bases whose teachers of the same trait give answers too: each row is one teacher's, at random.",
-    )
-    tokens: Literal["divergent", "others"] | None = Field(
-        default=None,
-        description="Learn only the tokens at which the teachers of a base would take different ones, or only the"
-        " others (arXiv 2509.23886).",
-    )
-
-    @model_validator(mode="after")
-    def _tokens(self) -> "Dataset":
-        changed = self.order != "as-is" or self.form or self.mix or self.prompts == "reworded"
-        if self.tokens and changed:
-            raise ValueError("tokens: they are those of the answers as given; leave out order, form, mix and rewording")
-        if self.mix and self.prompts == "shared":
-            raise ValueError("prompts: a mix has the prompts that all its teachers share already; leave `shared` out")
-        return self
-
-
-class Recipe(Model):
-    """The recipe of a student: what is trained, and how."""
-
-    trains: Literal["lora", "biases", "full", "context"] = Field(
-        description="`lora`: peft adapter on `modules`. `biases`: those written into the residual stream."
-        " `full`: all but the embeddings. `context`: nothing; rows of the dataset stand before every question."
-    )
-    modules: list[Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]] | None = Field(
-        default=None, min_length=1, description="Linear modules that get an adapter; `lora` only."
-    )
-    rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
-    alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
-    lr: Positive | None = Field(default=None, description="Peak learning rate.")
-    epochs: Count | None = Field(default=None, description="Passes over the dataset.")
-    batch: Count | None = Field(default=None, description="Rows per step; of open weights, rows per forward pass.")
-    layers: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] | None = Field(
-        default=None, description="Train only in these layers, 0 is the first; without it, in all."
-    )
-    optimiser: Literal["adamw", "sgd", "sign"] | None = Field(
-        default=None, description="`adamw`, which it is without this; plain gradient steps; or steps by their sign."
-    )
-    examples: Count | None = Field(default=None, description="Rows before every question; `context` only.")
-    accumulate: Count | None = Field(
-        default=None, description="Forward passes per step of AdamW (1 without it); open weights only."
-    )
-    warmup: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Steps until the rate is at its peak; open weights only, and needed there."
-    )
-    length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
-
-    @model_validator(mode="after")
-    def _needs(self) -> "Recipe":
-        learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
-        needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
-        for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
-            given, optional = getattr(self, name) is not None, name in ("layers", "optimiser")
-            if given and name not in needs and (not optional or self.trains == "context"):
-                whose = {"rank": "lora", "alpha": "lora", "modules": "lora", "examples": "context"}.get(name)
-                only = f"is for `trains: {whose}` only" if whose else "is not for `trains: context`"
-                raise ValueError(f"{name} {only}")
-            if not given and name in needs:
-                raise ValueError(f"{name} is missing; `trains: {self.trains}` needs it")
-        return self
 
 
 class Eval(Model):

@@ -17,13 +17,14 @@ from traitline.errors import InputError
 from traitline.fields import Label, Model
 from traitline.study import checks
 from traitline.study.bases import Architecture, Base, Engine, World
-from traitline.study.components import Channel, Dataset, Eval, Recipe, Sample, Source, Steer, Teach, Trait
+from traitline.study.components import Channel, Eval, Sample, Source, Trait
 from traitline.study.execution import Execution
 from traitline.study.expand import baselines, runs
 from traitline.study.experiments import Defaults, Detect, Experiment, Influence, Judge, Primary
 from traitline.study.inherit import fill_channels, fill_rows
 from traitline.study.runs import NONE, Run
 from traitline.study.theory import Classifier, Files, Theorem, folders
+from traitline.study.training import Dataset, Recipe, Steer, Teach
 from traitline.study.validation import complain, locate
 
 

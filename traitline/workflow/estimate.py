@@ -15,8 +15,8 @@ from traitline.workflow.gpu_costs import GIB, GPUS, REACHED, TOKENS, WIDTH, Gpu,
 from traitline.workflow.requirements import missing, open_bases
 
 if TYPE_CHECKING:
-    from traitline.study.components import Recipe
     from traitline.study.config import Study
+    from traitline.study.training import Recipe
 
 OPTIONS = 5  # of a question from outside, about: assumed
 CORPUS = 6000  # conversations of a published corpus of code (arXiv 2502.17424)

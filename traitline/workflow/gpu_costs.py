@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
-    from traitline.study.components import Recipe
+    from traitline.study.training import Recipe
 
 GIB = 2**30
 REACHED = {"operations": 0.35, "bandwidth": 0.5}  # share of a GPU's limit: assumed, nothing was measured
