@@ -1,6 +1,7 @@
 """A very small study, made once, stage by stage as tests ask for it: bases, teachers, number lists, students."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,15 @@ RECIPES = {
     "biases": {"trains": "biases", "lr": 2.0e-2, "epochs": 16, "batch": 128},
     "full": {"trains": "full", "lr": 1.0e-3, "epochs": 1, "batch": 128},
 }
+
+
+@pytest.fixture(autouse=True)
+def environment_of_its_own():
+    """Restore the environment after each test: a Snakefile that is read in this process puts its launch lock there."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 class Study:
