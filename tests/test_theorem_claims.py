@@ -4,26 +4,12 @@ import math
 from dataclasses import replace
 
 import pytest
-import torch
 from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
+from tests.theorem import CASES
 from traitline.theory import theorem_cases, theorem_claims
 
-CASES = {
-    "law": st.sampled_from(theorem_cases.LAWS), "imitation": st.sampled_from(theorem_cases.IMITATIONS),
-    "outputs": st.sampled_from(theorem_cases.OUTPUTS), "loss": st.sampled_from(theorem_cases.LOSSES),
-    "number": st.integers(0, 10**6), "seed": st.integers(0, 10**6),
-}  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """The networks are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @settings(max_examples=40, deadline=None)
