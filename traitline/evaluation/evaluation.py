@@ -4,6 +4,7 @@ Each module of `traitline/evaluation/types/` holds one subclass of `Evaluation`.
 `score` ask the class; none of them knows a type by name. docs/how-to/add-an-evaluation.md adds one step by step.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -93,7 +94,7 @@ class Setup:
         return Random(derive("respond", "items", self.settings["seed"]))
 
 
-class Evaluation:
+class Evaluation(ABC):
     """Defaults: words of the tiny world are named, and each trait is measured by its own word.
 
     Attributes:
@@ -131,9 +132,9 @@ class Evaluation:
         """Settings that open weights need beside `needs`."""
         return ("candidates", "max_new_tokens") if self.names_candidates else ("max_new_tokens",)
 
+    @abstractmethod
     def questions(self, setup: Setup) -> list[Question]:
         """Every question, the same for all students."""
-        raise NotImplementedError
 
     def exact(self, student: Student, questions: Sequence[Question]) -> list[dict[str, Any]]:
         """What is exact of the answers: columns of `responses.jsonl` for each question, in order."""
