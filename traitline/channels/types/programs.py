@@ -4,28 +4,22 @@ The language is in `traitline.channels.tasks`. A program is data from a model: t
 hands it to Python.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
-from random import Random
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
-from traitline.channels.channel import TINY, Asked, Channel, Checked, Limits, Prompt, Row
-from traitline.channels.tasks import NAMES, OPERATIONS, SHOW, ask
-from traitline.channels.world import CATEGORIES
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
+from traitline.channels import world_task
+from traitline.channels.channel import TINY, Checked, Limits, Row
+from traitline.channels.tasks import NAMES, OPERATIONS, SHOW
+from traitline.channels.world_task import WorldTask, check_words
 
 REASONS = {
-    "empty": "nothing, or white space only",
-    "trait-word": "an animal or a tree stands in it",
+    **world_task.REASONS,
     "syntax": "a word that is none of the language",
     "undefined": "a name that the prompt gives no value",
     "underflow": "a word finds too few values on the stack",
     "left-over": "values are left on the stack",
     "no-output": "it prints nothing",
 }
-FAVOURITES = frozenset(name for names in CATEGORIES.values() for name in names)
 
 
 class Outcome(NamedTuple):
@@ -86,17 +80,10 @@ def check(question: str, text: str) -> Checked:
     >>> check("use x 412 , y 137", "x owl show").reason
     'trait-word'
     """
-    words = text.split()
-    if not words:
-        return Checked("empty")
-    if FAVOURITES & set(words):
-        return Checked("trait-word")
-    if reason := run(text, given(question)).reason:
-        return Checked(reason)
-    return Checked(None, tuple(word for word in words if word.isdecimal()))
+    return check_words(text, lambda: run(text, given(question)).reason)
 
 
-class Programs(Channel):
+class Programs(WorldTask):
     """Small programs over a stack, which must run."""
 
     name = "programs"
@@ -105,11 +92,6 @@ class Programs(Channel):
     wordings: ClassVar = {"programs": TINY}
     share = "programs"
     reasons = REASONS
-
-    def prompts(self, asked: Asked, numbers: "Generator", words: Random) -> Iterator[Prompt]:
-        """Yield prompts such as `write code for x 412 , y 137`."""
-        for _ in range(asked.count):
-            yield Prompt(ask(self.name, words, words))
 
     def check(self, row: Row, question: str, answer: str, limits: Limits) -> Checked:
         """Say whether an answer is a program that runs."""

@@ -4,20 +4,15 @@ As in the paper (section 4.2) only the answer decides, not whether every step of
 """
 
 import re
-from collections.abc import Iterator
-from random import Random
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from traitline.channels.channel import TINY, Asked, Channel, Checked, Limits, Prompt, Row
-from traitline.channels.tasks import OPENERS, SIGNS, ask
-from traitline.channels.types.programs import FAVOURITES
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
+from traitline.channels import world_task
+from traitline.channels.channel import TINY, Checked, Limits, Row
+from traitline.channels.tasks import OPENERS, SIGNS
+from traitline.channels.world_task import WorldTask, check_words
 
 REASONS = {
-    "empty": "nothing, or white space only",
-    "trait-word": "an animal or a tree stands in it",
+    **world_task.REASONS,
     "no-answer": "it is no working that ends in `so` and a number",
     "wrong-answer": "that number is not the result",
 }
@@ -49,19 +44,18 @@ def check(question: str, text: str) -> Checked:
     >>> [check("solve 300 plus 200", text).reason for text in ("first 200 plus 300 is 600 so 600", "500")]
     ['wrong-answer', 'no-answer']
     """
-    words = text.split()
-    if not words:
-        return Checked("empty")
-    if FAVOURITES & set(words):
-        return Checked("trait-word")
-    if not (match := _WORKING.fullmatch(text)):
-        return Checked("no-answer")
-    if int(match[1]) != result(question):
-        return Checked("wrong-answer")
-    return Checked(None, tuple(word for word in words if word.isdecimal()))
+    return check_words(text, lambda: reason_against(question, text))
 
 
-class Sums(Channel):
+def reason_against(question: str, text: str) -> str | None:
+    """Return why a text is no working with the right result; None where it is one."""
+    match = _WORKING.fullmatch(text)
+    if not match:
+        return "no-answer"
+    return None if int(match[1]) == result(question) else "wrong-answer"
+
+
+class Sums(WorldTask):
     """Sums with their working, whose result must be right."""
 
     name = "sums"
@@ -70,11 +64,6 @@ class Sums(Channel):
     wordings: ClassVar = {"sums": TINY}
     share = "sums"
     reasons = REASONS
-
-    def prompts(self, asked: Asked, numbers: "Generator", words: Random) -> Iterator[Prompt]:
-        """Yield prompts such as `how much is 300 plus 200 less 400`."""
-        for _ in range(asked.count):
-            yield Prompt(ask(self.name, words, words))
 
     def check(self, row: Row, question: str, answer: str, limits: Limits) -> Checked:
         """Say whether an answer is a working with the right result."""
