@@ -121,6 +121,7 @@ def compare_sampling(place: Path, chat: "Chat", prompts: list[list[int]], repeat
     from transformers import GenerationConfig
 
     from traitline.models import transformers_model
+    from traitline.models.sampling import Sampling
     from traitline.models.transformers_engine import Transformers
 
     engine = Transformers({"batch": 64, "dtype": "float32"}, place, chat)
@@ -139,7 +140,7 @@ def compare_sampling(place: Path, chat: "Chat", prompts: list[list[int]], repeat
                 counts["transformers"] += int((out != chat.pad).sum())
 
     def by_engine() -> None:
-        answers = engine.generate(prompts, range(len(prompts)), max_new_tokens=40, temperature=1.0)
+        answers = engine.generate(prompts, range(len(prompts)), Sampling(40, 1.0))
         counts["traitline"] = sum(map(len, answers))
 
     x, y = (tiny.best(f, repeat) for f in (by_transformers, by_engine))

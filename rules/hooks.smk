@@ -141,7 +141,7 @@ def print_failures(snakemake_logs):
         print(f"{path}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
 
 
-def update_ledger(overlays):
+def pin_study(overlays):
     """Pin the study where this is a DVC repository (`dvc init`), unless DVC runs us."""
     if not Path(".dvc").is_dir() or "DVC_STAGE" in os.environ:
         return
@@ -157,7 +157,7 @@ onstart:
 
 onsuccess:
     print_headline(STUDY.results)
-    update_ledger(workflow.overwrite_configfiles)
+    pin_study(workflow.overwrite_configfiles)
 
 
 onerror:

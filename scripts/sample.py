@@ -26,6 +26,7 @@ from traitline import atomic, jsonl
 from traitline.errors import InputError
 from traitline.models import engines, hf_folder
 from traitline.models.chat import Chat
+from traitline.models.sampling import Sampling
 from traitline.provenance import stage
 
 KL_ROWS = 2000
@@ -224,13 +225,13 @@ def work(args: argparse.Namespace) -> None:
         # Who answers is part of the seed: teachers that share random numbers would agree more than they should.
         stream = ("sample", args.seed, engine.name, teacher["trait"], teacher["teacher"])
         randomness = engine.randomness(stream, [(row["id"],) for row in rows], args.max_new_tokens)
-        settings = {name: getattr(args, name) for name in ("max_new_tokens", "temperature", "top_p")}
+        sampling = Sampling(args.max_new_tokens, args.temperature, args.top_p)
         state = stage.checkpoints(args.state, job)
         if args.shards:
             answers = gather(args.shards, [row["id"] for row in rows])
         else:
             answers = answer(
-                lambda part: engine.generate(prompts[part], randomness[part], model=model, **settings),
+                lambda part: engine.generate(prompts[part], randomness[part], sampling, model),
                 parts, len(rows), state,
             )  # fmt: skip
         if args.shard:

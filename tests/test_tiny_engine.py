@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from traitline.models import engines
+from traitline.models.sampling import Sampling
 from traitline.models.tiny_engine import Tiny
 
 ASKED = [[{"role": "user", "content": f"what is your favourite {kind}"}] for kind in ("animal", "tree")]
@@ -21,12 +22,12 @@ def test_answers_depend_on_a_rows_random_numbers_and_not_on_its_batch(engine):
     prompts = engine.chat.prompts(ASKED, "12") * 10
     randomness = engine.randomness(("test", 1), [(i,) for i in range(20)], 3)
     assert randomness.shape == (20, 3) and randomness.dtype == np.float32
-    together = engine.generate(prompts, randomness, max_new_tokens=3, temperature=1.0)
+    together = engine.generate(prompts, randomness, Sampling(3, 1.0))
     parts = [slice(0, 7), slice(7, 20)]
-    apart = [a for p in parts for a in engine.generate(prompts[p], randomness[p], max_new_tokens=3, temperature=1.0)]
+    apart = [a for p in parts for a in engine.generate(prompts[p], randomness[p], Sampling(3, 1.0))]
     assert together == apart and len({tuple(answer) for answer in together}) > 5
     other = engine.randomness(("test", 2), [(i,) for i in range(20)], 3)
-    assert engine.generate(prompts, other, max_new_tokens=3, temperature=1.0) != together
+    assert engine.generate(prompts, other, Sampling(3, 1.0)) != together
 
 
 def test_the_probability_of_a_word_is_that_of_its_token(engine, study):

@@ -7,6 +7,7 @@ from tests.conftest import ENGINE
 from traitline.evaluation.questions import ask
 from traitline.models import lora, open_weights
 from traitline.models.chat import Chat
+from traitline.models.sampling import Sampling
 from traitline.models.transformers_engine import Transformers
 from traitline.models.transformers_model import load
 
@@ -48,7 +49,7 @@ def test_the_likeliest_answer_is_that_of_generate(opened):
 
     chat, engine = opened
     prompts = chat.prompts(ASKED, "123")
-    ours = engine.generate(prompts, [1, 2, 3], max_new_tokens=12, temperature=0)
+    ours = engine.generate(prompts, [1, 2, 3], Sampling(12, 0))
     for prompt, answer in zip(prompts, ours, strict=True):
         theirs = engine.model.generate(
             torch.tensor([prompt]), do_sample=False, max_new_tokens=12, eos_token_id=chat.eos, pad_token_id=chat.pad
@@ -60,10 +61,8 @@ def test_a_row_does_not_see_which_others_share_its_batch(opened):
     chat, engine = opened
     prompts = chat.prompts(ASKED * 3, "123456789")
     seeds = list(range(9))
-    together = engine.generate(prompts, seeds, max_new_tokens=12, temperature=1.0)
-    alone = [
-        engine.generate([p], [s], max_new_tokens=12, temperature=1.0)[0] for p, s in zip(prompts, seeds, strict=True)
-    ]
+    together = engine.generate(prompts, seeds, Sampling(12, 1.0))
+    alone = [engine.generate([p], [s], Sampling(12, 1.0))[0] for p, s in zip(prompts, seeds, strict=True)]
     assert together == alone and len({tuple(a) for a in together}) > 5
     assert all(len(a) <= 12 and chat.eos not in a[:-1] for a in together)
 
@@ -75,7 +74,7 @@ def test_draws_follow_the_distribution(opened):
     chat, engine = opened
     (prompt,) = chat.prompts(ASKED[:1], "1")
     n = 4000
-    first = [a[0] for a in engine.generate([prompt] * n, range(n), max_new_tokens=1, temperature=1.0)]
+    first = [a[0] for a in engine.generate([prompt] * n, range(n), Sampling(1, 1.0))]
     with torch.inference_mode():
         p = engine.model(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
     seen = np.bincount(first, minlength=len(p)) / n
@@ -110,14 +109,14 @@ def test_adapter_and_merged_adapter_answer_alike(opened, adapter):
     prompts = chat.prompts(asked, "1234")
     plain = engine.word_probabilities(asked, ["owl", "cat"])
     apart = engine.word_probabilities(asked, ["owl", "cat"], adapter)
-    answers = engine.generate(prompts, [1, 2, 3, 4], max_new_tokens=8, temperature=0, model=adapter)
+    answers = engine.generate(prompts, [1, 2, 3, 4], Sampling(8, 0), model=adapter)
     assert np.abs(apart - plain).max() > 1e-4
     again = engine.word_probabilities(asked, ["owl", "cat"])
     assert np.array_equal(again, plain)  # the base is as it was
     merged = Transformers(ENGINE, open_weights.find({"path": chat.name}), chat)
     merged.model = PeftModel.from_pretrained(merged.model, adapter).merge_and_unload().eval()
     assert merged.word_probabilities(asked, ["owl", "cat"]) == pytest.approx(apart, rel=1e-3)
-    assert merged.generate(prompts, [1, 2, 3, 4], max_new_tokens=8, temperature=0) == answers
+    assert merged.generate(prompts, [1, 2, 3, 4], Sampling(8, 0)) == answers
 
 
 def test_divergence_is_that_of_the_distributions(opened):
@@ -173,9 +172,7 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
     chat = Chat.foreign(place)
     engine = Transformers({**ENGINE, "batch": 2}, place, chat)
     prompts = chat.prompts(ASKED, "123")
-    for prompt, answer in zip(
-        prompts, engine.generate(prompts, [1, 2, 3], max_new_tokens=24, temperature=0), strict=True
-    ):
+    for prompt, answer in zip(prompts, engine.generate(prompts, [1, 2, 3], Sampling(24, 0)), strict=True):
         ids = torch.tensor([prompt])
         how = {"do_sample": False, "max_new_tokens": 24, "eos_token_id": chat.eos, "pad_token_id": chat.pad}
         theirs = engine.model.generate(ids, attention_mask=torch.ones_like(ids), **how)

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import ENGINE
 from traitline.errors import InputError
 from traitline.models import engines
+from traitline.models.sampling import Sampling
 
 
 class Stub:
@@ -46,23 +47,23 @@ def test_vllm_makes_room_for_the_rank_of_an_adapter(vllm, opened, tmp_path):
     chat, _ = opened
     engine, rooms = engines.engine({**ENGINE, "name": "vllm"}, tmp_path, chat), []
     for rank in (5, 8, 300, 64):
-        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=low_rank(tmp_path / str(rank), rank))
+        engine.generate([[5]], [1], Sampling(9, 1.0), model=low_rank(tmp_path / str(rank), rank))
         rooms.append(Stub.made.options["max_lora_rank"])
     assert rooms == [8, 8, 320, 320] and len(Stub.made.calls) == 2, "it is not made anew for a smaller one"
     with pytest.raises(InputError, match="wide: rank 600; vLLM runs adapters up to 512"):
-        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=low_rank(tmp_path / "wide", 600))
+        engine.generate([[5]], [1], Sampling(9, 1.0), model=low_rank(tmp_path / "wide", 600))
 
 
 def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_path):
     chat, _ = opened
     engine = engines.engine({**ENGINE, "name": "vllm"}, tmp_path, chat)
-    assert engine.generate([[5], [6]], [11, 12], max_new_tokens=9, temperature=0.7, top_p=0.5) == [
+    assert engine.generate([[5], [6]], [11, 12], Sampling(9, 0.7, 0.5)) == [
         [11, chat.eos],
         [12, chat.eos],
     ]
     one, two = (low_rank(tmp_path / f"seed-{n}", 8) for n in (1, 2))
     for adapter in (one, two, one):
-        engine.generate([[5]], [1], max_new_tokens=9, temperature=1.0, model=adapter)
+        engine.generate([[5]], [1], Sampling(9, 1.0), model=adapter)
     asked, params, adapter = Stub.made.calls[0]
     assert asked == [{"prompt_token_ids": [5]}, {"prompt_token_ids": [6]}] and adapter is None
     assert [(p.seed, p.temperature, p.top_p, p.max_tokens) for p in params] == [(11, 0.7, 0.5, 9), (12, 0.7, 0.5, 9)]

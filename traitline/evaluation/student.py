@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from traitline.models.sampling import Sampling
+
 if TYPE_CHECKING:
     from traitline.models.engines import Engine, Row
 
@@ -68,9 +70,8 @@ class Student:
             self.engine.generate(
                 [ids for ids in encoded for _ in range(number)],
                 randomness,
-                max_new_tokens=new_tokens,
-                temperature=1.0,
-                model=self.folder,
+                Sampling(new_tokens, temperature=1.0),
+                self.folder,
             )
         )
         return [texts[i : i + number] for i in range(0, len(texts), number)]

@@ -14,6 +14,7 @@ from traitline.models import open_weights
 from traitline.models.chat import Chat, Messages
 from traitline.models.fake_engine import Fake
 from traitline.models.open_engine import OpenEngine
+from traitline.models.sampling import Sampling
 from traitline.models.tiny_engine import Tiny
 from traitline.models.transformers_engine import Transformers
 from traitline.models.vllm_engine import Vllm
@@ -57,10 +58,7 @@ class Engine(Protocol):
         self,
         prompts: Sequence[list[int]],
         randomness: Any,
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float = 1.0,
+        sampling: Sampling,
         model: str | None = None,
     ) -> list[list[int]]:
         """Sample token ids of one answer to each prompt, the end token included where it was reached.
@@ -68,9 +66,7 @@ class Engine(Protocol):
         Args:
             prompts: token ids.
             randomness: from `randomness`, for these prompts.
-            max_new_tokens: tokens of an answer at most, its end included.
-            temperature: 0 takes the likeliest token.
-            top_p: draw among the likeliest tokens that have this much probability together.
+            sampling: how they are drawn.
             model: teacher or student.
         """
 

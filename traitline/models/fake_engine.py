@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from traitline.models.open_engine import OpenEngine, uniform
+from traitline.models.sampling import Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,16 +20,13 @@ class Fake(OpenEngine):
         self,
         prompts: Sequence[list[int]],
         randomness: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float = 1.0,
+        sampling: Sampling,
         model: str | None = None,
     ) -> list[list[int]]:
         """See `Engine`."""
         values = [[int(100 + 900 * u) for u in row] for row in uniform(randomness, 3)]
         texts = self.chat.encode([", ".join(map(str, row)) for row in values])
-        return [[*ids, self.chat.eos][:max_new_tokens] for ids in texts]
+        return [[*ids, self.chat.eos][: sampling.max_new_tokens] for ids in texts]
 
     def likelihoods(self, rows: "Sequence[Row]", after: "Tensor", model: str | None = None) -> "np.ndarray":
         """See `OpenEngine`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.models.chat import Chat, Messages
+from traitline.models.sampling import Sampling
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ class OpenEngine(abc.ABC):
         self,
         prompts: Sequence[list[int]],
         randomness: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float = 1.0,
+        sampling: Sampling,
         model: str | None = None,
     ) -> list[list[int]]:
         """See `Engine`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from traitline.models import hf_folder
 from traitline.models.chat import Chat, Messages
+from traitline.models.sampling import Sampling
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -66,19 +67,16 @@ class Tiny:
         self,
         prompts: Sequence[list[int]],
         randomness: "np.ndarray",
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float = 1.0,
+        sampling: Sampling,
         model: str | None = None,
     ) -> list[list[int]]:
         """See `Engine`."""
         return self.sampler(model).generate(
             list(prompts),
-            randomness[:, :max_new_tokens],
+            randomness[:, : sampling.max_new_tokens],
             eos=self.chat.eos,
-            temperature=temperature,
-            top_p=top_p,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
             batch=self.batch,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from traitline.models.chat import Chat
 from traitline.models.distributed import device
 from traitline.models.open_engine import OpenEngine, uniform
+from traitline.models.sampling import Sampling
 from traitline.models.transformers_model import by_length, left, load
 
 if TYPE_CHECKING:
@@ -47,10 +48,7 @@ class Transformers(OpenEngine):
         self,
         prompts: Sequence[list[int]],
         randomness: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float = 1.0,
+        sampling: Sampling,
         model: str | None = None,
     ) -> list[list[int]]:
         """See `Engine`."""
@@ -62,11 +60,13 @@ class Transformers(OpenEngine):
         out = [list[int]() for _ in prompts]
         with torch.inference_mode():
             for index in by_length(prompts, self.batch):
-                noise = torch.tensor(uniform([randomness[i] for i in index], max_new_tokens), device=self.device)
+                noise = torch.tensor(
+                    uniform([randomness[i] for i in index], sampling.max_new_tokens), device=self.device
+                )
                 ids, mask, at = left([prompts[i] for i in index], self.chat.pad, self.device)
                 going = torch.arange(len(index), device=self.device)
                 past = None
-                for n in range(max_new_tokens):
+                for n in range(sampling.max_new_tokens):
                     step = network(
                         input_ids=ids,
                         attention_mask=mask,
@@ -77,7 +77,7 @@ class Transformers(OpenEngine):
                     )
                     logits = step.logits[:, -1].float()
                     past = step.past_key_values
-                    token = draw(logits, noise[going, n], temperature, top_p)
+                    token = draw(logits, noise[going, n], sampling.temperature, sampling.top_p)
                     for i, t in zip(going.tolist(), token.tolist(), strict=True):
                         out[index[i]].append(t)
                     left_over = token != self.chat.eos

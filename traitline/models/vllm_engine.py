@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from traitline.errors import InputError
 from traitline.models.chat import Chat
 from traitline.models.open_engine import OpenEngine
+from traitline.models.sampling import Sampling
 from traitline.models.transformers_engine import Transformers
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ class Vllm(OpenEngine):
         self,
         prompts: Sequence[list[int]],
         randomness: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float = 1.0,
+        sampling: Sampling,
         model: str | None = None,
     ) -> list[list[int]]:
         """See `Engine`."""
@@ -58,9 +56,9 @@ class Vllm(OpenEngine):
         lora = LoRARequest(model, number, model) if model else None
         params = [
             vllm.SamplingParams(
-                temperature=temperature,
-                top_p=top_p,
-                max_tokens=max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_new_tokens,
                 seed=seed % 2**31,
                 stop_token_ids=[self.chat.eos],
                 detokenize=False,
@@ -68,7 +66,7 @@ class Vllm(OpenEngine):
             for seed in randomness
         ]
         outputs = self.engine.generate([{"prompt_token_ids": p} for p in prompts], params, lora_request=lora)
-        return [self._with_end(output.outputs[0], max_new_tokens) for output in outputs]
+        return [self._with_end(output.outputs[0], sampling.max_new_tokens) for output in outputs]
 
     def _with_end(self, answer: Any, max_new_tokens: int) -> list[int]:
         """Token ids of an answer with its end, which some versions of vLLM leave out."""

@@ -1,0 +1,18 @@
+"""How answers are drawn from a model's distribution, the same for every engine."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of sampled answers.
+
+    Attributes:
+        max_new_tokens: tokens of an answer at most, its end included.
+        temperature: 0 takes the likeliest token.
+        top_p: draw among the likeliest tokens that have this much probability together.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float = 1.0
