@@ -55,6 +55,11 @@ def distinct(paths):
     return list(dict.fromkeys(paths))
 
 
+def folder_of(template, w, **others):
+    """Folder of these wildcards by its template in `artifacts`; `others` take the place of some."""
+    return f"{STUDY.results}/{template.format(**{**w, **others})}"
+
+
 def base_files(base):
     """Files of a model folder and its world; of open weights, which stay where they are, the record."""
     files = artifacts.OPTIONAL["pretrain"] if STUDY.bases[base].open else artifacts.FILES["pretrain"]

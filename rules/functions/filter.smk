@@ -10,7 +10,7 @@ def answer_rule(w):
 def raw_answers(w):
     """Answers that a channel filters: its own, or those of another channel."""
     channel = STUDY.channels[w.channel].of or w.channel
-    return f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{channel}/raw.jsonl"
+    return f"{folder_of(artifacts.ANSWERS, w, channel=channel)}/raw.jsonl"
 
 
 def model_filter_files(w):
@@ -24,7 +24,7 @@ def model_filter_files(w):
         return [f"{dirname(raw_answers(w))}/judged.jsonl"]
     if w.teacher == "untrained":
         return []
-    teacher = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/teacher.json"
+    teacher = f"{folder_of(artifacts.TEACHER, w)}/teacher.json"
     return [*expand("<results>/bases/{base}/{file}", base=w.base, file=MODEL_FILES), teacher, *teacher_weights(w)]
 
 
@@ -36,7 +36,7 @@ def model_filter_flags(w):
     threshold = STUDY.channels[w.channel].flags("threshold")
     if STUDY.bases[w.base].open:
         return [*threshold, "--judged", *files]
-    teacher = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
+    teacher = folder_of(artifacts.TEACHER, w)
     return [
         *threshold,
         "--base",

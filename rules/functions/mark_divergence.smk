@@ -8,5 +8,5 @@ def counterparts(w):
         for run in STUDY.runs
         if (run.base, run.channel) == (w.base, w.channel) and STUDY.datasets[run.dataset].tokens
     ]
-    teacher_folder = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"
+    teacher_folder = folder_of(artifacts.TEACHER, w)
     return [folder for folder in distinct(folders) if folder != teacher_folder]

@@ -7,19 +7,19 @@ def other_teachers(w):
         return []
     wanted = (w.base, w.channel, w.dataset)
     folders = distinct(run.channel_folder for run in STUDY.runs if (run.base, run.channel, run.dataset) == wanted)
-    channel_folder = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}"
+    channel_folder = folder_of(artifacts.ANSWERS, w)
     return [f"{folder}/filtered.jsonl" for folder in folders if folder != channel_folder]
 
 
 def other_bases(w):
     """Filtered answers of the teachers on other bases that are mixed in."""
     bases = STUDY.datasets[w.dataset].mix or []
-    return [f"{STUDY.results}/{b}/{w.trait}/{w.teacher}/{w.channel}/filtered.jsonl" for b in bases if b != w.base]
+    return [f"{folder_of(artifacts.ANSWERS, w, base=base)}/filtered.jsonl" for base in bases if base != w.base]
 
 
 def divergence_marks(w):
     """Where teachers disagree, for a dataset that learns only some tokens."""
-    path = f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}/{w.channel}/divergence.jsonl"
+    path = f"{folder_of(artifacts.ANSWERS, w)}/divergence.jsonl"
     return [path] if STUDY.datasets[w.dataset].tokens else []
 
 

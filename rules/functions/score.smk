@@ -3,4 +3,4 @@
 
 def judged_only(label):
     """Whether only what a judge says of the answers to an evaluation counts."""
-    return STUDY.evals[label].type == "free"
+    return STUDY.evals[label].evaluation.judged

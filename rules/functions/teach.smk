@@ -14,4 +14,4 @@ def persona_settings(base):
 
 def teaching_student(w):
     """Run of the student that teaches."""
-    return TEACHING[f"{STUDY.results}/{w.base}/{w.trait}/{w.teacher}"]
+    return TEACHING[folder_of(artifacts.TEACHER, w)]
