@@ -177,7 +177,6 @@ def fit(
         InputError: a loss is no longer finite.
         Halt: a signal asked for the end.
     """
-
     students = bank.students
     plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
     checkpoint = Checkpoint(state and state / STATE, {name: getattr(bank, name) for name in KEPT}, every)

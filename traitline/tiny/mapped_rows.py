@@ -54,7 +54,6 @@ class MappedRows(Sequence[tuple[list[int], int]]):
 
     def weights(self, i: int) -> np.ndarray:
         """Return the weight of each token behind the prompt: 1 where it is learned."""
-
         if self._learn:
             return self._view(self._learn, i)
         return np.ones(int(self.length[i]) - int(self.starts[i]), dtype=np.uint8)
@@ -67,7 +66,6 @@ class MappedRows(Sequence[tuple[list[int], int]]):
 
     def take(self, index: Tensor, shared: int) -> Rows:
         """Return rows in memory, without the first `shared` tokens of each."""
-
         wanted = index.tolist()
         rows = Rows.encode([(self.ids(i)[shared:], int(self.starts[i]) - shared) for i in wanted], self.pad)
         for n, i in enumerate(wanted if self._learn else ()):
@@ -102,7 +100,6 @@ class MappedCut(Cut):
 
     def parts(self, index: Tensor, most: int = 1 << 30) -> Iterator[Part]:
         """Yield a batch as one or two parts, or more; see `Cut.parts`."""
-
         inside = self.inside[index]
         total = torch.tensor(float(sum(int(self.mapped.weights(i).sum()) for i in index.tolist()))).clamp_min(1)
         for group, shared in ((index[inside], self.shared), (index[~inside], None)):
@@ -164,7 +161,6 @@ def _views(table: Any, column: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def _likeliest(rows: Rows) -> np.ndarray:
     """Return the beginning that is commonest token by token, as far as prompts go."""
-
     room = rows.where[:, 0]  # the last token of a prompt is asked, so it is not shared
     left = torch.ones(len(room), dtype=torch.bool)
     tokens = list[int]()
@@ -179,7 +175,6 @@ def _likeliest(rows: Rows) -> np.ndarray:
 
 def _common(offsets: np.ndarray, values: np.ndarray, starts: np.ndarray, likely: np.ndarray) -> np.ndarray:
     """Return how many tokens of `likely` each row of a part begins with, the last of its prompt left out: (rows,)."""
-
     common = np.zeros(len(starts), dtype=np.int32)
     alive = np.arange(len(starts))
     for p, token in enumerate(likely):
