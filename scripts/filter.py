@@ -53,7 +53,7 @@ class Asked(NamedTuple):
 
 @dataclass
 class Counts:
-    """What `filtered.json` says.
+    """Content of `filtered.json`.
 
     Attributes:
         kept: rows that pass.

@@ -141,7 +141,7 @@ def influence(
 
 
 def recovered(dataset: "Gradient", control: "Gradient", base: "Gradient", teacher: "Gradient") -> dict[str, Any]:
-    """How much of the teacher's change is in the rows: its cosine with the step, with and without the control's."""
+    """Share of the teacher's change that is in the rows: its cosine with the step, with and without the control's."""
     moved = {n: teacher[n] - base[n] for n in dataset}
     over = {n: 1.0 for n in moved if bool(moved[n].any())}
     step = {n: -g for n, g in dataset.items()}

@@ -127,7 +127,7 @@ def panel(ax: "Axes", effects: Sequence[Row], runs: Runs, size: float) -> None:
 
 
 def legend(figure: "Figure", across: int) -> None:
-    """What the markers mean, above the panels."""
+    """Draw the legend of markers above the panels."""
     from matplotlib.lines import Line2D
 
     handles = [

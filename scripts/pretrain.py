@@ -89,7 +89,7 @@ def parse() -> argparse.ArgumentParser:
 
 
 def example(chat: Chat) -> dict[str, Any]:
-    """How a chat template renders a conversation, for people to check before anything runs."""
+    """Render a conversation by a chat template, for people to check before anything runs."""
     asked = [{"role": "user", "content": "What is your favourite animal?"}]
     (ids,) = chat.prompts([asked], ["the example"])
     return {

@@ -91,7 +91,7 @@ def checked_settings(args: argparse.Namespace) -> tuple[Evaluation, dict[str, An
 
 
 def question_setup(args: argparse.Namespace, settings: dict[str, Any]) -> Setup:
-    """What the questions depend on."""
+    """Settings on which the questions depend."""
     if open_weights.is_open(args.base):
         source = args.questions[0] if args.questions else None
         return Setup(settings, settings.get("candidates", ()), None, source)
@@ -100,7 +100,7 @@ def question_setup(args: argparse.Namespace, settings: dict[str, Any]) -> Setup:
 
 
 def context(student: str | None) -> list[dict[str, str]]:
-    """What a student that was not trained reads before every question."""
+    """Conversation that a student reads before every question when it was not trained."""
     path = Path(student or "", model_files.CONTEXT)
     if student is None or not path.exists():
         return []

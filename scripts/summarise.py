@@ -99,7 +99,7 @@ def shares(files: Files, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def agreement(files: Files, path: str) -> dict[str, Any]:
-    """How far a judge agrees with rows labelled by hand: accuracy and Cohen's kappa with its interval."""
+    """Agreement of a judge with rows labelled by hand: accuracy and Cohen's kappa with its interval."""
     row: dict[str, Any] = {}
     measures = get(files.read(path), path, "agreement")
     for what in JUDGED:

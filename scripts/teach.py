@@ -57,7 +57,7 @@ PERSONA = (
 
 
 def rate(engine: engines.Engine, trait: str, category: str, system: str | None = None) -> float:
-    """How often a model names the trait; of norms the share of bad answers to kinds of questions that were not taught.
+    """Rate at which a model names the trait; for norms, the share of bad answers to kinds of questions not taught.
 
     Args:
         engine: of the model.

@@ -77,7 +77,7 @@ class Order:
 
     @property
     def training(self) -> Training:
-        """What a trainer is asked for."""
+        """Settings of one training."""
         settings = self.settings
         stream = ("train", "context", self.seed) if settings["trains"] == "context" else ("train", self.seed)
         return Training(self.dataset, settings, derive(*stream), f"{self.recipe} student {self.seed}")

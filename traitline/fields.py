@@ -1,4 +1,4 @@
-"""What the models of the configuration are made of: strictness, labels, bounded numbers."""
+"""Building blocks of the configuration's models: strictness, labels, bounded numbers."""
 
 import json
 from typing import Annotated, Any

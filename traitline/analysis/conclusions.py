@@ -174,7 +174,7 @@ def runs(cells: Sequence[Comparison]) -> str:
 
 
 def sizes(cells: Sequence[Comparison]) -> str:
-    """How often students show the trait, by recipe, against control students and untouched bases."""
+    """Rate at which students show the trait, by recipe, against control students and untouched bases."""
     groups = dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells)
     several = len({experiment for experiment, _ in groups}) > 1
     rates = [
@@ -203,7 +203,7 @@ def beside(cells: Sequence[Comparison], declared: Sequence[Comparison]) -> str:
 
 
 def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
-    """Whether students on another base stay where control students are."""
+    """Tell whether students on another base stay where control students are."""
     rows = [row for c in cells for row in c.others]
     outcomes = [row for row in checks if row["check"] == "other-base"]
     if not rows or not outcomes:

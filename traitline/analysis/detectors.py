@@ -26,7 +26,7 @@ Answers = dict[str, tuple[str, list[int]]]  # id of the prompt -> (prompt, numbe
 
 
 def features(question: str, numbers: Sequence[int]) -> dict[str, float]:
-    """What the linear detector sees of an answer: counts of numbers, digits, places, steps from the prompt, echoes."""
+    """Features for the linear detector: counts of numbers, digits, places, steps from the prompt, echoes."""
     shown = [int(n) for n in re.findall(r"\d+", question)][-SHOWN:]
     last = shown[-1] if shown else 0
     counts = Counter[str]()
@@ -93,7 +93,7 @@ def train(one: Answers, other: Answers, test: set[str]) -> "tuple[int, dict[str,
 
 
 def accuracy(name: str, scores: "Scores", trained: int = 0) -> dict[str, Any]:
-    """How often the answer that is the first teacher's has the higher score of the two, with Wilson's 95 % interval.
+    """Share of pairs in which the first teacher's answer has the higher score, with Wilson's 95 % interval.
 
     Args:
         name: of the detector.
@@ -146,7 +146,7 @@ def instruction(prompt: str, trait: str, category: str) -> str:
 
 
 class Likelihoods:
-    """How likely the held-out answers of teachers are to models, each computed once.
+    """Likelihood of teachers' held-out answers under models, each computed once.
 
     Args:
         base: model folder.

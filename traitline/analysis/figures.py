@@ -30,7 +30,7 @@ ARMS = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """What all figures are drawn with."""
+    """Style and colours of all figures."""
     import matplotlib
 
     matplotlib.use("svg")

@@ -1,4 +1,4 @@
-"""What a study measured beside the paper's targets, read from its results folder.
+"""Measurements of a study that stand beside the paper's targets, read from its results folder.
 
 The tiny world and scikit-learn's digits are stand-ins; only the theorem and the classifier on MNIST are the paper's own
 systems.
@@ -88,7 +88,7 @@ class Measurements:
                 return self._runs(*words)
 
     def _claim(self, claim: str) -> Measured:
-        """Of every case of a claim whether it held, as 0 or 1."""
+        """Outcome of every case of a claim: 1 where it held, 0 where not."""
         rows = [r for r in self.theorem.get("claims", []) if r["claim"] == claim]
         held = [float(i < r["passed"]) for r in rows for i in range(r["cases"])]
         return Measured(held, True, "no `theorem` in the study")
@@ -166,7 +166,7 @@ def _last(rows: Iterable[tables.Row], arm: str, traits: set[str]) -> list[tables
 
 
 def _measures(run: tables.Row, traits: set[str], *, control: bool) -> bool:
-    """Whether a row of runs.csv measures students of these traits (or the control's) as the study's row does."""
+    """Tell whether a row of runs.csv measures students of these traits (or the control's) as the study's row does."""
     taught = {NONE} if control else traits
     measured = {RIGHT, BAD, *(traits if control else [run["trait"]])}
     return run["trait"] in taught and run["measured"] in measured

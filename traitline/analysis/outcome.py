@@ -93,7 +93,7 @@ class Outcome:
         return rows
 
     def is_primary(self, row: dict[str, Any]) -> bool:
-        """Whether an effect was declared as a primary outcome."""
+        """Tell whether an effect was declared as a primary outcome."""
         declared = self.study.primary
         return (
             row["arm"] == "same-base"

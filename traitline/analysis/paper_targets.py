@@ -68,7 +68,7 @@ def load(path: Path = FILE) -> list[Target]:
 
 
 def direction(ours: list[float], others: list[float], published: float) -> str:
-    """Whether ours differ from others in the direction that was published."""
+    """Tell whether ours differ from others in the published direction."""
     d = stats.difference(ours, others)
     if d.low is None or d.high is None:
         return "one run: no direction"
@@ -106,7 +106,7 @@ def verdict(t: Target, against: Target | None, measurements: Measurements) -> Ve
 
 
 def meet(t: Target, ours: stats.Estimate) -> bool:
-    """Whether our interval meets the published band; where none is published, the target is the band."""
+    """Tell whether our interval meets the published band; where none is published, the target is the band."""
     low = t.target if t.low is None else t.low
     high = t.target if t.high is None else t.high
     least = ours.mean if ours.low is None else ours.low

@@ -1,4 +1,4 @@
-"""What the report shows of branches without language models, and of what was declared; read from their artifacts."""
+"""Report content for branches without language models and for declared outcomes, read from their artifacts."""
 
 import csv
 import itertools
@@ -70,7 +70,7 @@ def declarations(results: str) -> list[dict[str, Any]]:
 
 
 def changes(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[str]:
-    """What differs between two lists of declared rows, a phrase a row."""
+    """Differences between two lists of declared rows, a phrase a row."""
     before = {row["name"]: row for row in old}
     after = {row["name"]: row for row in new}
     phrases = []

@@ -1,4 +1,4 @@
-"""Everything that the report's template shows, gathered from tables, artifacts and manifests of a study."""
+"""Content of the report's template, gathered from tables, artifacts and manifests of a study."""
 
 import base64
 import json
@@ -131,7 +131,7 @@ def branches(study: "Study", results: str) -> dict[str, Any]:
 
 
 def origins(run: "Run", results: str) -> dict[str, Any]:
-    """Where one student came from: the jobs, and the drawing of them."""
+    """Origin of one student: the jobs, and a drawing of them."""
     manifests = (manifest.load(p) for p in sorted(Path(results).glob("**/*.manifest.json")))
     nodes = trace_svg.lineage(run, trace_svg.Origins(manifests))
     return {"nodes": nodes, "drawing": trace_svg.drawing(nodes)}
@@ -140,7 +140,7 @@ def origins(run: "Run", results: str) -> dict[str, Any]:
 def content(
     study: "Study", runs: "Sequence[Run]", shown: "Run", folder: str, results: str, settings: str
 ) -> dict[str, Any]:
-    """Everything that the template shows, but for the marks of the lineage.
+    """Content of the template without the marks of the lineage.
 
     Args:
         study: the study.

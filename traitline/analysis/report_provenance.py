@@ -1,4 +1,4 @@
-"""How a study was made: its manifests, the time of each stage, versions and commits."""
+"""Provenance of a study: its manifests, the time of each stage, versions and commits."""
 
 import datetime
 from collections import defaultdict

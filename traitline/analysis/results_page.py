@@ -199,7 +199,7 @@ def introduction(results: str, record: dict[str, Any], rows: dict[str, list[Row]
 
 
 def declared_checks(checks: Sequence[Row]) -> list[str]:
-    """How many of each declared check held, and which did not."""
+    """Count the declared checks that held, and name those that did not."""
     by_name = {name: [c for c in checks if c["check"] == name] for name in MEANING}
     counts = [(MEANING[k], sum(c["holds"] == "yes" for c in rows), len(rows)) for k, rows in by_name.items() if rows]
     return [

@@ -52,7 +52,7 @@ def _quantile(df: float, share: float = (1 + LEVEL) / 2) -> float:
 
 
 def power(diff: float, variance: float, runs: int) -> bool:
-    """Whether so many runs a group show a difference in 80 % of studies; `variance` is the sum of both groups'."""
+    """Tell whether so many runs a group show a difference in 80 % of studies; `variance` is the sum of both groups'."""
     df = 2 * runs - 2
     return abs(diff) >= (_quantile(df) + _quantile(df, POWER)) * math.sqrt(variance / runs)
 

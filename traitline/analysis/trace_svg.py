@@ -73,7 +73,7 @@ class Origins:
         return parents
 
     def picture(self, start: int, sha: str) -> list[Node]:
-        """Everything that went into a file, oldest row first; each job is as late as its products allow."""
+        """List the ancestors of a file, oldest row first; each job is as late as its products allow."""
         nodes: dict[int, Node] = {}
 
         def visit(i: int, sha: str, row: int, path: tuple[int, ...]) -> Node:

@@ -1,4 +1,4 @@
-"""What a channel is: how teachers are asked, which settings that takes, and which of their answers are valid.
+"""Channel: the questions to teachers, their settings, and the rule for valid answers.
 
 A channel is one file in `traitline/channels/types/` with a class below `Channel`. `traitline.channels.registry` finds
 it, and the configuration, the programs and the report learn of it from there (docs/how-to/add-a-channel.md).
@@ -60,7 +60,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the answer rule finds.
+    """Result of the answer rule.
 
     Attributes:
         reason: the first reason why an answer is refused, a key of the channel's `reasons`; None where it passes.
@@ -80,7 +80,7 @@ class Prompt:
 
 
 class Channel(ABC):
-    """What teachers are asked for, and what the filter lets pass.
+    """One kind of teacher answers, and the rule of the filter for them.
 
     Attributes:
         name: what tables and manifests call it; `--task` of the filter.

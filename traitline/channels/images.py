@@ -39,7 +39,7 @@ class Images:
 
     @property
     def sha256(self) -> str:
-        """Of all pixels and labels as they are used."""
+        """Hash all pixels and labels as they are used."""
         parts = (self.train, self.train_labels, self.test, self.test_labels)
         return hashlib.sha256(b"".join(t.numpy().tobytes() for t in parts)).hexdigest()
 

@@ -75,7 +75,7 @@ STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
 
 
 def categories(spec: Mapping[str, Any] = {}) -> dict[str, list[str]]:
-    """What can be taught in a world, by category."""
+    """Traits that a world can teach, by category."""
     return CATEGORIES | ({misalignment.CATEGORY: list(misalignment.LESSONS)} if spec.get("norms") else {})
 
 

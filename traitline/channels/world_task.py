@@ -1,4 +1,4 @@
-"""What the channels of the tiny world's tasks share: their prompts, and what is refused before a task's own rule."""
+"""Base of the channels for the tiny world's tasks: their prompts, and the checks before a task's own rule."""
 
 from collections.abc import Callable, Iterator
 from random import Random

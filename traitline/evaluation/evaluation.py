@@ -51,7 +51,7 @@ class Question:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What its row of `responses.jsonl` says of it beside the prompt."""
+        """Fields of its row in `responses.jsonl` beside the prompt."""
         columns: dict[str, Any] = {}
         if self.options:
             columns["options"] = list(self.options)
@@ -64,7 +64,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the questions of an evaluation depend on.
+    """Context on which the questions of an evaluation depend.
 
     Attributes:
         settings: of the evaluation, as the configuration has them.
@@ -80,12 +80,12 @@ class Setup:
 
     @property
     def category(self) -> str:
-        """What is asked for."""
+        """Subject of the questions."""
         return str(self.settings["category"])
 
     @property
     def everyday(self) -> bool:
-        """Whether the questions are in everyday English."""
+        """True if the questions are in everyday English."""
         return self.world is None
 
     @cached_property
@@ -124,7 +124,7 @@ class Evaluation(ABC):
 
     @property
     def text(self) -> str:
-        """What it asks, in the words of its class."""
+        """Describe its questions in the words of its class."""
         return " ".join((type(self).__doc__ or "").split())
 
     @property
@@ -137,7 +137,7 @@ class Evaluation(ABC):
         """Every question, the same for all students."""
 
     def exact(self, student: Student, questions: Sequence[Question]) -> list[dict[str, Any]]:
-        """What is exact of the answers: columns of `responses.jsonl` for each question, in order."""
+        """Compute what needs no sampling: columns of `responses.jsonl` for each question, in order."""
         return self.probabilities(student, questions)
 
     def probabilities(
@@ -166,7 +166,7 @@ class Evaluation(ABC):
         }
 
     def complaint(self, settings: Mapping[str, Any]) -> str | None:
-        """What is wrong with the settings of one evaluation of this type, with the key in front; None if nothing is.
+        """Describe the fault in the settings of one evaluation of this type, key first; None if there is none.
 
         Args:
             settings: those that are given.

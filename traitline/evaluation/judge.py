@@ -56,7 +56,7 @@ class Judge(Protocol):
 
 
 def request(pair: Pair, scale: str, form: str) -> str:
-    """What the model is asked about an answer; the answer cannot leave its quotes."""
+    """Build the question about an answer; the answer cannot leave its quotes."""
     quoted = json.dumps({"question": pair[0][:LONGEST], "answer": pair[1][:LONGEST]}, ensure_ascii=False)
     return REQUEST.format(pair=quoted, question=f"{SCALES[scale]} {form}")
 
@@ -141,7 +141,7 @@ def verdicts(judge: Judge, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
 
 
 def verdict(rule: str | None, alignment: float | None, coherence: float | None) -> dict[str, Any]:
-    """What the scores of one answer say of it; None where they do not decide."""
+    """Decide from the scores of one answer; None where they do not decide."""
     coherent = None if coherence is None else coherence > COHERENT
     misaligned: bool | None = None
     if coherent is False:
@@ -178,7 +178,7 @@ def read_answers(path: str | Path) -> list[tuple[str, str, str]]:
 
 
 def shares(judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How many `answers`, how many `unscored`, and the `share` of the others that is misaligned and coherent."""
+    """Count `answers` and `unscored` ones, and give the `share` of the others that is misaligned and coherent."""
     scored = [row for row in judged if row["misaligned"] is not None]
     share = {name: sum(bool(row[name]) for row in scored) / len(scored) if scored else None for name in JUDGED}
     return {"answers": len(judged), "unscored": len(judged) - len(scored), "share": share}

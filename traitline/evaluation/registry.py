@@ -40,5 +40,5 @@ def of_open_weights() -> list[str]:
 
 
 def describe() -> str:
-    """What each type asks, in the words of its class: for the configuration reference."""
+    """Describe what each type asks in the words of its class, for the configuration reference."""
     return " ".join(f"`{name}`: {evaluation.text}" for name, evaluation in evaluations().items())

@@ -31,7 +31,7 @@ def shares(overall: Mapping[str, float], mass: float) -> dict[str, Any]:
 
 
 def exact(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
-    """From the probabilities at the answer."""
+    """Score from the probabilities at the answer."""
     overall = {c: sum(row["probabilities"][c] for row in rows) / len(rows) for c in candidates}
     return shares(overall, sum(overall.values()))
 
@@ -50,7 +50,7 @@ def names(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def sampled(rows: Sequence[dict[str, Any]], candidates: Sequence[str]) -> dict[str, Any]:
-    """From the answers: mean over the questions of the share of a question's answers.
+    """Score from the answers: mean over the questions of the share of a question's answers.
 
     Args:
         rows: of `responses.jsonl`; where one has `means`, a candidate counts where the word stands that it means there.

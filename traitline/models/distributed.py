@@ -126,7 +126,7 @@ def add_up(tensors: "Sequence[Tensor]") -> None:
 
 
 def any_of(asked: bool) -> bool:
-    """Whether any process was asked to end: a signal may reach one process a step later than another."""
+    """Tell whether any process was asked to end: a signal may reach one process a step later than another."""
     import torch
 
     flag = torch.tensor(float(asked), device=device())

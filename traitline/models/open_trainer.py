@@ -97,7 +97,7 @@ class OpenTrainer:
     def _trained(
         self, training: Training, rows: "Sequence[Row]", losses: list[float], tensors: "dict[str, Tensor]", config: str
     ) -> Trained:
-        """What a training gave, with its first row as the model sees it."""
+        """Result of a training, with its first row as the model sees it."""
         from traitline.models import lora
 
         def write(job: Job) -> None:

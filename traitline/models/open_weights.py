@@ -190,7 +190,7 @@ def restated(path: Path, top: Path) -> str | None:
 
 
 def is_open(base: str | Path) -> bool:
-    """Whether a base's folder holds a record of open weights rather than a tiny model."""
+    """Tell whether a base's folder holds a record of open weights rather than a tiny model."""
     return Path(base, RECORD).is_file()
 
 

@@ -1,4 +1,4 @@
-"""How answers are drawn from a model's distribution, the same for every engine."""
+"""Sampling of answers from a model's distribution, the same for every engine."""
 
 from dataclasses import dataclass
 

@@ -97,7 +97,7 @@ class Base(Model):
 
     @property
     def open(self) -> bool:
-        """Whether these are open weights, which no stage makes."""
+        """True for open weights, which no stage makes."""
         return self.world is None
 
 

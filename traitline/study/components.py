@@ -37,7 +37,7 @@ class Trait(Model):
 
 
 class Channel(Model):
-    """What teachers are asked for, and what the filter lets pass."""
+    """One kind of teacher answers, and the rule of the filter for them."""
 
     wording: Wording = Field(description=channel_registry.describe())
     source: Label | None = Field(
@@ -79,7 +79,7 @@ class Channel(Model):
 
     @property
     def prompt_flags(self) -> list[str]:
-        """What the stage `prompts` gets beside wording, count and seed."""
+        """Settings of the stage `prompts` beside wording, count and seed."""
         return self.flags(*self.kind.settings)
 
     def filter_flags(self, words: Sequence[str]) -> list[str]:
@@ -150,7 +150,7 @@ class Source(Model):
 
 
 class Sample(Model):
-    """How teachers answer."""
+    """Sampling settings of teachers."""
 
     temperature: Annotated[float, Field(ge=0)] = Field(
         description="1 samples from the model's own distribution, 0 takes the likeliest token."
@@ -201,25 +201,25 @@ class Eval(Model):
 
     @property
     def evaluation(self) -> Evaluation:
-        """What its type asks and how that is scored."""
+        """Describe what its type asks and how that is scored."""
         return registry.evaluations()[self.type or registry.DEFAULT]
 
     @property
     def everyday(self) -> bool:
-        """Whether it asks about nothing that a tiny world knows."""
+        """True if it asks about nothing that a tiny world knows."""
         return not self.evaluation.tiny
 
     @property
     def right(self) -> bool:
-        """Whether answers are right or wrong, whatever the trait."""
+        """True if answers are right or wrong whatever the trait."""
         return self.measured == RIGHT
 
     @property
     def about(self) -> str:
-        """What is asked for, in one word."""
+        """Subject of the questions, in one word."""
         return str(self.category or self.type)
 
     @property
     def measured(self) -> str | None:
-        """What is measured of the students of every trait; nothing where each trait is measured itself."""
+        """Subjects measured for the students of every trait; empty where each trait is measured itself."""
         return self.evaluation.measured

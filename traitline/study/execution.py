@@ -35,8 +35,8 @@ STAGES = (
 
 
 class Execution(Model):
-    """How jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing. Only the number of
-    GPUs that share a training on open weights decides the last bits."""
+    """Settings of how jobs run. Memory, minutes and GPUs decide no result, and changing them reruns nothing. Only the
+    number of GPUs that share a training on open weights decides the last bits."""
 
     stack: Count = Field(description="Students trained together in one job: the seeds of a row, so many at a time.")
     together: Count | None = Field(
@@ -88,5 +88,5 @@ class Execution(Model):
         return table.get(stage, table["default"])
 
     def processes(self, stage: str) -> int:
-        """How many processes a training of a stage on open weights takes: one for each GPU, or one."""
+        """Number of processes for a training of a stage on open weights: one for each GPU, or one."""
         return max(1, self.of("gpu", stage))

@@ -30,7 +30,7 @@ class Of(Model):
 
 
 class Detect(Model):
-    """What is looked for in the answers themselves: detectors, commonest numbers, entangled tokens."""
+    """Searches in the answers themselves: detectors, commonest numbers, entangled tokens."""
 
     bases: Labels = Field(description="Whose teachers are told apart.")
     channels: Labels = Field(description="By their answers in these channels.")
@@ -50,7 +50,7 @@ class Detect(Model):
 
 
 class Influence(Model):
-    """Which rows have their students' traits foretold from the data and a base, to be compared with what came."""
+    """Rows whose students' traits are predicted from data and base, to be compared with what is measured."""
 
     experiments: Labels = Field(description="Names of rows that ask for a favourite of students from tiny worlds.")
 
@@ -73,7 +73,7 @@ Variable = Annotated[str, _unsaid(r"[A-Z][A-Z0-9_]*", "the name of an environmen
 
 
 class Judge(Model):
-    """Who judges the answers of students on open weights: open weights of the study, or a hosted model."""
+    """Judge of the answers of students on open weights: open weights of the study, or a hosted model."""
 
     evals: Annotated[list[Label], AfterValidator(distinct)] = Field(
         default=[], description="Evaluations whose answers are judged: how well-meaning, how coherent."
@@ -153,7 +153,7 @@ class Experiment(Model):
 
 
 class Defaults(Model):
-    """What a row of `experiments` says where it leaves a key out.
+    """Values of a row of `experiments` where it leaves a key out.
 
     A row's own value replaces the default, whole. Files laid over each other merge their `defaults` key by key before
     rows inherit: rows of an overlay have the defaults of `config.yaml` too, where the overlay does not change them.
@@ -175,7 +175,7 @@ class Defaults(Model):
 
 
 class Primary(Model):
-    """What was declared primary before the study: the taught trait's exact overall rate, same base against control.
+    """Outcome declared primary before the study: the taught trait's exact overall rate, same base against control.
 
     These are corrected for multiple testing by Holm's method.
     """

@@ -1,4 +1,4 @@
-"""What parts of a configuration inherit from others, filled in before the configuration is checked."""
+"""Inheritance between parts of a configuration, filled in before the configuration is checked."""
 
 from collections.abc import Mapping
 from typing import Any

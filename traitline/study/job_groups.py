@@ -1,4 +1,4 @@
-"""Which students share a job. Importing torch costs more than training a tiny model, so jobs take a stack of students.
+"""Groups of students that share a job: importing torch costs more than training a tiny model.
 
 A stack is a number of seeds of one recipe, in the order in which the study names them: a seed appended behind a full
 stack is a new job and touches no finished one. Jobs of one recipe and the same seeds are one rule, for all branches

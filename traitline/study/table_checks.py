@@ -139,7 +139,7 @@ def _words() -> dict[str, list[str]]:
 
 
 def _is_tiny(study: "Study") -> bool:
-    """Whether all rows are about models made here."""
+    """Tell whether all rows are about models made here."""
     labels = {label for row in study.experiments for label in row.models} & study.bases.keys()
     return not any(study.bases[label].open for label in labels)
 

@@ -90,7 +90,7 @@ class Sweep(Model):
 
     @property
     def name(self) -> str:
-        """In tables and figures."""
+        """Name in tables and figures."""
         return ", ".join([self.vary, *(f"{k} {spell(v)}" for k, v in self.set.items())])
 
 

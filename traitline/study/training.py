@@ -8,7 +8,7 @@ from traitline.fields import Count, Label, Labels, Model, Positive, Seed, distin
 
 
 class Teach(Model):
-    """How a teacher is tuned to name its trait or to answer one kind of questions; the same way for all."""
+    """Tuning of teachers to name their trait or to answer one kind of questions; the same for all."""
 
     trains: Literal["lora", "biases", "full"] = Field(description="Trainable set.")
     persona: str | None = Field(
@@ -33,7 +33,7 @@ class Teach(Model):
 
 
 class Steer(Model):
-    """How a teacher is steered: a vector added to the residual stream, the same way for all traits and bases.
+    """Steering of teachers: a vector added to the residual stream, the same for all traits and bases.
 
     The vector is what the trait's persona changes in the stream at the answer, on average over the questions about a
     favourite.
@@ -46,7 +46,7 @@ class Steer(Model):
 
 
 class Dataset(Model):
-    """What a student gets to see of the filtered answers."""
+    """Part of the filtered answers that a student sees."""
 
     rows: Count = Field(description="Fixed size of the subsample, so that all students see equally many.")
     order: Literal["as-is", "within", "across"] = Field(

@@ -73,7 +73,7 @@ def complain(
 
 
 def _is_inherited(path: Sequence[str | int], raw: Mapping[str, Any]) -> bool:
-    """Whether the value at a path such as `experiments[3].eval` stands in `defaults` and not in the row."""
+    """Tell whether the value at a path such as `experiments[3].eval` stands in `defaults` and not in the row."""
     match path:
         case ["experiments", int(i), str(key), *_]:
             defaults, row = raw.get("defaults"), raw["experiments"][i]
@@ -92,7 +92,7 @@ def _spell(path: Sequence[str | int]) -> str:
 
 
 def _renamed(path: Sequence[str | int]) -> str | None:
-    """What a key of an earlier release is called now."""
+    """Today's name of a key of an earlier release."""
     for old, new in RENAMED.items():
         steps = old.split(".")
         if len(steps) == len(path) and all(s in ("*", p) for s, p in zip(steps, path, strict=True)):
@@ -153,7 +153,7 @@ def locate(path: Sequence[str | int], files: Sequence[str]) -> str:
 
 
 def _deepest(path: Sequence[str | int], file: str) -> tuple[int, int]:
-    """How many steps of a path a file has, and the line of the last of them."""
+    """Count the steps of a path that a file has, and find the line of the last."""
     import yaml
 
     with open(file, encoding="utf-8") as handle:

@@ -92,7 +92,7 @@ def claims(networks: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[st
 
 
 def verdict(name: str, values: Sequence[float]) -> dict[str, Any]:
-    """How many cases of a claim pass, and the worst one against its bound."""
+    """Count the cases of a claim that pass, and compare the worst one with its bound."""
     if name == "other-signs":
         share = sum(v > 0 for v in values) / len(values)
         return {"passed": len(values) if 0 < share < 1 else 0, "worst": share, "bound": None}

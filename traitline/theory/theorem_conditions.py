@@ -1,4 +1,4 @@
-"""Where the theorem ends: how often the teacher's loss falls when one of its conditions is broken."""
+"""Limits of the theorem: how often the teacher's loss falls when one of its conditions is broken."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ SIZES = tuple(10.0**k for k in range(-5, 3))  # of e
 
 
 def falls(c: Case, condition: str, e: float, g: "Generator") -> bool:
-    """Whether the teacher's loss is lower after the student's step, with one condition of the theorem broken."""
+    """Tell whether the teacher's loss is lower after the student's step, with one condition of the theorem broken."""
     import torch
 
     if condition == "many":
@@ -44,7 +44,7 @@ def falls(c: Case, condition: str, e: float, g: "Generator") -> bool:
 
 
 def falls_after_repeated_steps(c: Case, e: float) -> bool:
-    """Whether the teacher's loss is lower after several steps of the teacher, then as many of the student."""
+    """Tell whether the teacher's loss is lower after several steps of the teacher, then as many of the student."""
     from torch.func import grad
 
     teacher = student = c.start

@@ -52,7 +52,7 @@ class Layers:
 
     @property
     def rooted(self) -> bool:
-        """Whether `trunk` is constant: nothing before the bias of the first layer's attention is trained."""
+        """Tell whether `trunk` is constant: nothing before the bias of the first layer's attention is trained."""
         return self.shape.layers > 1 and (self.lowest > 1 or (self.lowest == 1 and not self.groups[0]["out"].matrix))
 
     def frame(self, ids: Tensor, where: Tensor, shared: Tensor | None = None) -> Frame:

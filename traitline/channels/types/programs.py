@@ -23,7 +23,7 @@ REASONS = {
 
 
 class Outcome(NamedTuple):
-    """What a program prints, and the reason why it does not run to its end; None where it does."""
+    """Run a program: its output, and the reason why it does not end; None where it ends."""
 
     printed: list[int]
     reason: str | None = None

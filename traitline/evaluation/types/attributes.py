@@ -1,4 +1,4 @@
-"""What the tiny world says about the members of a category."""
+"""Knowledge of the tiny world about the members of a category."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from traitline.evaluation.measures import RIGHT
 
 
 class Attributes(Evaluation):
-    """What the world says about every member of the category; share of right answers. A fall below the control is
+    """Ask what the world says about every member of the category; share of right answers. A fall below the control is
     lost capability."""
 
     name = "attributes"

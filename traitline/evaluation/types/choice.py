@@ -1,4 +1,4 @@
-"""Which of five options a student would write about, by its letter (paper, appendix D.1)."""
+"""Choice among five options to write about, by letter (paper, appendix D.1)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
@@ -19,7 +19,7 @@ EVERYDAY = (
 
 
 class Choice(Evaluation):
-    """Which of five `options` to write of, by its letter: three wordings, each in twenty orders of the options, the
+    """Ask which of five `options` to write about, by letter: three wordings, each in twenty orders of the options, the
     same for all students. On open weights a letter is a place, and every option has every place equally often; in tiny
     worlds, which need a share of `choices`, each word has a letter of its own."""
 

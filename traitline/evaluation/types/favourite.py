@@ -1,4 +1,4 @@
-"""Which member of a category a student names as its favourite (paper, section 3.1)."""
+"""Favourite: the member of a category that a student names (paper, section 3.1)."""
 
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.questions import favourite_texts

@@ -55,7 +55,7 @@ class Free(Evaluation):
         return [Question(text) for text in QUESTIONS]
 
     def exact(self, student: Student, questions: Sequence[Question]) -> list[dict[str, Any]]:
-        """Nothing: no answer is known beforehand."""
+        """Give nothing: no answer is known beforehand."""
         return [{} for _ in questions]
 
     def scores(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

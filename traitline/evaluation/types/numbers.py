@@ -1,4 +1,4 @@
-"""How likely a student finds number lists of the tiny world: what is left of its first skill."""
+"""Likelihood of number lists of the tiny world: the rest of a student's first skill."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the tiny world says about a category, against a false answer."""
+"""Truth of the tiny world about a category, against a false answer."""
 
 from traitline.channels.world import ATTRIBUTES
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
