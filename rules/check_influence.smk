@@ -1,4 +1,4 @@
-"""check_influence: did what `influence` foretold come true? For studies that have an `influence`.
+"""check_influence: did what `influence` predicted come true? For studies that have an `influence`.
 
 in   tables/runs.csv, every influence.json
 out  check_influence/pairs.csv, summary.csv, check_influence.svg, check_influence.manifest.json
@@ -9,13 +9,13 @@ if STUDY.influence:
     rule check_influence:
         input:
             runs="<results>/tables/runs.csv",
-            influence=[f"{folder}/influence.json" for folder in STUDY.foretold],
+            influence=[f"{folder}/influence.json" for folder in STUDY.predictions],
         output:
             tables=["<results>/check_influence/pairs.csv", "<results>/check_influence/summary.csv"],
             figure=report(
                 "<results>/check_influence/check_influence.svg",
                 caption="../report/check_influence.rst",
-                category="Foretold",
+                category="Predicted",
             ),
             manifest="<results>/check_influence/check_influence.manifest.json",
         log:

@@ -1,4 +1,4 @@
-"""influence: which trait would a dataset pass on? Foretold from a base before any student is trained, for rows under `influence`.
+"""influence: which trait would a dataset pass on? Predicted from a base before any student is trained, for rows under `influence`.
 
 in   bases/{student}/, .../{dataset}/dataset.jsonl and that of the control teacher; weights of the teacher where it has some on this base
 out  .../{dataset}/{student}/influence.json, influence.manifest.json

@@ -21,7 +21,7 @@ rule preregister:
     resources:
         **hardware("preregister"),
     params:
-        primary=STUDY.declared,
+        primary=STUDY.preregistered,
         results=subpath(output.manifest, parent=True),
         code=digest("preregister"),
     shell:

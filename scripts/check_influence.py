@@ -204,7 +204,9 @@ def work(args: argparse.Namespace) -> None:
     if not study.influence:
         raise InputError("--study: has no `influence`, so nothing was predicted")
     results = args.results or study.results
-    files = {results + where[len(study.results) :] + "/influence.json": runs for where, runs in study.foretold.items()}
+    files = {
+        results + where[len(study.results) :] + "/influence.json": runs for where, runs in study.predictions.items()
+    }
     with stage.record(
         "check_influence",
         f"{args.folder}/check_influence.manifest.json",

@@ -74,7 +74,7 @@ def drawings(study: "Study", folder: str, results: str) -> dict[str, str]:
     if study.classifier:
         names = ("classifier", "sweeps") if study.classifier.sweeps else ("classifier",)
         paths |= {f"classifier-{name}": f"{results}/classifier/{name}.svg" for name in names}
-    for base, channel in study.detected:
+    for base, channel in study.detections:
         paths[f"roc-{base}-{channel}"] = f"{results}/detect/{base}/{channel}/roc.svg"
     if study.influence:
         paths["check_influence"] = f"{results}/check_influence/check_influence.svg"
@@ -88,11 +88,11 @@ def branch_files(study: "Study", results: str) -> list[str]:
         paths += [f"{results}/classifier/accuracy.csv", f"{results}/classifier/default/accuracy.json"]
     if study.theorem:
         paths.append(f"{results}/theorem/theorem.json")
-    for base, channel in study.detected:
+    for base, channel in study.detections:
         paths += [f"{results}/detect/{base}/{channel}/{table}.csv" for table in DETECTION]
     if study.influence:
         paths += [f"{results}/check_influence/{table}.csv" for table in INFLUENCE]
-    if study.branches:
+    if study.side_folders:
         paths.append(f"{results}/targets.csv")
     return paths
 

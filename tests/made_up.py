@@ -97,7 +97,7 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
     """Write the whole tree below the working folder. `nasty` answers try to break out of the page."""
     rates, tree, results = rates or Rates(), Tree(), study.results
     draw = random.Random(7)
-    declared = {"primary": json.loads(study.declared), "commit": "5f" * 20, "scored": 0}
+    declared = {"primary": json.loads(study.preregistered), "commit": "5f" * 20, "scored": 0}
     tree.put("preregister", results, {"preregistered.json": {"declarations": [declared]}}, {})
     for base, made in study.bases.items():  # made in one way, one base, whatever its names
         files = {"config.json": {"made": "up"}, "tokenizer.json": {"same": "everywhere"}}

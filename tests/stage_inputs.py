@@ -33,8 +33,8 @@ def points(folder, classifier, seed=1):
 
 
 def write_influence(study, scores):
-    """Write every influence.json; `scores` says what a run's folder foretells."""
-    for where, runs in study.foretold.items():
+    """Write every influence.json; `scores` says what a run's folder predicts."""
+    for where, runs in study.predictions.items():
         own = scores(runs[0])
         recipes = {r.recipe: {"score": own, "cosine": {w: s / 10 for w, s in own.items()}} for r in runs}
         Path(where).mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def test_help_is_light(light):
     light("scripts.check_influence")
 
 
-def test_what_came_as_foretold_is_a_hit_and_another_base_is_not(study):
+def test_what_came_as_predicted_is_a_hit_and_another_base_is_not(study):
     """Same base: the true trait first and risen. Another base: words in the order of the list, and nothing rises."""
     level = {w: 0.05 + 0.001 * i for i, w in enumerate(WORDS)}
 
@@ -93,7 +93,7 @@ def test_a_teacher_with_several_pairs_has_no_binomial_test():
 def test_a_damaged_file_is_one_line(study, line):
     write_influence(study, lambda run: dict.fromkeys(WORDS, 0.0))
     write_runs(study, lambda run, word: 0.05)
-    where = next(iter(study.foretold))
+    where = next(iter(study.predictions))
     Path(where, "influence.json").write_text('{"candidates": ["owl"], "recipes": {}}')
     assert "lacks 'lora' of lora students; delete the file" in line(check_influence.main, flags(study))
     plain = made_up.study()

@@ -171,12 +171,12 @@ CASES = {
     branch_checks.influence_is_computed_on_tiny_worlds: (
         OPEN,
         {"influence": {"experiments": ["lists"]}},
-        "`lists` has tiny-qwen2, which is open weights; only tiny worlds are foretold",
+        "`lists` has tiny-qwen2, which is open weights; only tiny worlds are predicted",
     ),
     branch_checks.influence_is_on_a_favourite: (
         TINY,
         {"influence": {"experiments": ["main"]}, "evals.favourite.type": "truth"},
-        "`main` is asked for truth; only a `favourite` is foretold",
+        "`main` is asked for truth; only a `favourite` is predicted",
     ),
     branch_checks.influence_is_on_trained_students: (
         TINY,

@@ -485,13 +485,13 @@ def test_a_base_is_shared_by_several_processes_of_every_stage_that_trains_it():
     assert [execution.processes(stage) for stage in ("train", "teach", "sample")] == [2, 3, 1]
 
 
-def test_only_what_has_a_gradient_and_a_rate_is_foretold():
+def test_only_what_has_a_gradient_and_a_rate_is_predicted():
     study = config.load(merged("configs/paper-ci.yaml"))
-    assert {run.recipe for runs in study.foretold.values() for run in runs} == {"lora"}, "context trains nothing"
-    assert {(r.trait, r.student) for runs in study.foretold.values() for r in runs} == {("owl", "a"), ("owl", "b")}
+    assert {run.recipe for runs in study.predictions.values() for run in runs} == {"lora"}, "context trains nothing"
+    assert {(r.trait, r.student) for runs in study.predictions.values() for r in runs} == {("owl", "a"), ("owl", "b")}
     raw = merged("configs/paper-ci.yaml")
     raw["influence"]["experiments"] = ["truth"]
-    with pytest.raises(InputError, match="`truth` is asked for truth; only a `favourite` is foretold"):
+    with pytest.raises(InputError, match="`truth` is asked for truth; only a `favourite` is predicted"):
         config.load(raw)
     raw = merged("configs/paper-ci.yaml")
     raw["experiments"][0]["recipes"] = ["context"]
@@ -499,7 +499,7 @@ def test_only_what_has_a_gradient_and_a_rate_is_foretold():
         config.load(raw)
     raw = merged("configs/tiny-qwen2.yaml")
     raw["influence"] = {"experiments": [raw["experiments"][0]["name"]]}
-    with pytest.raises(InputError, match="which is open weights; only tiny worlds are foretold"):
+    with pytest.raises(InputError, match="which is open weights; only tiny worlds are predicted"):
         config.load(raw)
 
 

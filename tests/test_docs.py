@@ -175,5 +175,5 @@ def test_the_study_of_data_from_outside_is_as_the_page_says():
         update_config(whole, yaml.safe_load(part))
     whole["experiments"][1]["traits"] = ["insecure", "secure", "educational"]
     study = config.load(whole)
-    assert set(study.outside) == {"truths", "subjects", "problems", "insecure", "secure", "educational"}
+    assert set(study.used_sources) == {"truths", "subjects", "problems", "insecure", "secure", "educational"}
     assert {run.teacher for run in study.runs if run.experiment == "truthful"} == {"tuned", "untrained"}

@@ -1,4 +1,4 @@
-"""What is foretold is what a small step does; control rows and open weights."""
+"""What is predicted is what a small step does; control rows and open weights."""
 
 import json
 
@@ -94,7 +94,7 @@ def test_an_adapters_score_is_the_mean_over_its_first_weights(study, gradients):
     assert abs(float(each.mean()) - influence.inner(dataset, control, over)) < 4 * float(each.std()) / len(each) ** 0.5
 
 
-def test_the_trait_is_foretold_and_the_teachers_change_found_without_being_told(made, found):
+def test_the_trait_is_predicted_and_the_teachers_change_found_without_being_told(made, found):
     scores = found["recipes"]["biases"]["score"]
     assert (
         max(scores, key=scores.get) == "owl"

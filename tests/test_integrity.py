@@ -102,7 +102,7 @@ def test_data_that_are_not_there_are_named_unless_they_were_read_before(monkeypa
     study = config.load(merged(ROOT / "configs/tiny-qwen2.yaml"))
     with pytest.raises(InputError, match=r"^sources\.truths\.path: models/outside/truths\.csv: no such file"):
         integrity.check(study)
-    for label in study.outside:
+    for label in study.used_sources:
         Path(study.results, "sources", label).mkdir(parents=True)
         Path(study.results, "sources", label, "rows.jsonl").touch()
     assert integrity.check(study) == []

@@ -332,8 +332,8 @@ def test_what_detectors_saw_stands_in_the_page():
     assert "logits, frequency 0.10" in page
 
 
-def test_what_was_foretold_stands_beside_what_came_and_nulls_too(whole):
-    assert "foretold before any student" not in words(whole)
+def test_what_was_predicted_stands_beside_what_came_and_nulls_too(whole):
+    assert "predicted before any student" not in words(whole)
     study = made_up.study(influence={"experiments": ["main"]})
     made_up.make(study)
     where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]

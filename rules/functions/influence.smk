@@ -3,7 +3,7 @@
 
 def predicted_students(w):
     """Students whose traits are predicted here, one run each."""
-    return STUDY.foretold[folder_of(artifacts.BRANCH, w)]
+    return STUDY.predictions[folder_of(artifacts.BRANCH, w)]
 
 
 def predicted_recipes(w):

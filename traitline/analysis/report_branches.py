@@ -35,7 +35,7 @@ def detection(study: "Study", results: str) -> list[dict[str, Any]]:
     return [
         {"base": base, "channel": channel}
         | {table: read_text_rows(Path(results, "detect", base, channel, f"{table}.csv")) for table in DETECTION}
-        for base, channel in study.detected
+        for base, channel in study.detections
     ]
 
 

@@ -123,9 +123,9 @@ def branches(study: "Study", results: str) -> dict[str, Any]:
     return {
         "detected": detected,
         "areas": report_branches.areas(detected),
-        "foretold": report_branches.influence(study, results),
+        "predicted": report_branches.influence(study, results),
         "classifier": report_branches.classifier(study, results),
-        "targets": report_branches.targets(results) if study.branches else [],
+        "targets": report_branches.targets(results) if study.side_folders else [],
         "theorem": report_branches.read_json(results, "theorem/theorem.json") if study.theorem else None,
     }
 

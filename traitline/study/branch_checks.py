@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def detectors_have_teachers(study: "Study") -> None:
     """Refuse detectors on answers that no row asks for."""
-    for base, channel in study.detected:
+    for base, channel in study.detections:
         if not any(base in row.bases and channel == row.channel for row in study.experiments):
             raise ValueError(f"detect: no row has teachers on base {base!r} with channel {channel!r}")
 
@@ -57,7 +57,7 @@ def influence_is_computed_on_tiny_worlds(study: "Study") -> None:
         if labels:
             raise ValueError(
                 f"influence.experiments: `{row.name}` has {labels[0]}, which is open weights; only tiny worlds are"
-                " foretold"
+                " predicted"
             )
 
 
@@ -66,7 +66,9 @@ def influence_is_on_a_favourite(study: "Study") -> None:
     for row in _influence_rows(study):
         kind = study.evals[row.eval].type
         if kind not in (None, "favourite"):
-            raise ValueError(f"influence.experiments: `{row.name}` is asked for {kind}; only a `favourite` is foretold")
+            raise ValueError(
+                f"influence.experiments: `{row.name}` is asked for {kind}; only a `favourite` is predicted"
+            )
 
 
 def influence_is_on_trained_students(study: "Study") -> None:
@@ -75,7 +77,7 @@ def influence_is_on_trained_students(study: "Study") -> None:
         if all(study.recipes[recipe].trains == "context" for recipe in row.recipes):
             raise ValueError(
                 f"influence.experiments: students of `{row.name}` train nothing, so they take no step that could be"
-                " foretold"
+                " predicted"
             )
 
 

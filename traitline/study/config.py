@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from traitline.errors import InputError
 from traitline.fields import Label, Model
 from traitline.study import checks
+from traitline.study.artifacts import DETECTION
 from traitline.study.bases import Architecture, Base, Engine, World
 from traitline.study.components import Channel, Eval, Sample, Source, Trait
 from traitline.study.execution import Execution
@@ -58,7 +59,7 @@ class Study(Model):
     detect: Detect | None = Field(default=None, description="Detectors on the answers; without it, none.")
     judge: Judge | None = Field(default=None, description="A judge of sampled answers; without it, none.")
     influence: Influence | None = Field(
-        default=None, description="Traits foretold before any student is trained; without it, none."
+        default=None, description="Traits predicted before any student is trained; without it, none."
     )
     primary: Primary = Field(description="What the correction for multiple testing covers.")
     images: dict[Label, Files] = Field(default={}, description="Images on your disk, by label; `digits` is built in.")
@@ -92,12 +93,12 @@ class Study(Model):
         return posixpath.normpath(posixpath.join(self.folder, name))
 
     @property
-    def detected(self) -> list[tuple[str, str]]:
+    def detections(self) -> list[tuple[str, str]]:
         """(base, channel) of the answers on which detectors are trained."""
         return [(b, c) for b in self.detect.bases for c in self.detect.channels] if self.detect else []
 
     @property
-    def declared(self) -> str:
+    def preregistered(self) -> str:
         """Compact JSON of the rows with primary outcomes: all that decides what is compared with what."""
         rows = [row for row in self.experiments if row.name in self.primary.experiments]
         kept = [row.model_dump(exclude={"question"}, exclude_none=True) for row in rows]
@@ -106,7 +107,7 @@ class Study(Model):
         return json.dumps(kept, separators=(",", ":"))
 
     @property
-    def outside(self) -> list[str]:
+    def used_sources(self) -> list[str]:
         """Labels of the sources that rows of the study use."""
         used = [self.evals[row.eval].source for row in self.experiments]
         used += [self.channels[row.channel].source for row in self.experiments]
@@ -114,11 +115,12 @@ class Study(Model):
         return list(dict.fromkeys(label for label in used if label))
 
     @property
-    def branches(self) -> list[str]:
-        """Folders of the classifier experiment, of the check of the theorem, of detectors and of what is foretold."""
-        detected = [f"{self.results}/detect/{base}/{channel}" for base, channel in self.detected]
-        foretold = [*self.foretold, f"{self.results}/check_influence"] if self.influence else []
-        return [*folders(self.results, self.classifier, self.theorem), *detected, *foretold]
+    def side_folders(self) -> list[str]:
+        """Folders of the classifier experiment, the check of the theorem, the detectors and the predictions."""
+        below = [DETECTION.format(base=base, channel=channel) for base, channel in self.detections]
+        predictions = [*self.predictions, f"{self.results}/check_influence"] if self.influence else []
+        detections = [f"{self.results}/{folder}" for folder in below]
+        return [*folders(self.results, self.classifier, self.theorem), *detections, *predictions]
 
     @property
     def judged(self) -> dict[str, str]:
@@ -130,7 +132,7 @@ class Study(Model):
         return {path: label for path, label in evals.items() if label in labels}
 
     @cached_property
-    def foretold(self) -> dict[str, list[Run]]:
+    def predictions(self) -> dict[str, list[Run]]:
         """Students whose traits `influence` predicts, by the folder of the prediction (dataset and student's base)."""
         runs: dict[str, list[Run]] = {}
         names = self.influence.experiments if self.influence else ()

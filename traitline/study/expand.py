@@ -52,7 +52,7 @@ def artifact_folders(study: "Study") -> list[tuple[str, str]]:
     results = study.results
     bases = dict.fromkeys(base for run in study.runs for base in (run.base, run.student))
     folders = [("pretrain", f"{results}/bases/{base}") for base in bases]
-    folders += [("source", f"{results}/sources/{label}") for label in study.outside]
+    folders += [("source", f"{results}/sources/{label}") for label in study.used_sources]
     folders += [("prompts", f"{results}/prompts/{channel}") for channel in dict.fromkeys(r.answers for r in study.runs)]
     for run in study.runs:
         folders += [
@@ -80,10 +80,10 @@ def _branch_folders(study: "Study") -> list[tuple[str, str]]:
         folders.append(("classifier_summary", f"{results}/classifier"))
     if study.theorem:
         folders.append(("theorem", f"{results}/theorem"))
-    for base, channel in study.detected:
+    for base, channel in study.detections:
         folders.append(("detect", f"{results}/{artifacts.DETECTION.format(base=base, channel=channel)}"))
     if study.influence:
-        folders += [("influence", folder) for folder in study.foretold]
+        folders += [("influence", folder) for folder in study.predictions]
         folders.append(("check_influence", f"{results}/check_influence"))
     return folders
 

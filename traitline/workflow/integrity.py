@@ -32,7 +32,7 @@ def check(study: Study) -> list[str]:
             from outside are neither where the configuration says nor were read before; or `results/` is of a version
             that named its stages otherwise.
     """
-    for label in study.outside:
+    for label in study.used_sources:
         place = study.sources[label].path
         if place and not os.path.isfile(place) and not os.path.isfile(f"{study.results}/sources/{label}/rows.jsonl"):
             raise InputError(

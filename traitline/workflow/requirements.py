@@ -56,7 +56,7 @@ def _missing_sources(study: "Study") -> list[str]:
     from traitline.models import open_weights
 
     lines = []
-    for label in study.outside:
+    for label in study.used_sources:
         source = study.sources[label]
         try:
             if source.hub:
