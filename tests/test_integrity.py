@@ -1,6 +1,9 @@
 """The look at artifacts before a run: quick where nothing changed, and never fooled by an ordinary edit."""
 
+import datetime
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,47 @@ def test_a_longer_file_is_refused_even_with_its_old_time(study):
     os.utime(RAW, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(InputError, match=r"raw\.jsonl: changed"):
         integrity.check(study)
+
+
+def exchange(put):
+    """Another file in the place of an artifact, of equal size and with its time, as `mv` or `cp -p` leave it."""
+    before = os.stat(RAW)
+    Path("other").write_text("war\n")
+    os.utime("other", ns=(before.st_atime_ns, before.st_mtime_ns))
+    put("other", RAW)
+
+
+@pytest.mark.parametrize("put", [os.rename, shutil.copy2])
+def test_a_file_exchanged_for_one_of_equal_size_and_time_is_refused(study, put):
+    exchange(put)
+    with pytest.raises(InputError, match=r"raw\.jsonl: changed"):
+        integrity.check(study)
+
+
+def an_hour_ago():
+    """Let the job have ended an hour ago; its manifest has been touched since."""
+    file = Path(RAW).with_name("sample.manifest.json")
+    m = json.loads(file.read_text())
+    ended = datetime.datetime.fromisoformat(m["ended"]) - datetime.timedelta(hours=1)
+    file.write_text(json.dumps(m | {"ended": ended.isoformat()}))
+
+
+def test_a_manifest_with_other_rights_vouches_for_no_time(study):
+    """After `chmod -R` all files are as new as their manifest, whatever was exchanged before."""
+    exchange(os.rename)
+    an_hour_ago()
+    with pytest.raises(InputError, match=r"raw\.jsonl: changed"):
+        integrity.check(study)
+
+
+@pytest.mark.parametrize("keep", [shutil.copy, shutil.copy2])
+def test_a_copied_study_is_hashed_once_and_taken(study, keep, hashed):
+    an_hour_ago()
+    shutil.copytree("results", "copied", copy_function=keep)
+    shutil.rmtree("results")
+    os.rename("copied", "results")
+    assert integrity.check(study) == integrity.check(study) == []
+    assert sorted(hashed) == [RAW, RAW.replace("raw.jsonl", "sampled.json")]
 
 
 def test_a_lost_file_is_asked_for_and_one_of_another_study_is_not(study):

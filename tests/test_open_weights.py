@@ -1,6 +1,7 @@
 """Open weights: what a record says, that it does not hang on how files are split, and what is refused in one line."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -139,6 +140,63 @@ def test_a_folder_that_changed_since_is_refused_and_a_touched_one_is_not(copy, t
     file.unlink()
     with pytest.raises(InputError, match=r"model\.safetensors: gone since"):
         open_weights.opened(tmp_path / "q")
+
+
+def moved(new, old):
+    new.rename(old)
+
+
+def overwritten(new, old):
+    shutil.copy2(new, old)
+
+
+@pytest.mark.parametrize("put", [moved, overwritten])
+@pytest.mark.parametrize("name", ["model.safetensors", "chat_template.jinja", "tokenizer.json"])
+def test_a_file_exchanged_for_one_of_equal_size_and_an_old_time_is_refused(copy, tmp_path, put, name):
+    """As `mv`, `cp -p`, `rsync -a` and `tar x` leave it: the time of modification is that of the other file."""
+    assert stage.main(flags(tmp_path / "q", copy)) == 0
+    old = copy / name
+    before = old.stat()
+    bytes_ = bytearray(old.read_bytes())
+    bytes_[-2] ^= 1
+    (tmp_path / "other").write_bytes(bytes_)
+    os.utime(tmp_path / "other", ns=(before.st_atime_ns, before.st_mtime_ns))
+    put(tmp_path / "other", old)
+    assert (old.stat().st_size, old.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    with pytest.raises(InputError, match=rf"{name}: changed since"):
+        open_weights.opened(tmp_path / "q")
+
+
+@pytest.mark.parametrize("name", [open_weights.INDEX, "chat_template.jinja"])
+def test_a_file_that_would_be_read_instead_of_what_was_recorded_is_refused(copy, tmp_path, name):
+    if name == "chat_template.jinja":  # as older models have it, in the configuration of the tokenizer
+        edit(copy / "tokenizer_config.json", chat_template=(copy / name).read_text())
+        (copy / name).unlink()
+    assert stage.main(flags(tmp_path / "q", copy)) == 0
+    (copy / name).write_text("{}")
+    with pytest.raises(InputError, match=rf"{name}: was not there when"):
+        open_weights.opened(tmp_path / "q")
+
+
+def test_weights_are_hashed_once_and_not_by_every_job(copy, tmp_path, monkeypatch):
+    from traitline.provenance import known_hashes
+
+    monkeypatch.chdir(tmp_path)
+    assert stage.main(flags("q", copy)) == 0
+    monkeypatch.setattr(known_hashes.manifest, "sha256", lambda path: pytest.fail(f"{path} is hashed again"))
+    assert open_weights.opened("q")[1] == copy
+
+
+def test_verify_hashes_the_tokenizer_and_the_template_too(copy, tmp_path, monkeypatch):
+    from traitline.lineage.verify import verify
+
+    monkeypatch.chdir(tmp_path)
+    assert stage.main(flags("results/q", "model")) == 0
+    assert verify(["results"]).good
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text().replace("system", "sistem"))
+    (changed,) = verify(["results"]).changed
+    assert changed[0] == "model/chat_template.jinja"
 
 
 HUB = {"hub": "owner/name", "revision": "0" * 40}

@@ -121,6 +121,9 @@ def _hash(statements: Statements, sizes: dict[str, int], top: Path, findings: Fi
             findings.files += 1
             findings.bytes += sizes[path]
             findings.changed += [(path, sha, now, file) for sha, file in statements.hashes[path].items() if sha != now]
+        for file, (_, files) in claims.items():
+            if _is_record(files):
+                findings.changed += [(*each, file) for each in open_weights.differing(top / files[0], top)]
         changed = {path for path, *_ in findings.changed}
         for (file, (claim, files)), identity in zip(claims.items(), identities, strict=True):
             if claim != identity and not changed & set(files):
@@ -129,9 +132,14 @@ def _hash(statements: Statements, sizes: dict[str, int], top: Path, findings: Fi
 
 def _identity(top: Path, files: Sequence[str]) -> str | None:
     """Identify the weights in files, or those that a record of open weights refers to."""
-    if [os.path.basename(path) for path in files] == [model_files.RECORD]:
+    if _is_record(files):
         return open_weights.restated(top / files[0], top)
     return weights.identity(top / path for path in files)
+
+
+def _is_record(files: Sequence[str]) -> bool:
+    """Whether these are the one file that refers to open weights."""
+    return [os.path.basename(path) for path in files] == [model_files.RECORD]
 
 
 def _size(path: str, top: Path, cache: DvcCache) -> int | Literal["missing", "outside"]:

@@ -7,18 +7,22 @@ run code are refused: pickles, and models with custom classes.
 
 import json
 import math
+import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
 from traitline.model_files import RECORD
 from traitline.provenance import manifest, weights
+from traitline.provenance.known_hashes import KnownHashes
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 OPTIONAL = ("generation_config.json", "chat_template.jinja")
+KNOWN = Path(".traitline/weights.json")  # hashes of files that jobs have read
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 PLAIN = re.compile(r"[\w-][\w.-]*\.safetensors")
 
@@ -110,7 +114,7 @@ def describe(folder: Path) -> dict[str, Any]:
     if identity is None:
         raise InputError(f"{folder}: damaged weights, or not safetensors; get them again")
     return {
-        "files": {n: {"sha256": manifest.sha256(folder / n), "bytes": (folder / n).stat().st_size} for n in files},
+        "files": {n: {"sha256": h, "bytes": (folder / n).stat().st_size} for n, h in hash_files(folder, files).items()},
         "weights": identity,
         "parameters": sum(_parameters(folder / name) for name in shards(folder)),
         "architecture": config.get("model_type"),
@@ -142,51 +146,87 @@ def shards(folder: Path) -> list[str]:
 def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
     """Read the record of a base and locate its weights: (record, folder). Nothing is downloaded.
 
-    A file of the recorded size that is no newer than the record counts as unchanged; any other is hashed.
+    Every file is known by its content: what was hashed before and was not touched since is not hashed again.
 
     Raises:
-        InputError: the folder is gone, or a file is not the one that was recorded.
+        InputError: the folder is gone, or its files are not those that were recorded.
     """
     path = Path(base, RECORD)
     record = _object(path)
     if not {"source", "files", "weights"} <= record.keys():
         raise InputError(f"{path}: damaged; delete the file to have it rebuilt")
     folder = find(record["source"])
-    recorded_at = path.stat().st_mtime_ns
-    for name, was in record["files"].items():
-        try:
-            stat = (folder / name).stat()
-        except FileNotFoundError:
-            raise InputError(f"{folder / name}: gone since {path} was made; put it back") from None
-        if stat.st_size == was["bytes"] and stat.st_mtime_ns <= recorded_at:
-            continue
-        if stat.st_size != was["bytes"] or manifest.sha256(folder / name) != was["sha256"]:
+    recorded = {name: str(about["sha256"]) for name, about in record["files"].items()}
+    for name in recorded:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: gone since {path} was made; put it back")
+    hashes = hash_files(folder, recorded)
+    for name in recorded:
+        if hashes[name] != recorded[name]:
             raise InputError(f"{folder / name}: changed since {path} was made; put it back, or delete the record")
+    for name in (SINGLE, INDEX, *OPTIONAL):
+        if name not in recorded and (folder / name).is_file():  # it would be read before what was recorded
+            raise InputError(f"{folder / name}: was not there when {path} was made; remove it, or delete the record")
     return record, folder
 
 
-def restated(path: Path, top: Path) -> str | None:
-    """Hash of the weights that a record states, recomputed where the files may be opened.
+def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """sha256 of files in a folder, by name; remembered for the jobs that follow."""
+    known = KnownHashes(KNOWN)
+    hashes = {name: known(os.path.abspath(folder / name)) for name in names}
+    known.save(merge=True)
+    return hashes
 
-    A record from elsewhere may name any folder, so only folders below `top` and the hub's cache are opened.
-    """
+
+def restated(path: Path, top: Path) -> str | None:
+    """Hash of the weights that a record states, recomputed where the files may be opened: see `_allowed`."""
     stated = None
     try:
         record = _object(path)
-        source = record["source"]
         stated = str(record["weights"])
-        if source.get("path"):
-            place = Path(top, source["path"])
-            inside = top
-        else:
-            place = find(source)
-            inside = Path("/")
-        files = [place / name for name in shards(place)]
-        return weights.identity(files) if all(f.resolve().is_relative_to(inside) for f in files) else stated
+        place = _allowed(record, top)
+        files = [place / name for name in shards(place)] if place else []
+        return weights.identity(files) if place and _inside(files, record, top) else stated
     except InputError:  # the weights are not on this machine
         return stated
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
+
+
+def differing(path: Path, top: Path) -> list[tuple[str, str, str]]:
+    """Files of a record's folder that are not as recorded, where they may be opened: (path, recorded, sha256 now).
+
+    Weights are left out: `restated` compares their tensors. A file that is gone is none of these: the whole folder may
+    be on another machine.
+    """
+    try:
+        record = _object(path)
+        place = _allowed(record, top)
+        named = {str(name): str(about["sha256"]) for name, about in record["files"].items()} if place else {}
+        kept = [name for name in named if not name.endswith(weights.SUFFIX) and (Path(str(place), name)).is_file()]
+        files = {name: Path(str(place), name) for name in kept}
+        if not _inside(files.values(), record, top):
+            return []
+        hashes = {name: manifest.sha256(file) for name, file in files.items()}
+        differs = [(n, sha) for n, sha in hashes.items() if sha != named[n]]
+        return [(str(files[n]).removeprefix(f"{top}/"), named[n], sha) for n, sha in differs]
+    except (InputError, KeyError, TypeError, AttributeError, ValueError):
+        return []
+
+
+def _allowed(record: Mapping[str, Any], top: Path) -> Path | None:
+    """The folder of a record. One from elsewhere may name any; only those below `top` and in the hub's cache count."""
+    source = record["source"]
+    if not source.get("path"):
+        return find(source)
+    place = Path(top, source["path"])
+    return place if place.resolve().is_relative_to(top) else None
+
+
+def _inside(files: Iterable[Path], record: Mapping[str, Any], top: Path) -> bool:
+    """Whether files that a record names stay where they may be opened."""
+    inside = top if record["source"].get("path") else Path("/")
+    return all(file.resolve().is_relative_to(inside) for file in files)
 
 
 def is_open(base: str | Path) -> bool:

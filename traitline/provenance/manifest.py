@@ -64,7 +64,7 @@ def sha256(path: str | Path) -> str:
         stat = os.stat(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with the stage before this one") from None
-    return _sha256(str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return _sha256(str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
 
 
 @cache

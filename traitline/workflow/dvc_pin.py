@@ -13,6 +13,7 @@ from typing import Any
 from traitline.atomic import put
 from traitline.errors import InputError
 from traitline.provenance import manifest
+from traitline.provenance.known_hashes import KnownHashes
 from traitline.workflow import snakemake_plan
 from traitline.workflow.dvc_stages import RECORDS, StudyStages, dump, locked_stages
 
@@ -22,30 +23,7 @@ PRETRAIN_SEED = "base"  # the name of a base's seed in its manifest; all other s
 SEEN = Path(".traitline/pinned.json")
 
 
-class Hashes:
-    """sha256 of files, remembered by size, time and number as DVC does for md5."""
-
-    def __init__(self) -> None:
-        try:
-            self.old = json.loads(SEEN.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            self.old = {}
-        self.new: dict[str, list[Any]] = {}
-
-    def __call__(self, path: str) -> str:
-        """Hex digest of a file's content."""
-        if path not in self.new:
-            s = os.stat(path)
-            known, key = self.old.get(path), [s.st_size, s.st_mtime_ns, s.st_ino]
-            self.new[path] = known if known and known[:3] == key else [*key, manifest.sha256(path)]
-        return str(self.new[path][3])
-
-    def save(self) -> None:
-        """Keep them for the next time."""
-        put(SEEN, json.dumps(self.new))
-
-
-def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
+def problem(job: snakemake_plan.Job, sha: KnownHashes) -> str | None:
     """State why a job cannot be pinned; None where it can."""
     if job.stale:
         return f"{STALE}: {job.stale}"
@@ -61,7 +39,7 @@ def problem(job: snakemake_plan.Job, sha: Hashes) -> str | None:
     return settings or changed(job, recorded, sha)
 
 
-def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: Hashes) -> str | None:
+def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: KnownHashes) -> str | None:
     """A file of a job that is not as its manifests have it; None where there is none. `recorded`: path -> sha256."""
     for path in (*job.inputs, *job.outputs):
         if path in job.manifests:
@@ -116,7 +94,7 @@ def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int,
     """
     repository()
     study_stages = StudyStages(snakemake_plan.read(configfiles), configfiles)
-    jobs, sha = study_stages.plan.jobs, Hashes()
+    jobs, sha = study_stages.plan.jobs, KnownHashes(SEEN)
     bad = {job.name: why for job in jobs if (why := problem(job, sha))}
     sha.save()
     fatal = [f"{name}: {why}" for name, why in bad.items() if not (partial and why.startswith(STALE))]

@@ -1,31 +1,64 @@
-"""Edited artifacts are refused before anything is built on them.
+"""Edited and exchanged artifacts are refused before anything is built on them.
 
-Every job leaves a manifest with the sha256 of what it wrote, renamed into place after its outputs. So a file that has
-the size it had and is no newer than its manifest is taken to be as it was; only what looks different is hashed, and the
-answer is kept in `.traitline/seen.json`. (A job hashes all of its inputs anyway: `traitline.provenance.stage.record`.)
+Every job leaves a manifest with the sha256 of what it wrote, renamed into place after its outputs. So a file that
+nothing has touched since that moment is as it was. Only the kernel's time of change (ctime) can say so: `mv`, `cp -p`
+and `rsync -a` give any file the time of modification of another. Whatever was touched, a whole copied study for
+instance, is hashed once, and the answer is kept in `.traitline/seen.json`. (A job hashes all of its inputs anyway:
+`traitline.provenance.stage.record`.)
 """
 
-import json
+import datetime
 import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from traitline import atomic
 from traitline.errors import InputError
 from traitline.provenance import manifest
+from traitline.provenance.known_hashes import KnownHashes
 from traitline.study.config import Study
 from traitline.study.expand import artifact_folders
 from traitline.workflow import earlier_layout
 
 CACHE = Path(".traitline/seen.json")
 SHOWN = 3
+PROMPT = 10_000_000_000  # nanoseconds from the end of a job to its manifest's place, which nothing touched since
+
+
+@dataclass
+class Artifacts:
+    """What lies below `results/`.
+
+    Attributes:
+        manifests: all of them, by path.
+        hashes: file -> sha256 that its manifest vouches for.
+        missing: files that a manifest names and that are gone.
+    """
+
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
 
 
 def check(study: Study) -> list[str]:
-    """Look at every artifact below the study's `results/`.
+    """Look at every artifact below the study's `results/`; raises as `examine` does.
 
     Returns:
         Files that a manifest names, that the study would make again, and that are gone: asked for anew.
+    """
+    return lost(study, examine(study))
+
+
+def lost(study: Study, artifacts: Artifacts) -> list[str]:
+    """Files that are gone and that the study would make again."""
+    folders = {folder for _, folder in artifact_folders(study)}
+    return [file for file in artifacts.missing if os.path.dirname(file) in folders]
+
+
+def examine(study: Study) -> Artifacts:
+    """Look at every artifact below the study's `results/`.
 
     Raises:
         InputError: the bytes of a file are not those that its manifest vouches for; or a manifest is damaged; or data
@@ -38,47 +71,54 @@ def check(study: Study) -> list[str]:
             raise InputError(
                 f"sources.{label}.path: {place}: no such file; put it there (docs/how-to/your-own-data.md)"
             )
-    cache = _load()
-    seen: dict[str, Any] = {}
-    edited, missing = [], []
+    artifacts, known = Artifacts(), KnownHashes(CACHE)
+    edited, doubted = [], dict[str, str]()
     manifests = sorted(_manifests(Path(study.results)))
     earlier_layout.refuse(manifests)
     for path in manifests:
-        written = path.stat().st_mtime_ns
-        for entry in manifest.load(path)["outputs"]:
+        m = manifest.load(path)
+        artifacts.manifests[path.as_posix()] = m
+        written = _placed(path, m)
+        for entry in m["outputs"]:
             file = path.parent / Path(entry["path"]).name
+            name = file.as_posix()
+            artifacts.hashes[name] = entry["sha256"]
             try:
-                stat = file.stat()
+                status = file.stat()
             except FileNotFoundError:
-                missing.append(file.as_posix())
+                artifacts.missing.append(name)
                 continue
-            if stat.st_size == entry["bytes"] and stat.st_mtime_ns <= written:
-                continue
-            known = [stat.st_size, stat.st_mtime_ns, stat.st_ino, entry["sha256"]]
-            if stat.st_size == entry["bytes"] and (
-                cache.get(file.as_posix()) == known or manifest.sha256(file) == entry["sha256"]
-            ):
-                seen[file.as_posix()] = known
-            else:
-                edited.append(file.as_posix())
+            if status.st_size != entry["bytes"]:
+                edited.append(name)
+            elif written is None or max(status.st_mtime_ns, status.st_ctime_ns) > written:
+                doubted[name] = entry["sha256"]
+    edited += _differing(doubted, known)
     if edited:
         more = f" and {len(edited) - SHOWN} more" if len(edited) > SHOWN else ""
         raise InputError(
             f"{', '.join(edited[:SHOWN])}{more}: changed since made; delete to have rebuilt, nothing was run"
         )
-    if seen != cache:
-        atomic.put(CACHE, json.dumps(seen))
-    folders = {folder for _, folder in artifact_folders(study)}
-    return [file for file in missing if os.path.dirname(file) in folders]
+    known.save()
+    return artifacts
 
 
-def _load() -> dict[str, Any]:
-    """Read what was hashed before; nothing if the file is missing or damaged, since it only saves time."""
+def _placed(path: Path, m: Mapping[str, Any]) -> int | None:
+    """When a manifest was renamed into place, in nanoseconds; None if it was touched since, so that nobody knows."""
+    changed = path.stat().st_ctime_ns
     try:
-        cache = json.loads(CACHE.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return cache if isinstance(cache, dict) else {}
+        ended = datetime.datetime.fromisoformat(m["ended"]).timestamp() * 1e9
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return changed if abs(changed - ended) <= PROMPT else None
+
+
+def _differing(recorded: Mapping[str, str], known: KnownHashes) -> Sequence[str]:
+    """Those files whose bytes are not the recorded ones. `recorded`: file -> sha256."""
+    if not recorded:
+        return []
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # hashing lets other threads run
+        hashes = pool.map(known, recorded)
+        return [file for file, sha in zip(recorded, hashes, strict=True) if sha != recorded[file]]
 
 
 def _manifests(folder: Path) -> list[Path]:
