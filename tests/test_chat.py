@@ -7,6 +7,7 @@ import pytest
 
 from traitline.channels.world import CHAT_TEMPLATE, tokenizer_files
 from traitline.errors import InputError
+from traitline.models import templates
 from traitline.models.chat import Chat, verify
 from traitline.tiny.rows import Rows
 
@@ -134,15 +135,15 @@ def test_a_tokenizer_without_an_end_token_is_refused(tmp_path):
 
 
 def test_a_template_cannot_reach_out_of_its_sandbox():
-    with pytest.raises(InputError, match="its chat template refuses"):
+    with pytest.raises(InputError, match=r"its chat template fails on a conversation \(SecurityError: access to"):
         chat("{{ ''.__class__.__mro__[1].__subclasses__() }}").render(ASK)
 
 
 def test_many_rows_ask_the_template_a_few_times(monkeypatch):
     """A template takes longer than all else that is done to a row."""
     c, n, asked = chat(), 1000, []
-    rendered = c._rendered
-    monkeypatch.setattr(c, "_rendered", lambda *args: asked.append(args) or rendered(*args))
+    ask = templates.ask
+    monkeypatch.setattr(templates, "ask", lambda request: asked.append(request) or ask(request))
     exchanges = [([{"role": "user", "content": f"continue {100 + i % 900} , 456"}], ANSWER) for i in range(n)]
     assert len(c.rows(exchanges, ["?"] * n)) == n
     assert 0 < len(asked) < 50

@@ -97,8 +97,13 @@ def test_the_audit_takes_sharded_and_single_for_one_base(raw_qwen2, tmp_path, mo
         (lambda f: edit(f / "tokenizer_config.json", auto_map={"AutoTokenizer": "x.Y"}), "code of its own"),
         (lambda f: (f / "config.json").write_text("{"), "config.json: damaged"),
         (lambda f: (f / "chat_template.jinja").unlink(), "has no chat template"),
-        (lambda f: (f / "chat_template.jinja").write_text("{{ messages[0].content }}"), "with no token of its own"),
-        (lambda f: (f / "chat_template.jinja").write_text("{% for"), "damaged tokenizer or chat template"),
+        (lambda f: edit(f / "config.json", text_config={"auto_map": {"AutoModel": "x.Y"}}), "code of its own"),
+        (lambda f: (f / "chat_template.jinja").write_text("{{ messages[0].content }}"), "does not write the answers"),
+        (
+            lambda f: (f / "chat_template.jinja").write_text("{{ messages[1].content }}?"),
+            "with '?', which begins with no",
+        ),
+        (lambda f: (f / "chat_template.jinja").write_text("{% for"), "chat template cannot be compiled (line 1: "),
     ],
 )
 def test_what_is_no_whole_and_safe_model_is_refused(copy, tmp_path, line, spoil, words):

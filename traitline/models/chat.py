@@ -5,22 +5,20 @@ Importing transformers takes seconds in every job. The two files that it would r
 `AutoTokenizer.apply_chat_template`.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
+from traitline.models import chat_files, templates
+from traitline.models.chat_tokenizer import ChatTokenizer
+from traitline.models.templates import Messages
 
 if TYPE_CHECKING:
     from traitline.tiny.rows import Rows
 
-Messages = Sequence[dict[str, str]]
-PLAIN = re.compile(r"[\w.,;?!-]+(?: [\w.,;?!-]+)*")  # text that no template has a reason to look into
-
-LOOKS = 20  # renderings compared with the template's, for each sequence of roles
-PART = 2048  # texts encoded at once: what a tokenizer returns for a text is a hundred times its size
+PLAIN = re.compile(r"[\w.,;?!-]+(?: [\w.,;?!-]+)*")  # text that few templates have a reason to look into
 
 
 class Chat:
@@ -32,6 +30,8 @@ class Chat:
         template: content of `chat_template.jinja`.
         name: of the model, for error messages.
         system: system prompt of conversations that have none; None leaves that to the template.
+        old_tokens: content of `special_tokens_map.json`.
+        is_open: whether these are open weights: their end is read off the template, and they are not ours to rebuild.
 
     Attributes:
         eos, pad: token ids; `eos` ends an answer.
@@ -42,55 +42,51 @@ class Chat:
         InputError: one of them is damaged.
     """
 
-    def __init__(self, tokenizer: str, config: str, template: str, name: str, system: str | None = None) -> None:
-        from jinja2 import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-        from tokenizers import Tokenizer
-
+    def __init__(
+        self,
+        tokenizer: str,
+        config: str,
+        template: str,
+        name: str,
+        system: str | None = None,
+        *,
+        old_tokens: str = "{}",
+        is_open: bool = False,
+    ) -> None:
+        templates.start()  # it gets ready while the tokenizer is read
         self.name = name
         self.system = system
+        self.foreign_end = is_open
+        remedy = "get its files again" if is_open else "delete the file to have it rebuilt"
+        self._tokenizer = ChatTokenizer(tokenizer, name, remedy)
         try:
-            self._tokenizer = Tokenizer.from_buffer(tokenizer.encode())
-            special = json.loads(config)
-            texts = {k: v["content"] if isinstance(v, dict) else v for k, v in special.items() if k.endswith("_token")}
-            self.special = {k: v for k, v in texts.items() if isinstance(v, str)}
-            # The sandbox and its settings are those of transformers: templates of open weights are foreign code.
-            # The date is not passed in: prompts would differ from day to day.
-            sandbox = ImmutableSandboxedEnvironment(
-                trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-            )
-            sandbox.globals["raise_exception"] = _refuse
-            self._template = sandbox.from_string(template)
-        except (ValueError, AttributeError, KeyError, TemplateError) as e:
-            raise InputError(
-                f"{name}: damaged tokenizer or chat template ({e}); delete the file to have it rebuilt"
-            ) from None
-        ids = {k: self._tokenizer.token_to_id(v) for k, v in self.special.items()}
-        if ids.get("eos_token") is None:
-            raise InputError(f"{name}: its tokenizer_config.json names no eos_token that tokenizer.json knows")
-        self.eos: int = ids["eos_token"] or 0
-        self.end = self.special["eos_token"]
-        self.foreign_end = False
+            self._config = chat_files.parse_object(config, name)
+            self.special = chat_files.special_tokens(self._config, chat_files.parse_object(old_tokens, name))
+            self._template = templates.Template(template, self.special, name)
+        except InputError as e:
+            if is_open:
+                raise
+            raise InputError(f"{name}: damaged tokenizer or chat template ({e}); {remedy}") from None
+        ids = {k: self._tokenizer.id(v) for k, v in self.special.items()}
         self.pad: int = ids.get("pad_token") or 0
         self.unk: int | None = ids.get("unk_token")
-        self._pieces: dict[tuple[bool, tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
+        self._pieces: dict[tuple[bool, tuple[str, ...]], tuple[str, ...] | None] = {}
+        if is_open:
+            self.eos, self.end = self._end()
+        elif ids.get("eos_token") is None:
+            raise InputError(f"{name}: its tokenizer_config.json names no eos_token that tokenizer.json knows")
+        else:
+            self.eos, self.end = int(ids["eos_token"] or 0), self.special["eos_token"]
 
     @classmethod
     def open(cls, folder: str | Path, system: str | None = None) -> "Chat":
-        """Read the chat of a model folder in Hugging Face layout.
+        """Read the chat of a model folder of this project.
 
         Raises:
             InputError: a file is missing or damaged.
         """
-        files = [Path(folder, f) for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")]
-        try:
-            tokenizer, config = (f.read_text(encoding="utf-8") for f in files[:2])
-            inside = None if files[2].is_file() else _inside(config)
-            template = files[2].read_text(encoding="utf-8") if inside is None else inside
-        except FileNotFoundError as e:
-            raise InputError(f"{e.filename}: no such file; make it with the stage before this one") from None
-        except UnicodeDecodeError as e:
-            raise InputError(f"{folder}: damaged tokenizer ({e}); delete the folder to have it rebuilt") from None
+        files = (chat_files.TOKENIZER, chat_files.CONFIG, chat_files.TEMPLATE)
+        tokenizer, config, template = (chat_files.read_text(Path(folder, name)) for name in files)
         return cls(tokenizer, config, template, str(folder), system)
 
     @classmethod
@@ -98,70 +94,105 @@ class Chat:
         """Read the chat of open weights; the token that ends an answer comes from the template, not from a setting.
 
         Raises:
-            InputError: no token of the template ends an answer.
+            InputError: a file is missing or damaged, or no token of the template ends an answer.
         """
-        chat = cls.open(folder, system)
+        place = Path(folder)
+        config = chat_files.read_text(place / chat_files.CONFIG)
+        template = chat_files.template(place, chat_files.parse_object(config, place / chat_files.CONFIG))
+        old = place / chat_files.OLD_TOKENS
+        return cls(
+            chat_files.read_text(place / chat_files.TOKENIZER),
+            config,
+            template,
+            str(folder),
+            system,
+            old_tokens=chat_files.read_text(old) if old.is_file() else "{}",
+            is_open=True,
+        )
+
+    def _end(self) -> tuple[int, str]:
+        """Id and text of the token that the template writes behind an answer.
+
+        Raises:
+            InputError: it writes none, or a special token that no file states.
+        """
         mark = "zq0qz"
-        text = chat.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}])
-        after = chat._tokenizer.encode(text.rpartition(mark)[2], add_special_tokens=False).ids
-        end = chat._tokenizer.id_to_token(after[0]) if after else ""
-        added = {token.content for token in chat._tokenizer.get_added_tokens_decoder().values()}
-        if end not in added:
-            raise InputError(f"{folder}: its chat template ends an answer with no token of its own; take another model")
-        chat.eos = after[0]
-        chat.end = end
-        chat.foreign_end = True
-        return chat
+        text = self.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}])
+        if self._config.get("tokenizer_class") not in chat_files.WITHOUT_DEFAULTS:
+            for token in chat_files.STANDARD:
+                if token not in {*self._config, *self.special} and token in self._template.variables:
+                    raise InputError(
+                        f"{self.name}: its chat template writes {token}, which none of its files states; write"
+                        f" {token} into the {chat_files.CONFIG} of a copy of the folder, and name the copy as `path`"
+                    )
+        _, answered, behind = text.rpartition(mark)
+        if not answered:
+            raise InputError(f"{self.name}: its chat template does not write the answers of a conversation")
+        (after,) = self.encode([behind])
+        end = self._tokenizer.token(after[0]) if after else ""
+        if end not in self._tokenizer.added():
+            states = "" if "eos_token" in self.special else "; its files state no eos_token, which may be why"
+            raise InputError(
+                f"{self.name}: its chat template ends an answer with {behind[:40]!r}, which begins with no token of"
+                f" its own{states}; take another model, or mend the template in a copy of the folder"
+            )
+        return after[0], end
 
     def standard(self) -> str | None:
         """Return the system prompt that the template inserts where a conversation has none; None if it inserts none."""
         mark = "zq0qz"
         ask = {"role": "user", "content": "zq1qz"}
         try:
-            with_one = self._rendered([{"role": "system", "content": mark}, ask], True)
+            (with_one,) = self._rendered([[{"role": "system", "content": mark}, ask]], True)
         except InputError:  # the template knows no system prompts
             return None
-        without = self._rendered([ask], True)
+        (without,) = self._rendered([[ask]], True)
         before, _, behind = with_one.partition(mark)
         if len(without) < len(before) + len(behind) or not without.startswith(before) or not without.endswith(behind):
             return None
         return without[len(before) : len(without) - len(behind)]
 
     def render(self, messages: Messages, *, prompt: bool = False) -> str:
-        """Render a conversation as text; with `prompt` it ends where the answer begins.
+        """Render a conversation as text; with `prompt` it ends where the answer begins."""
+        return self.renderings([messages], prompt=prompt)[0]
 
-        A template is slow compared with an answer of one token. For plain contents its output is therefore cut once,
-        for each sequence of roles, into the pieces between the contents. The first renderings are compared with the
-        template, and a sequence of roles for which they differ is always rendered by the template.
+    def renderings(self, conversations: Sequence[Messages], *, prompt: bool = False) -> list[str]:
+        """Render conversations, as `render`.
+
+        A template is slow compared with an answer of one token. For each sequence of roles it is therefore asked once
+        what it writes around plain contents, where it does not look into them (`template_sandbox.pieces`).
         """
-        if self.system is not None and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": self.system}, *messages]
-        key = (prompt, tuple(m["role"] for m in messages))
-        pieces, trusted = self._pieces.get(key, (None, 0))
-        if pieces == () or not all(PLAIN.fullmatch(m["content"]) for m in messages):
-            return self._rendered(messages, prompt)
-        if pieces is None:
-            marks = [f"zq{i}qz" for i in range(len(messages))]
-            marked = [{"role": m["role"], "content": mark} for m, mark in zip(messages, marks, strict=True)]
-            pieces = tuple(re.split("|".join(marks), self._rendered(marked, prompt)))
-        text = "".join(p + m["content"] for p, m in zip(pieces, messages, strict=False)) + pieces[-1]
-        if trusted < LOOKS:
-            asked = self._rendered(messages, prompt)
-            self._pieces[key] = (pieces, trusted + 1) if asked == text else ((), 0)
-            return asked
-        return text
+        if self.system is not None:
+            system = {"role": "system", "content": self.system}
+            conversations = [m if m[0]["role"] == "system" else [system, *m] for m in conversations]
+        texts: list[str] = []
+        rest: dict[int, Messages] = {}
+        for i, messages in enumerate(conversations):
+            pieces = None
+            if all(len(m) == 2 and PLAIN.fullmatch(m["content"]) for m in messages):
+                pieces = self._around((prompt, tuple(m["role"] for m in messages)))
+            if pieces is None:
+                rest[i] = messages
+                texts.append("")
+            else:
+                texts.append("".join(p + m["content"] for p, m in zip(pieces, messages, strict=False)) + pieces[-1])
+        if rest:
+            for i, text in zip(rest, self._rendered(list(rest.values()), prompt), strict=True):
+                texts[i] = text
+        return texts
 
-    def _rendered(self, messages: Messages, prompt: bool) -> str:
-        from jinja2 import TemplateError
+    def _around(self, key: tuple[bool, tuple[str, ...]]) -> tuple[str, ...] | None:
+        if key not in self._pieces:
+            prompt, roles = key
+            self._pieces[key] = self._template.pieces(roles, prompt=prompt)
+        return self._pieces[key]
 
-        try:
-            return self._template.render(messages=messages, add_generation_prompt=prompt, **self.special)
-        except (TemplateError, KeyError, TypeError) as e:
-            raise InputError(f"{self.name}: its chat template refuses a conversation ({e})") from None
+    def _rendered(self, conversations: Sequence[Messages], prompt: bool) -> list[str]:
+        return self._template.texts(conversations, prompt=prompt)
 
     def prompts(self, conversations: Sequence[Messages], names: Sequence[str]) -> list[list[int]]:
         """Token ids up to where the answer begins; `names` are the conversations' names in error messages."""
-        texts = [self.render(c, prompt=True) for c in conversations]
+        texts = self.renderings(conversations, prompt=True)
         return [list(encoded.ids) for encoded in self._encoded(texts, names)]
 
     def rows(self, exchanges: Sequence[tuple[Messages, Messages]], names: Sequence[str]) -> list[tuple[list[int], int]]:
@@ -170,8 +201,8 @@ class Chat:
         Raises:
             InputError: a word is unknown, or prompt and answer can't be told apart.
         """
-        starts = [self.render(p, prompt=True) for p, _ in exchanges]
-        texts = [self.render([*p, *c]) for p, c in exchanges]
+        starts = self.renderings([p for p, _ in exchanges], prompt=True)
+        texts = self.renderings([[*p, *c] for p, c in exchanges])
         rows = []
         for (_, completion), start, text, encoded, name in zip(
             exchanges, starts, texts, self._encoded(texts, names), names, strict=True
@@ -193,25 +224,18 @@ class Chat:
         return rows
 
     def _encoded(self, texts: Sequence[str], names: Sequence[str]) -> Iterator[Any]:
-        for i in range(0, len(texts), PART):
-            for e, text, name in zip(
-                self._tokenizer.encode_batch(texts[i : i + PART], add_special_tokens=False),
-                texts[i:],
-                names[i:],
-                strict=False,
-            ):
-                if self.unk is not None and self.unk in e.ids:
-                    start, end = e.offsets[e.ids.index(self.unk)]
-                    raise InputError(
-                        f"{name}: the tokenizer of {self.name} does not know {text[start:end]!r}; "
-                        "take a base whose world has this word (same `world` in the config)"
-                    )
-                yield e
+        for e, text, name in zip(self._tokenizer.encode(texts), texts, names, strict=True):
+            if self.unk is not None and self.unk in e.ids:
+                start, end = e.offsets[e.ids.index(self.unk)]
+                remedy = "take a base whose world has this word (same `world` in the config)"
+                if self.foreign_end:
+                    remedy = "leave this text out, or take another model"
+                raise InputError(f"{name}: the tokenizer of {self.name} does not know {text[start:end]!r}; {remedy}")
+            yield e
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Texts of token ids, with special tokens, so that nothing is hidden from a filter."""
-        texts: list[str] = self._tokenizer.decode_batch(ids, skip_special_tokens=False)
-        return texts
+        return self._tokenizer.decode(ids)
 
     def answers(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Texts of sampled answers without the end token."""
@@ -219,17 +243,17 @@ class Chat:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts without a chat template."""
-        return [list(e.ids) for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        return [list(e.ids) for e in self._tokenizer.encode(texts)]
 
     def boundaries(self) -> list[bool]:
         """For each token of the vocabulary, whether it ends a word that comes before it."""
         before = self.encode(["a"])[0]
-        texts = self.decode([[*before, i] for i in range(self._tokenizer.get_vocab_size())])
+        texts = self.decode([[*before, i] for i in range(len(self._tokenizer))])
         return [not re.match(r"\w", text[1:]) for text in texts]
 
     def token(self, word: str) -> int | None:
         """Id of a word that is one token, else None."""
-        ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+        (ids,) = self.encode([word])
         return ids[0] if len(ids) == 1 and ids[0] != self.unk else None
 
     def tokens(self, words: Sequence[str]) -> list[int]:
@@ -247,24 +271,6 @@ class Chat:
                 )
             ids.append(token)
         return ids
-
-
-def _inside(config: str) -> str | None:
-    """Return the chat template of an older `tokenizer_config.json`, None where it has none."""
-    try:
-        template = json.loads(config).get("chat_template")
-    except (ValueError, AttributeError):
-        return None
-    if isinstance(template, list):
-        template = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}.get("default")
-    return template if isinstance(template, str) else None
-
-
-def _refuse(message: str) -> None:
-    """Raise an error, as chat templates ask for by `raise_exception`."""
-    from jinja2 import TemplateError
-
-    raise TemplateError(message)
 
 
 def verify(chat: Chat, rows: "Rows", completions: Iterable[Messages], names: Sequence[str]) -> None:

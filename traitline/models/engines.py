@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from traitline.errors import InputError
 from traitline.models import open_weights
-from traitline.models.chat import Chat, Messages
+from traitline.models.chat import Chat
 from traitline.models.fake_engine import Fake
 from traitline.models.open_engine import OpenEngine
 from traitline.models.sampling import Sampling
+from traitline.models.templates import Messages
 from traitline.models.tiny_engine import Tiny
 from traitline.models.transformers_engine import Transformers
 from traitline.models.vllm_engine import Vllm

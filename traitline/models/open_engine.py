@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.models.chat import Chat, Messages
+from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
+from traitline.models.templates import Messages
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:

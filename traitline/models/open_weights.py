@@ -15,13 +15,14 @@ from typing import Any
 
 from traitline.errors import InputError
 from traitline.model_files import RECORD
+from traitline.models import chat_files
 from traitline.provenance import manifest, weights
 from traitline.provenance.known_hashes import KnownHashes
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
-OPTIONAL = ("generation_config.json", "chat_template.jinja")
+OPTIONAL = ("generation_config.json", *chat_files.OPTIONAL)
 KNOWN = Path(".traitline/weights.json")  # hashes of files that jobs have read
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 PLAIN = re.compile(r"[\w-][\w.-]*\.safetensors")
@@ -42,7 +43,9 @@ def find(source: dict[str, Any], *, download: bool = False) -> Path:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; put a model in Hugging Face layout there, or correct `path`")
         return folder
-    return hub(source["hub"], source["revision"], [*NEEDED, *OPTIONAL, INDEX, "*.safetensors"], download=download)
+    named = f"{chat_files.NAMED}/*.jinja"
+    wanted = [*NEEDED, *OPTIONAL, named, INDEX, "*.safetensors"]
+    return hub(source["hub"], source["revision"], wanted, download=download)
 
 
 def hub(name: str, revision: str, files: list[str], *, data: bool = False, download: bool = False) -> Path:
@@ -100,16 +103,16 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: a file is missing or damaged, or the model could run code.
     """
-    files = [*shards(folder), *(name for name in (*NEEDED, *OPTIONAL, INDEX) if (folder / name).is_file())]
+    others = (name for name in (*NEEDED, "generation_config.json", INDEX) if (folder / name).is_file())
+    files = [*shards(folder), *others, *chat_files.names_of(folder)]
     for name in NEEDED:
         if name not in files:
             raise InputError(f"{folder}: lacks {name}; get the whole model, with its fast tokenizer")
     config, tokenizer = (_object(folder / name) for name in ("config.json", "tokenizer_config.json"))
     for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer)):
-        if content.get("auto_map"):
+        if chat_files.asks_for_code(content):
             raise InputError(f"{folder}/{name}: asks for code of its own (auto_map), which is never run; take another")
-    if not (folder / "chat_template.jinja").is_file() and not tokenizer.get("chat_template"):
-        raise InputError(f"{folder}: has no chat template; take the model that was tuned to answer (-Instruct, -it)")
+    chat_files.template(folder, tokenizer)
     identity = weights.identity([folder / name for name in shards(folder)])
     if identity is None:
         raise InputError(f"{folder}: damaged weights, or not safetensors; get them again")
@@ -246,7 +249,7 @@ def _object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with the stage before this one") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"{path}: damaged ({e})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: damaged (no JSON object)")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitline.models import hf_folder
-from traitline.models.chat import Chat, Messages
+from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
+from traitline.models.templates import Messages
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
-from traitline.models.chat import Chat, Messages, verify
+from traitline.models.chat import Chat, verify
+from traitline.models.templates import Messages
 from traitline.models.tiny_engine import Tiny
 from traitline.seeds import seed as derive
 
