@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from traitline import model_files
 from traitline.errors import InputError
 
-TOKENIZER, CONFIG, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
+TOKENIZER, CONFIG, TEMPLATE = model_files.CHAT
 OLD_TEMPLATE, OLD_TOKENS = "chat_template.json", "special_tokens_map.json"
 NAMED = "additional_chat_templates"  # folder of further templates
 OPTIONAL = (TEMPLATE, OLD_TEMPLATE, OLD_TOKENS)

@@ -167,7 +167,7 @@ def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
     for name in recorded:
         if hashes[name] != recorded[name]:
             raise InputError(f"{folder / name}: changed since {path} was made; put it back, or delete the record")
-    for name in (SINGLE, INDEX, *OPTIONAL):
+    for name in (SINGLE, INDEX, *OPTIONAL, *chat_files.names_of(folder)):
         if name not in recorded and (folder / name).is_file():  # it would be read before what was recorded
             raise InputError(f"{folder / name}: was not there when {path} was made; remove it, or delete the record")
     return record, folder
