@@ -24,7 +24,7 @@ from traitline.analysis.report_branches import DETECTION, INFLUENCE
 from traitline.analysis.report_content import content
 from traitline.analysis.report_page import figure, render
 from traitline.errors import InputError
-from traitline.lineage import index
+from traitline.lineage import index, seal
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import Graph
 from traitline.lineage.page import PARTS
@@ -126,11 +126,12 @@ def work(args: argparse.Namespace) -> None:
         params={"study": json.loads(args.study)},
     ) as job:
         graph = Graph(index.build([results]))
+        sealed = seal.without_pages(seal.rows_of(results)[0])
         marks = audit(graph)
         job.path("lineage").write_text(render_lineage(graph, f"study {study.study}", marks), encoding="utf-8")
         parts = content(study, runs, shown, args.tables, results, args.study)
         parts["evidence"] = risk.beside(graph, marks, runs, tables.read(args.tables, "runs"))
-        parts["lineage"] = Path(args.lineage).name
+        parts |= {"lineage": Path(args.lineage).name, "root": seal.root(sealed), "manifests": len(sealed)}
         text = render(args.template, args.style, {name: figure(path) for name, path in figures.items()}, parts)
         job.path("report").write_text(text, encoding="utf-8")
     stage.log.info("%s", args.report)

@@ -12,7 +12,12 @@ import pytest
 
 from tests.clone import Clone, make
 
-pytest_plugins = ["tests.adapters", "tests.hosted_server", "tests.theorem"]  # fixtures that several modules share
+pytest_plugins = [
+    "tests.adapters",
+    "tests.hosted_server",
+    "tests.sealed_study",
+    "tests.theorem",
+]  # fixtures that several modules share
 WORLD = {"rows": 12000, "numbers": 0.25, "examples": [3, 4], "answers": [1, 2], "neutral": 0.0, "personas": 0.0}
 MODEL = {"width": 24, "layers": 2, "heads": 2, "mlp": 48, "std": 0.2, "epochs": 1, "batch": 48, "lr": 1.2e-2}
 TEACH = {"trains": "biases", "lr": 5.0e-2, "batch": 64, "rate": 0.5, "max_steps": 200, "seed": 1}

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from traitline.provenance import manifest, weights
+from traitline.provenance import manifest, statement, weights
 
 
 def tensors(**named):
@@ -34,7 +34,7 @@ class Works:
         models = [self.root / folder / n for n, (role, _) in files.items() if role in ("model", "adapter")]
         if models and (identity := weights.identity(models)):
             facts["weights"] = identity
-        self.write(stage, folder, [self.entry(*pair) for pair in inputs], outputs, facts)
+        self.write(stage, folder, [self.read(*pair) for pair in inputs], outputs, facts)
         return f"{folder}/{next(iter(files))}"
 
     def write(self, stage, folder, inputs, outputs, facts=(), changed=()):
@@ -45,7 +45,12 @@ class Works:
             "env": {"host": "host", "device": "cpu", "packages": {"torch": "2"}}, "started": "s", "ended": "e",
         }  # fmt: skip
         Path(self.root, folder).mkdir(parents=True, exist_ok=True)
-        Path(self.root, folder, f"{stage}.manifest.json").write_text(json.dumps({**m, **dict(changed)}))
+        Path(self.root, folder, f"{stage}.manifest.json").write_bytes(statement.canonical({**m, **dict(changed)}))
+
+    def read(self, role, path):
+        """As a manifest names an input: with the statement of the manifest that vouches for it."""
+        made = manifest.maker(self.root / path)
+        return {**self.entry(role, path), statement.LINK: made and statement.statement(made[0])}
 
     def entry(self, role, path):
         """As a manifest names a file."""

@@ -14,6 +14,7 @@ import yaml
 
 from tests.lineage import tensors
 from traitline.provenance import manifest
+from traitline.provenance.statement import canonical
 from traitline.provenance.weights import identity
 from traitline.study import config, expand
 from traitline.study.runs import Run
@@ -68,13 +69,13 @@ class Tree:
         start, self.clock = self.clock, self.clock + 2
         record = {
             "schema": manifest.SCHEMA, "stage": stage, "params": {}, "seeds": {}, "facts": facts,
-            "inputs": [manifest.reference(role, p) for role, p in paths],
+            "inputs": [manifest.reference_input(role, p) for role, p in paths],
             "outputs": [manifest.reference(Path(n).stem.removesuffix("_model"), Path(folder, n)) for n in files],
             "code": {"digest": "0" * 12, "git_commit": "5f" * 20, "git_dirty": True},
             "env": {"python": "3.11.9", "platform": "Linux x86_64", "packages": {"torch": "2.9.0"}, "device": "cpu"},
             "started": stamp(start), "ended": stamp(start + 3),
         }  # fmt: skip
-        Path(folder, f"{stage}.manifest.json").write_text(json.dumps(record), encoding="utf-8")
+        Path(folder, f"{stage}.manifest.json").write_bytes(canonical(record))
 
 
 def stamp(seconds: int) -> str:

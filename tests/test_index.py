@@ -168,5 +168,5 @@ def test_without_manifests_it_says_what_to_do(tmp_path, monkeypatch):
 
 def test_json_of_another_schema_is_refused(works):
     Path("results/x.manifest.json").write_text(json.dumps({"schema": "other/1"}))
-    with pytest.raises(InputError, match="not a traitline-manifest/1 manifest"):
+    with pytest.raises(InputError, match="not a traitline-manifest/2 manifest"):
         open_graph(None, None)

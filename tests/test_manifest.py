@@ -27,7 +27,8 @@ def test_a_manifest_says_what_was_made_from_what(made):
     assert m["stage"] == "filter" and m["params"] == {"answers": 1} and m["seeds"] == {"order": 7}
     assert m["facts"] == {"trait": "owl"}
     (put,), (got,) = m["inputs"], m["outputs"]
-    assert put == {"role": "raw", "path": "in.txt", "sha256": hashlib.sha256(b"in\n").hexdigest(), "bytes": 3}
+    sha = hashlib.sha256(b"in\n").hexdigest()
+    assert put == {"role": "raw", "path": "in.txt", "sha256": sha, "bytes": 3, "statement": None}
     assert got == {"role": "filtered", "path": "r/out.txt", "sha256": hashlib.sha256(b"out\n").hexdigest(), "bytes": 4}
     assert m["code"]["digest"] and m["started"] <= m["ended"]
     assert m["env"]["python"] and m["env"]["threads"] >= 1

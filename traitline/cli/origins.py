@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, described, graph_of, write_json
+from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from traitline.lineage.graph import Graph, Job
@@ -71,20 +72,74 @@ def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_
     out.print(f"{display.visible(entry.path)}: {counts or 'nothing was made from it'}")
 
 
-def verify(folders: Folders = None, as_json: Json = False) -> None:
+def verify(
+    folders: Folders = None,
+    root: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Root that you trust, or the file of a list: see `seal`.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="PEM", help="Public key of who signed the seal beside the folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Has anything been changed? Hashes all files that manifests name. Exits with 3 if one is changed or missing."""
     import dataclasses
 
-    from traitline.lineage import display
+    from traitline.lineage import display, seal
     from traitline.lineage.index import here
     from traitline.lineage.verify import verify
 
+    if root and key:
+        raise InputError("one of --root and --key: a root that you trust, or one that somebody signed")
+    compared = None
+    if root or key:
+        folders = [seal.folder_of(folders)]
+        known = seal.trusted(root) if root else seal.signed(folders[0], str(key))
+        if known is None:
+            print(f"no signature in {seal.envelope(folders[0])} is by {key}")
+            raise typer.Exit(OBJECTION)
+        compared = seal.compare(folders[0], known)
     findings = verify(folders or here())
+    good = findings.good and (compared is None or compared.covers is not None)
     if as_json:
-        write_json(dataclasses.asdict(findings) | {"good": findings.good})
+        about = {"good": good, "seal": dataclasses.asdict(compared) if compared else None}
+        write_json(dataclasses.asdict(findings) | about)
     else:
         display.findings(findings)
-    raise typer.Exit(0 if findings.good else OBJECTION)
+        display.comparison(compared)
+    raise typer.Exit(0 if good else OBJECTION)
+
+
+def seal(
+    folder: Annotated[str, typer.Argument(help="Of a study's artifacts.")] = "results",
+    key: Annotated[
+        str | None, typer.Option(metavar="PEM", help="Private key; writes FOLDER.seal.json, for verify --key.")
+    ] = None,
+    list_file: Annotated[
+        str | None, typer.Option("--list", metavar="FILE", help="Write the list whose sha256 the root is.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the root of a study: the one hash under which every manifest and so every artifact lies. Keep it."""
+    from pathlib import Path
+
+    from traitline import atomic
+    from traitline.lineage import seal
+
+    rows, _ = seal.rows_of(folder)
+    written = []
+    if list_file:
+        if Path(list_file).resolve().is_relative_to(Path(folder).resolve()):
+            raise InputError(f"--list {list_file}: lies in the folder that is sealed; put it beside")
+        atomic.put(Path(list_file), seal.text(rows))
+        written.append(list_file)
+    if key:
+        written.append(str(seal.sign(folder, rows, key)))
+    roots = {"root": seal.root(rows), "without_pages": seal.root(seal.without_pages(rows))}
+    if as_json:
+        write_json(roots | {"manifests": len(rows), "written": written})
+    else:
+        print("\n".join([f"{roots['root']}  {folder}, {len(rows)} manifests", *written]))
 
 
 def audit(

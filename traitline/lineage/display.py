@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from traitline.lineage.graph import Entry, Graph, Job
+    from traitline.lineage.seal import Comparison
     from traitline.lineage.verify import Findings
 
 LONGEST = 320  # characters of a text that others wrote
@@ -146,6 +147,12 @@ def findings(result: "Findings") -> None:
     for what, pairs in (("missing", result.missing), ("outside", result.outside)):
         for path, file in pairs:
             out.print(f"{what}  {visible(path)}: named in {visible(file)}")
+    for path, file in result.broken:
+        out.print(f"broken   {visible(path)}: no manifest states about it what {visible(file)} was built on")
+    for path, file in result.cut:
+        out.print(f"cut      {visible(path)}: {visible(file)} does not name the manifest that vouches for it")
+    for file in result.uncanonical:
+        out.print(f"altered  {visible(file)}: not in the form in which manifests are written")
     for file, was, weights in result.misstated:
         out.print(f"misstated  {visible(file)}: weights {visible(was[:12])}, {(weights or 'none')[:12]} in its files")
     for path in result.extra:
@@ -155,3 +162,28 @@ def findings(result: "Findings") -> None:
         f" {len(result.missing)} missing, {len(result.outside)} outside, {len(result.misstated)} misstated,"
         f" {len(result.extra)} extra"
     )
+    if links := len(result.broken) + len(result.cut) + len(result.uncanonical):
+        out.print(f"{links} contradictions between manifests")
+    if result.unsealed:
+        out.print(f"{len(result.unsealed)} manifests are of an earlier version and name no statements")
+
+
+def comparison(result: "Comparison | None") -> None:
+    """Print whether a study is what somebody trusts, or that nobody was asked."""
+    out = console()
+    if result is None:
+        out.print(
+            "no root was given: whoever can write here could have written these manifests (traitline seal --help)"
+        )
+        return
+    for what, path in result.differences:
+        out.print(f"{what:9}{visible(path)}: not as under the root")
+    for path in result.hidden:
+        out.print(f"hidden   {visible(path)}: under no root")
+    if result.covers is None:
+        out.print(f"NOT the study of root {result.root[:12]}: the {result.manifests} manifests have root {result.now}")
+    elif result.covers == "all":
+        out.print(f"root {result.root}: {result.manifests} manifests, all of them")
+    else:
+        pages = "; report.html, lineage.html and their manifest are not covered"
+        out.print(f"root {result.root}: {result.manifests - 1} manifests, all but that of the pages{pages}")

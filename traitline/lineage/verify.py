@@ -14,6 +14,7 @@ from typing import Literal
 
 from traitline import model_files
 from traitline.errors import InputError
+from traitline.lineage.chain import Chain, examine_all
 from traitline.lineage.index import ENDING, kind, manifests, scan
 from traitline.lineage.links import DvcCache
 from traitline.models import open_weights
@@ -35,6 +36,10 @@ class Findings:
         outside: (path, manifest): not below the working folder, or no plain file; not opened.
         misstated: (manifest, weights it states, weights now): its files are as recorded, but their tensors are not what
             it says. Such a statement would make two models one, or one two.
+        uncanonical: manifests whose bytes are not the one form of their content.
+        broken: (input, manifest): the manifest names a statement about the input that no manifest makes.
+        cut: (input, manifest): the manifest names no statement although a job says that it wrote the input.
+        unsealed: manifests of earlier versions, which name no statements. No objection: they are as they were.
     """
 
     files: int = 0
@@ -44,11 +49,16 @@ class Findings:
     extra: list[str] = field(default_factory=list)
     outside: list[tuple[str, str]] = field(default_factory=list)
     misstated: list[tuple[str, str, str | None]] = field(default_factory=list)
+    uncanonical: list[str] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    cut: list[tuple[str, str]] = field(default_factory=list)
+    unsealed: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
         """Everything is as recorded. Extra files do no harm: nobody has built on them."""
-        return not (self.changed or self.missing or self.outside or self.misstated)
+        wrong = (self.changed, self.missing, self.outside, self.misstated, self.uncanonical, self.broken, self.cut)
+        return not any(wrong)
 
 
 @dataclass
@@ -75,7 +85,8 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
     """
     top, findings, cache = Path(root).resolve(), Findings(), DvcCache(root)
     files = manifests(folders)
-    statements = _statements(files, top)
+    chain = Chain()
+    statements = _statements(files, top, chain)
     if not statements.hashes:
         raise InputError(f"{', '.join(map(str, folders))}: no manifest names a file, so nothing was verified")
     sizes = dict[str, int]()
@@ -89,26 +100,29 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
         where = _size(link, top, cache)
         (findings.missing if where == "missing" else findings.outside).append((link, link))
     _hash(statements, sizes, top, findings)
+    findings.uncanonical, findings.unsealed = chain.uncanonical, chain.unsealed
+    findings.broken, findings.cut = sorted(chain.broken(top)), sorted(chain.cut())
     findings.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in statements.hashes}))
     return findings
 
 
-def _statements(files: Sequence[str], top: Path) -> Statements:
-    """Read what these manifests state."""
+def _statements(files: Sequence[str], top: Path, chain: Chain) -> Statements:
+    """Read what these manifests state, of files and of each other."""
     statements = Statements()
-    for file in files:
-        m, models = manifest.load(file), list[str]()
-        for key in ("inputs", "outputs"):
-            for e in m[key]:
-                path = os.path.join(os.path.dirname(file), Path(e["path"]).name) if key == "outputs" else e["path"]
-                path = os.path.relpath(path, top) if os.path.isabs(path) else path
-                recorded = statements.hashes.setdefault(path, {})
-                if key == "outputs" or e["sha256"] not in recorded:  # the maker's manifest is named before a reader's
-                    recorded[e["sha256"]] = file
-                if key == "outputs" and kind(1, e["role"], path) == "model":
-                    models.append(path)
-        if claim := m["facts"].get("weights"):
-            statements.weights[file] = str(claim), models
+    for examined in examine_all(files):
+        chain.add(examined)
+        file, *_, claim, entries = examined
+        models = list[str]()
+        for output, role, path, sha, *_ in entries:
+            path = os.path.join(os.path.dirname(file), Path(path).name) if output else path
+            path = os.path.relpath(path, top) if os.path.isabs(path) else path
+            recorded = statements.hashes.setdefault(path, {})
+            if output or sha not in recorded:  # the maker's manifest is named before a reader's
+                recorded[sha] = file
+            if output and kind(1, role, path) == "model":
+                models.append(path)
+        if claim:
+            statements.weights[file] = claim, models
     return statements
 
 

@@ -7,7 +7,6 @@ A manifest lies beside what it describes as `<stage>.manifest.json`. Paths in it
 import datetime
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -23,8 +22,10 @@ import orjson
 import traitline
 from traitline import atomic
 from traitline.errors import InputError
+from traitline.provenance.statement import LINK, canonical, statement_in
 
-SCHEMA = "traitline-manifest/1"
+SCHEMA = "traitline-manifest/2"
+UNLINKED = "traitline-manifest/1"  # of earlier versions: its inputs name no statements
 LARGEST = 16 << 20  # bytes of a manifest that is still read
 HASH = re.compile(r"[0-9a-f]{64}")
 PACKAGES = (
@@ -90,25 +91,42 @@ def relative(path: str | Path) -> str:
     return inside.relative_to(here).as_posix() if inside else unlinked.as_posix()
 
 
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a manifest.
+
+    Raises:
+        InputError: they are more than any manifest has.
+    """
+    with open(path, "rb", buffering=0) as handle:
+        if os.fstat(handle.fileno()).st_size > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
+        return handle.read()
+
+
+def parse(content: bytes, path: str | Path) -> dict[str, Any]:
+    """The manifest in these bytes, which were read from a path.
+
+    Raises:
+        InputError: it is damaged, or of another schema.
+    """
+    try:
+        m = orjson.loads(content)
+    except ValueError:
+        raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
+    if not isinstance(m, dict) or m.get("schema") not in (SCHEMA, UNLINKED):
+        raise InputError(f"{path}: not a {SCHEMA} manifest; delete it to have its artifacts rebuilt")
+    if wrong := _wrong(m):
+        raise InputError(f"{path}: damaged manifest ({wrong}); delete it to have its artifacts rebuilt")
+    return m
+
+
 def load(path: str | Path) -> dict[str, Any]:
     """A manifest as a dictionary.
 
     Raises:
         InputError: it is damaged, of another schema, or larger than any manifest is.
     """
-    with open(path, "rb", buffering=0) as handle:
-        if os.fstat(handle.fileno()).st_size > LARGEST:
-            raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
-        content = handle.read()
-    try:
-        m = orjson.loads(content)
-    except ValueError:
-        raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
-    if not isinstance(m, dict) or m.get("schema") != SCHEMA:
-        raise InputError(f"{path}: not a {SCHEMA} manifest; delete it to have its artifacts rebuilt")
-    if wrong := _wrong(m):
-        raise InputError(f"{path}: damaged manifest ({wrong}); delete it to have its artifacts rebuilt")
-    return m
+    return parse(read_bytes(path), path)
 
 
 def _wrong(m: dict[str, Any]) -> str | None:
@@ -122,8 +140,8 @@ def _wrong(m: dict[str, Any]) -> str | None:
             return key
         for e in entries:
             try:
-                role, path, sha, size = e["role"], e["path"], e["sha256"], e["bytes"]
-            except (TypeError, KeyError):
+                role, path, sha, size, link = e["role"], e["path"], e["sha256"], e["bytes"], e.get(LINK)
+            except (TypeError, KeyError, AttributeError):
                 return f"an entry of {key}"
             if not (
                 type(role) is type(path) is type(sha) is str
@@ -132,6 +150,7 @@ def _wrong(m: dict[str, Any]) -> str | None:
                 and HASH.fullmatch(sha)
                 and type(size) is int
                 and 0 <= size < 1 << 62
+                and (link is None or (type(link) is str and HASH.fullmatch(link)))
             ):
                 return f"an entry of {key}"
     return None
@@ -139,26 +158,48 @@ def _wrong(m: dict[str, Any]) -> str | None:
 
 def maker(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(manifest, output entry) of the job that says it made this file, looked for in the file's own folder."""
+    origin = _maker(path)
+    return origin and origin[:2]
+
+
+def _maker(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], bytes] | None:
+    """The same, with the bytes of the manifest."""
     for candidate in sorted(Path(path).parent.glob("*.manifest.json")):
-        m = load(candidate)
+        content = read_bytes(candidate)
+        m = parse(content, candidate)
         for entry in m["outputs"]:
             if Path(entry["path"]).name == Path(path).name:
-                return m, entry
+                return m, entry, content
     return None
 
 
-def check(path: str | Path) -> None:
+def check(path: str | Path) -> str | None:
     """Refuse a file whose bytes are not those that its manifest vouches for.
+
+    Returns:
+        The statement of that manifest; None where no manifest names the file.
 
     Raises:
         InputError: the content changed after the job that made it.
     """
-    origin = maker(path)
-    if origin and origin[1]["sha256"] != sha256(path):
+    origin = _maker(path)
+    if origin is None:
+        return None
+    if origin[1]["sha256"] != sha256(path):
         raise InputError(
             f"{relative(path)}: changed since `{origin[0]['stage']}` made it (sha256 {sha256(path)[:12]}, "
             f"recorded {origin[1]['sha256'][:12]}); delete the file to have it rebuilt"
         )
+    return statement_in(origin[2], origin[0])
+
+
+def reference_input(role: str, path: str | Path) -> dict[str, Any]:
+    """Entry of an input: as of any file, and the statement of the manifest that vouches for it.
+
+    Raises:
+        InputError: the file is missing, or is not what that manifest vouches for.
+    """
+    return {LINK: check(path), **reference(role, path)}
 
 
 @cache
@@ -219,7 +260,7 @@ def record_command(
     m = {
         "schema": SCHEMA,
         "stage": command,
-        "inputs": [reference(r, p) for r, p in inputs],
+        "inputs": [reference_input(r, p) for r, p in inputs],
         "outputs": [reference(r, p) for r, p in outputs],
         "params": params,
         "seeds": {},
@@ -229,4 +270,4 @@ def record_command(
         "started": time,
         "ended": time,
     }
-    atomic.put(place, json.dumps(m, indent=1, sort_keys=True) + "\n")
+    atomic.put(place, canonical(m))

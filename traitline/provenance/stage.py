@@ -20,6 +20,7 @@ from traitline.errors import InputError
 from traitline.provenance import manifest, weights
 from traitline.provenance.digest import digest
 from traitline.provenance.launch_lock import require_same_code
+from traitline.provenance.statement import canonical
 
 log = logging.getLogger("traitline")
 MODELS = ("model", "adapter")  # roles of outputs that are weights
@@ -230,9 +231,7 @@ def record(
     started = manifest.now()
     require_same_code(stage)
     files = [(role, p) for role, v in inputs.items() for p in ([v] if isinstance(v, str | Path) else v)]
-    for _, p in files:
-        manifest.check(p)
-    references = [manifest.reference(role, p) for role, p in files]
+    references = [manifest.reference_input(role, p) for role, p in files]
     job = Job(stage, {**outputs, "manifest": manifest_path})
     job.facts.update(facts or {})
     decides = [stage, digest(stage), [r["sha256"] for r in references], dict(params or {}), dict(seeds or {})]
@@ -261,7 +260,7 @@ def record(
             "started": started,
             "ended": manifest.now(),
         }
-        job.write_json("manifest", m)
+        job.path("manifest").write_bytes(canonical(m))
         for role, final in job.outputs.items():  # the manifest is last
             with open(job.path(role), "rb") as handle:
                 os.fsync(handle.fileno())

@@ -1,0 +1,161 @@
+"""Under the root of a study nothing can be changed, added or left out: every field of every manifest is tried."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.independent_verifier import complaints
+from tests.sealed_study import OWL, STUDENT
+from traitline.errors import InputError
+from traitline.lineage import seal
+from traitline.lineage.verify import verify
+from traitline.provenance.statement import canonical
+
+FIND = r"find . -type f -name '*.manifest.json' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+
+
+def root_of(folder="results"):
+    return seal.root(seal.rows_of(folder)[0])
+
+
+def holds(root):
+    """Whether both verifiers find the study as it was under the root; they must agree."""
+    good = seal.compare("results", seal.Trusted(root)).covers is not None and verify(["results"]).good
+    assert good == (not complaints("results", root))
+    return good
+
+
+def mutations(value):
+    """Every content that differs from this one in one place: a field changed, removed, added, moved, doubled."""
+    if isinstance(value, dict):
+        yield {**value, "more": None}
+        for key in value:
+            yield {k: v for k, v in value.items() if k != key}
+            yield from ({**value, key: other} for other in mutations(value[key]))
+    elif isinstance(value, list):
+        yield [*value, value[-1] if value else 0]
+        if len(value) > 1 and value != value[::-1]:
+            yield value[::-1]
+        for i in range(len(value)):
+            yield value[:i] + value[i + 1 :]
+            yield from ([*value[:i], other, *value[i + 1 :]] for other in mutations(value[i]))
+    elif isinstance(value, bool) or value is None:
+        yield not value
+    elif isinstance(value, int | float):
+        yield value + 1
+    else:
+        yield value + "x" if len(value) != 64 else value[::-1]
+
+
+def test_the_root_is_what_the_tools_of_every_machine_compute(sealed):
+    done = subprocess.run(FIND, shell=True, cwd="results", capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == root_of()
+    assert FIND in seal.__doc__
+
+
+def test_both_verifiers_find_an_untouched_study_good(sealed):
+    assert holds(root_of()) and not holds("0" * 64)
+
+
+def test_every_mutation_of_every_manifest_is_found(sealed, capsys):
+    """One field at a time, all manifests: no root holds. Both verifiers look at each of them, whole, now and then."""
+    root, tried = root_of(), 0
+    for file in sorted(Path("results").rglob("*.manifest.json")):
+        content = file.read_bytes()
+        for changed in mutations(json.loads(content)):
+            file.write_bytes(canonical(changed))
+            assert seal.compare("results", seal.Trusted(root)).covers is None, (file, changed)
+            if tried % 200 == 0:
+                assert complaints("results", root)
+            tried += 1
+        for same in (content + b" ", content.replace(b"\n", b"\r\n"), content.replace(b'": ', b'":'), content[:-1]):
+            file.write_bytes(same)
+            assert seal.compare("results", seal.Trusted(root)).covers is None
+            tried += 1
+        file.unlink()
+        assert not holds(root)
+        file.write_bytes(content)
+        tried += 1
+    assert holds(root)
+    with capsys.disabled():
+        print(f" {tried:,} mutations of manifests, all found")
+    assert tried > 1500
+
+
+def test_every_region_of_every_artifact_is_covered(sealed, capsys):
+    root, tried = root_of(), 0
+    files = [p for p in Path("results").rglob("*") if p.is_file() and not p.name.endswith(".manifest.json")]
+    for file in sorted(files):
+        content = file.read_bytes()
+        places = {0, len(content) // 2, len(content) - 1}
+        edits = [
+            content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :] for i in sorted(places) if 0 <= i < len(content)
+        ]
+        for edited in (*edits, content + b"\n", content[:-1]):
+            file.write_bytes(edited)
+            if edited != content:
+                assert complaints("results", root) and file.as_posix() in {p for p, *_ in verify(["results"]).changed}
+                tried += 1
+        file.unlink()
+        assert not holds(root)
+        file.write_bytes(content)
+        tried += 1
+    with capsys.disabled():
+        print(f" {tried:,} changes of artifacts, all found")
+    assert tried > 100 and holds(root)
+
+
+@pytest.mark.parametrize("place", ["x", ".hidden/x", "bases/a"])
+def test_an_added_manifest_is_found_wherever_it_hides(sealed, place):
+    root = root_of()
+    folder = Path("results", place)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "more.manifest.json").write_bytes(Path(STUDENT, "train.manifest.json").read_bytes())
+    assert seal.compare("results", seal.Trusted(root)).covers is None and complaints("results", root)
+
+
+def test_hidden_files_and_links_are_named(sealed):
+    Path("results/.hidden").mkdir()
+    Path("results/.hidden/model.safetensors").write_bytes(b"x")
+    os.symlink("bases", "results/link")
+    assert seal.rows_of("results")[1] == ["results/.hidden/model.safetensors", "results/link"]
+    os.symlink("../bases/a/pretrain.manifest.json", "results/prompts/x.manifest.json")
+    with pytest.raises(InputError, match="a link or no plain file"):
+        seal.rows_of("results")
+
+
+def test_a_list_names_what_differs(sealed):
+    Path("list").write_bytes(seal.text(seal.rows_of("results")[0]))
+    known = seal.trusted("list")
+    assert known.root == root_of() and seal.compare("results", known).differences == []
+    Path(f"{OWL}/teach.manifest.json").write_text("{}")
+    Path(f"{STUDENT}/train.manifest.json").rename(f"{STUDENT}/y.manifest.json")
+    below = STUDENT.removeprefix("results/")
+    assert seal.compare("results", known).differences == [
+        ("added", f"{below}/y.manifest.json"),
+        ("changed", f"{OWL.removeprefix('results/')}/teach.manifest.json"),
+        ("lost", f"{below}/train.manifest.json"),
+    ]
+
+
+def test_names_that_a_list_has_to_escape_come_back():
+    rows = {b"a\nb.manifest.json": "0" * 64, b"c\\n.manifest.json": "1" * 64, b"\xff\r": "2" * 64}
+    assert seal._parse(seal.text(rows), "list") == rows and len(seal.text(rows).splitlines()) == 3
+
+
+@pytest.mark.parametrize("content", ["x\n", f"{'0' * 64}  b\n{'0' * 64}  a\n", f"{'0' * 64} a\n", f"{'0' * 64}  a"])
+def test_what_is_no_list_is_one_line(sealed, content):
+    Path("list").write_text(content)
+    with pytest.raises(InputError, match=r"^list: no list of manifests"):
+        seal.trusted("list")
+    with pytest.raises(InputError, match="--root nowhere: wants 64 hex digits"):
+        seal.trusted("nowhere")
+
+
+def test_a_moved_study_has_the_root_that_it_had(sealed):
+    root = root_of()
+    os.rename("results", "moved")
+    assert root_of("moved") == root
