@@ -193,6 +193,12 @@ def check(path: str | Path) -> str | None:
     return statement_in(origin[2], origin[0])
 
 
+def _vouched(path: str | Path) -> str | None:
+    """The statement of the manifest that vouches for a file; None where there is none, or the bytes are others."""
+    origin = _maker(path)
+    return statement_in(origin[2], origin[0]) if origin and origin[1]["sha256"] == sha256(path) else None
+
+
 def reference_input(role: str, path: str | Path) -> dict[str, Any]:
     """Entry of an input: as of any file, and the statement of the manifest that vouches for it.
 
@@ -260,7 +266,7 @@ def record_command(
     m = {
         "schema": SCHEMA,
         "stage": command,
-        "inputs": [reference_input(r, p) for r, p in inputs],
+        "inputs": [{LINK: _vouched(p), **reference(r, p)} for r, p in inputs],
         "outputs": [reference(r, p) for r, p in outputs],
         "params": params,
         "seeds": {},
