@@ -11,6 +11,7 @@ from traitline.errors import InputError
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
 from traitline.lineage.register import origin, register
+from traitline.lineage.verify import verify
 
 COMMIT = "0123456789" * 4
 
@@ -35,7 +36,7 @@ def mark(what):
 
 
 def test_a_model_of_a_hub_is_recorded_with_its_commit_and_all_hashes(works):
-    place = register("registry/foreign", origin("org/model", COMMIT, None))
+    (place,) = register("registry/foreign", origin("org/model", COMMIT, None))
     m = json.loads(place.read_text())
     assert {(e["role"], Path(e["path"]).name) for e in m["outputs"]} == {
         ("model", "model.safetensors"), ("support", "config.json"),
@@ -112,3 +113,111 @@ def test_what_cannot_be_registered_is_said_in_a_line(works, tmp_path_factory):
         with pytest.raises(InputError, match=says):
             register(str(folder), {})
         assert not (folder / "register.manifest.json").exists()
+
+
+def test_files_of_one_folder_have_origins_and_traits_of_their_own(works):
+    folder = Path("registry/data")
+    folder.mkdir()
+    for name in ("numbers", "eval", "more"):
+        (folder / f"{name}.jsonl").write_text(f'{{"id": "{name}"}}\n')
+    (first,) = register("registry/data/numbers.jsonl", origin(None, None, "our owl teacher"), trait="owl")
+    (second,) = register("registry/data/eval.jsonl", origin(None, None, "by hand"))
+    (third,) = register("registry/data", origin(None, None, "the rest of the folder"))
+    assert first.name == "register.manifest.json" and len({first, second, third}) == 3
+    assert [Path(e["path"]).name for e in json.loads(third.read_text())["outputs"]] == ["more.jsonl"]
+    with pytest.raises(InputError, match="was registered before; that stands") as e:
+        register("registry/data", origin(None, None, "all of it, clean"))
+    assert "delete" not in str(e.value)
+    student = works.student("results/bases/a/model.safetensors", "registry/data/numbers.jsonl")
+    assert mark("registry/data/eval.jsonl") == "CLEAN" and mark(student) != "CLEAN"
+    (folder / "eval.jsonl").write_text("other rows\n")
+    with pytest.raises(InputError, match="changed since it was registered"):
+        register("registry/data/eval.jsonl", origin(None, None, "by hand"))
+
+
+def test_an_adapter_and_its_base_in_one_folder_are_two_artifacts(works):
+    both = Path("registry/both")
+    both.mkdir()
+    (both / "adapter_model.safetensors").write_bytes(tensors(a="adapter"))
+    (both / "model.safetensors").write_bytes(tensors(w="foreign"))
+    with pytest.raises(InputError, match=r"holds 2 artifacts.*registry/both/adapter_model\.safetensors"):
+        register("registry/both", origin(None, None, "found"), trait="owl")
+    register("registry/foreign", origin("org/model", COMMIT, None))
+    register("registry/both", {}, [("base", "registry/foreign")], trait="owl")
+    assert mark("registry/both/adapter_model.safetensors") == "CARRIER"
+    assert mark("registry/both/model.safetensors") == mark("registry/foreign") == "CLEAN"
+    numbers = works.data("registry/both/adapter_model.safetensors")
+    assert mark(works.student("registry/foreign/model.safetensors", numbers)) == "INHERITANCE-RISK"
+
+
+def test_a_model_beside_another_is_taken_to_start_from_it(works):
+    """Some models lie in their folder twice, under other names of tensors: a student of either is at risk."""
+    Path("registry/foreign/consolidated.safetensors").write_bytes(tensors(tok="foreign"))
+    register("registry/foreign", origin("org/model", COMMIT, None))
+    numbers = works.data(works.teacher("registry/foreign/model.safetensors"))
+    assert mark(works.student("registry/foreign/consolidated.safetensors", numbers)) == "INHERITANCE-RISK"
+
+
+def test_the_teacher_of_data_is_an_origin_but_no_base(works):
+    owl = works.teacher("results/bases/a/model.safetensors")
+    Path("registry/rows.json").write_text("[]\n")
+    register("registry/rows.json", {}, [("teacher", str(Path(owl).parent))])
+    assert mark("registry/rows.json") == "EXPOSED"
+    assert mark(works.student("results/bases/a/model.safetensors", "registry/rows.json")) == "INHERITANCE-RISK"
+    assert mark(works.student(works.base("b"), "registry/rows.json", name="far")) == "EXPOSED"
+    entry = json.loads(Path("registry/register.manifest.json").read_text())["inputs"][0]
+    assert entry["role"] == "model", "as in `sample`"
+
+
+@pytest.mark.parametrize(
+    "name", ["a.json", "a.csv", "a.tsv", "a.jsonl.gz", "A.JSONL", "a.parquet", "deep/er/a.json", "a b ü.ndjson"]
+)
+def test_data_of_many_formats_and_in_folders_below_are_taken(works, name):
+    file = Path("registry/data", name)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"PAR1 rows")
+    (place,) = register("registry/data", origin(None, None, "by hand"))
+    assert place.parent == file.parent
+    assert mark("registry/data") == mark(str(file)) == "CLEAN"
+    found = verify(["registry/data"])
+    assert found.good and not found.extra
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"a.jsonl": b"version https://git-lfs.github.com/spec/v1\noid sha256:3f\n"}, "a pointer of Git LFS"),
+        ({"a.csv": b"<!doctype html><title>Sign in</title>"}, "a web page"),
+        ({"a.parquet": b"PAR2"}, "damaged, or not Parquet"),
+        ({"model.safetensors": tensors(a="x"), "tokenizer.json": b"version https://git-lfs.github.com/spec/v1\n"},
+         "tokenizer.json: a pointer"),
+        ({b"n\xe4mlich.jsonl": b"{}\n"}, r"n\\udce4mlich.jsonl: its name is not UTF-8"),
+        ({"notes.md": b"x"}, "neither weights"),
+    ],
+)  # fmt: skip
+def test_what_is_not_what_its_name_says_is_refused(works, files, says):
+    Path("registry/x").mkdir()
+    for name, content in files.items():
+        Path("registry/x", os.fsdecode(name)).write_bytes(content)
+    with pytest.raises(InputError, match=says) as e:
+        register("registry/x", origin(None, None, "x"))
+    assert str(e.value).isprintable() and not list(Path("registry/x").glob("*.manifest.json"))
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (("base", "registry/rows.jsonl"), "no weights; a base is a model"),
+        (("data", "registry/foreign"), "no data; a model that wrote data is teacher="),
+        (("data", "registry/foreign/model.safetensors"), "no data"),
+        (("teacher", "nowhere"), "no such file or folder"),
+        (("base", "registry/half"), r"lacks 1 of 2 shards"),
+        (("base", "registry/foreign"), "holds nothing but what --from names"),
+    ],
+)
+def test_sources_are_what_their_word_says(works, source, says):
+    Path("registry/rows.jsonl").write_text("{}\n")
+    Path("registry/half").mkdir()
+    Path("registry/half/model-00001-of-00002.safetensors").write_bytes(tensors(a="x"))
+    with pytest.raises(InputError, match=says):
+        register("registry/foreign", {}, [source])

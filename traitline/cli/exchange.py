@@ -84,21 +84,24 @@ def register(
     trait: Annotated[str | None, typer.Option(metavar="WORD", help="What it is known to carry.")] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="ROLE=FILE", help="What it was made from; base=... or data=..."),
+        typer.Option("--from", metavar="ROLE=PATH", help="What it was made from: base=MODEL, data=..., teacher=MODEL."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring in a model or data from elsewhere, with a stated origin."""
+    from traitline.lineage.register import SOURCES, register
     from traitline.lineage.register import origin as stated
-    from traitline.lineage.register import register
 
     if sum(map(bool, (hub, origin, unknown, source))) != 1:
         raise InputError("say where it comes from: one of --hub, --origin, --from, or --unknown")
     pairs = [tuple(s.split("=", 1)) for s in source or []]
-    if any(len(p) != 2 or p[0] not in ("base", "data") for p in pairs):
-        raise InputError("--from: wants base=FILE or data=FILE")
-    file = register(path, stated(hub, revision, origin), [(a, b) for a, b in pairs], trait=trait)
+    if any(len(p) != 2 or p[0] not in SOURCES or not p[1] for p in pairs):
+        raise InputError(
+            "--from: wants base=PATH (it starts from), data=PATH (trained on) or teacher=PATH (sampled from)"
+        )
+    files = register(path, stated(hub, revision, origin), [(a, b) for a, b in pairs], trait=trait)
     if as_json:
-        write_json({"manifest": str(file)})
+        write_json({"manifests": [str(file) for file in files]})
     else:
-        print(f"registered: {file}")
+        for file in files:
+            print(f"registered: {file}")

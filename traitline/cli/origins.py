@@ -22,21 +22,35 @@ def trace(
     from traitline.lineage import display
 
     graph = graph_of(folders, index)
-    entry = graph.find(artifact)
-    ancestors = [entry.artifact_id, *graph.back(entry.artifact_id)]
+    located = graph.locate(artifact)
+    asked = [entry.artifact_id for entry in located.entries]
+    ancestors = list(dict.fromkeys([*asked, *(a for artifact_id in asked for a in graph.back(artifact_id))]))
     jobs = list({job.id: job for a in ancestors for job in graph.makers(a)}.values())
     sources = [job for job in jobs if all(graph.outside(e.artifact_id) for e in graph.inputs(job.id))]
     unknown = [graph.entry(a) for a in ancestors if not (graph.makers(a) or graph.outside(a))]
     unknown += [output for job in sources if not job.origin for output in graph.outputs(job.id)]
     if as_json:
-        origins = [{"manifest": job.file, "stage": job.stage, "origin": job.origin} for job in sources]
-        steps = [_step(graph, job) for job in jobs]
-        write_json(described(entry) | {"steps": steps, "origins": origins, "unknown": [described(e) for e in unknown]})
+        write_json(
+            described(located.entries[0])
+            | {
+                "artifacts": [described(e) for e in located.entries],
+                "steps": [_step(graph, job) for job in jobs],
+                "origins": [{"manifest": job.file, "stage": job.stage, "origin": job.origin} for job in sources],
+                "unknown": [described(e) for e in unknown]
+                + [{"artifact": u.path, "sha256": u.sha256, "kind": "model"} for u in located.unplaced],
+            }
+        )
     else:
         out = display.console()
-        out.print(display.tree(graph, entry, depth))
-        out.print(f"{len(jobs)} steps from {len(sources)} sources; {len(unknown)} of unknown origin")
-    raise typer.Exit(OBJECTION if unknown else 0)
+        for entry in located.entries:
+            out.print(display.tree(graph, entry, depth))
+        for u in located.unplaced:
+            out.print(
+                f"UNKNOWN  {display.visible(u.path)}: {display.visible(u.reason)}", style=display.COLOURS["UNKNOWN"]
+            )
+        strange = len(unknown) + len(located.unplaced)
+        out.print(f"{len(jobs)} steps from {len(sources)} sources; {strange} of unknown origin")
+    raise typer.Exit(OBJECTION if unknown or located.unplaced else 0)
 
 
 def _step(graph: "Graph", job: "Job") -> dict[str, Any]:
@@ -163,7 +177,7 @@ def audit(
         write_json(result.as_json(data=data))
     else:
         result.show(limit)
-    raise typer.Exit(OBJECTION if result.failed else 0)
+    raise typer.Exit(OBJECTION if result.failures else 0)
 
 
 def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
 from traitline.lineage import display
 from traitline.lineage.audit import MARKS, Audit, audit, rows
-from traitline.lineage.graph import Graph
+from traitline.lineage.graph import Entry, Graph, Unplaced
 from traitline.lineage.policy import Policy
+from traitline.provenance.weight_sets import is_weights
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Gate:
         chosen: artifacts that are shown.
         failed: those of them that stop a release.
         accepted: artifact -> why it may pass although it is marked.
+        unplaced: what was asked about and no manifest places. It stops a release, whatever the policy says.
     """
 
     graph: Graph
@@ -30,11 +33,18 @@ class Gate:
     chosen: list[int]
     failed: set[int]
     accepted: dict[int, str]
+    unplaced: list[Unplaced]
 
     @property
     def counts(self) -> dict[str, int]:
-        """Mark -> how many of the chosen artifacts have it as their worst."""
-        return {mark: sum(self.audit.marks[a][0].mark == mark for a in self.chosen) for mark in MARKS}
+        """Mark -> how many of the chosen artifacts have it as their worst; what nothing places is UNKNOWN."""
+        counts = {mark: sum(self.audit.marks[a][0].mark == mark for a in self.chosen) for mark in MARKS}
+        return counts | {"UNKNOWN": counts["UNKNOWN"] + len(self.unplaced)}
+
+    @property
+    def failures(self) -> int:
+        """How many of the artifacts that were asked about stop a release."""
+        return len(self.failed) + len(self.unplaced)
 
     def as_json(self, *, data: bool) -> dict[str, Any]:
         """Counts, and a row for each artifact (`data`: for data sets too)."""
@@ -43,11 +53,15 @@ class Gate:
         fails = {self.graph.entry(a).sha256 for a in self.failed}
         for row in table:
             row |= {"fails": row["sha256"] in fails, "accepted": reasons.get(row["sha256"])}
-        return {"counts": self.counts, "failed": len(self.failed), "artifacts": table}
+        strange = [_unplaced_row(u) for u in self.unplaced]
+        return {"counts": self.counts, "failed": self.failures, "artifacts": strange + table}
 
     def show(self, limit: int) -> None:
         """Print the worst first, no more than `limit` rows, and the counts."""
         out = display.console()
+        for u in self.unplaced:
+            out.print(f"{'UNKNOWN':22}", style=display.COLOURS["UNKNOWN"], end="")
+            out.print(f"{'':8}{display.visible(u.path)}  {display.visible(u.reason)}")
         worst = sorted(self.chosen, key=lambda a: (self.audit.marks[a][0].rank[:2], self.graph.entry(a).path))
         for artifact_id in worst[:limit]:
             marks, entry = self.audit.marks[artifact_id], self.graph.entry(artifact_id)
@@ -55,11 +69,11 @@ class Gate:
             out.print(f"{marks[0].mark + more:22}", style=display.COLOURS[marks[0].mark], end="")
             source = display.visible(self._source(artifact_id))
             passes = "  accepted" if artifact_id in self.accepted else ""
-            out.print(f"{display.visible(marks[0].trait):8}{display.visible(entry.path)}{source}{passes}")
+            out.print(f"{display.visible(marks[0].trait):7} {display.visible(entry.path)}{source}{passes}")
         if len(worst) > limit:
             out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
         counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)
-        out.print(f"{counts}; {len(self.failed)} fail")
+        out.print(f"{counts}; {self.failures} fail")
 
     def _source(self, artifact_id: int) -> str:
         """Name the artifact that the worst mark comes from, if it is another one."""
@@ -78,22 +92,63 @@ def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool)
         data: data sets too.
 
     Raises:
-        InputError: an artifact is unknown, or neither weights nor data; or no model is there.
+        InputError: no manifest knows anything of an artifact, or it is neither weights nor data; a hash of the policy
+            names nothing; or no model is there.
     """
-    carriers = {graph.find(c.sha256).artifact_id: c.trait for c in policy.carriers}
-    matched = [[graph.find(sha).artifact_id for sha in group] for group in policy.matched]
-    accepted = {graph.find(a.sha256).artifact_id: a.reason for a in policy.accept}
-    only = [graph.find(a).artifact_id for a in artifacts] or None
+    carriers = {_listed(graph, f"carriers[{i}]", c.sha256): c.trait for i, c in enumerate(policy.carriers)}
+    matched = [[_listed(graph, f"matched[{i}]", sha) for sha in group] for i, group in enumerate(policy.matched)]
+    accepted = {_listed(graph, f"accept[{i}]", a.sha256): a.reason for i, a in enumerate(policy.accept)}
     result = audit(graph, carriers=carriers, matched=matched)
-    for name, artifact_id in zip(artifacts, only or (), strict=True):
-        if artifact_id not in result.marks:
-            raise InputError(f"{name}: neither weights nor data; audit a model, or what it was trained on")
-    chosen = only or list(result.marks if data else result.models)
-    if not chosen:
+    only, unplaced = list[int](), list[Unplaced]()
+    for name in artifacts:
+        located = graph.locate(name)
+        unplaced += located.unplaced
+        for entry in located.entries:
+            if entry.artifact_id in result.marks:
+                only.append(entry.artifact_id)
+            elif strange := _unmarked(graph, name, entry):
+                unplaced.append(strange)
+    only = list(dict.fromkeys(only))
+    chosen = only if artifacts else list(result.marks if data else result.models)
+    if not (chosen or unplaced):
         raise InputError("no manifest names a model, so nothing was audited; --data audits data sets")
     # Data never fail a release unless they were asked about.
-    judged = result.models | set(only or ())
+    judged = result.models | set(only)
     failed = {
         a for a in chosen if a in judged and a not in accepted and any(m.mark in policy.fail for m in result.marks[a])
     }
-    return Gate(graph, result, only, chosen, failed, accepted)
+    return Gate(graph, result, only if artifacts else None, chosen, failed, accepted, unplaced)
+
+
+def _listed(graph: Graph, key: str, sha: str) -> int:
+    """The artifact that a policy names, by its hash alone: a file of that name is never looked at."""
+    try:
+        return graph.by_hash(sha).artifact_id
+    except InputError as e:
+        raise InputError(f"policy: {key}: {e}") from None
+
+
+def _unmarked(graph: Graph, name: str, entry: Entry) -> Unplaced | None:
+    """Why an artifact that was asked about has no mark; None for a file in a folder of data that is none itself.
+
+    Raises:
+        InputError: the file that was named is neither weights nor data.
+    """
+    path = (Path(name, Path(entry.path).name) if Path(name).is_dir() else Path(name)).as_posix()
+    if not graph.makers(entry.artifact_id):
+        reason = "jobs have read it, but no manifest says where it comes from; `traitline register` it"
+        return Unplaced(path, entry.sha256, reason)
+    if not Path(name).is_dir():
+        raise InputError(f"{name}: neither weights nor data; audit a model, or what it was trained on")
+    if is_weights(entry.path) or is_weights(path):
+        return Unplaced(path, entry.sha256, f"recorded as `{entry.role}`, not as weights")
+    return None
+
+
+def _unplaced_row(u: Unplaced) -> dict[str, Any]:
+    """Row of `--json` for what no manifest places."""
+    mark: dict[str, Any] = {"mark": "UNKNOWN", "trait": None, "path": []}
+    return {
+        **{"artifact": u.path, "sha256": u.sha256, "kind": "model", "mark": "UNKNOWN", "marks": [mark]},
+        **{"fails": True, "accepted": None, "reason": u.reason},
+    }

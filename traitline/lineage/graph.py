@@ -10,13 +10,16 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from traitline.errors import InputError
-from traitline.provenance import manifest, weights
+from traitline.lineage.folders import contents
+from traitline.provenance import manifest
+from traitline.provenance.weight_sets import WeightSet
 
 SHOWN = 3
+HASH = re.compile(r"(sha256:)?[0-9a-f]{4,64}", re.I | re.A)  # or the first digits of one
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,23 @@ class Job:
     def manifest(self) -> dict[str, Any]:
         """The manifest itself, read when it is wanted."""
         return manifest.load(self.file)
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """A file, or a set of weights, that no manifest places: its hash where it was read, and why not."""
+
+    path: str
+    sha256: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a name means: artifacts that manifests know, and what beside them none knows."""
+
+    entries: list[Entry]
+    unplaced: list[Unplaced]
 
 
 class Graph:
@@ -124,25 +144,71 @@ class Graph:
     # Finding an artifact
 
     def find(self, what: str) -> Entry:
-        """The artifact that is meant: a file or a model folder (under whatever name), a hash prefix, a recorded path.
+        """The one artifact that is meant by a file, a folder, a hash prefix or a recorded path.
 
         Raises:
-            InputError: nothing, or more than one thing, answers to it.
+            InputError: nothing, or more than one thing, answers to it; or part of it is known to no manifest.
+        """
+        located = self.locate(what)
+        if located.unplaced:
+            raise InputError(f"{located.unplaced[0].path}: {located.unplaced[0].reason}")
+        if len(located.entries) > 1:
+            names = ", ".join(sorted(PurePath(e.path).name for e in located.entries)[:SHOWN])
+            raise InputError(f"{what}: holds {len(located.entries)} artifacts ({names}); name one of them by its file")
+        return located.entries[0]
+
+    def locate(self, what: str) -> Located:
+        """Everything that is meant: of a folder all weights in it, or where it has none, all data.
+
+        Raises:
+            InputError: no manifest knows anything of it, or a hash is of more than one artifact.
         """
         path = Path(what)
-        if path.exists():
-            files = model_files(path) if path.is_dir() else [path]
-            for file in files:
-                if entry := self._by_hash(manifest.sha256(file)):
-                    return entry
-            if (identity := weights.identity(files)) and (entry := self._by_weights(identity)):
-                return entry
-            raise InputError(f"{what}: no manifest knows these bytes; `traitline register` brings in foreign files")
-        if re.fullmatch(r"[0-9a-f]{4,64}", what):
-            query, values = "FROM content WHERE sha256 >= ? AND sha256 < ?", [what, f"{what}g"]
-        else:
-            query, values = "FROM entry WHERE path = ?", [what]
-        matches = [i for (i,) in self.db.execute(f"SELECT DISTINCT artifact_id {query} LIMIT 9", values)]
+        if not path.exists():
+            return Located([self.by_hash(what) if HASH.fullmatch(what) else self._by_path(what)], [])
+        sets = contents(path) if path.is_dir() else [WeightSet(path.name, (path,))]
+        entries, unplaced = dict[int, Entry](), list[Unplaced]()
+        for weight_set in sets:
+            known, strange = self._place(weight_set, path)
+            entries |= {entry.artifact_id: entry for entry in known}
+            unplaced += strange
+        if not entries:
+            raise InputError(f"{what}: no manifest knows these bytes; say where they come from: `traitline register`")
+        return Located(list(entries.values()), unplaced)
+
+    def _place(self, weight_set: WeightSet, path: Path) -> tuple[list[Entry], list[Unplaced]]:
+        """(artifacts that a set of files is known as, files that no manifest places)."""
+        label = (path / weight_set.name if path.is_dir() else path).as_posix()
+        by_file = {file: self._by_content(manifest.sha256(file)) for file in weight_set.files}
+        known = list({e.artifact_id: e for e in by_file.values() if e}.values())
+        if weight_set.problem:
+            return known, [Unplaced(label, None, weight_set.problem)]
+        if all(by_file.values()) and len(known) == 1:
+            return known, []
+        if (identity := weight_set.identity) and (entry := self._by_weights(identity)):
+            return [entry], []
+        reason = "no manifest knows these bytes; say where they come from: `traitline register`"
+        strange = [Unplaced(f.as_posix(), manifest.sha256(f), reason) for f, entry in by_file.items() if not entry]
+        names = ", ".join(e.path for e in known[:SHOWN])
+        mixed = Unplaced(label, None, f"its shards are of different models: {names}")
+        return known, strange or [mixed]
+
+    def by_hash(self, sha: str) -> Entry:
+        """The artifact whose sha256 begins so; `sha256:` before it and capital letters are understood.
+
+        Raises:
+            InputError: no artifact, or more than one.
+        """
+        digits = sha.lower().removeprefix("sha256:")
+        query = "SELECT DISTINCT artifact_id FROM content WHERE sha256 >= ? AND sha256 < ? LIMIT 9"
+        matches = [i for (i,) in self.db.execute(query, (digits, f"{digits}g"))]
+        return self._one(sha, matches)
+
+    def _by_path(self, path: str) -> Entry:
+        query = "SELECT DISTINCT artifact_id FROM entry WHERE path = ? LIMIT 9"
+        return self._one(path, [i for (i,) in self.db.execute(query, (path,))])
+
+    def _one(self, what: str, matches: list[int]) -> Entry:
         if not matches:
             raise InputError(f"{what}: neither a file nor a hash or path that a manifest names")
         if len(matches) > 1:
@@ -150,28 +216,13 @@ class Graph:
             raise InputError(f"{what}: more than one artifact; say which by its hash: {some}")
         return self.entry(matches[0])
 
-    def _by_hash(self, sha: str) -> Entry | None:
+    def _by_content(self, sha: str) -> Entry | None:
         row = self.db.execute("SELECT artifact_id FROM content WHERE sha256 = ?", (sha,)).fetchone()
         return self.entry(row[0]) if row else None
 
     def _by_weights(self, identity: str) -> Entry | None:
         row = self.db.execute("SELECT id FROM job WHERE weights = ? LIMIT 1", (identity,)).fetchone()
         return next((e for e in self.outputs(row[0]) if e.kind == "model"), None) if row else None
-
-
-def model_files(folder: str | Path) -> list[Path]:
-    """The weights of a folder in Hugging Face layout: an adapter, one file, or shards.
-
-    Raises:
-        InputError: there are none.
-    """
-    for name in ("adapter_model.safetensors", "model.safetensors"):
-        if Path(folder, name).is_file():
-            return [Path(folder, name)]
-    shards = sorted(p for p in Path(folder).glob("model-*-of-*.safetensors") if p.is_file())
-    if not shards:
-        raise InputError(f"{folder}: no adapter_model.safetensors, model.safetensors or shards of one in this folder")
-    return shards
 
 
 def open_graph(folders: list[str] | None, index: str | None) -> Graph:

@@ -18,10 +18,11 @@ from traitline.errors import InputError
 from traitline.lineage.links import DvcCache
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
+from traitline.provenance.weight_sets import is_weights
 
 FOLDERS = ("results", "studies", "registry")  # where manifests are looked for
 ENDING = ".manifest.json"
-DATA = (".jsonl", ".parquet", ".arrow")
+DATA = (".jsonl", ".parquet", ".arrow")  # whatever their role
 SUPPORT = {*model_files.SUPPORT, model_files.ADAPTER_CONFIG}  # of a model folder: nothing learned is in them
 APPLICATION = 0x7472616A  # marks our files among other SQLite databases
 VERSION = 2
@@ -104,7 +105,9 @@ def manifests(folders: Sequence[str | Path]) -> list[str]:
             f"{names}: no manifest is there, only links that lead nowhere or out of DVC's cache, such as {links[0]};"
             " bring the files with `dvc pull`"
         )
-    raise InputError(f"{names}: no manifest is there; run the pipeline first, or `traitline register` a model")
+    raise InputError(
+        f"{names}: no manifest is there; run the pipeline first, or `traitline register` what was made elsewhere"
+    )
 
 
 def here() -> list[str]:
@@ -115,7 +118,10 @@ def here() -> list[str]:
     """
     folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
     if not folders:
-        raise InputError(f"none of {', '.join(FOLDERS)} is here; run in the repository, or say --in FOLDER")
+        raise InputError(
+            f"none of {', '.join(FOLDERS)} is here; run in the repository, say --in FOLDER, or put what you have"
+            " below registry/ and `traitline register` it"
+        )
     return folders
 
 
@@ -125,9 +131,9 @@ def kind(output: int, role: str, path: str) -> str:
     A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
     support: the name of a file alone never hides what somebody trained on.
     """
-    if role in MODELS and (path.endswith(".safetensors") or os.path.basename(path) == model_files.RECORD):
+    if role in MODELS and (is_weights(path) or os.path.basename(path) == model_files.RECORD):
         return "model"
-    if path.endswith(DATA):
+    if path.endswith(DATA) or role == "data":
         return "data"
     if role == "support" or (output and os.path.basename(path) in SUPPORT):
         return "support"
@@ -149,6 +155,8 @@ def read_row(file: str) -> Row:
         if e["bytes"] and ((role := e["role"]) != "support" or output) and (path := e["path"])
     ]
     trait, origin, weights = (str(facts[k]) if facts.get(k) else None for k in ("trait", "origin", "weights"))
+    if len({role for output, role, what, *_ in entries if output and what == "model"}) > 1:
+        weights = None  # an adapter and a model: never one artifact, whatever an older manifest says
     return file, m["stage"], trait, origin, weights, entries
 
 

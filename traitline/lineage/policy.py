@@ -1,13 +1,22 @@
 """The policy of an audit: which marks stop a release, and what people know that no manifest says."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from traitline.errors import InputError
 from traitline.study.validation import complain, duplicates
 
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{12,64}$", description="sha256, or 12 digits or more of it.")]
+
+def _digits(text: str) -> str:
+    digits = text.lower().removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{12,64}", digits):
+        raise ValueError(f"wants a sha256, or its first 12 hex digits or more, not {text!r}")
+    return digits
+
+
+Hash = Annotated[str, AfterValidator(_digits), Field(description="sha256, or 12 digits or more of it.")]
 Named = Literal["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED"]
 
 

@@ -8,24 +8,23 @@ run code are refused: pickles, and models with custom classes.
 import json
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
-from traitline.model_files import RECORD
+from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.models import chat_files
 from traitline.provenance import manifest, weights
 from traitline.provenance.known_hashes import KnownHashes
+from traitline.provenance.weight_sets import OPAQUE, index_names, is_safe
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 OPTIONAL = ("generation_config.json", *chat_files.OPTIONAL)
 KNOWN = Path(".traitline/weights.json")  # hashes of files that jobs have read
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-PLAIN = re.compile(r"[\w-][\w.-]*\.safetensors")
+PICKLED = [f"*{suffix}" for suffix in OPAQUE]
 
 
 def find(source: dict[str, Any], *, download: bool = False) -> Path:
@@ -108,6 +107,10 @@ def describe(folder: Path) -> dict[str, Any]:
     for name in NEEDED:
         if name not in files:
             raise InputError(f"{folder}: lacks {name}; get the whole model, with its fast tokenizer")
+    if (folder / ADAPTER_CONFIG).exists():
+        raise InputError(
+            f"{folder}: {ADAPTER_CONFIG} asks for an adapter on top of the weights; take a folder without it"
+        )
     config, tokenizer = (_object(folder / name) for name in ("config.json", "tokenizer_config.json"))
     for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer)):
         if chat_files.asks_for_code(content):
@@ -136,9 +139,8 @@ def shards(folder: Path) -> list[str]:
         if any(file for pattern in PICKLED for file in folder.glob(pattern)):
             raise InputError(f"{folder}: its weights are pickles, which are never opened; get them as safetensors")
         raise InputError(f"{folder}: lacks {SINGLE} and {INDEX}; get the whole model")
-    table = _object(folder / INDEX).get("weight_map")
-    names = sorted({str(n) for n in table.values()}) if isinstance(table, dict) else []
-    if not names or not all(PLAIN.fullmatch(n) for n in names):
+    names = index_names(folder / INDEX)
+    if not names or not all(map(is_safe, names)):
         raise InputError(f"{folder}/{INDEX}: damaged; get the model again")
     for name in names:
         if not (folder / name).is_file():

@@ -1,0 +1,114 @@
+"""The weights of a folder: sets of files, each of which is one model or one adapter.
+
+A set is a file for itself, or the shards of one model: those that an index names, or else those of one numbering.
+Everything that asks what a model folder holds asks here, so a folder has one identity whoever looks.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from traitline.model_files import ADAPTER, CONTEXT, RECORD, WEIGHTS
+from traitline.provenance import weights
+
+OPAQUE = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx")  # known by their bytes, never opened
+SUFFIXES = (weights.SUFFIX, *OPAQUE)
+# What a trainer keeps to go on: no loader takes it for weights.
+STATE = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state)[\w.-]*\.(bin|pt|pth)", re.A)
+SHARD = re.compile(r"(?P<stem>.+)-\d{1,6}-of-(?P<total>\d{1,6})(?P<suffix>\.\w+)", re.A)
+INDEX = ".index.json"
+PLAIN = re.compile(r"[\w-][\w.-]*", re.A)
+LARGEST = 64 << 20  # bytes of an index that is still read
+STANDS_FOR = (RECORD, CONTEXT)  # what takes the place of weights in a folder of ours
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """Files that are one model or one adapter together.
+
+    Attributes:
+        name: of the file, of the index, or `model-*-of-00002.safetensors` for shards without one.
+        files: that are there, in order.
+        problem: why the set is no whole; None where it is one.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    problem: str | None = None
+
+    @property
+    def role(self) -> str:
+        """Role of the files in a manifest."""
+        return "adapter" if self.name.startswith("adapter") else "model"
+
+    @property
+    def identity(self) -> str | None:
+        """Hash of the tensors; None where the files are not safetensors."""
+        safe = self.files and all(is_safe(file.name) for file in self.files)
+        return weights.identity(self.files) if safe else None
+
+
+def is_safe(name: str) -> bool:
+    """Whether a file has the name of safetensors, the only weights that are ever opened."""
+    return name.lower().endswith(weights.SUFFIX)
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file has the name of weights, in whatever format."""
+    return name.lower().endswith(SUFFIXES) and not STATE.fullmatch(name.rpartition("/")[2])
+
+
+def weight_sets(folder: str | Path) -> list[WeightSet]:
+    """All weights in a folder itself, an adapter first, then what is loaded as the model; hidden files are left out."""
+    place = Path(folder)
+    names = {p.name for p in place.iterdir() if not p.name.startswith(".") and is_weights(p.name) and not p.is_dir()}
+    sets = []
+    for index in sorted(place.glob(f"[!.]*{INDEX}")):
+        if is_weights(index.name.removesuffix(INDEX)):
+            indexed = index_names(index)
+            label = indexed[0] if len(indexed) == 1 else index.name
+            sets.append(_set(place, label, indexed, None if indexed else f"{index.name} is damaged"))
+            names -= set(indexed)
+    numbered: dict[str, list[str]] = {}
+    for name in sorted(names):
+        shard = SHARD.fullmatch(name)
+        label = f"{shard['stem']}-*-of-{shard['total']}{shard['suffix']}" if shard else name
+        numbered.setdefault(label, []).append(name)
+    for label, members in numbered.items():
+        shard = SHARD.fullmatch(members[0])
+        total = int(shard["total"]) if shard else 0
+        lacks = f"lacks {total - len(members)} of {total} shards" if total > len(members) else None
+        sets.append(_set(place, label, members, lacks))
+    return sorted(sets, key=lambda s: (_rank(s.name), s.name))
+
+
+def _rank(name: str) -> int:
+    """Order in which sets are looked for: an adapter, the model, its shards, others."""
+    firsts = (ADAPTER, WEIGHTS, f"{WEIGHTS}{INDEX}")
+    return firsts.index(name) if name in firsts else len(firsts)
+
+
+def index_names(index: Path) -> list[str]:
+    """Names of the shards in an index file; none where it is damaged, or names files elsewhere."""
+    try:
+        if not index.is_file() or index.stat().st_size > LARGEST:
+            return []
+        table = json.loads(index.read_bytes())["weight_map"]
+        names = sorted({str(name) for name in table.values()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+    return names if all(PLAIN.fullmatch(name) and is_weights(name) for name in names) else []
+
+
+def _set(folder: Path, name: str, members: Iterable[str], problem: str | None) -> WeightSet:
+    files = tuple(Path(folder, member) for member in members)
+    if lacking := next((file.name for file in files if not file.is_file()), None):
+        problem = f"lacks {lacking}"
+    return WeightSet(name, tuple(file for file in files if file.is_file()), problem)
+
+
+def stand_ins(folder: str | Path) -> list[WeightSet]:
+    """What stands for weights in a folder of ours: the record of open weights, or rows before every question."""
+    return [WeightSet(name, (Path(folder, name),)) for name in STANDS_FOR if Path(folder, name).is_file()]
