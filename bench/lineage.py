@@ -8,7 +8,7 @@ Recording is done again for every manifest of a finished study: inputs checked a
 place, the manifest written, as many to a process as a job of that stage has. What the jobs took is in Snakemake's
 benchmark files (their processor time is sampled, and misses most of a job that is over in a second).
 
-python -m bench.lineage                                         # indexing, audit, trace, verify
+python -m bench.lineage                                         # indexing, audit, trace, verify, the chain
 python -m bench.lineage --only recording --study .              # of the tiny study in this repository
 python -m bench.lineage --only pin --study FOLDER               # of a finished study under git and DVC
 """
@@ -17,6 +17,7 @@ import argparse
 import csv
 import hashlib
 import json
+import marshal
 import multiprocessing
 import os
 import shutil
@@ -29,10 +30,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline.lineage import audit, index
+from traitline.lineage import audit, chain, index, seal
 from traitline.lineage.graph import Graph
 from traitline.lineage.verify import verify
-from traitline.provenance import stage
+from traitline.provenance import manifest, stage
+from traitline.provenance.statement import canonical, statement_of
 
 
 def parse() -> argparse.ArgumentParser:
@@ -44,9 +46,10 @@ def parse() -> argparse.ArgumentParser:
         "--artifacts", type=int, default=1_000_000, metavar="N", help="of the large graph (default 1,000,000)"
     )
     p.add_argument("--manifests", type=int, default=20_000, metavar="N", help="files to index (default 20,000)")
+    p.add_argument("--links", type=int, default=1_000_000, metavar="N", help="of the chain (default 1,000,000)")
     p.add_argument("--megabytes", type=int, default=2000, metavar="N", help="of the file to verify (default 2000)")
     p.add_argument(
-        "--only", choices=("index", "graph", "verify", "recording", "pin"), help="(default: the first three)"
+        "--only", choices=("index", "graph", "verify", "chain", "recording", "pin"), help="(default: the first four)"
     )
     p.add_argument("--study", metavar="FOLDER", help="a finished study, for recording and pin: where its results/ is")
     return p
@@ -113,12 +116,57 @@ def manifests(folder: Path, n: int) -> None:
         adapter = {"role": "adapter", "path": f"results/{i}/adapter_model.safetensors", "bytes": 4000}
         inputs = [entry | {"role": role} for role in ("base", *["support"] * 5, "data")]
         outputs = [adapter | {"sha256": hashlib.sha256(str(i).encode()).hexdigest()}, entry, entry]
-        m = {"schema": "traitline-manifest/1", "stage": "train", "inputs": inputs, "outputs": outputs,
+        m = {"schema": manifest.SCHEMA, "stage": "train", "inputs": inputs, "outputs": outputs,
              "params": {"recipe": "lora", "settings": {"lr": 0.01}}, "seeds": {"train": i}, "facts": {},
              "code": {"digest": "ab" * 6}, "env": {"packages": {"torch": "2"}}, "started": "", "ended": ""}  # fmt: skip
         place = folder / str(i % 100) / str(i)
         place.mkdir(parents=True)
         (place / "train.manifest.json").write_text(json.dumps(m, indent=1, sort_keys=True))
+
+
+def linked(n: int) -> list[bytes]:
+    """So many manifests in memory, each built on what the one before vouches for."""
+    contents, link, above = list[bytes](), None, "00" * 32
+    for i in range(n):
+        path, sha = f"results/{i}/x.jsonl", hashlib.sha256(str(i).encode()).hexdigest()
+        read = {"role": "raw", "path": f"results/{i - 1}/x.jsonl", "sha256": above, "bytes": 9, "statement": link}
+        m = {"schema": manifest.SCHEMA, "stage": "filter", "inputs": [read] if i else [],
+             "outputs": [{"role": "filtered", "path": path, "sha256": sha, "bytes": 9}],
+             "params": {"answers": 1, "banned": [], "digits": 3}, "seeds": {"filter": i}, "facts": {},
+             "code": {"digest": "ab" * 6, "git_commit": "cd" * 20, "git_dirty": False},
+             "env": {"host": "host", "packages": {"torch": "2"}}, "started": "2030-01-01T00:00:00.000+00:00",
+             "ended": "2030-01-01T00:00:00.000+00:00"}  # fmt: skip
+        content = canonical(m)
+        contents.append(content)
+        link, above = statement_of(content), sha
+    return contents
+
+
+CONTENTS = list[bytes]()  # for processes that are forked from this one
+
+
+def examined(start: int) -> bytes:
+    """A part of them, examined."""
+    return marshal.dumps([chain.examine(f"{i}", CONTENTS[i]) for i in range(start, min(start + 500, len(CONTENTS)))])
+
+
+def chaining(n: int) -> None:
+    """The check of a chain: the form, the statement and the link of every manifest, and the root over all."""
+    CONTENTS[:] = linked(n)
+    kib = sum(map(len, CONTENTS)) / 1024 / n
+
+    def check() -> str:
+        links, rows = chain.Chain(), seal.Rows()
+        with index.uncollected(), multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+            for part in pool.imap(examined, range(0, n, 500)):
+                for one in marshal.loads(part):
+                    links.add(one)
+                    rows[one[0].encode()] = one[1]
+        assert not (links.broken(Path.cwd()) or links.cut() or links.uncanonical)
+        return seal.root(rows)
+
+    _, seconds, busy = timed(check)
+    tell(f"check a chain of {n:,} manifests of {kib:.1f} KiB", seconds, busy, "at most 20 s for 1,000,000")
 
 
 def pinning(study: Path) -> None:
@@ -180,7 +228,7 @@ def hashing(folder: Path, megabytes: int) -> None:
             {"role": "raw", "path": Path(path).name, "sha256": sha, "bytes": os.path.getsize(path)}
             for sha, path in (line.split(maxsplit=1) for line in lines.splitlines())
         ]
-        m = {"schema": "traitline-manifest/1", "stage": "sample", "inputs": [], "outputs": entries, "params": {},
+        m = {"schema": manifest.SCHEMA, "stage": "sample", "inputs": [], "outputs": entries, "params": {},
              "seeds": {}, "facts": {}, "code": {}, "env": {}}  # fmt: skip
         (place / "sample.manifest.json").write_text(json.dumps(m))
         findings, ours, busy = timed(lambda place=place: verify([place], root=folder))
@@ -256,6 +304,8 @@ def main() -> int:
             large(Path(scratch), args.artifacts)
         if args.only in (None, "verify"):
             hashing(Path(scratch), args.megabytes)
+    if args.only in (None, "chain"):
+        chaining(args.links)
     return 0
 
 

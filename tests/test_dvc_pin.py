@@ -109,6 +109,7 @@ def test_a_real_study_is_pinned_pulled_and_gone_on_with(tmp_path):
     assert there.path(TEACHER).is_symlink() and there.plan() == {}
     assert there.traitline("audit --json", 3) == marks
     assert there.traitline("verify").splitlines()[-1].split(", ")[:5] == verified.splitlines()[-1].split(", ")[:5]
+    assert ", all of them\n" in there.traitline("verify --root manifests.sha256"), "git holds the root"
     there.edit(lambda study: study["datasets"]["plain"].update(seed=2))
     assert there.plan() == jobs
     assert "Snakemake would run it again" in there.traitline("pin", 2)

@@ -119,8 +119,7 @@ def verify(
         about = {"good": good, "seal": dataclasses.asdict(compared) if compared else None}
         write_json(dataclasses.asdict(findings) | about)
     else:
-        display.findings(findings)
-        display.comparison(compared)
+        display.findings(findings, compared)
     raise typer.Exit(0 if good else OBJECTION)
 
 

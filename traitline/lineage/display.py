@@ -139,8 +139,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], out: "Console") ->
     out.print(grid)
 
 
-def findings(result: "Findings") -> None:
-    """Print what `verify` found: a line for each file that is not as recorded, then the counts."""
+def findings(result: "Findings", compared: "Comparison | None" = None) -> None:
+    """Print what `verify` found: a line for each file that is not as recorded, what is trusted, then the counts."""
     out = console()
     for path, was, now, file in result.changed:
         out.print(f"changed  {visible(path)}: {was[:12]} in {visible(file)}, now {now[:12]}")
@@ -157,15 +157,15 @@ def findings(result: "Findings") -> None:
         out.print(f"misstated  {visible(file)}: weights {visible(was[:12])}, {(weights or 'none')[:12]} in its files")
     for path in result.extra:
         out.print(f"extra    {visible(path)}: no manifest names it")
+    if result.unsealed:
+        out.print(f"{len(result.unsealed)} manifests are of an earlier version and name no statements")
+    comparison(compared)
+    links = len(result.broken) + len(result.cut) + len(result.uncanonical)
     out.print(
         f"{result.files} files, {result.bytes / 1e6:,.0f} MB: {len(result.changed)} changed,"
         f" {len(result.missing)} missing, {len(result.outside)} outside, {len(result.misstated)} misstated,"
-        f" {len(result.extra)} extra"
+        f" {len(result.extra)} extra" + (f", {links} contradictions between manifests" if links else "")
     )
-    if links := len(result.broken) + len(result.cut) + len(result.uncanonical):
-        out.print(f"{links} contradictions between manifests")
-    if result.unsealed:
-        out.print(f"{len(result.unsealed)} manifests are of an earlier version and name no statements")
 
 
 def comparison(result: "Comparison | None") -> None:

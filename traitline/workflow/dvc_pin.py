@@ -12,6 +12,7 @@ from typing import Any
 
 from traitline.atomic import put
 from traitline.errors import InputError
+from traitline.lineage import seal
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
 from traitline.workflow import snakemake_plan
@@ -20,6 +21,7 @@ from traitline.workflow.dvc_stages import RECORDS, StudyStages, dump, locked_sta
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
 PRETRAIN_SEED = "base"  # the name of a base's seed in its manifest; all other stages use `seed` or their own name
+SEALED = "manifests.sha256"  # the list whose hash is the root of what was pinned, for git to keep
 SEEN = Path(".traitline/pinned.json")
 
 
@@ -80,7 +82,7 @@ def planned_seeds(job: snakemake_plan.Job) -> list[str]:
 
 
 def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int, dict[str, str]]:
-    """Write dvc.yaml, dvc.lock and pins.json, and put every artifact into DVC's cache.
+    """Write dvc.yaml, dvc.lock, pins.json and manifests.sha256, and put every artifact into DVC's cache.
 
     Args:
         configfiles: as for Snakemake.
@@ -108,6 +110,12 @@ def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int,
     put(Path(study_stages.records), snakemake_plan.records(good))
     put(study_stages.path("pins.json"), study_stages.params())
     write_lock(study_stages, good)
+    sealed = {
+        os.fsencode(os.path.relpath(file, study_stages.plan.results)): sha(file)
+        for job in good
+        for file in job.manifests
+    }
+    put(study_stages.path(SEALED), seal.text(sealed))
     return len(good), bad
 
 
