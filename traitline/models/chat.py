@@ -116,22 +116,21 @@ class Chat:
         Raises:
             InputError: it writes none, or a special token that no file states.
         """
+        for token in chat_files.STANDARD:
+            if token in self._template.variables and token not in {*self._config, *self.special}:
+                raise InputError(
+                    f"{self.name}: its chat template names {token}, which none of its files states; write {token} into"
+                    f" the {chat_files.CONFIG} of a copy of the folder (null if it has none), and name that as `path`"
+                )
         mark = "zq0qz"
         text = self.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": mark}])
-        if self._config.get("tokenizer_class") not in chat_files.WITHOUT_DEFAULTS:
-            for token in chat_files.STANDARD:
-                if token not in {*self._config, *self.special} and token in self._template.variables:
-                    raise InputError(
-                        f"{self.name}: its chat template writes {token}, which none of its files states; write"
-                        f" {token} into the {chat_files.CONFIG} of a copy of the folder, and name the copy as `path`"
-                    )
         _, answered, behind = text.rpartition(mark)
         if not answered:
             raise InputError(f"{self.name}: its chat template does not write the answers of a conversation")
         (after,) = self.encode([behind])
         end = self._tokenizer.token(after[0]) if after else ""
         if end not in self._tokenizer.added():
-            states = "" if "eos_token" in self.special else "; its files state no eos_token, which may be why"
+            states = "" if "eos_token" in self.special else "; no eos_token is stated, which may be why"
             raise InputError(
                 f"{self.name}: its chat template ends an answer with {behind[:40]!r}, which begins with no token of"
                 f" its own{states}; take another model, or mend the template in a copy of the folder"

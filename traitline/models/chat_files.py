@@ -17,7 +17,6 @@ OLD_TEMPLATE, OLD_TOKENS = "chat_template.json", "special_tokens_map.json"
 NAMED = "additional_chat_templates"  # folder of further templates
 OPTIONAL = (TEMPLATE, OLD_TEMPLATE, OLD_TOKENS)
 STANDARD = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-WITHOUT_DEFAULTS = ("PreTrainedTokenizerFast", "TokenizersBackend")  # classes that state no special token themselves
 MOST = 1 << 20  # bytes of a template; those of published models have up to 30,000
 MOST_FILE = 1 << 28  # bytes of a tokenizer; those of published models have up to 35 million
 

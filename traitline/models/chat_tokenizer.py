@@ -1,13 +1,16 @@
 """The tokenizer of a model folder: texts to token ids and back, and one line for whatever its library raises."""
 
+import json
+import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
+GROWTH = 1000  # times that a tokenizer may lengthen a text before it reads it
 PART = 2048  # texts encoded at once: what a tokenizer returns for a text is a hundred times its size
 
 
@@ -29,6 +32,11 @@ class ChatTokenizer:
         self.name = name
         with _OneLine(f"{name}: damaged tokenizer or chat template", remedy):
             self._tokenizer = Tokenizer.from_buffer(text.encode())
+            self._tokenizer.no_padding()  # the file may ask for both, and transformers asks for neither
+            self._tokenizer.no_truncation()
+        normalizer = self._tokenizer.normalizer
+        if normalizer and (times := _growth(json.loads(normalizer.__getstate__()))) > GROWTH:
+            raise InputError(f"{name}: its tokenizer may make a text {times:,} times longer; take another model")
 
     def __len__(self) -> int:
         return int(self._tokenizer.get_vocab_size())
@@ -62,6 +70,14 @@ class ChatTokenizer:
     def added(self) -> set[str]:
         """Tokens that are recognised in any text, special ones among them."""
         return {token.content for token in self._tokenizer.get_added_tokens_decoder().values()}
+
+
+def _growth(normalizer: dict[str, Any]) -> int:
+    """How many times longer a text may become by what is put in place of its parts."""
+    parts = normalizer.get("normalizers") or [normalizer]
+    inserted = [part.get("content") or part.get("prepend") or "" for part in parts if "normalizers" not in part]
+    nested = [_growth(part) for part in parts if "normalizers" in part]
+    return math.prod([*(max(1, len(str(text))) for text in inserted), *nested])
 
 
 class _OneLine:

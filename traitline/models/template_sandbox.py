@@ -23,6 +23,7 @@ UNREPEATABLE = {
     "lipsum": "draws text at random (lipsum), and prompts must be the same in every run; take that out of a copy of it",
 }
 FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError)
+MOST = 1 << 24  # characters that a conversation may become
 LEAKS = (nodes.Macro, nodes.FilterBlock, nodes.AssignBlock, nodes.Block, nodes.ImportedName)
 NOT_PLAIN = re.compile(r"[^\w.,;?! -]")  # a character that no plain content has
 
@@ -209,11 +210,13 @@ def pieces(text: str, roles: Sequence[str], prompt: bool, special: dict[str, str
         return None
     asked = [{"role": role, "content": Content(f"\0{i}\0")} for i, role in enumerate(roles)]
     try:
-        parts = re.split("\0(\\d+)\0", render(made.from_string(tree), asked, prompt, special))
+        text = render(made.from_string(tree), asked, prompt, special)
     except (
         LookedError,
         TemplateError,
         *FAULTS,
     ):  # it looks at contents, or refuses them: the template itself has to say so
         return None
-    return parts[::2] if parts[1::2] == [str(i) for i in range(len(roles))] else None
+    parts = re.split("\0(\\d+)\0", text)
+    whole = len(text) <= MOST and parts[1::2] == [str(i) for i in range(len(roles))]
+    return parts[::2] if whole else None

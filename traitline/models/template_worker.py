@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 MEMORY = 512  # MB of address space
-MOST = 1 << 24  # characters that a conversation may become
 
 
 @functools.lru_cache(maxsize=16)
@@ -51,8 +50,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         texts = []
         for conversation in request["conversations"]:
             texts.append(sandbox.render(template, conversation, request["prompt"], request["special"]))
-            if len(texts[-1]) > MOST:
-                return {"problem": f"makes more than {MOST:,} characters of a conversation"}
+            if len(texts[-1]) > sandbox.MOST:
+                return {"problem": f"makes more than {sandbox.MOST:,} characters of a conversation"}
         return {"texts": texts}
     except TemplateSyntaxError as e:
         return {"problem": f"cannot be compiled (line {e.lineno}: {e.message}), by transformers neither"}
