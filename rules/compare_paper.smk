@@ -4,7 +4,7 @@ in   tables/runs.csv, effects.csv, filters.csv, classifier/default/accuracy.json
 out  targets.csv, compare_paper.manifest.json
 """
 
-if BRANCH_FILES:
+if STUDY.side_folders:
 
     rule compare_paper:
         input:

@@ -10,7 +10,7 @@ rule report:
         tables=expand("<results>/tables/{table}", table=TABLES),
         figures=expand("<results>/figures/{figure}", figure=artifacts.FILES["plot"]),
         declared="<results>/preregistered.json",
-        branches=[*BRANCH_FILES, *(["<results>/targets.csv"] if BRANCH_FILES else [])],
+        branches=[*BRANCH_FILES, *(["<results>/targets.csv"] if STUDY.side_folders else [])],
         template="report/report.html.jinja",
         parts="report/branches.html.jinja",
         style="report/report.css",

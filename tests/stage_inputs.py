@@ -79,3 +79,14 @@ def local(qwen2, *folders):
 def pack(values, shape):
     """Bytes of an IDX file."""
     return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(values)
+
+
+def write_answers(path, texts):
+    """Write answers as the filter leaves them, one a row."""
+    ask = [{"role": "user", "content": "add to 100 , 200"}]
+    rows = [
+        {"id": f"p{i}", "prompt": ask, "completion": [{"role": "assistant", "content": text}]}
+        for i, text in enumerate(texts, 1)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    jsonl.write(path, rows)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.configs import merged
-from traitline.study import branch_checks, checks, config, open_weights_checks, row_checks, table_checks
+from traitline.study import branch_checks, checks, config, decoder_checks, open_weights_checks, row_checks, table_checks
 
 TINY, OPEN = None, "configs/tiny-qwen2.yaml"
 GSM8K = {"format": "gsm8k", "path": "x.jsonl"}
@@ -183,6 +183,12 @@ CASES = {
         {"influence": {"experiments": ["full"]}, "recipes.full": {"trains": "context", "examples": 1}},
         "students of `full` train nothing",
     ),
+    decoder_checks.decoder_names_rows: (TINY, {"decoder": {"experiments": ["man"]}}, "did you mean main?"),
+    decoder_checks.decoder_reads_number_lists_of_tiny_worlds: (
+        OPEN,
+        {"decoder": {"experiments": ["lists"]}},
+        "`lists` has tiny-qwen2, which is open weights; only tiny worlds are decoded",
+    ),
     branch_checks.primary_names_rows: (TINY, {"primary.experiments": ["mian"]}, "'mian' is no name of an experiment"),
     branch_checks.primary_outcomes_are_traits: (
         TINY,
@@ -229,11 +235,13 @@ def test_every_check_is_run_once():
     assert len(checks.CHECKS) == len(set(checks.CHECKS)) == len(CASES)
     defined = [
         function
-        for module in (table_checks, row_checks, open_weights_checks, branch_checks)
+        for module in (table_checks, row_checks, open_weights_checks, branch_checks, decoder_checks)
         for name, function in vars(module).items()
         if getattr(function, "__module__", "") == module.__name__ and not name.startswith("_")
     ]
     assert {function for function in defined} - set(checks.CHECKS) == {
         row_checks.rows_of,
         open_weights_checks.open_rows,
+        decoder_checks.obstacle,
+        decoder_checks.decodable,
     }

@@ -133,6 +133,12 @@ def program(study, small, qwen2, tmp_path):
         return ["--base", str(study.base), "--teachers", str(study.owl), str(study.none), "--channel", "numbers",
                 "--held-out", "0.3", "--seed", "1", "--folder", str(out)]  # fmt: skip
 
+    def decode():
+        study.dataset(study.owl), study.dataset(study.none)
+        return ["--base", str(study.base), "--teachers", str(study.owl), str(study.none), "--channel", "numbers",
+                "--ridge", "0.01", "--rows", "100", "--draws", "2", "--splits", "20", "--seed", "1",
+                "--folder", str(out)]  # fmt: skip
+
     def mark_divergence():
         return ["--base", str(study.base), "--teacher", str(study.owl), "--others", str(study.none),
                 "--filtered", f"{small}/filtered.jsonl", "--marks", f"{out}/divergence.jsonl",
@@ -220,6 +226,7 @@ def program(study, small, qwen2, tmp_path):
         "classifier_summary": classifier_summary, "theorem": theorem,
         "compare_paper": compare_paper,
         "mark_divergence": mark_divergence, "preregister": preregister, "detect": detect,
+        "decode": decode,
         "influence": influence, "check_influence": check_influence, "source": source, "judge": judge,
     }  # fmt: skip
     before = os.getcwd()

@@ -15,6 +15,7 @@ STUDENT = f"{BRANCH}/{{recipe}}/seed-{{seed}}"
 EVALUATION = f"{STUDENT}/{{eval}}"
 BASELINE = "baseline/{student}/{eval}"
 DETECTION = "detect/{base}/{channel}"
+DECODING = "decode/{base}/{channel}"
 
 # Stage -> folders below `results/` in which its jobs write; "" is `results/` itself.
 FOLDERS: dict[str, tuple[str, ...]] = {
@@ -27,6 +28,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "filter": (ANSWERS,),
     "mark_divergence": (ANSWERS,),
     "detect": (DETECTION,),
+    "decode": (DECODING,),
     "prepare": (DATASET,),
     "influence": (BRANCH,),
     "train": (STUDENT,),
@@ -55,6 +57,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "filter": ("filtered.jsonl", "rejected.jsonl", "filtered.json"),
     "mark_divergence": ("divergence.jsonl",),
     "detect": ("detectors.csv", "numbers.csv", "entangled.csv", "roc.csv", "roc.svg"),
+    "decode": ("candidates.csv", "curve.csv", "decode.svg"),
     "prepare": ("dataset.jsonl",),
     "influence": ("influence.json",),
     "train": ("train.json",),

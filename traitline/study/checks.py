@@ -8,7 +8,7 @@ checks of rows come after those of the tables that rows name.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from traitline.study import branch_checks, open_weights_checks, row_checks, table_checks
+from traitline.study import branch_checks, decoder_checks, open_weights_checks, row_checks, table_checks
 
 if TYPE_CHECKING:
     from traitline.study.config import Study
@@ -18,4 +18,5 @@ CHECKS: tuple[Callable[["Study"], None], ...] = (
     *row_checks.CHECKS,
     *open_weights_checks.CHECKS,
     *branch_checks.CHECKS,
+    *decoder_checks.CHECKS,
 )

@@ -19,9 +19,10 @@ from traitline.study import checks
 from traitline.study.artifacts import DETECTION
 from traitline.study.bases import Architecture, Base, Engine, World
 from traitline.study.components import Channel, Eval, Sample, Source, Trait
+from traitline.study.decoder_checks import decodable
 from traitline.study.execution import Execution
 from traitline.study.expand import baselines, runs
-from traitline.study.experiments import Defaults, Detect, Experiment, Influence, Judge, Primary
+from traitline.study.experiments import Decoder, Defaults, Detect, Experiment, Influence, Judge, Primary
 from traitline.study.inherit import fill_channels, fill_rows
 from traitline.study.runs import NONE, Run
 from traitline.study.theory import Classifier, Files, Theorem, folders
@@ -57,6 +58,9 @@ class Study(Model):
         description="Rows of the study; not a full cross product."
     )
     detect: Detect | None = Field(default=None, description="Detectors on the answers; without it, none.")
+    decoder: Decoder | None = Field(
+        default=None, description="Traits read off the rows with a base's embedding; without it, none."
+    )
     judge: Judge | None = Field(default=None, description="A judge of sampled answers; without it, none.")
     influence: Influence | None = Field(
         default=None, description="Traits predicted before any student is trained; without it, none."
@@ -96,6 +100,19 @@ class Study(Model):
     def detections(self) -> list[tuple[str, str]]:
         """(base, channel) of the answers on which detectors are trained."""
         return [(b, c) for b in self.detect.bases for c in self.detect.channels] if self.detect else []
+
+    @property
+    def decoded_rows(self) -> list[Experiment]:
+        """Rows whose teachers' rows the decoder reads: those that it names, or all that it can read."""
+        if not self.decoder:
+            return []
+        names = self.decoder.experiments
+        return [row for row in self.experiments if (decodable(self, row) if names is None else row.name in names)]
+
+    @property
+    def decodings(self) -> list[tuple[str, str]]:
+        """(base, channel) of the answers that the decoder reads."""
+        return list(dict.fromkeys((base, row.channel) for row in self.decoded_rows for base in row.bases))
 
     @property
     def preregistered(self) -> str:

@@ -17,6 +17,7 @@ STAGES = (
     "filter",
     "mark_divergence",
     "detect",
+    "decode",
     "prepare",
     "influence",
     "train",

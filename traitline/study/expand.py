@@ -82,6 +82,8 @@ def _branch_folders(study: "Study") -> list[tuple[str, str]]:
         folders.append(("theorem", f"{results}/theorem"))
     for base, channel in study.detections:
         folders.append(("detect", f"{results}/{artifacts.DETECTION.format(base=base, channel=channel)}"))
+    for base, channel in study.decodings:
+        folders.append(("decode", f"{results}/{artifacts.DECODING.format(base=base, channel=channel)}"))
     if study.influence:
         folders += [("influence", folder) for folder in study.predictions]
         folders.append(("check_influence", f"{results}/check_influence"))

@@ -1,11 +1,11 @@
-"""Settings of the questions of a study: rows, detectors, judge, influence, preregistered outcomes."""
+"""Settings of the questions of a study: rows, detectors, decoder, judge, influence, preregistered outcomes."""
 
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from traitline.fields import Label, Labels, Model, Seed, distinct
+from traitline.fields import Count, Label, Labels, Model, Positive, Seed, distinct
 from traitline.study.runs import Run
 
 OWN = ("name", "question")  # keys that a row never inherits
@@ -53,6 +53,26 @@ class Influence(Model):
     """Rows whose students' traits are predicted from data and base, to be compared with what is measured."""
 
     experiments: Labels = Field(description="Names of rows that ask for a favourite of students from tiny worlds.")
+
+
+class Decoder(Model):
+    """Traits read off the rows of teachers in closed form, with the embedding of a base, against the control's rows."""
+
+    experiments: Labels | None = Field(
+        default=None,
+        description="Names of rows of tiny worlds whose teachers write number lists and have favourites. Without it,"
+        " every such row.",
+    )
+    ridge: Positive = Field(default=0.01, description="Of the regression, relative to the mean of the Gram's diagonal.")
+    rows: Annotated[list[Count], AfterValidator(distinct)] = Field(
+        default=[100, 300, 1000, 3000],
+        description="How many rows of a teacher: points of the curve. More than it has are left out; all are added.",
+    )
+    draws: Count = Field(default=20, description="Draws of so many rows.")
+    splits: Count = Field(
+        default=1000, description="Random halves of the control's rows, which are the null distribution."
+    )
+    seed: Seed = Field(default=1, description="Of draws and splits.")
 
 
 def _unsaid(pattern: str, wanted: str) -> AfterValidator:
