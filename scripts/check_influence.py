@@ -22,12 +22,12 @@ python -m scripts.check_influence --study '{"study": ...}' --results results --t
 
 import argparse
 import dataclasses
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.analysis import stats, tables
 from traitline.analysis.figures import ARMS, INK, dress, save, style
 from traitline.analysis.ranks import bootstrap_interval, place, spearman
@@ -215,7 +215,7 @@ def work(args: argparse.Namespace) -> None:
             **{name: f"{args.folder}/{name}.csv" for name in ("pairs", "summary")},
             "figure": f"{args.folder}/check_influence.svg",
         },
-        params={"study": json.loads(args.study)},
+        params={"study": json_files.parse(args.study, "--study", "give a JSON object")},
     ) as job:
         import pandas as pd
 

@@ -11,11 +11,11 @@ python -m scripts.classifier_summary --classifier '{"settings": ...}' --folder r
 
 import argparse
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.analysis.figures import INK, constrained, dress, save, style
 from traitline.analysis.stats import interval
 from traitline.errors import InputError
@@ -53,10 +53,7 @@ def read_point(path: str, arms: Sequence[str] = tuple(ARMS)) -> dict[str, Any]:
     Raises:
         InputError: it is damaged or lacks an arm.
     """
-    try:
-        point = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
-        raise InputError(f"{path}: damaged; delete it to have it rebuilt") from None
+    point = json_files.read_object(path)
     if missing := [a for a in arms if a not in point.get("arms", {})]:
         raise InputError(f"{path}: lacks {', '.join(missing)}; delete it to have it rebuilt")
     return dict(point)
@@ -154,7 +151,7 @@ def work(args: argparse.Namespace) -> None:
         args.manifest,
         inputs={"accuracy": list(paths.values())},
         outputs={name: f"{args.folder}/{name}" for name in files},
-        params={"classifier": json.loads(args.classifier)},
+        params={"classifier": json_files.parse(args.classifier, "--classifier", "give a JSON object")},
     ) as job:
         points = {name: read_point(path) for name, path in paths.items()}
         write_table(job.path("accuracy.csv"), points)

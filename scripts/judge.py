@@ -15,12 +15,11 @@ python -m scripts.judge --judge '{"base":"qwen"}' --base results/bases/qwen --en
 
 import argparse
 import contextlib
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl
+from traitline import json_files, jsonl
 from traitline.evaluation import judge as judges
 from traitline.models import engines
 from traitline.provenance import stage
@@ -107,7 +106,7 @@ def work(args: argparse.Namespace) -> None:
                         stage.keep(job.path(name), state / name)
                     else:
                         shutil.copyfile(state / name, job.path(name))
-            judged = json.loads(job.path(NAMES[1]).read_text(encoding="utf-8"))
+            judged = json_files.read(job.path(NAMES[1]))
             job.facts |= {"by": judged["judge"], "agreement": judged["agreement"]}
             stage.log.info("%s: %d answers, %d without a score", folder, judged["answers"], judged["unscored"])
     for state in states.values():

@@ -9,11 +9,9 @@ python -m scripts.preregister --primary '[{"experiment":"main",...}]' --results 
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from traitline import atomic, jsonl
-from traitline.errors import InputError
+from traitline import atomic, json_files, jsonl
 from traitline.provenance import manifest, stage
 
 
@@ -29,10 +27,7 @@ def parse() -> argparse.ArgumentParser:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    try:
-        primary = json.loads(args.primary)
-    except ValueError as e:
-        raise InputError(f"--primary: not JSON ({e}); write it as [] or a list of objects") from None
+    primary = json_files.parse(args.primary, "--primary", "write it as [] or a list of objects", what="not JSON")
     history = Path(args.preregistered).with_suffix(".jsonl")
     declarations = list(jsonl.read(history, ("primary", "commit", "scored"))) if history.exists() else []
     # Scores of students lie in the folder of an evaluation below that of a seed; those of bases do not count.

@@ -15,10 +15,10 @@ python -m scripts.report --headline results
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.analysis import conclusions, risk, tables
 from traitline.analysis.report_branches import DETECTION, INFLUENCE
 from traitline.analysis.report_content import content
@@ -123,7 +123,7 @@ def work(args: argparse.Namespace) -> None:
             "drawing": list(map(str, PARTS)),
         },
         outputs={"report": args.report, "lineage": args.lineage},
-        params={"study": json.loads(args.study)},
+        params={"study": json_files.parse(args.study, "--study", "give a JSON object")},
     ) as job:
         graph = Graph(index.build([results]))
         sealed = seal.without_pages(seal.rows_of(results)[0])

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline import atomic, jsonl
+from traitline import atomic, json_files, jsonl
 from traitline.errors import InputError
 from traitline.models import engines, hf_folder
 from traitline.models.chat import Chat
@@ -77,7 +77,7 @@ def answer(
         for part in parts:
             kept = state / f"{part.start}.json" if state else None
             if kept and kept.exists():
-                ids = json.loads(kept.read_text(encoding="utf-8"))
+                ids = json_files.read(kept)
             else:
                 ids = generate(part)
                 if kept:

@@ -14,7 +14,6 @@ python -m scripts.source --name problems --source '{"format":"gsm8k","path":"dat
 """
 
 import argparse
-import csv
 import logging
 import re
 import tempfile
@@ -22,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl
+from traitline import csv_files, jsonl
 from traitline.channels.types import gsm8k
 from traitline.errors import InputError
 from traitline.models import open_weights
@@ -43,30 +42,11 @@ def read_rows(path: Path) -> Iterator[Placed]:
     if path.suffix == ".jsonl":
         yield from ((f"{path}:{n}", row) for n, row in enumerate(jsonl.read(path, remedy=REMEDY), 1))
     elif path.suffix == ".csv":
-        yield from table(path)
+        yield from ((f"{path}:{line}", row) for line, row in csv_files.read(path, remedy=REMEDY))
     elif path.suffix == ".parquet":
         yield from columns(path)
     else:
         raise InputError(f"{path}: wants a file that ends in .jsonl, .csv or .parquet")
-
-
-def table(path: Path) -> Iterator[Placed]:
-    """Yield the rows of a CSV file with a head.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    line = 1
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            while (row := next(reader, None)) is not None:
-                line = reader.line_num
-                if None in row or None in row.values():
-                    raise InputError(f"{path}:{line}: another number of columns than the head has; {REMEDY}")
-                yield f"{path}:{line}", row
-    except (csv.Error, UnicodeDecodeError) as e:
-        raise InputError(f"{path}:{line + 1}: damaged ({e}); {REMEDY}") from None
 
 
 def columns(path: Path) -> Iterator[Placed]:

@@ -21,12 +21,12 @@ python -m scripts.summarise --study '{"study": ...}' --results results --tables 
 """
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.analysis import stats, tables
 from traitline.analysis.outcome import Cell, Outcome, cell, checks
 from traitline.analysis.study_files import Files, get
@@ -120,7 +120,7 @@ def work(args: argparse.Namespace) -> None:
         args.manifest,
         inputs=files.roles,
         outputs={name: f"{args.tables}/{name}.csv" for name in tables.COLUMNS},
-        params={"study": json.loads(args.study)},
+        params={"study": json_files.parse(args.study, "--study", "give a JSON object")},
     ) as job:
         outcome = Outcome(study, files)
         effects = outcome.effects()

@@ -84,9 +84,7 @@ def test_a_damaged_point_is_one_line(line):
     ]
     points("classifier", classifier)
     Path("classifier/default/accuracy.json").write_text("{")
-    assert "classifier/default/accuracy.json: damaged; delete it to have it rebuilt" in line(
-        classifier_summary.main, argv
-    )
+    assert "classifier/default/accuracy.json: damaged JSON (" in line(classifier_summary.main, argv)
     Path("classifier/default/accuracy.json").write_text('{"arms": {"teacher": [1]}}')
     assert "lacks aux-same, aux-other" in line(classifier_summary.main, argv)
     Path("classifier/default/accuracy.json").unlink()

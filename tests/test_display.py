@@ -2,7 +2,8 @@
 
 import pytest
 
-from traitline.lineage.display import settings, visible
+from traitline.errors import visible
+from traitline.lineage.display import settings
 
 
 @pytest.mark.parametrize(

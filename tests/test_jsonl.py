@@ -40,10 +40,15 @@ def test_write_then_read_is_the_identity(tmp_path_factory, rows):
     assert list(jsonl.read(file)) == rows
 
 
-def test_half_a_surrogate_pair_survives(file):
-    jsonl.write(file, [{"text": "\ud83e"}])
-    file.read_text(encoding="utf-8")
-    assert list(jsonl.read(file)) == [{"text": "\ud83e"}]
+def test_half_a_surrogate_pair_is_neither_written_nor_read(file):
+    """It is no character: no tokenizer makes one, none takes one, and no file in UTF-8 can hold it."""
+    with pytest.raises(ValueError, match="surrogate"):
+        jsonl.write(file, [{"text": "\ud83e"}])
+    file.write_bytes(b'{"text":"x\\ud83e"}\n')
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: damaged line \(half a surrogate pair"):
+        list(jsonl.read(file))
+    file.write_bytes(b'{"text":"x\\ud83e\\udd89"}\n')
+    assert list(jsonl.read(file)) == [{"text": "x\U0001f989"}]
 
 
 def test_not_a_number_is_never_written(file):

@@ -113,7 +113,7 @@ def other(key, value):
         ("model.safetensors", lambda p: p.write_bytes(b""), "model.safetensors: damaged weights"),
         ("model.safetensors", lambda p: p.unlink(), "model.safetensors"),
         ("config.json", lambda p: p.unlink(), "config.json: no such file"),
-        ("config.json", cut, "config.json: damaged model configuration"),
+        ("config.json", cut, "config.json: damaged JSON"),
         ("config.json", lambda p: p.write_text("{}"), "config.json: damaged model configuration"),
         ("config.json", other("num_hidden_layers", 2), "weights have other names"),
         ("config.json", other("hidden_size", 32), "weights have other sizes"),

@@ -53,5 +53,5 @@ def test_detectors_give_a_value_a_base_and_curves_one_a_teacher(tmp_path):
 def test_a_damaged_file_is_one_line(tmp_path):
     (tmp_path / "theorem").mkdir()
     (tmp_path / "theorem/theorem.json").write_text("{")
-    with pytest.raises(InputError, match=r"theorem\.json: damaged; delete it"):
+    with pytest.raises(InputError, match=r"theorem\.json: damaged JSON .*; delete the file to have it rebuilt"):
         Measurements(tmp_path)

@@ -173,7 +173,7 @@ SCORES = "results/a/owl/tuned/numbers/plain/b/lora/seed-2/favourite/scores.json"
     ("change", "words"),
     [
         (lambda s: s["exact"]["overall"].update(owl=1.5), "exact.overall.owl is no probability: 1.5"),
-        (lambda s: s["exact"]["overall"].update(owl=float("nan")), "exact.overall.owl is no probability: nan"),
+        (lambda s: s["exact"]["overall"].update(owl=float("nan")), "damaged JSON (a number too long, NaN, or nesting"),
         (lambda s: s["exact"]["overall"].update(owl="0.5"), "exact.overall.owl is no probability: '0.5'"),
         (lambda s: s["candidates"].remove("owl"), "owl is not among the candidates"),
         (lambda s: s.pop("sampled"), "lacks sampled.overall.owl"),

@@ -20,7 +20,7 @@ def test_numbers_are_numbers_and_gaps_are_none(tmp_path):
     [
         ("experiment,runs\nmain,5\n", r"tests.csv: lacks base, channel"),
         (f"{HEAD}\nmain,numbers,a,a,lora,owl,five,5,0,0,0,0,0\n", r"tests.csv:2: runs is no number: 'five'"),
-        (f"{HEAD}\nmain,numbers,a,a,lora,owl,5\n", r"tests.csv:2: control_runs is no number"),
+        (f"{HEAD}\nmain,numbers,a,a,lora,owl,5\n", r"tests.csv:2: another number of columns than the head has"),
         (None, r"tests.csv: no such file; make it with `summarise`"),
     ],
 )

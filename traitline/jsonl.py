@@ -3,28 +3,28 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
+from traitline import json_files
 from traitline.errors import InputError
+from traitline.plain_files import MISSING, REBUILD, open_plain
 
-REBUILD = "delete the file to have it rebuilt"
 MAX_LINE = 1 << 20  # characters; rows come from models, so their size is bounded before they are parsed
 BOM = "\ufeff"  # before the first line of files that some editors save
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse).decode
-
-
 def read(
-    path: str | Path, keys: Iterable[str] = (), *, unique: str | None = None, remedy: str = REBUILD
+    path: str | Path,
+    keys: Iterable[str] = (),
+    *,
+    unique: str | None = None,
+    missing: str = MISSING,
+    remedy: str = REBUILD,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a UTF-8 JSONL file, in order. A byte order mark before the first row is skipped.
 
@@ -33,39 +33,51 @@ def read(
         keys: keys that every row must have.
         unique: one of the keys, whose value no two rows may share (rows that came in twice would count twice). As long
             as values rise, as ids of this project do, this needs no memory.
-        remedy: what an error tells to do, where the file is none of ours.
+        missing: what to do where the file is not there.
+        remedy: what to do where it is damaged and none of ours.
 
     Raises:
-        InputError: the file is missing, empty or not UTF-8; a line is no JSON object, is too long, lacks a key, repeats
-            a unique value, or has NaN, an infinity or a whole number of thousands of digits.
+        InputError: the file is no plain file, empty or not UTF-8; a line is too long, no JSON object by the rule of
+            `json_files`, lacks a key or repeats a unique value.
     """
     required = {*keys, *([unique] if unique else [])}
     last = (-1, "")
     lines: dict[str, int] | None = None  # value of `unique` -> its line, once values do not rise
     n = 0
-    try:
-        with open(path, encoding="utf-8") as handle:
-            for n, line in enumerate(handle, 1):
-                row = _parse(line.removeprefix(BOM) if n == 1 else line, f"{path}:{n}", remedy)
-                if not required <= row.keys():
-                    missing = ", ".join(sorted(required - row.keys()))
-                    raise InputError(f"{path}:{n}: the row lacks {missing}; {remedy}")
-                if unique:
-                    value = str(row[unique])
-                    if lines is None and (len(value), value) > last:
-                        last = (len(value), value)
-                    else:
-                        lines = _values_before(path, n, unique) if lines is None else lines
-                        if (first := lines.setdefault(value, n)) != n:
-                            same = f"{unique} {row[unique]!r} is that of line {first} too"
-                            raise InputError(f"{path}:{n}: {same}; {remedy}")
-                yield row
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
-    except UnicodeDecodeError as e:
-        raise InputError(f"{path}:{n + 1}: not UTF-8 ({e.reason}); {remedy}") from None
+    for n, row in _objects(path, missing, remedy):
+        if not required <= row.keys():
+            absent = ", ".join(sorted(required - row.keys()))
+            raise InputError(f"{path}:{n}: the row lacks {absent}; {remedy}")
+        if unique:
+            value = str(row[unique])
+            if lines is None and (len(value), value) > last:
+                last = (len(value), value)
+            else:
+                lines = _values_before(path, n, unique) if lines is None else lines
+                if (first := lines.setdefault(value, n)) != n:
+                    same = f"{unique} {row[unique]!r} is that of line {first} too"
+                    raise InputError(f"{path}:{n}: {same}; {remedy}")
+        yield row
     if n == 0:
         raise InputError(f"{path}: the file is empty; {remedy}")
+
+
+def _objects(path: str | Path, missing: str, remedy: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line, object) of a file. Blank lines at its end are skipped; elsewhere rows may be lost."""
+    n, blank = 0, ""
+    try:
+        with TextIOWrapper(open_plain(path, missing=missing), encoding="utf-8") as handle:
+            while line := handle.readline(MAX_LINE + 2):
+                n += 1
+                line = line.removeprefix(BOM) if n == 1 else line
+                if not line.strip(" \t\n"):
+                    blank = blank or f"{path}:{n}"
+                    continue
+                if blank:
+                    raise InputError(f"{blank}: damaged line (Expecting value: it is blank, rows follow); {remedy}")
+                yield n, _parse(line, f"{path}:{n}", remedy)
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path}:{n + 1}: not UTF-8 ({e.reason}); {remedy}") from None
 
 
 def _parse(line: str, place: str, remedy: str) -> dict[str, Any]:
@@ -74,17 +86,12 @@ def _parse(line: str, place: str, remedy: str) -> dict[str, Any]:
         raise InputError(f"{place}: more than {MAX_LINE:,} characters; {remedy}")
     try:
         row = orjson.loads(line)
-        if type(row) is dict and _has_text_only(row):
+        # Spelled as we spell it, it says no key twice. Any other line is for the strict reader.
+        if type(row) is dict and _has_text_only(row) and orjson.dumps(row).decode() == line.rstrip("\n"):
             return row
     except ValueError:
         pass  # it is the other one that decides, and that says why not
-    try:
-        row = _decode(line)
-    except (ValueError, RecursionError) as e:  # ValueError: also a whole number of thousands of digits
-        why = "a number too long, NaN, or nesting too deep"
-        if isinstance(e, json.JSONDecodeError):
-            why = e.msg
-        raise InputError(f"{place}: damaged line ({why}); {remedy}") from None
+    row = json_files.parse(line, place, remedy, what="damaged line")
     if not isinstance(row, dict):
         raise InputError(f"{place}: not a JSON object; {remedy}")
     return row
@@ -131,8 +138,8 @@ def dumps(row: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def writer(path: str | Path) -> Iterator[Callable[[dict[str, Any]], object]]:
     """Open `path` and give a function that writes one row; for programs that write two files at once."""
-    # Half a surrogate pair, which a model may utter, has no UTF-8 form: backslashreplace spells it as its JSON escape.
-    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as handle:
+    # Half a surrogate pair has no UTF-8 form. No tokenizer makes one, and `read` takes none: it is refused here too.
+    with open(path, "w", encoding="utf-8", newline="\n") as handle:
         yield lambda row: handle.write(dumps(row) + "\n")
 
 

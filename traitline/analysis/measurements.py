@@ -4,15 +4,13 @@ The tiny world and scikit-learn's digits are stand-ins; only the theorem and the
 systems.
 """
 
-import csv
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from traitline import csv_files, json_files
 from traitline.analysis import stats, tables
-from traitline.errors import InputError
 from traitline.evaluation.measures import BAD, RIGHT
 from traitline.study.runs import NONE
 
@@ -50,19 +48,14 @@ class Measurements:
         self.detected = {name: self._detected(name) for name in ("detectors", "roc")}
 
     def _json(self, name: str) -> dict[str, Any]:
-        try:
-            return dict(json.loads((self.results / name).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return {}
-        except ValueError:
-            raise InputError(f"{self.results / name}: damaged; delete it to have it rebuilt") from None
+        path = self.results / name
+        return json_files.read_object(path) if path.exists() else {}
 
     def _detected(self, table: str) -> list[dict[str, str]]:
         """Rows of a table of the stage `detect`, of all bases and channels, each with its `where`."""
         rows = []
         for path in sorted(self.results.glob(f"detect/*/*/{table}.csv")):
-            with open(path, encoding="utf-8", newline="") as handle:
-                rows += [{**row, "where": str(path.parent)} for row in csv.DictReader(handle)]
+            rows += [{**row, "where": str(path.parent)} for _, row in csv_files.read(path)]
         return rows
 
     def values(self, measure: str) -> Measured:

@@ -1,15 +1,14 @@
 """Report content for branches without language models and for declared outcomes, read from their artifacts."""
 
-import csv
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import csv_files, json_files
 from traitline.analysis import stats, tables
-from traitline.lineage.display import visible
+from traitline.errors import visible
 
 if TYPE_CHECKING:
     from traitline.study.config import Study
@@ -21,13 +20,12 @@ RATES = ("accuracy", "low", "high")
 
 def read_json(results: str, name: str) -> dict[str, Any]:
     """Read an object that another stage wrote; its bytes are checked when the job starts."""
-    return dict(json.loads(Path(results, name).read_text(encoding="utf-8")))
+    return json_files.read_object(Path(results, name))
 
 
 def read_text_rows(path: Path) -> list[dict[str, str]]:
     """Read the rows of a CSV file, all values as text."""
-    with open(path, encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+    return [row for _, row in csv_files.read(path)]
 
 
 def detection(study: "Study", results: str) -> list[dict[str, Any]]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
 from traitline.analysis import conclusions, report_branches, report_provenance, tables, trace_svg
-from traitline.errors import InputError
-from traitline.lineage.display import visible
+from traitline.errors import InputError, visible
 from traitline.provenance import manifest
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
 """The JSON files that a study's stages wrote, read once each, with every number checked."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,15 +48,7 @@ class Files:
             InputError: no such file, or it is damaged or no object.
         """
         if path not in self._content:
-            try:
-                value = json.loads(Path(path).read_text(encoding="utf-8"))
-            except FileNotFoundError:
-                raise InputError(f"{path}: no such file; make it with the stage before this one") from None
-            except ValueError:  # damaged JSON or not UTF-8
-                raise InputError(f"{path}: damaged JSON; delete the file to have it rebuilt") from None
-            if not isinstance(value, dict):
-                raise InputError(f"{path}: not a JSON object; delete the file to have it rebuilt")
-            self._content[path] = value
+            self._content[path] = json_files.read_object(path)
         return self._content[path]
 
 

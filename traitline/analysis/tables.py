@@ -1,10 +1,10 @@
 """The tables of a study: their columns, and reading them back without pandas, which takes half a second to load."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from traitline import csv_files
 from traitline.errors import InputError
 from traitline.evaluation.measures import JUDGED
 
@@ -68,25 +68,19 @@ def read(folder: str | Path, table: str) -> list[Row]:
     Raises:
         InputError: the table is missing, lacks a column or holds something else than a number where one belongs.
     """
-    path = Path(folder, f"{table}.csv")
-    try:
-        return rows(path, COLUMNS[table])
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with `summarise`") from None
+    return rows(Path(folder, f"{table}.csv"), COLUMNS[table])
 
 
 def rows(path: Path, columns: Iterable[str] = ()) -> list[Row]:
     """The rows of a file in the form of the tables, also of one that is none of them.
 
     Raises:
-        InputError: it lacks one of `columns`, or holds something else than a number where one belongs.
-        FileNotFoundError: there is no such file.
+        InputError: it is missing, lacks one of `columns`, or holds something else than a number where one belongs.
     """
-    with open(path, encoding="utf-8", newline="") as handle:
-        reader = csv.DictReader(handle)
-        if missing := set(columns) - set(reader.fieldnames or ()):
-            raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; delete the file to have it rebuilt")
-        return [{k: v if k in TEXT else _number(v, path, reader.line_num, k) for k, v in raw.items()} for raw in reader]
+    return [
+        {k: v if k in TEXT else _number(v, path, line, k) for k, v in raw.items()}
+        for line, raw in csv_files.read(path, sorted(columns), missing="make it with `summarise`")
+    ]
 
 
 def _number(text: str | None, path: Path, line: int, column: str) -> int | float | None:

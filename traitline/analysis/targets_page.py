@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from traitline import csv_files
 from traitline.analysis.paper_targets import NOT_RUN, OURS, VERDICTS, Target, load
 from traitline.errors import InputError
 
@@ -59,14 +60,10 @@ def read_run(path: str | Path) -> list[Row]:
         InputError: no such file, a column is missing, or an id is none of the paper's targets.
     """
     known = {t.id for t in load()}
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle)
-            if missing := [c for c in COLUMNS if c not in (reader.fieldnames or ())]:
-                raise InputError(f"{path}: lacks {', '.join(missing)}; give a targets.csv of `compare_paper`")
-            rows = [{c: row[c] for c in COLUMNS} for row in reader if row["verdict"] != NOT_RUN]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with `compare_paper`") from None
+    table = csv_files.read(
+        path, COLUMNS, missing="make it with `compare_paper`", remedy="give a targets.csv of `compare_paper`"
+    )
+    rows = [{c: row[c] for c in COLUMNS} for _, row in table if row["verdict"] != NOT_RUN]
     if strangers := [row["id"] for row in rows if row["id"] not in known]:
         raise InputError(f"{path}: {strangers[0]} is no target of paper_targets.csv; run `compare_paper` again")
     return rows

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, graph_of, write_json
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 
 
 def export(
@@ -35,7 +35,6 @@ def attested(
     """Is this what somebody signed? Checks the signature, then hashes the files. Exits with 3 if one is not so."""
     import dataclasses
 
-    from traitline.lineage import display
     from traitline.lineage.dsse import Attested, compare, unseal
 
     statement = unseal(attestation, key)
@@ -48,7 +47,7 @@ def attested(
     else:
         for what in ("changed", "missing"):
             for name in getattr(files, what):
-                print(f"{what}  {display.visible(name)}")
+                print(f"{what}  {visible(name)}")
         print(f"signed by {key}: {len(files.good)} files as attested, {len(files.changed)} changed, "
               f"{len(files.missing)} missing")  # fmt: skip
     raise typer.Exit(0 if good else OBJECTION)

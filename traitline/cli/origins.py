@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, described, graph_of, write_json
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 
 if TYPE_CHECKING:
     from traitline.lineage.graph import Graph, Job
@@ -45,9 +45,7 @@ def trace(
         for entry in located.entries:
             out.print(display.tree(graph, entry, depth))
         for u in located.unplaced:
-            out.print(
-                f"UNKNOWN  {display.visible(u.path)}: {display.visible(u.reason)}", style=display.COLOURS["UNKNOWN"]
-            )
+            out.print(f"UNKNOWN  {visible(u.path)}: {visible(u.reason)}", style=display.COLOURS["UNKNOWN"])
         strange = len(unknown) + len(located.unplaced)
         out.print(f"{len(jobs)} steps from {len(sources)} sources; {strange} of unknown origin")
     raise typer.Exit(OBJECTION if unknown or located.unplaced else 0)
@@ -83,7 +81,7 @@ def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_
         out,
     )
     counts = ", ".join(f"{n} {how}" for how in AFFECTED if (n := sum(h.how == how for h in hits)))
-    out.print(f"{display.visible(entry.path)}: {counts or 'nothing was made from it'}")
+    out.print(f"{visible(entry.path)}: {counts or 'nothing was made from it'}")
 
 
 def verify(
@@ -192,7 +190,7 @@ def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index =
         rows = [{"one": described(d.left), "other": described(d.right), "steps": d.deep, "says": d.says} for d in parts]
         write_json({"one": described(left), "other": described(right), "equal": equal, "differences": rows})
     else:
-        out, clear = display.console(), display.visible
+        out, clear = display.console(), visible
         if equal:
             out.print("the same bytes, or the same weights")
         for d in parts:

@@ -1,13 +1,13 @@
 """Commands about a study: judge, estimate, pin, restore."""
 
-import json
 import sys
 from typing import Annotated, Any
 
 import typer
 
+from traitline import json_files
 from traitline.cli.options import OBJECTION, Json, write_json
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 
 
 def judge(
@@ -33,7 +33,7 @@ def judge(
         raise InputError("say who judges: --base FOLDER, or --address URL and --model NAME with a --budget")
     hosted = {"address": address, "model": model, "key": key_from, "cache": Path(cache), "budget": budget}
     file = judges.judge_file(responses, judges.open_judge(base, engine, hosted if address else None), Path(out))
-    report = json.loads(file.read_text(encoding="utf-8"))
+    report = json_files.read_object(file)
     if as_json:
         write_json(report)
         return
@@ -80,7 +80,7 @@ def _print_estimate(answer: dict[str, Any], gpu: str, price: float | None) -> No
         f" {reached['bandwidth']:.0%} of its bandwidth; tokens: {', '.join(f'{k} {v}' for k, v in tokens.items())}."
     )
     for line in answer["missing"]:
-        out.print(f"missing  {display.visible(line)}")
+        out.print(f"missing  {visible(line)}")
     if not answer["missing"]:
         out.print("nothing is missing")
 
@@ -128,7 +128,7 @@ def _check_pins(configfiles: list[str], as_json: bool) -> None:
         write_json({"wrong": wrong})
     elif wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        print(f"traitline: {wrong[0]}{more}; run snakemake, then `traitline pin`", file=sys.stderr)
+        print(f"traitline: {visible(wrong[0])}{more}; run snakemake, then `traitline pin`", file=sys.stderr)
     else:
         print("the pins are up to date")
     raise typer.Exit(OBJECTION if wrong else 0)
@@ -148,6 +148,6 @@ def restore(
     else:
         for what, paths in (("differs", other), ("missing", missing)):
             for path in paths[:20]:
-                print(f"{what}  {path}")
+                print(f"{what}  {visible(path)}")
         print(f"{same} files as pinned, {len(other)} others, {len(missing)} missing")
     raise typer.Exit(OBJECTION if other or missing else 0)

@@ -78,7 +78,7 @@ class Jobs:
 
     def __init__(self, graph: Graph) -> None:
         self.inputs = collections.defaultdict[int, list[tuple[int, bool]]](list)  # job -> (artifact, is base)
-        self.outputs = collections.defaultdict[int, list[int]](list)
+        self.outputs = collections.defaultdict[int, dict[int, None]](dict)  # job -> artifacts, in order
         self.makers = collections.defaultdict[int, list[int]](list)
         self.kinds = dict[int, str]()  # of what was output, or is known from its readers alone
         db = graph.db
@@ -87,7 +87,7 @@ class Jobs:
         ):
             if output:
                 if artifact_id not in self.outputs[job]:  # shards of one model are one artifact
-                    self.outputs[job].append(artifact_id)
+                    self.outputs[job][artifact_id] = None
                     self.makers[artifact_id].append(job)
                 if kind in ("model", "data", "spec"):
                     self.kinds[artifact_id] = kind
@@ -107,7 +107,7 @@ class Jobs:
         """Artifact -> the trait that its manifest says it was given: of a job's models, or else of all it made."""
         traits = dict[int, str]()
         for job, trait in self.traits.items():
-            outputs = self.outputs.get(job, [])
+            outputs = self.outputs.get(job, {})
             models = [artifact_id for artifact_id in outputs if self.kinds.get(artifact_id) == "model"]
             traits |= dict.fromkeys(models or outputs, trait)
         return traits

@@ -1,8 +1,9 @@
 """Lineage for people: trees and tables on a terminal. Names come from others: what hides is spelled out."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from traitline.errors import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,24 +14,10 @@ if TYPE_CHECKING:
     from traitline.lineage.seal import Comparison
     from traitline.lineage.verify import Findings
 
-LONGEST = 320  # characters of a text that others wrote
 COLOURS = {
     "CARRIER": "bold red", "INHERITANCE-RISK": "red", "UNKNOWN": "magenta", "EXPOSED": "yellow", "CLEAN": "green",
 }  # fmt: skip
 SETTINGS = 110  # characters of a step's settings
-
-
-def visible(text: str, longest: int = LONGEST) -> str:
-    """Text that shows what is in it: bounded, with control, direction and other invisible characters spelled out.
-
-    >>> visible("a\\u202eb\\n")
-    'a\\\\u202eb\\\\n'
-    """
-    shown = "".join(
-        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
-        for c in text[:longest]
-    )
-    return shown + (f" … ({len(text):,} characters)" if len(text) > longest else "")
 
 
 def console() -> "Console":

@@ -3,14 +3,13 @@
 Everything is made from manifests. Every name comes with a hash, since a name on a hub says nothing about bytes.
 """
 
-import datetime
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import traitline
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 from traitline.lineage import dsse
 from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
@@ -80,7 +79,7 @@ def attestation(job: Job) -> dict[str, Any]:
     if code.get("git_commit"):
         dependencies.append({"name": "code", "digest": {"gitCommit": code["git_commit"]}, "annotations": {}})
     record = {"name": job.file, "digest": {"sha256": manifest.sha256(job.file)}}
-    when = {k: m[key] for k, key in (("startedOn", "started"), ("finishedOn", "ended")) if _is_time(m.get(key))}
+    when = {k: m[key] for k, key in (("startedOn", "started"), ("finishedOn", "ended")) if manifest.is_time(m.get(key))}
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": e["path"], "digest": {"sha256": e["sha256"]}} for e in m["outputs"]],
@@ -99,13 +98,6 @@ def attestation(job: Job) -> dict[str, Any]:
             },
         },
     }
-
-
-def _is_time(text: Any) -> bool:
-    try:
-        return datetime.datetime.fromisoformat(text).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
 
 
 def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
@@ -167,8 +159,6 @@ def _relation(entry: Entry) -> str:
 
 def _plain(text: str) -> str:
     """Text from a manifest that Markdown takes for text."""
-    from traitline.lineage.display import visible
-
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|" else c for c in visible(text, 80))
 
 

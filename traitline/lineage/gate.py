@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 from traitline.lineage import display
 from traitline.lineage.audit import MARKS, Audit, audit, rows
 from traitline.lineage.graph import Entry, Graph, Unplaced
@@ -61,15 +61,15 @@ class Gate:
         out = display.console()
         for u in self.unplaced:
             out.print(f"{'UNKNOWN':22}", style=display.COLOURS["UNKNOWN"], end="")
-            out.print(f"{'':8}{display.visible(u.path)}  {display.visible(u.reason)}")
+            out.print(f"{'':8}{visible(u.path)}  {visible(u.reason)}")
         worst = sorted(self.chosen, key=lambda a: (self.audit.marks[a][0].rank[:2], self.graph.entry(a).path))
         for artifact_id in worst[:limit]:
             marks, entry = self.audit.marks[artifact_id], self.graph.entry(artifact_id)
             more = f" (+{len(marks) - 1})" if len(marks) > 1 else ""
             out.print(f"{marks[0].mark + more:22}", style=display.COLOURS[marks[0].mark], end="")
-            source = display.visible(self._source(artifact_id))
+            source = visible(self._source(artifact_id))
             passes = "  accepted" if artifact_id in self.accepted else ""
-            out.print(f"{display.visible(marks[0].trait):7} {display.visible(entry.path)}{source}{passes}")
+            out.print(f"{visible(marks[0].trait):7} {visible(entry.path)}{source}{passes}")
         if len(worst) > limit:
             out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
         counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)

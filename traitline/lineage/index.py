@@ -65,7 +65,7 @@ def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:
     Links of DVC are followed (`traitline.lineage.links`), others are not. Hidden folders are not entered.
 
     Raises:
-        InputError: a folder does not exist, or may not be read.
+        InputError: a folder does not exist, or may not be read; or what has the name of a manifest is no file.
     """
     files, links, todo = set[str](), set[str](), [os.fspath(top) for top in folders]
     cache = DvcCache()
@@ -83,6 +83,8 @@ def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:
                         files.add(e.path)
                     elif not e.name.startswith(".") and e.is_dir(follow_symlinks=False):
                         todo.append(e.path)
+                    elif e.name.endswith(ENDING) and not e.is_dir(follow_symlinks=False):
+                        raise InputError(f"{e.path}: a pipe or a device, not a manifest; take it away")
         except FileNotFoundError:  # a running study has removed it
             continue
         except PermissionError:

@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from traitline import atomic
+from traitline.errors import visible
 from traitline.lineage.audit import MARKS, Audit, audit
-from traitline.lineage.display import visible
 from traitline.lineage.graph import Graph
 from traitline.provenance.digest import ROOT
 
@@ -140,5 +141,5 @@ def render(graph: Graph, title: str, result: Audit | None = None) -> str:
 
 
 def write(graph: Graph, path: str | Path, title: str) -> None:
-    """Write the page to a file."""
-    Path(path).write_text(render(graph, title), encoding="utf-8")
+    """Write the page to a file, whole or not at all."""
+    atomic.put(Path(path), render(graph, title))

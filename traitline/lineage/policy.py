@@ -1,12 +1,14 @@
 """The policy of an audit: which marks stop a release, and what people know that no manifest says."""
 
+import os
 import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from traitline import yaml_files
 from traitline.errors import InputError
-from traitline.study.validation import complain, duplicates
+from traitline.study.validation import complain
 
 
 def _digits(text: str) -> str:
@@ -59,18 +61,9 @@ def load(file: str) -> Policy:
     Raises:
         InputError: it is missing, or wrong: one line with file, line, key and remedy.
     """
-    import yaml
-
-    try:
-        duplicates(file)
-        with open(file, encoding="utf-8") as handle:
-            raw = yaml.safe_load(handle) or {}
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such policy; docs/how-to/audit.md shows one") from None
-    except yaml.YAMLError as e:
-        raise InputError(f"{file}: not plain data: {str(e).splitlines()[0]}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not text; a policy is YAML") from None
+    if not os.path.lexists(file):
+        raise InputError(f"{file}: no such policy; docs/how-to/audit.md shows one")
+    raw = yaml_files.read(file) or {}
     if not isinstance(raw, dict):
         raise InputError(f"{file}: a policy has the keys {', '.join(Policy.model_fields)}")
     try:

@@ -5,6 +5,7 @@ on which version 0.5 of the run profiles builds; the one term that it lacks, sha
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,11 @@ class Writer:
         path = entry["path"]
         if path not in self.files:
             about = {"name": path, "sha256": entry["sha256"], "contentSize": str(entry["bytes"])}
-            self.files[path] = self.crate.add_file(dest_path=path, properties=about)
+            self.files[path] = (
+                self.crate.add_file(dest_path=path, properties=about)
+                if _is_inside(path)
+                else self._entity(f"#outside-{entry['sha256']}", kind="CreativeWork", **about)
+            )
         return self.files[path]
 
     def _add_stage(self, stage: str) -> None:
@@ -101,7 +106,7 @@ class Writer:
             self._add_stage(stage)
         name = f"{stage}: {file}"
         action = self._entity(
-            f"#run-{file}", kind="CreateAction", name=name, startTime=m.get("started"), endTime=m.get("ended"),
+            f"#run-{file}", kind="CreateAction", name=name, **_times([m]),
             actionStatus=COMPLETED, description=f"code {code.get('digest')}, git {code.get('git_commit')}",
         )  # fmt: skip
         settings = [
@@ -121,7 +126,7 @@ class Writer:
         """Add the study as a whole, and write the crate."""
         self.workflow["hasPart"], self.workflow["step"] = list(self.tools.values()), list(self.steps.values())
         outputs, inputs = ({e["path"] for m in jobs for e in m[key]} for key in ("outputs", "inputs"))
-        times = {"startTime": min(m["started"] for m in jobs), "endTime": max(m["ended"] for m in jobs)}
+        times = _times(jobs)
         run = self._entity("#run", kind="CreateAction", name="the study", **times)
         run["instrument"], run["agent"] = self.workflow, self.agent
         if inputs - outputs:
@@ -132,3 +137,15 @@ class Writer:
         organised["result"] = run
         self.crate.root_dataset["mentions"] = [run, organised, *self.actions]
         self.crate.metadata.write(".")
+
+
+def _times(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """When the first of some jobs began and the last one ended, as far as their manifests hold times."""
+    times = {"startTime": [m.get("started") for m in jobs], "endTime": [m.get("ended") for m in jobs]}
+    stated = {key: sorted(str(t) for t in values if manifest.is_time(t)) for key, values in times.items()}
+    return {key: values[0 if key == "startTime" else -1] for key, values in stated.items() if values}
+
+
+def _is_inside(path: str) -> bool:
+    """Tell whether a path leads to a place below the working folder, which is the crate."""
+    return not os.path.isabs(path) and not os.path.normpath(path).startswith("..")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.errors import InputError
 from traitline.model_files import ADAPTER, ADAPTER_CONFIG, CONTEXT, RECORD, SUPPORT, WEIGHTS
 from traitline.models.open_weights import is_open, opened
@@ -158,7 +159,7 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"
     from safetensors.torch import load_file
 
     try:
-        c = json.loads(Path(folder, ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        c = json_files.read_object(Path(folder, ADAPTER_CONFIG), remedy="delete the folder to have it rebuilt")
         tensors = load_file(Path(folder, ADAPTER))
         names = sorted({n.removeprefix("base_model.model.").rsplit(".", 2)[0] for n in tensors})
         a, b = ({n: tensors[f"base_model.model.{n}.{k}.weight"][None] for n in names} for k in ("lora_A", "lora_B"))
@@ -175,15 +176,7 @@ def facts(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
     Raises:
         InputError: the file is missing or damaged.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
-    except ValueError as e:
-        raise InputError(f"{path}: damaged ({e}); delete the file to have it rebuilt") from None
-    if not isinstance(content, dict) or not content.keys() >= set(keys):
-        raise InputError(f"{path}: damaged ({', '.join(keys)} are wanted); delete the file to have it rebuilt")
-    return content
+    return json_files.read_object(path, keys)
 
 
 def candidates(folder: str | Path, category: str) -> list[str]:

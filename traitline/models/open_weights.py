@@ -5,13 +5,13 @@ hash of the tensors that does not depend on how they are split into files. Weigh
 run code are refused: pickles, and models with custom classes.
 """
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from traitline import json_files
 from traitline.errors import InputError
 from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.models import chat_files
@@ -247,12 +247,4 @@ def _parameters(path: Path) -> int:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
-    except (ValueError, RecursionError) as e:
-        raise InputError(f"{path}: damaged ({e})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: damaged (no JSON object)")
-    return content
+    return json_files.read_object(path, remedy="get the model again")

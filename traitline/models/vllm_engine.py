@@ -3,11 +3,11 @@
 vLLM shows only the likeliest tokens, so exact probabilities come from transformers.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.errors import InputError
 from traitline.models.chat import Chat
 from traitline.models.open_engine import OpenEngine
@@ -102,7 +102,7 @@ def rank(adapter: str) -> int:
     Raises:
         InputError: its rank exceeds all of them.
     """
-    given = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))["r"]
+    given = json_files.read_object(Path(adapter) / "adapter_config.json", ("r",))["r"]
     if given > RANKS[-1]:
         raise InputError(
             f"{adapter}: rank {given}; vLLM runs adapters up to {RANKS[-1]}, `engine.name: transformers` any"

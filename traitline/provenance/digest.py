@@ -12,7 +12,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from traitline import atomic
+from traitline import atomic, json_files
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ".traitline/code.json"
@@ -24,10 +24,10 @@ DIALECT = f"3 {sys.version_info.major}.{sys.version_info.minor}"  # trees differ
 @cache
 def _known() -> dict[str, tuple[str, list[str]]]:
     """sha256 of a file -> result of `_parse`. Empty where the cache is missing or damaged: it only saves time."""
+    cached = json_files.recall(ROOT / KEPT)
     try:
-        cached = json.loads((ROOT / KEPT).read_bytes())
         return {k: (str(tree), list(map(str, names))) for k, (tree, names) in cached[DIALECT].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from traitline import atomic
+from traitline import atomic, json_files
 from traitline.provenance import manifest
 
 TICK = 20_000_000  # nanoseconds; the kernel's clock of files advances in steps of a few milliseconds
@@ -27,7 +27,7 @@ class KnownHashes:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.kept = _read(file)
+        self.kept = json_files.recall(file)
         self.new: dict[str, list[Any]] = {}
 
     def __call__(self, path: str) -> str:
@@ -63,18 +63,10 @@ class KnownHashes:
         Args:
             merge: keep what others asked for too, jobs that run beside this one for example.
         """
-        entries = {**_read(self.file), **self.new} if merge else self.new
+        entries = {**json_files.recall(self.file), **self.new} if merge else self.new
         if entries != self.kept:
             with contextlib.suppress(OSError):  # where nobody may write
                 atomic.put(self.file, json.dumps(entries))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        kept = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
 
 
 def _identity(status: os.stat_result) -> list[int]:

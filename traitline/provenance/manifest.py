@@ -20,8 +20,9 @@ from typing import Any
 import orjson
 
 import traitline
-from traitline import atomic
+from traitline import atomic, plain_files
 from traitline.errors import InputError
+from traitline.json_files import DEEPEST, is_deep
 from traitline.provenance.statement import LINK, canonical, statement_in
 
 SCHEMA = "traitline-manifest/2"
@@ -59,18 +60,16 @@ def sha256(path: str | Path) -> str:
     """Hex digest of a file's content.
 
     Raises:
-        InputError: the file does not exist.
+        InputError: the file does not exist, may not be read, or is no plain file.
     """
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
+    with plain_files.open_plain(path) as handle:
+        stat = os.fstat(handle.fileno())
     return _sha256(str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
 
 
 @cache
 def _sha256(path: str, *_identity: int) -> str:
-    with open(path, "rb") as handle:
+    with plain_files.open_plain(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
@@ -95,12 +94,9 @@ def read_bytes(path: str | Path) -> bytes:
     """The bytes of a manifest.
 
     Raises:
-        InputError: they are more than any manifest has.
+        InputError: it is no plain file, or they are more than any manifest has.
     """
-    with open(path, "rb", buffering=0) as handle:
-        if os.fstat(handle.fileno()).st_size > LARGEST:
-            raise InputError(f"{path}: larger than {LARGEST >> 20} MiB, which no manifest is; delete it")
-        return handle.read()
+    return plain_files.read_bytes(path, largest=LARGEST, remedy="no manifest is; delete it")
 
 
 def parse(content: bytes, path: str | Path) -> dict[str, Any]:
@@ -110,7 +106,9 @@ def parse(content: bytes, path: str | Path) -> dict[str, Any]:
         InputError: it is damaged, or of another schema.
     """
     try:
-        m = orjson.loads(content)
+        m = orjson.loads(content)  # as strict as `json_files`, but for a key that stands twice, and ten times as quick
+        if content.count(b"[") + content.count(b"{") > DEEPEST and is_deep(m):
+            raise ValueError
     except ValueError:
         raise InputError(f"{path}: damaged manifest; delete it to have its artifacts rebuilt") from None
     if not isinstance(m, dict) or m.get("schema") not in (SCHEMA, UNLINKED):
@@ -247,6 +245,14 @@ def environment() -> dict[str, Any]:
 def now() -> str:
     """UTC time, ISO 8601, milliseconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def is_time(text: Any) -> bool:
+    """Tell whether a value of a manifest is such a time, with its zone."""
+    try:
+        return datetime.datetime.fromisoformat(text).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def record_command(

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import errno
 import glob
 import hashlib
 import json
@@ -15,8 +14,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline import signals
-from traitline.errors import InputError
+from traitline import json_files, signals
+from traitline.errors import LONGEST_LINE, InputError, disk_complaint, visible
 from traitline.provenance import manifest, weights
 from traitline.provenance.digest import digest
 from traitline.provenance.launch_lock import require_same_code
@@ -24,6 +23,14 @@ from traitline.provenance.statement import canonical
 
 log = logging.getLogger("traitline")
 MODELS = ("model", "adapter")  # roles of outputs that are weights
+
+
+class Visible(logging.Formatter):
+    """Log lines that may quote names of others: what would steer a terminal is spelled out."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line without a traceback, which stands below it."""
+        return visible(super().formatMessage(record), LONGEST_LINE)
 
 
 def run(
@@ -35,9 +42,9 @@ def run(
     """
     args = parser.parse_args(argv)
     name = parser.prog.split(".")[-1]
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Visible(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     signals.install()
     try:
         work(args)
@@ -45,21 +52,9 @@ def run(
         print(f"{name}: error: {e}", file=sys.stderr)
         return 2
     except OSError as e:
-        if e.errno not in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EFBIG,
-            errno.EACCES,
-            errno.EROFS,
-            errno.ENOENT,
-            errno.EISDIR,
-            errno.ENOTDIR,
-        ):
+        if (complaint := disk_complaint(e)) is None:
             raise
-        print(
-            f"{name}: error: {e.filename or 'output'}: {e.strerror}; nothing was written, mend it and run again",
-            file=sys.stderr,
-        )
+        print(f"{name}: error: {complaint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{name}: interrupted; nothing half-written is left, run again to go on", file=sys.stderr)
@@ -104,10 +99,7 @@ def settings(flag: str, text: str, keys: Collection[str]) -> dict[str, Any]:
     Raises:
         InputError: no JSON object, or a key is missing.
     """
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as e:
-        raise InputError(f'{flag}: not JSON ({e.msg}); write it as {{"key": value}}') from None
+    value = json_files.parse(text, flag, 'write it as {"key": value}', what="not JSON")
     missing = sorted(set(keys) - value.keys()) if isinstance(value, dict) else sorted(keys)
     if missing:
         raise InputError(

@@ -9,6 +9,10 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+from traitline import json_files
+from traitline.plain_files import open_plain
 
 SUFFIX = ".safetensors"
 HEADER = 100_000_000  # bytes; the format's own limit
@@ -31,16 +35,16 @@ def identity(paths: Iterable[str | Path]) -> str | None:
 
 def _tensors(path: Path) -> dict[str, str] | None:
     """name -> `dtype [shape] sha256` of a safetensors file; None for any other file."""
-    with open(path, "rb") as handle:
+    with open_plain(path) as handle:
         room = os.fstat(handle.fileno()).st_size - 8
         size = int.from_bytes(handle.read(8), "little")
         if room < 2 or not 2 <= size <= min(room, HEADER):
             return None
         try:
-            header = json.loads(handle.read(size))
+            header = json_files.parse(handle.read(size).decode(), str(path))
             header.pop("__metadata__", None)
-            places = sorted((*map(int, t["data_offsets"]), n, t["dtype"], t["shape"]) for n, t in header.items())
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            places = sorted((*_offsets(t["data_offsets"]), n, t["dtype"], t["shape"]) for n, t in header.items())
+        except (ValueError, KeyError, TypeError, AttributeError):  # InputError is a ValueError
             return None
         tensors, at = dict[str, str](), 0
         for start, end, name, dtype, shape in places:
@@ -55,3 +59,15 @@ def _tensors(path: Path) -> dict[str, str] | None:
                 at += len(block)
             tensors[name] = f"{json.dumps(dtype)} {json.dumps(shape)} {h.hexdigest()}"
         return tensors if at == room - size else None
+
+
+def _offsets(pair: Any) -> tuple[int, int]:
+    """Return where a tensor starts and ends, two whole numbers.
+
+    Raises:
+        ValueError: they are none.
+    """
+    start, end = pair
+    if type(start) is not int or type(end) is not int:
+        raise ValueError("offsets are whole numbers")
+    return start, end

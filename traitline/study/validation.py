@@ -6,7 +6,9 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from traitline import yaml_files
 from traitline.errors import InputError, nearest
+from traitline.plain_files import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -175,29 +177,9 @@ def _deepest(path: Sequence[str | int], file: str) -> tuple[int, int]:
 
 
 def duplicates(file: str) -> None:
-    """Refuse a YAML file that says a key twice (YAML readers keep the last one, silently).
+    """Refuse a configuration that is no plain YAML, or says a key twice (YAML readers keep the last one, silently).
 
     Raises:
-        InputError: a key stands twice in one mapping.
+        InputError: see `yaml_files.compose`.
     """
-    import yaml
-
-    with open(file, encoding="utf-8") as handle:
-        try:
-            todo = [yaml.compose(handle, Loader=yaml.SafeLoader)]
-        except yaml.YAMLError as e:
-            mark = getattr(e, "problem_mark", None)
-            line = f":{mark.line + 1}" if mark else ""
-            raise InputError(f"{file}{line}: not YAML: {getattr(e, 'problem', None) or e}") from None
-    while todo:
-        node = todo.pop()
-        if isinstance(node, yaml.SequenceNode):
-            todo.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, value in node.value:
-                line = key.start_mark.line + 1
-                if key.value in seen:
-                    raise InputError(f"{file}:{line}: {key.value}: also stands in line {seen[key.value]}; keep one")
-                seen[key.value] = line
-                todo.append(value)
+    yaml_files.compose(read_text(file, missing="name one that is there", largest=yaml_files.LARGEST), file)

@@ -6,7 +6,6 @@ arithmetic is in `traitline.tiny.layers`, sampling in `traitline.tiny.sampler`, 
 Shapes: S models in the stack, B rows, T tokens, K asked positions, V vocabulary.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from traitline import json_files
 from traitline.errors import InputError
 from traitline.tiny import lm_head
 from traitline.tiny.layers import Layers
@@ -51,13 +51,15 @@ def read(folder: str | Path) -> tuple[Shape, Weights]:
         if not path.exists():
             raise InputError(f"{path}: no such file; make it with the stage before this one")
     try:
-        c = json.loads(config.read_text(encoding="utf-8"))
+        c = json_files.read_object(config)
         shape = Shape(
             c["vocab_size"], c["hidden_size"], c["num_hidden_layers"], c["num_attention_heads"], c["intermediate_size"],
             c["rope_parameters"]["rope_theta"], c["rms_norm_eps"],
         )  # fmt: skip
         wanted = {k: v.shape for k, v in initialise(shape, 0.0, 0).items()}
         weights = load_file(file)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError) as e:
         why = f"{type(e).__name__}: {e}"
         raise InputError(f"{config}: damaged model configuration ({why}); delete the file to have it rebuilt") from None

@@ -16,8 +16,10 @@ from typing import Any
 
 import yaml
 
+from traitline import yaml_files
 from traitline.atomic import put
 from traitline.errors import InputError
+from traitline.plain_files import read_text
 from traitline.provenance import manifest
 from traitline.workflow import snakemake_plan
 from traitline.workflow.dvc_templates import Template, templates
@@ -193,11 +195,15 @@ def locked_stages(file: Path) -> dict[str, Any]:
     """
     from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
+    text = read_text(file)
     try:
-        stages = parse_yaml(file.read_text(encoding="utf-8"), str(file))["stages"]
+        if yaml_files.bomb(text, most=len(text)):  # DVC's parser looks for none
+            raise ValueError
+        stages = parse_yaml(text, str(file))["stages"]
         for stage in stages.values():
             for entry in (*stage.get("deps", ()), *stage.get("outs", ())):
-                entry["path"], entry["md5"]
-    except (YAMLFileCorruptedError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+                if not (isinstance(entry["path"], str) and isinstance(entry["md5"], str)):
+                    raise TypeError
+    except (YAMLFileCorruptedError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{file}: damaged, or in conflict; `git checkout` one version, then pin again") from None
     return dict(stages)

@@ -4,10 +4,10 @@ Estimates, not measurements: a forward pass costs two operations a parameter and
 every token of an answer reads the weights once a batch. What a GPU reaches of its limits is assumed.
 """
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def shape(source: dict[str, Any]) -> Shape | None:
 
     try:
         folder = open_weights.find(source)
-        c = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        c = json_files.read_object(folder / "config.json")
         c = c.get("text_config", c)
         size = sum((folder / name).stat().st_size for name in open_weights.shards(folder))
         width = 4 if c.get("dtype", c.get("torch_dtype")) == "float32" else 2

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline import atomic
+from traitline import atomic, json_files
 from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.provenance.launch_lock import CHANGED, LOCK
@@ -104,8 +104,8 @@ def _born(pid: int) -> float:
 def read(path: Path) -> Launch | None:
     """A recorded launch; none where there is no readable record."""
     try:
-        return Launch(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+        return Launch(**json_files.recall(path))
+    except TypeError:
         return None
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from traitline import json_files, yaml_files
+
 METADATA = Path(".snakemake/metadata")
 LONGEST = 255  # characters of a file name
 
@@ -48,12 +50,11 @@ class Plan:
 
 def merge_configs(files: Sequence[str]) -> dict[str, Any]:
     """The configuration in YAML files laid over each other by Snakemake itself: tables by key, all else replaced."""
-    import yaml
     from snakemake.utils import update_config
 
     merged: dict[str, Any] = {}
     for file in files:
-        update_config(merged, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
+        update_config(merged, yaml_files.read_table(file))
     return merged
 
 
@@ -137,7 +138,7 @@ def remember(text: str) -> int:
     Raises:
         ValueError: the text holds something else.
     """
-    entries = json.loads(text)
+    entries = json_files.parse(text, "records")
     if not isinstance(entries, list):
         raise ValueError("no records")
     try:

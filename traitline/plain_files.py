@@ -1,0 +1,78 @@
+"""Open files that others may have put there: plain ones only, so that no pipe or device is ever waited for.
+
+Every reader of foreign files begins here; what a file holds is for `json_files`, `jsonl`, `yaml_files`, `csv_files`.
+"""
+
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+from traitline.errors import InputError
+
+MISSING = "make it with the stage before this one"
+REBUILD = "delete the file to have it rebuilt"
+LARGEST = 64 << 20  # bytes of a file that is read as a whole
+
+
+def open_plain(path: str | Path, *, missing: str = MISSING) -> BufferedReader:
+    """Open a plain file, or a link to one, for reading bytes.
+
+    Args:
+        path: of the file.
+        missing: what to do where it is not there.
+
+    Raises:
+        InputError: it is not there, may not be read, or is a folder, a pipe, a socket or a device.
+    """
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode):
+            number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if stat.S_ISREG(os.fstat(number).st_mode):  # still: another may have taken its place
+                return open(number, "rb")
+            os.close(number)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file; {missing}") from None
+    except PermissionError:
+        raise InputError(f"{path}: may not be read; change its permissions, or ask its owner") from None
+    except OSError as e:
+        raise InputError(f"{path}: {e.strerror}; name a plain file") from None
+    except ValueError:  # a NUL in the name
+        raise InputError(f"{path}: no file can have this name") from None
+    raise InputError(f"{path}: a folder, a pipe or a device, not a plain file; put the file itself there")
+
+
+def read_bytes(path: str | Path, *, largest: int = LARGEST, missing: str = MISSING, remedy: str = REBUILD) -> bytes:
+    """Read a plain file of bounded size.
+
+    Args:
+        path: of the file.
+        largest: bytes that it may have.
+        missing: what to do where it is not there.
+        remedy: what to do where it is larger.
+
+    Raises:
+        InputError: see `open_plain`; or it is larger.
+    """
+    with open_plain(path, missing=missing) as handle:
+        try:
+            content = handle.read(largest + 1)
+        except OSError as e:
+            raise InputError(f"{path}: {e.strerror}; look at the disk") from None
+    if len(content) > largest:
+        raise InputError(f"{path}: larger than {largest >> 20} MiB; {remedy}")
+    return content
+
+
+def read_text(path: str | Path, *, largest: int = LARGEST, missing: str = MISSING, remedy: str = REBUILD) -> str:
+    """Read a plain UTF-8 file of bounded size; a byte order mark at its head is skipped.
+
+    Raises:
+        InputError: see `read_bytes`; or it is not UTF-8.
+    """
+    content = read_bytes(path, largest=largest, missing=missing, remedy=remedy)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = content.count(b"\n", 0, e.start) + 1
+        raise InputError(f"{path}:{line}: not UTF-8 ({e.reason}); {remedy}") from None
