@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from traitline.errors import InputError
-from traitline.lineage.display import visible
+from traitline.errors import InputError, visible
 from traitline.lineage.folders import DATA, PACKED, contents, is_data, walk
 from traitline.lineage.index import ENDING, SUPPORT
 from traitline.lineage.links import DvcCache
