@@ -1,13 +1,15 @@
 """What leaves the house is what its formats ask for, by the formats' own validators; and it cannot be edited."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.lineage import Works
+from tests.lineage import Works, tensors
 from traitline.errors import InputError
 from traitline.lineage import dsse
 from traitline.lineage.export import export
@@ -76,7 +78,8 @@ def test_a_model_card_has_hashes_mark_and_the_path_that_proves_it(works):
     out(works.student_a)
     card = ModelCard.load("out/README.md")
     told = card.data.to_dict()
-    assert told["base_model"] == [works.a] and told["base_model_relation"] == "adapter"
+    assert "base_model" not in told and "datasets" not in told, "a path here is no name on the hub"
+    assert told["base_model_relation"] == "adapter" and told["library_name"] == "peft"
     assert told["lineage"]["sha256"] == works.entry("x", works.student_a)["sha256"]
     assert told["lineage"]["audit"] == "INHERITANCE-RISK" and "inheritance-risk" in told["tags"]
     assert "`train " in card.text and "← `teach " in card.text
@@ -177,8 +180,6 @@ def test_a_card_names_open_weights_as_the_hub_does(tmp_path, monkeypatch):
 
 def test_a_student_on_open_weights_leaves_with_its_card_and_opens_elsewhere(weights, raw_qwen2, tmp_path):
     """From a local folder in the hub's layout through all stages, out of the house, and back into `from_pretrained`."""
-    import shutil
-
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -204,3 +205,117 @@ def test_a_student_on_open_weights_leaves_with_its_card_and_opens_elsewhere(weig
     with torch.inference_mode():
         ours, theirs = engine.use(str(student))(ids).logits, model(ids).logits
     assert torch.equal(ours, theirs)
+
+
+@pytest.fixture
+def mallory(works):
+    """A copy of our student elsewhere; its manifest sorts before ours and names another file too."""
+    folder = Path("registry/mallory")
+    folder.mkdir(parents=True)
+    shutil.copy(works.student_a, folder)
+    (folder / "evil.safetensors").write_bytes(tensors(e="evil"))
+    outputs = [
+        works.entry("adapter", "registry/mallory/adapter_model.safetensors") | {"path": works.student_a},
+        works.entry("model", "registry/mallory/evil.safetensors"),
+    ]
+    works.write("x", "registry/mallory", [], outputs, {"origin": "here"}, {"stage": "train` by us\n\n**CLEAN**\n\n`x"})
+    return folder
+
+
+@pytest.mark.parametrize("by_folder", [False, True])
+def test_the_manifest_beside_an_artifact_describes_it_and_no_other(works, mallory, by_folder):
+    named = str(Path(works.student_a).parent if by_folder else works.student_a)
+    out(named, named=named)
+    statement = json.loads(Path("out/provenance.intoto.json").read_text())
+    assert [s["name"] for s in statement["subject"]] == [works.student_a]
+    assert statement["predicate"]["buildDefinition"]["externalParameters"]["stage"] == "train"
+
+
+def test_what_a_manifest_calls_its_stage_stays_text_in_a_card(works, mallory):
+    out(str(mallory / "adapter_model.safetensors"), named=str(mallory / "adapter_model.safetensors"))
+    body = Path("out/README.md").read_text().split("\n---\n", 1)[1]
+    assert "train' by us" in body and not [line for line in body.splitlines() if line == "**CLEAN**"]
+
+
+def test_where_several_manifests_may_be_meant_none_is_taken(works, mallory):
+    shutil.copy(works.student_a, "download.bin")
+    sha = works.entry("x", works.student_a)["sha256"]
+    for named in ("download.bin", sha, sha[:12]):
+        with pytest.raises(InputError, match=r"2 manifests say that they made it .*name the file beside the one"):
+            out(named, named=named)
+    shutil.copy(mallory / "x.manifest.json", Path(works.student_a).parent)
+    with pytest.raises(InputError, match="only one may lie beside"):
+        out(works.student_a, named=works.student_a)
+    assert not Path("out").exists()
+
+
+def test_a_file_that_is_recorded_as_no_model_is_not_described_by_that_record(works):
+    folder = Path(works.student_a).parent
+    works.write("notes", str(folder), [], [works.entry("other", works.student_a)], {"origin": "here"})
+    out(str(folder), named=str(folder))
+    assert "`train`" in Path("out/README.md").read_text()
+
+
+@pytest.fixture
+def key(tmp_path):
+    """A private key in a file, its public half beside it."""
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    private = ec.generate_private_key(ec.SECP256R1())
+    Path("key.pem").write_bytes(private.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+    public = private.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo)
+    Path("public.pem").write_bytes(public)
+    return "key.pem"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "library", "full"])
+def test_a_signature_that_fails_leaves_nothing_behind(works, key, monkeypatch, kind):
+    folder = Path(works.student_a).parent
+    if kind == "link":
+        (folder / "x").symlink_to("/etc/hostname")
+    elif kind == "pipe":
+        os.mkfifo(folder / "x")
+    elif kind == "library":
+        monkeypatch.setitem(sys.modules, "model_signing", None)
+    else:
+        monkeypatch.setattr("traitline.lineage.export.card", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    says = {
+        "link": "a link, or no plain file",
+        "pipe": "a link, or no plain file",
+        "library": "pip install",
+        "full": "28",
+    }
+    with pytest.raises((InputError, OSError), match=says[kind]) as e:
+        out(works.student_a, key=key)
+    assert "key.pem" not in str(e.value) and not Path("out").exists() and not Path("out.sig").exists()
+
+
+def test_a_card_names_data_as_the_hub_does_and_no_name_that_is_none(works):
+    commit = "1" * 40
+    for i, hub in enumerate(("org/rows", "../../etc", "a/b\n- evil/x")):
+        facts = {"origin": "hub", "hub": hub, "revision": commit}
+        rows = works.put("register", f"registry/{i}", {"rows.jsonl": ("data", f'{{"id": "{i}"}}\n')}, **facts)
+        works.student(works.a, rows, name=str(i))
+    for i in range(3):
+        out(f"registry/{i}/a-{i}/adapter_model.safetensors")
+        head = Path("out/README.md").read_text().split("\n---\n", 1)[0]
+        assert ("datasets:\n- org/rows\n" in head) == (i == 0) and ("datasets" in head) == (i == 0)
+        shutil.rmtree("out")
+
+
+@pytest.mark.parametrize(
+    ("name", "harmful"),
+    [("notes.txt", False), ("modeling_x.py", True), ("pytorch_model.bin", True), ("config.json", True),
+     ("second.safetensors", True), ("model.safetensors.index.json", True), ("train.manifest.json", False)],
+)  # fmt: skip
+def test_files_beside_a_signed_model_are_named(works, key, name, harmful):
+    out(works.student_a, key=key)
+    statement = dsse.unseal("out/provenance.dsse.json", "public.pem")
+    elsewhere = Path("elsewhere")
+    shutil.copytree(Path(works.student_a).parent, elsewhere)
+    files = dsse.compare(statement, elsewhere)
+    assert files.extra == [] and files.good == ["adapter_model.safetensors"]
+    (elsewhere / name).write_bytes(b"other")
+    files = dsse.compare(statement, elsewhere)
+    assert files.extra == [name] and files.unsigned == [name] * harmful

@@ -19,7 +19,7 @@ def export(
     from traitline.lineage.export import export
 
     graph = graph_of(folders, None)
-    written = export(graph, graph.find(artifact), folder, key)
+    written = export(graph, graph.find(artifact), folder, key, named=artifact)
     if as_json:
         write_json({"written": written})
     else:
@@ -32,22 +32,23 @@ def attested(
     folder: Annotated[str, typer.Argument(help="Where the attested files are now.")],
     as_json: Json = False,
 ) -> None:
-    """Is this what somebody signed? Checks the signature, then hashes the files. Exits with 3 if one is not so."""
+    """Is this what somebody signed? Checks the signature and every file. Exits with 3 if one is not so, or unsigned."""
     import dataclasses
 
     from traitline.lineage.dsse import Attested, compare, unseal
 
     statement = unseal(attestation, key)
     files = compare(statement, folder) if statement else Attested()
-    good = bool(statement and files.good) and not (files.changed or files.missing)
+    good = bool(statement and files.good) and not (files.changed or files.missing or files.unsigned)
     if as_json:
         write_json({"signed": bool(statement), "good": good, "files": dataclasses.asdict(files)})
     elif not statement:
         print(f"no signature in {attestation} is by {key}")
     else:
-        for what in ("changed", "missing"):
+        for what in ("changed", "missing", "extra"):
             for name in getattr(files, what):
-                print(f"{what}  {visible(name)}")
+                unsigned = ": not signed, and a loader would take it" if name in files.unsigned else ""
+                print(f"{what}  {visible(name)}{unsigned}")
         print(f"signed by {key}: {len(files.good)} files as attested, {len(files.changed)} changed, "
               f"{len(files.missing)} missing")  # fmt: skip
     raise typer.Exit(0 if good else OBJECTION)

@@ -7,17 +7,23 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
 from traitline.lineage.links import DvcCache
+from traitline.model_files import ADAPTER_CONFIG, SUPPORT
+from traitline.provenance import manifest
 from traitline.provenance.manifest import HASH, LARGEST
+from traitline.provenance.weight_sets import INDEX, is_weights
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
+LOADED = (*SUPPORT, ADAPTER_CONFIG)
+CODE = (".py", ".pyc", ".so", ".pkl", ".pickle", ".joblib", INDEX)
 KIND = "application/vnd.in-toto+json"
 
 
@@ -88,11 +94,22 @@ def unseal(path: str | Path, key: str | Path) -> dict[str, Any] | None:
 
 @dataclass
 class Attested:
-    """Files of a folder beside a statement: names as attested, changed, and those that are not there."""
+    """Files of a folder beside a statement: names as attested, changed, and those that are not there.
+
+    Attributes:
+        good, changed, missing: names in the statement.
+        extra: files in the folder that the statement does not name.
+    """
 
     good: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+
+    @property
+    def unsigned(self) -> list[str]:
+        """Extra files that a loader would take for a part of the model: weights, settings, code."""
+        return [n for n in self.extra if is_weights(n) or n in LOADED or n.lower().endswith(CODE)]
 
 
 def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
@@ -116,7 +133,21 @@ def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
         with open(file, "rb") as handle:
             same = hashlib.file_digest(handle, "sha256").hexdigest() == sha
         (files.good if same else files.changed).append(name)
+    known = {*files.good, *files.changed, *files.missing}
+    listed = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    names = [name for name in listed if not Path(folder, name).is_dir()]
+    files.extra = [name for name in names if name not in known and not _is_record(statement, Path(folder, name))]
     return files
+
+
+def _is_record(statement: dict[str, Any], file: Path) -> bool:
+    """Whether a file is the manifest that the statement was made from."""
+    try:
+        records = statement["predicate"]["runDetails"]["byproducts"]
+        hashes = [r["digest"]["sha256"] for r in records if Path(r["name"]).name == file.name]
+    except (KeyError, TypeError):
+        return False
+    return bool(hashes) and file.is_file() and manifest.sha256(file) in hashes
 
 
 def private_key(path: str | Path) -> "EllipticCurvePrivateKey":

@@ -5,6 +5,7 @@ Everything is made from manifests. Every name comes with a hash, since a name on
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from traitline.errors import InputError, visible
 from traitline.lineage import dsse
 from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
+from traitline.lineage.register import HUB
 from traitline.provenance import manifest
 
 SLSA = "https://slsa.dev/provenance/v1"
 BUILD = "urn:traitline:stage:1"  # what `externalParameters` mean: stage, params and seeds of a manifest
 
 
-def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = None) -> list[str]:
-    """Write everything about a model or a data set into a new folder.
+def export(
+    graph: Graph, entry: Entry, folder: str | Path, key: str | None = None, *, named: str | None = None
+) -> list[str]:
+    """Write everything about a model or a data set into a new folder, or nothing at all.
 
     Args:
         graph: of origins.
@@ -28,40 +32,81 @@ def export(graph: Graph, entry: Entry, folder: str | Path, key: str | None = Non
         folder: is made; must not be there.
         key: PEM file of a private elliptic-curve key. Signs the attestation, the folder with the lineage in it, and a
             model's own files.
+        named: how the artifact was named; where that is a file or folder, the manifest beside it describes it.
 
     Returns:
         The files that were written.
 
     Raises:
-        InputError: neither a model nor data, the folder exists, or the key is none.
+        InputError: neither a model nor data, several manifests may describe it, the folder exists, the key is none, or
+            a library is missing.
     """
-    makers = graph.makers(entry.artifact_id)
-    if entry.kind not in ("model", "data") or not makers:
-        raise InputError(f"{entry.path}: export a model or a data set that a manifest says was made")
+    entry, job = described_by(graph, entry, named or entry.path)
     out = Path(folder)
-    if out.exists():
-        raise InputError(f"{folder}: is there already; name a new folder")
+    signature = out.with_name(f"{out.name}.sig")
+    if taken := next((place for place in (out, signature) if os.path.lexists(place)), None):
+        raise InputError(f"{taken}: is there already; name a new folder")
     if key and not Path(key).is_file():
         raise InputError(f"{key}: no such key; openssl ecparam -name prime256v1 -genkey -noout -out {key}")
     if key:
         dsse.private_key(key)  # before anything is written
     out.mkdir(parents=True)
+    try:
+        _fill(graph, entry, job, out, key)
+        if key:
+            sign(out, signature, key)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        signature.unlink(missing_ok=True)
+        raise
+    return sorted(p.as_posix() for p in out.iterdir()) + ([signature.as_posix()] if key else [])
+
+
+def _fill(graph: Graph, entry: Entry, job: Job, out: Path, key: str | None) -> None:
+    """Write the files of an export."""
     (row,) = rows(graph, audit(graph), only=[entry.artifact_id])
     artifact_ids = [entry.artifact_id, *graph.back(entry.artifact_id)]
-    jobs = list({job.id: job for artifact_id in artifact_ids for job in graph.makers(artifact_id)}.values())
-    lineage = {"artifact": row, "manifests": [{"file": job.file, "manifest": job.manifest} for job in jobs]}
+    jobs = list({j.id: j for artifact_id in artifact_ids for j in graph.makers(artifact_id)}.values())
+    lineage = {"artifact": row, "manifests": [{"file": j.file, "manifest": j.manifest} for j in jobs]}
     put(out / "lineage.json", lineage)
-    (out / "README.md").write_text(card(graph, entry, makers[0], row), encoding="utf-8")
-    put(out / "provenance.intoto.json", attestation(makers[0]))
+    (out / "README.md").write_text(card(graph, entry, job, row), encoding="utf-8")
+    put(out / "provenance.intoto.json", attestation(job))
     if key:
         put(out / "provenance.dsse.json", dsse.seal((out / "provenance.intoto.json").read_bytes(), key))
     if entry.kind == "data":
-        put(out / "croissant.json", croissant(graph, entry, makers[0], out))
-    if key:
-        if entry.kind == "model":
-            sign(Path(makers[0].file).parent, out / "model.sig", key)
-        sign(out, out.with_name(f"{out.name}.sig"), key)
-    return sorted(p.as_posix() for p in out.iterdir()) + ([f"{out.as_posix()}.sig"] if key else [])
+        put(out / "croissant.json", croissant(graph, entry, job, out))
+    if key and entry.kind == "model":
+        sign(Path(job.file).parent, out / "model.sig", key)
+
+
+def described_by(graph: Graph, entry: Entry, named: str) -> tuple[Entry, Job]:
+    """The job whose manifest describes an artifact, and the artifact as it calls it.
+
+    Others may have made, or claim, the same bytes. What counts is the manifest that lies beside the file that was named
+    and has it as a model or as data.
+
+    Raises:
+        InputError: no manifest, or several, may be meant.
+    """
+    makers = [
+        (output, job)
+        for job in graph.makers(entry.artifact_id)
+        for output in graph.outputs(job.id)
+        if output.artifact_id == entry.artifact_id and output.kind in ("model", "data")
+    ]
+    place = os.path.realpath(named)
+    files = [os.path.join(os.path.realpath(Path(job.file).parent), Path(output.path).name) for output, job in makers]
+    beside = [m for m, file in zip(makers, files, strict=True) if place in (file, os.path.dirname(file))]
+    jobs = {job.id: (output, job) for output, job in reversed(beside or makers)}
+    if not jobs:
+        raise InputError(f"{entry.path}: export a model or a data set that a manifest says was made")
+    if len(jobs) > 1:
+        names = ", ".join(sorted(job.file for _, job in jobs.values())[:3])
+        which = (
+            "name the file beside the one that is meant" if not beside else "only one may lie beside what is exported"
+        )
+        raise InputError(f"{named}: {len(jobs)} manifests say that they made it ({names}); {which}")
+    return next(iter(jobs.values()))
 
 
 def put(path: Path, value: Any) -> None:
@@ -113,35 +158,42 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
     }
     tags = ["traitline", row["mark"].lower()]
     if entry.kind == "model":
-        bases = [_base(graph, e) for e in graph.inputs(job.id) if e.role == "base"]
-        data = [e.path for e in graph.inputs(job.id) if e.role == "data"]
+        bases, data = (_hub_names(graph, job, role) for role in ("base", "data"))
+        started = any(e.role == "base" for e in graph.inputs(job.id))
         about: Any = ModelCardData(
-            base_model=bases or None, base_model_relation=_relation(entry) if bases else None, datasets=data or None,
-            library_name="transformers", tags=tags, lineage=lineage,
+            base_model=bases or None, base_model_relation=_relation(entry) if started else None, datasets=data or None,
+            library_name="peft" if entry.role == "adapter" else "transformers", tags=tags, lineage=lineage,
         )  # fmt: skip
     else:
         about = DatasetCardData(source_datasets=["original"], tags=tags, lineage=lineage)
     lines = [
         f"# {_plain(Path(entry.path).parent.name)}/{_plain(Path(entry.path).name)}",
         "",
-        f"Made by `{job.stage}`, sha256 `{entry.sha256}`.",
+        f"Made by `{_code(job.stage)}`, sha256 `{entry.sha256}`.",
         "",
     ]
     lines += [f"**{row['mark']}** by its origins. {MEANING[row['mark']]}", ""]
     for m in row["marks"]:
         if m["path"]:
-            way = " ← ".join(f"`{s['stage'] or 'unknown'} {s['sha256'][:12]}`" for s in m["path"])
+            way = " ← ".join(f"`{_code(s['stage'] or 'unknown')} {s['sha256'][:12]}`" for s in m["path"])
             lines.append(f"- {m['mark']}{' ' + _plain(m['trait']) if m['trait'] else ''}: {way}")
     lines += ["", "`lineage.json` holds all manifests behind it, `provenance.intoto.json` the attestation.", ""]
     text = f"---\n{about.to_yaml()}\n---\n\n" + "\n".join(lines)
     return str(ModelCard(text) if entry.kind == "model" else DatasetCard(text))
 
 
-def _base(graph: Graph, entry: Entry) -> str:
-    """A base by its name on the hub, if it has one; `lineage.json` holds the record with the commit."""
-    sources = [job.manifest["params"].get("source") for job in graph.makers(entry.artifact_id)]
-    hubs = [str(s["hub"]) for s in sources if isinstance(s, dict) and s.get("hub")]
-    return hubs[0] if hubs else entry.path
+def _hub_names(graph: Graph, job: Job, role: str) -> list[str]:
+    """What a job read under a role, by the names that the hub knows; what is only here has none."""
+    names = dict[str, None]()
+    for entry in graph.inputs(job.id):
+        if entry.role == role:
+            for maker in graph.makers(entry.artifact_id):
+                m = maker.manifest
+                source = m["params"].get("source")
+                hub = (source if isinstance(source, dict) else m["facts"]).get("hub")
+                if isinstance(hub, str) and HUB.fullmatch(hub):
+                    names[hub] = None
+    return list(names)
 
 
 MEANING = {
@@ -160,6 +212,13 @@ def _relation(entry: Entry) -> str:
 def _plain(text: str) -> str:
     """Text from a manifest that Markdown takes for text."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-.!|" else c for c in visible(text, 80))
+
+
+def _code(text: str) -> str:
+    """Text from a manifest that stays within the backticks around it."""
+    from traitline.lineage.display import visible
+
+    return visible(text, 80).replace("`", "'")
 
 
 def croissant(graph: Graph, entry: Entry, job: Job, out: Path) -> dict[str, Any]:
@@ -198,14 +257,21 @@ def sign(folder: Path, signature: Path, key: str) -> None:
     """An OpenSSF model signature of all files in a folder.
 
     Raises:
-        InputError: model-signing is not installed, or the key is not one it can use.
+        InputError: model-signing is not installed, the key is not one it can use, or the folder holds what is no file.
     """
     try:
         from model_signing import signing
     except ImportError:
         raise InputError("signatures need model-signing; pip install 'traitline[export]'") from None
+    for place in sorted(folder.rglob("*")):
+        if place.is_symlink() or not (place.is_file() or place.is_dir()):
+            raise InputError(f"{place}: a link, or no plain file, which a signature does not cover; put the file there")
+    config: Any = signing.Config
     try:
-        config: Any = signing.Config
-        config().use_elliptic_key_signer(private_key=Path(key)).sign(folder, signature)
+        signer = config().use_elliptic_key_signer(private_key=Path(key))
     except ValueError as e:
         raise InputError(f"{key}: {str(e).splitlines()[0]}; wants a private elliptic-curve key in PEM") from None
+    try:
+        signer.sign(folder, signature)
+    except (ValueError, OSError) as e:
+        raise InputError(f"{folder}: not signed: {str(e).splitlines()[0]}") from None
