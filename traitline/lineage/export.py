@@ -175,6 +175,7 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
     lines += [f"**{row['mark']}** by its origins. {MEANING[row['mark']]}", ""]
     for m in row["marks"]:
         if m["path"]:
+            m["path"][0]["stage"] = job.stage
             way = " ← ".join(f"`{_code(s['stage'] or 'unknown')} {s['sha256'][:12]}`" for s in m["path"])
             lines.append(f"- {m['mark']}{' ' + _plain(m['trait']) if m['trait'] else ''}: {way}")
     lines += ["", "`lineage.json` holds all manifests behind it, `provenance.intoto.json` the attestation.", ""]
