@@ -3,6 +3,7 @@
 Everything is made from manifests. Every name comes with a hash, since a name on a hub says nothing about bytes.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -51,14 +52,13 @@ def export(
     if key:
         dsse.private_key(key)  # before anything is written
     out.mkdir(parents=True)
-    try:
+    with contextlib.ExitStack() as unfinished:
+        unfinished.callback(signature.unlink, missing_ok=True)
+        unfinished.callback(shutil.rmtree, out, ignore_errors=True)
         _fill(graph, entry, job, out, key)
         if key:
             sign(out, signature, key)
-    except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
-        signature.unlink(missing_ok=True)
-        raise
+        unfinished.pop_all()
     return sorted(p.as_posix() for p in out.iterdir()) + ([signature.as_posix()] if key else [])
 
 
@@ -217,7 +217,6 @@ def _plain(text: str) -> str:
 
 def _code(text: str) -> str:
     """Text from a manifest that stays within the backticks around it."""
-    from traitline.lineage.display import visible
 
     return visible(text, 80).replace("`", "'")
 

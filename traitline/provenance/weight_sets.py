@@ -4,12 +4,13 @@ A set is a file for itself, or the shards of one model: those that an index name
 Everything that asks what a model folder holds asks here, so a folder has one identity whoever looks.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from traitline import json_files
+from traitline.errors import InputError
 from traitline.model_files import ADAPTER, CONTEXT, RECORD, WEIGHTS
 from traitline.provenance import weights
 
@@ -20,7 +21,6 @@ STATE = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state)[\w.-]*
 SHARD = re.compile(r"(?P<stem>.+)-\d{1,6}-of-(?P<total>\d{1,6})(?P<suffix>\.\w+)", re.A)
 INDEX = ".index.json"
 PLAIN = re.compile(r"[\w-][\w.-]*", re.A)
-LARGEST = 64 << 20  # bytes of an index that is still read
 STANDS_FOR = (RECORD, CONTEXT)  # what takes the place of weights in a folder of ours
 
 
@@ -93,12 +93,10 @@ def _rank(name: str) -> int:
 def index_names(index: Path) -> list[str]:
     """Names of the shards in an index file; none where it is damaged, or names files elsewhere."""
     try:
-        if not index.is_file() or index.stat().st_size > LARGEST:
-            return []
-        table = json.loads(index.read_bytes())["weight_map"]
-        names = sorted({str(name) for name in table.values()})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        table = json_files.read_object(index, ["weight_map"])["weight_map"]
+    except InputError:
         return []
+    names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
     return names if all(PLAIN.fullmatch(name) and is_weights(name) for name in names) else []
 
 
