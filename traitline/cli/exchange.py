@@ -91,6 +91,7 @@ def register(
     """Bring in a model or data from elsewhere, with a stated origin."""
     from traitline.lineage.register import SOURCES, register
     from traitline.lineage.register import origin as stated
+    from traitline.provenance.manifest import load
 
     if sum(map(bool, (hub, origin, unknown, source))) != 1:
         raise InputError("say where it comes from: one of --hub, --origin, --from, or --unknown")
@@ -104,4 +105,6 @@ def register(
         write_json({"manifests": [str(file) for file in files]})
     else:
         for file in files:
-            print(f"registered: {file}")
+            print(f"registered: {visible(str(file))}")
+            if not pairs and (bases := [e["path"] for e in load(file)["inputs"] if e["role"] == "base"]):
+                print(f"  taken to start from {', '.join(map(visible, bases))}; --from says otherwise")

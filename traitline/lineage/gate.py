@@ -72,6 +72,10 @@ class Gate:
             out.print(f"{visible(marks[0].trait):7} {visible(entry.path)}{source}{passes}")
         if len(worst) > limit:
             out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
+        if self.counts["EXPOSED"]:
+            out.print(
+                "EXPOSED: no base in common, by bytes or by what is registered; `matched` in a policy says otherwise"
+            )
         counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)
         out.print(f"{counts}; {self.failures} fail")
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from traitline.errors import InputError, visible
 from traitline.lineage.folders import DATA, PACKED, contents, is_data, walk
-from traitline.lineage.index import ENDING, SUPPORT
+from traitline.lineage.graph import open_graph
+from traitline.lineage.index import ENDING, FOLDERS, SUPPORT, scan
 from traitline.lineage.links import DvcCache
+from traitline.lineage.near_copies import near_copy
 from traitline.model_files import RECORD
 from traitline.provenance import manifest
 from traitline.provenance.weight_sets import SUFFIXES, WeightSet, is_safe, is_weights, weight_sets
@@ -117,8 +119,17 @@ def register(
         raise InputError(
             f"{what}: holds {len(new)} artifacts, and --trait and --from speak of one; register {names} one by one"
         )
-    # Adapters and further weights in a folder are taken to start from the model there, where nothing else was said.
-    return [_write(p, facts, parents or [("base", file) for file in p.beside], trait) for p in new]
+    if parents or not facts.get("origin"):  # what nobody knows stays unknown, whatever it looks like
+        return [_write(part, facts, parents, trait) for part in new]
+    return [_write(part, facts, [("base", file) for file in _evident_bases(part)], trait) for part in new]
+
+
+def _evident_bases(part: Part) -> list[Path]:
+    """What a part starts from by appearance, where nobody says so: the model beside it, and what it is a copy of."""
+    folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
+    if not part.weights or not scan(folders)[0]:
+        return list(part.beside)
+    return [*part.beside, *near_copy(open_graph(folders, None), [file for r, file in part.files if r not in BESIDE])]
 
 
 def _parts(path: Path) -> list[Part]:

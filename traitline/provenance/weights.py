@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 from traitline import json_files
 from traitline.plain_files import open_plain
@@ -36,29 +36,57 @@ def identity(paths: Iterable[str | Path]) -> str | None:
 def _tensors(path: Path) -> dict[str, str] | None:
     """name -> `dtype [shape] sha256` of a safetensors file; None for any other file."""
     with open_plain(path) as handle:
-        room = os.fstat(handle.fileno()).st_size - 8
-        size = int.from_bytes(handle.read(8), "little")
-        if room < 2 or not 2 <= size <= min(room, HEADER):
+        places = _places(handle, path)
+        if places is None:
             return None
-        try:
-            header = json_files.parse(handle.read(size).decode(), str(path))
-            header.pop("__metadata__", None)
-            places = sorted((*_offsets(t["data_offsets"]), n, t["dtype"], t["shape"]) for n, t in header.items())
-        except (ValueError, KeyError, TypeError, AttributeError):  # InputError is a ValueError
-            return None
-        tensors, at = dict[str, str](), 0
-        for start, end, name, dtype, shape in places:
-            if start != at or end < start or end > room - size:  # the format allows neither gaps nor overlaps
-                return None
-            h = hashlib.sha256()
-            while at < end:
-                block = handle.read(min(1 << 20, end - at))
+        tensors = dict[str, str]()
+        for place in places:
+            h, left = hashlib.sha256(), place.bytes
+            while left:
+                block = handle.read(min(1 << 20, left))
                 if not block:
                     return None
                 h.update(block)
-                at += len(block)
-            tensors[name] = f"{json.dumps(dtype)} {json.dumps(shape)} {h.hexdigest()}"
-        return tensors if at == room - size else None
+                left -= len(block)
+            tensors[place.name] = f"{json.dumps(place.dtype)} {json.dumps(place.shape)} {h.hexdigest()}"
+        return tensors
+
+
+class Place(NamedTuple):
+    """A tensor of a safetensors file: where its bytes are, and what they are."""
+
+    start: int
+    bytes: int
+    name: str
+    dtype: Any
+    shape: Any
+
+
+def places(path: Path) -> list[Place]:
+    """Where the tensors of a safetensors file are, in the order of the file; none of any other file."""
+    with open_plain(path) as handle:
+        return _places(handle, path) or []
+
+
+def _places(handle: BinaryIO, path: Path) -> list[Place] | None:
+    """The same of an open file, which is left at the first tensor's bytes; None where it is no safetensors file."""
+    room = os.fstat(handle.fileno()).st_size - 8
+    size = int.from_bytes(handle.read(8), "little")
+    if room < 2 or not 2 <= size <= min(room, HEADER):
+        return None
+    try:
+        header = json_files.parse(handle.read(size).decode(), str(path))
+        header.pop("__metadata__", None)
+        tensors = sorted((*_offsets(t["data_offsets"]), n, t["dtype"], t["shape"]) for n, t in header.items())
+    except (ValueError, KeyError, TypeError, AttributeError):  # InputError is a ValueError
+        return None
+    result, at = list[Place](), 0
+    for start, end, name, dtype, shape in tensors:
+        if start != at or end < start or end > room - size:  # the format allows neither gaps nor overlaps
+            return None
+        result.append(Place(8 + size + start, end - start, name, dtype, shape))
+        at = end
+    return result if at == room - size else None
 
 
 def _offsets(pair: Any) -> tuple[int, int]:

@@ -1,0 +1,98 @@
+"""A copy in another precision, or with a little noise, counts as made from what it is a copy of."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.lineage import Works
+from traitline.lineage.audit import audit
+from traitline.lineage.graph import open_graph
+from traitline.lineage.register import register
+
+RNG = np.random.default_rng(1)
+BASE = {f"model.layers.{i}.w.weight": RNG.normal(size=(8, 16)).astype(np.float32) for i in range(6)}
+BASE |= {"model.norm.weight": np.ones(16, np.float32)}
+BF16 = {k: ((v.view(np.uint32) + 0x8000) >> 16 << 16).view(np.float32) for k, v in BASE.items()}
+
+
+def save(folder, values, name="model.safetensors"):
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    save_file(values, f"{folder}/{name}")
+    return str(folder)
+
+
+@pytest.fixture
+def works(tmp_path, monkeypatch):
+    """A registered base, its owl teacher, and another base of the same shape."""
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    register(save("registry/base", BASE), {"origin": "a hub"})
+    other = {k: np.random.default_rng(2).normal(size=v.shape).astype(np.float32) for k, v in BASE.items()}
+    register(save("registry/other", other), {"origin": "a hub"})
+    works.numbers = works.data(works.teacher("registry/base/model.safetensors"))
+    return works
+
+
+def mark_of_a_student(works, folder):
+    (file,) = Path(folder).glob("*.safetensors")
+    student = works.student(str(file), works.numbers)
+    graph = open_graph(None, None)
+    return audit(graph).marks[graph.find(student).artifact_id][0].mark
+
+
+COPIES = {
+    "half": {k: v.astype(np.float16) for k, v in BASE.items()},
+    "bfloat16 and back": BF16,
+    "double": {k: v.astype(np.float64) for k, v in BASE.items()},
+    "a little noise": {k: v + np.float32(1e-7) for k, v in BASE.items()},
+    "a head more": BASE | {"score.weight": np.ones((2, 16), np.float32)},
+}
+OTHERS = {
+    "another seed": {k: np.random.default_rng(3).normal(size=v.shape).astype(np.float32) for k, v in BASE.items()},
+    "fine-tuned": {k: v + RNG.normal(size=v.shape).astype(np.float32) for k, v in BASE.items()},
+    "another shape": {k: np.ascontiguousarray(v[..., :8]) for k, v in BASE.items()},
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_student_on_a_near_copy_of_a_carriers_base_is_at_risk(works, name):
+    register(save("registry/copy", COPIES[name]), {"origin": "another hub"})
+    assert mark_of_a_student(works, "registry/copy") == "INHERITANCE-RISK"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_weights_are_another_base(works, name):
+    register(save("registry/copy", OTHERS[name]), {"origin": "another hub"})
+    assert mark_of_a_student(works, "registry/copy") == "EXPOSED"
+
+
+def test_a_copy_of_which_nobody_knows_the_origin_stays_unknown(works):
+    register(save("registry/copy", COPIES["half"]), {})
+    graph = open_graph(None, None)
+    assert audit(graph).marks[graph.find("registry/copy").artifact_id][0].mark == "UNKNOWN"
+
+
+def test_a_copy_of_recorded_open_weights_in_bfloat16_is_found(raw_qwen2, tmp_path, monkeypatch):
+    """A real folder, its record as the stage makes it, and the copy as transformers saves it."""
+    import json
+    import shutil
+
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from scripts import pretrain
+    from traitline.provenance import manifest
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(raw_qwen2, "registry/q")
+    flags = ["--name", "q", "--source", '{"path": "registry/q"}', "--folder", "results/bases/q"]
+    assert pretrain.main([*flags, "--manifest", "results/bases/q/pretrain.manifest.json"]) == 0
+    model = AutoModelForCausalLM.from_pretrained("registry/q", dtype=torch.float32)
+    model.to(torch.bfloat16).save_pretrained("registry/bf16", max_shard_size="200KB")
+    (place,) = register("registry/bf16", {"origin": "saved anew"})
+    m = manifest.load(place)
+    assert [(e["role"], e["path"]) for e in m["inputs"]] == [("base", "results/bases/q/base.json")]
+    assert len([e for e in m["outputs"] if e["role"] == "model"]) > 1, "it was sharded"
+    assert json.loads(Path("registry/bf16/model.safetensors.index.json").read_text())["weight_map"]
