@@ -79,6 +79,17 @@ SHAPES = {
     "two precisions of GGUF": Shape(
         {"m.Q4_K_M.gguf": b"GGUF4", "m.Q8_0.gguf": b"GGUF8"}, {"m.Q4_K_M.gguf": "model", "m.Q8_0.gguf": "model"}
     ),
+    "shards of GGUF": Shape(
+        {"m-00001-of-00002.gguf": b"GGUF1", "m-00002-of-00002.gguf": b"GGUF2"}, {"m-*-of-00002.gguf": "model"}
+    ),
+    "shards counted from zero": Shape(
+        {"model-00000-of-00002.safetensors": ONE, "model-00001-of-00002.safetensors": TWO},
+        {"model-*-of-00002.safetensors": "model"},
+    ),
+    "names that hide": Shape(
+        {"-rf \x1b[31m\nb.safetensors": ONE, "a.safetensors": TWO},
+        {"-rf \x1b[31m\nb.safetensors": "model", "a.safetensors": "model"},
+    ),
     "capital letters": Shape({"MODEL.SAFETENSORS": ONE}, {"MODEL.SAFETENSORS": "model"}),
     "two adapters": Shape(
         {"adapter_model.safetensors": ONE, "adapter_model.second.safetensors": TWO},
@@ -97,13 +108,29 @@ SHAPES = {
     "an index that leads out": Shape(
         PAIR | _index('{"weight_map": {"a": "../model.safetensors"}}'),
         {"model.safetensors.index.json": "model", "model-*-of-00002.safetensors": "model"},
-        "index.json is damaged",
+        "index.json: damaged, or names no weights of this folder",
     ),
     "an index that is no table": Shape(
         PAIR | _index("[" * 100_000),
         {"model.safetensors.index.json": "model", "model-*-of-00002.safetensors": "model"},
-        "index.json is damaged",
+        "index.json: damaged, or names no weights of this folder",
     ),
+    "an index that hides a shard": Shape(
+        PAIR | _index('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'),
+        {"model-00001-of-00002.safetensors": "model", "model-*-of-00002.safetensors": "model"},
+        "lacks 1 of 2 shards",
+    ),
+    "more shards than a folder can have": Shape(
+        {"model-000001-of-999999.safetensors": ONE},
+        {"model-*-of-999999.safetensors": "model"},
+        "lacks 999998 of 999999 shards",
+    ),
+    "no tensors": Shape(
+        {"model.safetensors": (2).to_bytes(8, "little") + b"{}"},
+        {"model.safetensors": "model"},
+        "damaged, or not safetensors",
+    ),
+    "cut off": Shape({"model.safetensors": ONE[:-1]}, {"model.safetensors": "model"}, "damaged, or not safetensors"),
     "a pointer": Shape(
         {"model.safetensors": b"version https://git-lfs.github.com/spec/v1\noid sha256:3f\nsize 5\n"},
         {"model.safetensors": "model"},

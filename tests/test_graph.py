@@ -97,7 +97,7 @@ def test_circles_end(works):
     [
         ("nothing/there", "neither a file nor a hash or path"),
         ("ffff", "neither a file nor a hash or path"),
-        ("results", "neither weights nor data itself; name a folder that does, such as results/"),
+        ("results", "holds no weights itself; name a folder or file that does, such as results/"),
         ("stranger.txt", "no manifest knows these bytes"),
         ("' OR 1=1 --", "neither a file"),
     ],

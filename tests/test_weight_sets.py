@@ -1,5 +1,6 @@
 """A folder has one identity, whoever looks: stage, register, audit, trace, verify. Every file of it counts."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_register_audit_trace_and_verify_see_the_same_artifacts(place, name):
     register(str(place), origin(None, None, "here"))
     graph = open_graph(None, None)
     located = graph.locate(str(place))
-    identities = {s.identity or s.name for s in weight_sets(place)}
+    identities = {i for s in weight_sets(place) for i in ([s.identity] if s.identity else s.files)}
     assert not located.unplaced and len(located.entries) == len(identities)
     by_file = {graph.find(str(file)).artifact_id for s in weight_sets(place) for file in s.files}
     assert by_file == {entry.artifact_id for entry in located.entries}
@@ -144,3 +145,57 @@ def test_an_adapter_that_would_be_loaded_over_open_weights_is_refused(raw_qwen2,
     (folder / "adapter_config.json").write_text("{}")
     with pytest.raises(InputError, match=r"adapter_config\.json asks for an adapter"):
         open_weights.describe(folder)
+
+
+@pytest.mark.parametrize("make_other", [os.mkfifo, lambda p: os.symlink("nowhere", p)])
+def test_what_is_no_file_under_the_name_of_weights_is_an_alarm_and_never_waited_for(place, make_other):
+    make(place, SHAPES["one file"])
+    register(str(place), origin(None, None, "here"))
+    make_other(place / "adapter_model.safetensors")
+    assert judged(place) == (1, [f"{place}/adapter_model.safetensors"])
+
+
+def test_a_folder_whose_weights_lie_below_it_is_not_judged_by_its_other_files(place):
+    make(place / "unet", SHAPES["one file"])
+    (place / "model_index.json").write_text('{"unet": []}')
+    register(str(place), origin(None, None, "here"))
+    with pytest.raises(InputError, match=r"holds no weights itself; .* such as registry/m/unet"):
+        judged(place)
+
+
+def test_a_folder_with_real_weights_of_two_is_placed_by_both(place, study):
+    """Artifacts of the stages: a copy of the base is known, and a teacher's weights beside it are not overlooked."""
+    folders = [str(folder) for folder in (study.base, study.owl)]
+    graph = open_graph(folders, None)
+    for folder in folders:
+        (entry,) = graph.locate(folder).entries
+        assert graph.find(f"{folder}/model.safetensors").artifact_id == entry.artifact_id
+    shutil.copytree(study.base, place, ignore=shutil.ignore_patterns("*.manifest.json"))
+    assert gate.apply(graph, Policy(), [str(place)], data=False).failures == 0
+    shutil.copy(study.owl / "model.safetensors", place / "zz.safetensors")
+    result = gate.apply(graph, Policy(), [str(place)], data=False)
+    assert result.failures == 1 and result.counts["CARRIER"] == result.counts["CLEAN"] == 1
+    content = bytearray((place / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (place / "model.safetensors").write_bytes(content)
+    assert [u.path for u in gate.apply(graph, Policy(), [str(place)], data=False).unplaced] == [
+        f"{place}/model.safetensors"
+    ]
+
+
+def test_real_shards_are_one_model_with_the_whole(place, raw_qwen2):
+    from transformers import AutoModelForCausalLM
+
+    shutil.copytree(raw_qwen2, "registry/whole")
+    model = AutoModelForCausalLM.from_pretrained("registry/whole")
+    model.save_pretrained(place, max_shard_size="200KB")
+    (whole,) = weight_sets("registry/whole")
+    (shards,) = weight_sets(place)
+    assert len(shards.files) > 1 and shards.identity == whole.identity
+    register("registry/whole", origin(None, None, "here"))
+    assert judged(place) == (0, []), "its shards are known by their tensors"
+    content = bytearray(shards.files[1].read_bytes())
+    content[-1] ^= 1
+    shards.files[1].write_bytes(content)
+    with pytest.raises(InputError, match="no manifest knows these bytes"):
+        judged(place)

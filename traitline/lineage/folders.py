@@ -19,24 +19,21 @@ def is_data(name: str, *, beside_weights: bool = False) -> bool:
 
 
 def contents(folder: str | Path) -> list[WeightSet]:
-    """Weights in a folder itself and what stands for them; else data in it and, where no weights lie below, below it.
+    """Weights in a folder itself and what stands for them; else data in it and below it.
 
     Raises:
-        InputError: it holds neither.
+        InputError: it holds neither, or weights lie below it: each model has a folder of its own.
     """
     sets = [*weight_sets(folder), *stand_ins(folder)]
     if sets:
         return sets
-    files, below = list[Path](), None
+    files = list[Path]()
     for place, names in walk(folder):
-        below = next((Path(place, name) for name in names if is_weights(name)), None)
-        if below:
-            files = [file for file in files if file.parent == Path(folder)]
-            break
+        if any(map(is_weights, names)):
+            raise InputError(f"{folder}: holds no weights itself; name a folder or file that does, such as {place}")
         files += [Path(place, name) for name in names if is_data(name) and os.path.getsize(Path(place, name))]
     if not files:
-        such = f"; name a folder that does, such as {below.parent.as_posix()}" if below else ""
-        raise InputError(f"{folder}: holds neither weights nor data itself{such}")
+        raise InputError(f"{folder}: holds neither weights nor data")
     return [WeightSet(file.name, (file,)) for file in files]
 
 

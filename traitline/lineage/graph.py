@@ -183,7 +183,7 @@ class Graph:
         known = list({e.artifact_id: e for e in by_file.values() if e}.values())
         if weight_set.problem:
             return known, [Unplaced(label, None, weight_set.problem)]
-        if all(by_file.values()) and len(known) == 1:
+        if all(by_file.values()) and (len(known) == 1 or self._made_together(known)):
             return known, []
         if (identity := weight_set.identity) and (entry := self._by_weights(identity)):
             return [entry], []
@@ -192,6 +192,11 @@ class Graph:
         names = ", ".join(e.path for e in known[:SHOWN])
         mixed = Unplaced(label, None, f"its shards are of different models: {names}")
         return known, strange or [mixed]
+
+    def _made_together(self, entries: list[Entry]) -> bool:
+        """Whether one job made all of these: shards whose tensors nobody reads, such as GGUF."""
+        makers = [{job.id for job in self.makers(entry.artifact_id)} for entry in entries]
+        return bool(set.intersection(*makers)) if makers else False
 
     def by_hash(self, sha: str) -> Entry:
         """The artifact whose sha256 begins so; `sha256:` before it and capital letters are understood.

@@ -4,6 +4,7 @@ A set is a file for itself, or the shards of one model: those that an index name
 Everything that asks what a model folder holds asks here, so a folder has one identity whoever looks.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def weight_sets(folder: str | Path) -> list[WeightSet]:
         if is_weights(index.name.removesuffix(INDEX)):
             indexed = index_names(index)
             label = indexed[0] if len(indexed) == 1 else index.name
-            sets.append(_set(place, label, indexed, None if indexed else f"{index.name} is damaged"))
+            sets.append(_set(place, label, indexed, None if indexed else "damaged, or names no weights of this folder"))
             names -= set(indexed)
     numbered: dict[str, list[str]] = {}
     for name in sorted(names):
@@ -102,8 +103,9 @@ def index_names(index: Path) -> list[str]:
 
 def _set(folder: Path, name: str, members: Iterable[str], problem: str | None) -> WeightSet:
     files = tuple(Path(folder, member) for member in members)
-    if lacking := next((file.name for file in files if not file.is_file()), None):
-        problem = f"lacks {lacking}"
+    if lacking := next((file for file in files if not file.is_file()), None):
+        dead = os.path.lexists(lacking)
+        problem = f"{lacking.name} is a link to nothing, or no plain file" if dead else f"lacks {lacking.name}"
     return WeightSet(name, tuple(file for file in files if file.is_file()), problem)
 
 
