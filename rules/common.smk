@@ -1,7 +1,7 @@
 """Names that the rules share: the checked study, its job groups, constraints of wildcards, files of models.
 
 in   config.yaml and the files merged over it
-out  STUDY, MISSING, EVALUATIONS and the functions below; one error line and an end where the study or an artifact is wrong
+out  STUDY, ARTIFACTS, MISSING, EVALUATIONS and the functions below; one error line and an end where the study or an artifact is wrong
 """
 
 import gc
@@ -29,7 +29,8 @@ try:
         validation.duplicates(file)
     STUDY = load(config, workflow.configfiles)
     # Jobs read the Snakefile again. Only the first process looks at artifacts, before anything runs.
-    MISSING = integrity.check(STUDY) if workflow.is_main_process else []
+    ARTIFACTS = integrity.examine(STUDY) if workflow.is_main_process else integrity.Artifacts()
+    MISSING = integrity.lost(STUDY, ARTIFACTS)
 except InputError as error:
     sys.exit(f"traitline: error: {error}")
 

@@ -9,6 +9,10 @@ import logging
 import subprocess
 from pathlib import Path
 
+from snakemake.settings.enums import RerunTrigger
+
+from traitline.workflow import replanning
+
 
 def stage_rules():
     """Stage -> names of its rules with jobs, which a file of rules holds."""
@@ -35,13 +39,49 @@ def prepare_with_stages(prepare):
         rules_of, settings = stage_rules(), workflow.dag_settings
         chosen = {name: getattr(settings, name) for name in ("forcerun", "until", "omit_from")}
         expanded = {name: expand_stages(rules, rules_of) for name, rules in chosen.items()}
-        workflow.dag_settings = dataclasses.replace(settings, **expanded)
+        workflow.dag_settings = dataclasses.replace(settings, **expanded, **by_content(settings))
         return prepare(*args, **kwargs)
 
     return prepared
 
 
+def by_content(settings):
+    """Settings with which contents decide, not times, and a killed run goes on.
+
+    A newer input of the same bytes reruns nothing, whatever its size: a study may have been copied without its times.
+    A job whose launcher died runs again: its outputs appear whole or not at all, and its manifest last.
+    """
+    return {
+        "max_checksum_file_size": max(settings.max_checksum_file_size or 0, 10**10),
+        "force_incomplete": True,
+    }
+
+
 workflow._prepare_dag = prepare_with_stages(workflow._prepare_dag)
+
+
+def looked_after(build):
+    """Let Snakemake plan what it takes for finished and what is not so; see `traitline.workflow.replanning`."""
+
+    def built(*args, **kwargs):
+        build(*args, **kwargs)
+        if not workflow.is_main_process or workflow.execution_settings is None or workflow.touch:
+            return
+        look = replanning.Replanning(ARTIFACTS, settings=RerunTrigger.PARAMS in workflow.rerun_triggers)
+        dag, reasons = workflow.dag, {}
+        for job in (job for level in dag.toposorted() for job in level if job.output and not dag.needrun(job)):
+            if why := look.reason(job, recorded=workflow.persistence.has_metadata(job)):
+                reasons[" ".join([job.rule.name, *job.wildcards])] = why
+                dag.forcefiles.update(job.output)
+        look.save()
+        if reasons:
+            print(replanning.announce(reasons), file=sys.stderr, flush=True)
+            workflow.async_run(dag.update_needrun())
+
+    return built
+
+
+workflow._build_dag = looked_after(workflow._build_dag)
 
 
 class ShortReasons(logging.Filter):
@@ -155,10 +195,18 @@ onstart:
     workflow.scheduler.job_rate_limiter = None
 
 
+def remember_finished():
+    """Remember which parameters the manifests of this launch are of."""
+    dag = workflow.dag
+    replanning.Replanning(ARTIFACTS).finished(job for job in dag.jobs if job.output and dag.finished(job))
+
+
 onsuccess:
+    remember_finished()
     print_headline(STUDY.results)
     pin_study(workflow.overwrite_configfiles)
 
 
 onerror:
+    remember_finished()
     print_failures(log)

@@ -4,8 +4,11 @@ Stage programs are replaced by `tests/stub.py`, so a whole study takes seconds; 
 and the manifests are the real ones.
 """
 
+import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -163,6 +166,53 @@ def test_a_deleted_artifact_is_rebuilt_with_all_below(clone):
     assert clone.plan() == {} and clone.path(FILTERED).exists()
 
 
+def test_a_removed_student_and_a_removed_manifest_are_made_again(clone):
+    """Both lie in the middle: what was made from them is there and would satisfy Snakemake."""
+    shutil.rmtree(clone.path("results/a/owl/tuned/numbers/plain/a/lora/seed-1"))
+    clone.path("results/baseline/b/favourite/score.manifest.json").unlink()
+    assert clone.plan() == {
+        "train_lora": 1, "respond_favourite": 1, "score_favourite": 1, "score_baseline": 1, **END,
+    }  # fmt: skip
+    output = clone.run()
+    assert re.search(r"^traitline: planned anew: .* is gone \(and \d more\)$", output, re.M)
+    assert clone.plan() == {}
+
+
+def test_a_study_without_snakemakes_records_is_judged_by_its_manifests(clone):
+    shutil.rmtree(clone.path(".snakemake"))
+    assert clone.plan() == {}
+    file = clone.path("scripts/respond.py")
+    file.write_text(file.read_text() + "\nSTRICT = True\n")
+    done = clone.snakemake("-n")
+    assert re.search(r"planned anew: respond\w+ .*: parameter code: the workflow has '\w+', the job used", done.stderr)
+    assert clone.plan() == {**ANSWERED, **END}
+
+
+def test_other_results_in_the_place_of_these_are_seen_beside_their_records(clone):
+    """A teacher of another study with its manifest, older than what was made from it: contents do not fit."""
+    folder = clone.path("results/a/owl/tuned")
+    m = json.loads((folder / "teach.manifest.json").read_text())
+    (folder / "model.safetensors").write_text("another")
+    sha = hashlib.sha256(b"another").hexdigest()
+    for entry in m["outputs"]:
+        if entry["path"].endswith("/model.safetensors"):
+            entry |= {"sha256": sha, "bytes": 7}
+    (folder / "teach.manifest.json").write_text(json.dumps(m))
+    for file in folder.glob("*.*"):
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+    plan = clone.plan()
+    assert plan["sample"] == 1 and plan["train_lora"] == 2 and not plan["teach"]
+
+
+def test_newer_files_of_the_same_bytes_rerun_nothing_whatever_their_size(clone):
+    """A study copied without its times (`cp -r`, a bucket), and `prepare` that ran again by itself."""
+    assert clone.path(FILTERED).stat().st_size > 1_000_000, "Snakemake itself would not look at it"
+    for file in clone.path("results").rglob("*.jsonl"):
+        os.utime(file)
+    clone.run("-R", "prepare", "--until", "prepare")
+    assert clone.plan() == {}
+
+
 def test_a_touched_artifact_is_hashed_once_and_trusted(clone):
     os.utime(clone.path(RAW))
     assert clone.plan() == {}
@@ -218,6 +268,7 @@ def another_seed(study):
     study["experiments"][0]["seeds"].append(3)
 
 
+ANSWERED = {"respond_favourite": 4, "respond_baseline": 2, "score_favourite": 4, "score_baseline": 2}
 TRAINED = {"train_lora": 4, "train_biases": 4, "train_lora_2": 4, "train_biases_2": 4}
 RESPONDED = {"respond_favourite": 4, "respond_favourite_2": 4, "respond_baseline": 2}
 SCORED = {"score_favourite": 4, "score_favourite_2": 4, "score_baseline": 2}

@@ -15,12 +15,11 @@ from traitline.errors import InputError
 from traitline.lineage import seal
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
-from traitline.workflow import snakemake_plan
+from traitline.workflow import agreement, snakemake_plan
 from traitline.workflow.dvc_stages import RECORDS, StudyStages, dump, locked_stages
 
 STALE = "Snakemake would run it again"
 OLD = 1_000_000_000  # the one time of modification that `restore` gives to all files: 2001-09-09
-PRETRAIN_SEED = "base"  # the name of a base's seed in its manifest; all other stages use `seed` or their own name
 SEALED = "manifests.sha256"  # the list whose hash is the root of what was pinned, for git to keep
 SEEN = Path(".traitline/pinned.json")
 
@@ -37,7 +36,7 @@ def problem(job: snakemake_plan.Job, sha: KnownHashes) -> str | None:
         for e in (*m["inputs"], *m["outputs"]):
             if recorded.setdefault(e["path"], e["sha256"]) != e["sha256"]:
                 return f"its manifests do not agree on {e['path']}"
-    settings = next((reason for m in manifests if (reason := disagreement(job, m))), None)
+    settings = next((reason for m in manifests if (reason := agreement.disagreement(job.params, m))), None)
     return settings or changed(job, recorded, sha)
 
 
@@ -52,33 +51,6 @@ def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: KnownHash
         elif path in job.outputs:
             return f"no manifest of it names {path}"
     return None
-
-
-def disagreement(job: snakemake_plan.Job, m: dict[str, Any]) -> str | None:
-    """Name a setting on which the workflow and a manifest of the job differ; None where there is none.
-
-    Parameters are compared with parameters of the same name. A seed is compared with the rule's seeds alone:
-    stages name their seeds after themselves, and a rule may use that word for a count (`prompts`).
-    """
-    used = m["params"] | {"code": m["code"].get("digest")}
-    for name, value in used.items():
-        planned = job.params.get(name)
-        if type(planned) is type(value) and isinstance(value, str | int | float) and planned != value:
-            return f"parameter {name}: the workflow has {planned!r}, the job used {value!r}"
-    seeds = planned_seeds(job)
-    for name in ("seed", m["stage"], PRETRAIN_SEED):
-        if name in m["seeds"] and seeds and str(m["seeds"][name]) not in seeds:
-            return f"parameter seed: the workflow has {' '.join(seeds)}, the job used {m['seeds'][name]!r}"
-    return None
-
-
-def planned_seeds(job: snakemake_plan.Job) -> list[str]:
-    """Seeds that a rule gives its program: parameters `seed` or `seeds`, or `--seed` in a list of flags."""
-    seeds = [job.params["seed"]] if job.params.get("seed") is not None else list(job.params.get("seeds") or ())
-    for words in job.params.values():
-        if isinstance(words, list) and "--seed" in words[:-1]:
-            seeds.append(words[words.index("--seed") + 1])
-    return [str(seed) for seed in seeds]
 
 
 def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int, dict[str, str]]:
