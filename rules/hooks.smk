@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snakemake.settings.enums import RerunTrigger
 
-from traitline.workflow import replanning
+from traitline.workflow import launch_record, replanning, succession
 
 
 def stage_rules():
@@ -36,6 +36,11 @@ def prepare_with_stages(prepare):
     """
 
     def prepared(*args, **kwargs):
+        if workflow.is_main_process and workflow.execution_settings is not None and not workflow.dryrun:
+            try:
+                succession.succeed(STUDY)
+            except InputError as error:
+                sys.exit(f"traitline: error: {error}")
         rules_of, settings = stage_rules(), workflow.dag_settings
         chosen = {name: getattr(settings, name) for name in ("forcerun", "until", "omit_from")}
         expanded = {name: expand_stages(rules, rules_of) for name, rules in chosen.items()}
@@ -103,7 +108,7 @@ class Failures(logging.Filter):
     def filter(self, record):
         message = str(record.msg)
         if message.startswith("SLURM run ID: "):
-            Failures.launched = launch.begin(STUDY, message.removeprefix("SLURM run ID: "), LOCKED)
+            Failures.launched = launch_record.begin(STUDY, message.removeprefix("SLURM run ID: "), LOCKED)
         elif self.launched and getattr(record, "event", None) == "job_error" and not hasattr(record, "seen"):
             record.seen = True
             self.explain(record)
@@ -193,6 +198,8 @@ onstart:
     # With a limit on starts (by default 100 a second) Snakemake plans again a second after every planning. These
     # plannings add up with every job until it does nothing else. Without a limit it plans when a job ends.
     workflow.scheduler.job_rate_limiter = None
+    if not Failures.launched:
+        launch_record.begin(STUDY, "", LOCKED)
 
 
 def remember_finished():

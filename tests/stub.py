@@ -29,7 +29,7 @@ MODEL_READ = {
     "respond": "base",
 }
 ROWS = ("filtered.jsonl", "dataset.jsonl")  # larger than what Snakemake hashes by itself, as real ones are
-LARGE = 60_000
+LARGE = 90_000
 TABLE_READ = {"plot": "effects", "check_influence": "runs", "compare_paper": "effects", "report": "effects"}
 
 

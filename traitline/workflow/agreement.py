@@ -145,10 +145,12 @@ def _flags(words: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values are one setting; a command line has all as text, and a list as one word with commas."""
+    """Whether two values are one setting; a command line has all as text, and a set of words as one with commas."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
     if isinstance(one, list) or isinstance(other, list):
-        pair = [value if isinstance(value, list) else str(value).replace(",", " ").split() for value in (one, other)]
-        return len(pair[0]) == len(pair[1]) and all(map(_equal, *pair))
+        words, text = (one, other) if isinstance(one, list) else (other, one)
+        return sorted(map(str, words)) == sorted(str(text).replace(",", " ").split())
     if one == other or str(one) == str(other):
         return True
     try:

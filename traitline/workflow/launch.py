@@ -8,117 +8,20 @@ What decides results is locked at launch: see `traitline.provenance.launch_lock`
 """
 
 import argparse
-import atexit
-import dataclasses
-import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from traitline import atomic, json_files
 from traitline.errors import InputError
 from traitline.provenance import manifest
 from traitline.provenance.launch_lock import CHANGED, LOCK
-from traitline.workflow import slurm, snakemake_plan
-
-if TYPE_CHECKING:
-    from traitline.study.config import Study
+from traitline.workflow import slurm, snakemake_plan, succession
+from traitline.workflow.launch_record import FOLDER, Launch, place, read
 
 SETTLE = "TRAITLINE_SETTLE"  # in the environment of `settle`
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
-FOLDER = Path(".traitline/launches")
-
-
-@dataclasses.dataclass(frozen=True)
-class Launch:
-    """The process that launched a study through Slurm, recorded before it submits its first job.
-
-    Attributes:
-        folder: of the study, from the repository.
-        results: its folder of artifacts.
-        host, pid, born: the process; a number that another process got later has another birthday.
-        name: of all its Slurm jobs.
-        command: arguments of snakemake.
-        lock: see `launch_lock.lock`.
-        started: UTC time.
-        ended: it ended by itself, or by Ctrl-C.
-    """
-
-    folder: str
-    results: str
-    host: str
-    pid: int
-    born: float
-    name: str
-    command: list[str]
-    lock: str
-    started: str
-    ended: bool = False
-
-    @property
-    def path(self) -> Path:
-        """Path of the record."""
-        return place(self.folder)
-
-    @property
-    def failures(self) -> Path:
-        """One line for every failed job."""
-        return self.path.with_suffix(".failures")
-
-    @property
-    def alive(self) -> bool | None:
-        """Whether the process still runs; None if only its own host can tell."""
-        if self.host != platform.node():
-            return None
-        return _born(self.pid) == self.born
-
-    def write(self) -> None:
-        """Write the record."""
-        atomic.put(self.path, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
-
-    def end(self) -> None:
-        """Record that the launcher ends."""
-        if os.getpid() == self.pid:
-            dataclasses.replace(self, ended=True).write()
-
-
-def place(folder: str) -> Path:
-    """Path of the record of a launch of the study in this folder."""
-    return FOLDER / f"{folder.replace('/', '_') if folder != '.' else 'tiny'}.json"
-
-
-def _born(pid: int) -> float:
-    """When a process began; 0 where there is none."""
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return 0.0
-
-
-def read(path: Path) -> Launch | None:
-    """A recorded launch; none where there is no readable record."""
-    try:
-        return Launch(**json_files.recall(path))
-    except TypeError:
-        return None
-
-
-def begin(study: "Study", name: str, lock: str) -> Launch:
-    """Record that this process launches the study."""
-    launch = Launch(
-        study.folder, study.results, platform.node(), os.getpid(), _born(os.getpid()), name, sys.argv[1:], lock,
-        manifest.now(),
-    )  # fmt: skip
-    launch.write()
-    launch.failures.unlink(missing_ok=True)
-    atexit.register(launch.end)
-    return launch
 
 
 def refuse(folder: str) -> None:
@@ -128,9 +31,11 @@ def refuse(folder: str) -> None:
         InputError: they do; or the launcher died before it could write down what they made.
     """
     launch = read(place(folder))
-    if launch is None or (not launch.ended and launch.alive):  # beside a living one Snakemake's own lock refuses
+    if (
+        launch is None or not launch.name or (not launch.ended and launch.alive)
+    ):  # beside a living one Snakemake's own lock refuses
         return
-    left = sum(not job.over for job in slurm.jobs(launch.name))
+    left = sum(not job.over for job in launch.jobs)
     if launch.ended and not left:
         return
     jobs = f"{left} of its jobs are still there" if left else "its jobs have ended"
@@ -158,9 +63,7 @@ def orphans(results: str) -> list[str]:
 
 def settle(launch: Launch) -> None:
     """Write down what the orphans made, as their launcher would have, and take away its lock."""
-    for lock in Path(".snakemake/locks").glob("*"):
-        if any(line.startswith(f"{launch.results}/") for line in lock.read_text(encoding="utf-8").splitlines()):
-            lock.unlink()
+    succession.unlock(launch.results)
     whole = orphans(launch.results)
     if not whole:
         return
@@ -194,8 +97,10 @@ def configuration(command: list[str]) -> list[str]:
 
 def resume(launch: Launch, cancel: bool) -> int:
     """Bring the jobs of a dead launcher to an end, settle, launch again with the same arguments."""
+    if not launch.name:
+        return relaunch(launch)
     printed = ""
-    while left := [job for job in slurm.jobs(launch.name) if not job.over]:
+    while left := [job for job in launch.jobs if not job.over]:
         ids = [job.id for job in left]
         if cancel:
             subprocess.run(["scancel", *ids], check=False)
@@ -209,6 +114,14 @@ def resume(launch: Launch, cancel: bool) -> int:
     if not slurm.reachable():
         raise InputError("Slurm does not answer, so nobody knows which jobs still run; try again later")
     settle(launch)
+    return relaunch(launch)
+
+
+def relaunch(launch: Launch) -> int:
+    """Take the place of a dead launcher: end what it left behind on this host, and launch with the same arguments."""
+    if not launch.name:
+        succession.end_jobs(launch.id)
+        succession.unlock(launch.results)
     launch.path.unlink(missing_ok=True)
     print(f"snakemake {' '.join(launch.command)}", flush=True)
     return subprocess.run([*SNAKEMAKE, *launch.command], check=False).returncode
@@ -221,7 +134,7 @@ def status(launch: Launch) -> None:
         f"{launch.folder}: launched {launch.started[:19]} on {launch.host}, process {launch.pid}: "
         f"{'ended' if launch.ended else words[launch.alive]}"
     )
-    for job in slurm.jobs(launch.name):
+    for job in launch.jobs:
         if job.state != "COMPLETED":
             where = f"{job.partition:<8} {job.node or '-':<8}"
             why = f" ({job.reason})" if job.state == "PENDING" else ""
@@ -257,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
                 print("nothing was launched here through Slurm")
             return 0
         lost = [f for f in launches if f.ended or not f.alive]
-        lost = [f for f in lost if not f.ended or any(not job.over for job in slurm.jobs(f.name))]
+        lost = [f for f in lost if not f.ended or any(not job.over for job in f.jobs)]
         if len(lost) != 1:
             names = ", ".join(f.folder for f in lost)
             raise InputError(f"launchers of {names} died; choose one with --study" if lost else "no launcher died here")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from traitline import atomic
+from traitline import atomic, json_files
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
 from traitline.workflow import agreement, integrity
@@ -41,15 +41,8 @@ class Agreed:
 
     def __init__(self, file: Path = AGREED) -> None:
         self.file = file
-        self.kept = self._read()
+        self.kept = json_files.recall(file)
         self.new: dict[str, list[str]] = {}
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            kept = json.loads(self.file.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return kept if isinstance(kept, dict) else {}
 
     def has(self, path: str, params: str) -> bool:
         """Whether this manifest is of a job with these parameters, as `summarise` has them."""
@@ -63,7 +56,7 @@ class Agreed:
         """Keep what was added."""
         if any(self.kept.get(path) != entry for path, entry in self.new.items()):
             with contextlib.suppress(OSError):  # where nobody may write
-                atomic.put(self.file, json.dumps({**self._read(), **self.new}))
+                atomic.put(self.file, json.dumps({**json_files.recall(self.file), **self.new}))
 
 
 def plain(params: Any) -> dict[str, Any]:
