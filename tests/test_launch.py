@@ -173,7 +173,8 @@ def test_jobs_of_a_dead_launcher_are_ended_and_others_are_not(here):
     for job in jobs:
         job.stdout.readline()
     assert succession.end_jobs("theirs") == 1
-    assert jobs[0].wait(timeout=10) and jobs[1].poll() is None
+    jobs[0].wait(timeout=10)
+    assert jobs[1].poll() is None
     jobs[1].kill()
     jobs[1].wait()
 
