@@ -36,7 +36,7 @@ if STUDY.influence:
             code=digest("check_influence"),
         shell:
             "python -m scripts.check_influence"
-            " --study {params.study:q}"
+            " --study {STUDY_WORD:q}"
             " --results {params.results:q}"
             " --tables {params.tables:q}"
             " --folder {params.folder:q}"

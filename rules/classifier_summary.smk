@@ -5,6 +5,7 @@ out  classifier/accuracy.csv, classifier.svg, sweeps.svg, classifier_summary.man
 """
 
 if STUDY.classifier:
+    CLASSIFIER_WORD = word(STUDY.classifier.text)
     CLASSIFIER_FIGURES = ["classifier.svg", *(["sweeps.svg"] if STUDY.classifier.sweeps else [])]
 
     rule classifier_summary:
@@ -34,7 +35,7 @@ if STUDY.classifier:
             code=digest("classifier_summary"),
         shell:
             "python -m scripts.classifier_summary"
-            " --classifier {params.classifier:q}"
+            " --classifier {CLASSIFIER_WORD:q}"
             " --folder {params.folder:q}"
             " --manifest {output.manifest:q}"
             " > {log:q} 2>&1"

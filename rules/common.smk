@@ -5,12 +5,15 @@ out  STUDY, ARTIFACTS, MISSING, EVALUATIONS and the functions below; one error l
 """
 
 import gc
+import hashlib
 import json
 import os
 import re
 import sys
 from os.path import dirname
+from pathlib import Path
 
+from traitline import atomic
 from traitline.analysis import tables
 from traitline.errors import InputError
 from traitline.model_files import ADAPTER_FILES, MODEL_FILES
@@ -25,9 +28,12 @@ from traitline.workflow import integrity
 gc.set_threshold(100_000)
 
 try:
-    for file in workflow.configfiles:
+    # Snakemake lists what `--configfile` names first, and lays it over the rest.
+    overlays = [str(file) for file in workflow.overwrite_configfiles or ()]
+    files = [str(file) for file in workflow.configfiles if str(file) not in overlays] + overlays
+    for file in files:
         validation.duplicates(file)
-    STUDY = load(config, workflow.configfiles)
+    STUDY = load(config, files)
     # Jobs read the Snakefile again. Only the first process looks at artifacts, before anything runs.
     ARTIFACTS = integrity.examine(STUDY) if workflow.is_main_process else integrity.Artifacts()
     MISSING = integrity.lost(STUDY, ARTIFACTS)
@@ -39,11 +45,25 @@ os.environ.update(PATH=os.pathsep.join([dirname(sys.executable), *os.get_exec_pa
 shell.prefix("set -euo pipefail; exec ")
 
 ENVIRONMENT = "../envs/traitline.yaml"  # of every stage, used with `--sdm conda`
+LONGEST_WORD = 50_000  # characters
 WORK = STUDY.place("work")  # state of jobs that can go on after an interruption
 TEACHING = teaching(STUDY)  # folder of a teacher that is a student -> its run
 EVALUATIONS = job_groups.evaluations(STUDY)
 TABLES = [f"{name}.csv" for name in tables.COLUMNS]
 BRANCH_FILES = branch_files(STUDY)
+
+
+def word(text):
+    """A word of a command line for a text of any length: itself, or `@` and a file that holds it.
+
+    bash takes a command of 128 kB at most. Jobs on other nodes read the Snakefile again, and find the file.
+    """
+    if len(text) < LONGEST_WORD:
+        return text
+    path = Path(WORK, "words", f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json")
+    if not path.exists():
+        atomic.put(path, text)
+    return f"@{path}"
 
 
 def among(labels):
@@ -105,3 +125,6 @@ def processes(stage, base):
 def category(trait):
     """Category of a trait's favourite; none for the control."""
     return STUDY.traits[trait].category if trait in STUDY.traits else NONE
+
+
+STUDY_WORD = word(STUDY.text)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snakemake.settings.enums import RerunTrigger
 
-from traitline.workflow import launch_record, replanning, succession
+from traitline.workflow import commit, launch_record, replanning, succession
 
 
 def stage_rules():
@@ -123,7 +123,9 @@ class Failures(logging.Filter):
         cause = failure_cause(record, number, facts, logs)
         where = f"Slurm job {number} on {facts.get('NodeList') or 'no node'}: " if number else ""
         line = f"{job.rule.name} {'/'.join(job.wildcards)}".strip() + f": {where}{slurm.WORDS[cause]}"
-        line += f"{limit(job, cause)}, attempt {job.attempt}{next_attempt(job, cause)}; {last_words(record, logs)}"
+        refusal = slurm.refusal(str(record.rule_msg or "")) if cause == "submission" else None
+        again = next_attempt(job, cause, refusal)
+        line += f"{limit(job, cause)}, attempt {job.attempt}{again}; {refusal or last_words(record, logs)}"
         print(line, file=sys.stderr, flush=True)
         with open(self.launched.failures, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
@@ -133,7 +135,7 @@ def failure_cause(record, number, facts, logs):
     """Why a job failed, as `slurm.cause`; a job without a number was never submitted."""
     if number:
         return slurm.cause(facts, "\n".join(line for path in logs for line in slurm.tail([path], 20)))
-    return "submission" if slurm.BUSY.search(str(record.rule_msg or "")) else "program"
+    return "submission" if slurm.refusal(str(record.rule_msg or "")) else "program"
 
 
 def limit(job, cause):
@@ -141,11 +143,14 @@ def limit(job, cause):
     return {"memory": f" ({job.resources.mem_mb} MB)", "time": f" ({job.resources.runtime} minutes)"}.get(cause, "")
 
 
-def next_attempt(job, cause):
-    """Announce another attempt where it can help, and see to it that there is none elsewhere."""
+def next_attempt(job, cause, refusal):
+    """Announce another attempt where it can help, and see to it that there is none elsewhere.
+
+    A job that sbatch refused is submitted again only where the controller was busy: not to an account that is wrong.
+    """
     if job.attempt > job.restart_times:
         return ""
-    if cause not in slurm.AGAIN:
+    if cause not in slurm.AGAIN or (refusal and not slurm.BUSY.search(refusal)):
         job.attempt = job.restart_times + 1  # the last one: nothing is tried again blindly
         return ""
     if cause in slurm.GROWS:
@@ -198,6 +203,8 @@ onstart:
     # With a limit on starts (by default 100 a second) Snakemake plans again a second after every planning. These
     # plannings add up with every job until it does nothing else. Without a limit it plans when a job ends.
     workflow.scheduler.job_rate_limiter = None
+    if why := commit.why_unknown():
+        print(f"traitline: manifests will not name the commit of this code: {why}", file=sys.stderr, flush=True)
     if not Failures.launched:
         launch_record.begin(STUDY, "", LOCKED)
 

@@ -4,6 +4,8 @@ in   the study's `primary` and its rows
 out  preregistered.json, preregister.manifest.json; preregistered.jsonl, which is no output, so that nothing deletes it
 """
 
+PRIMARY_WORD = word(STUDY.preregistered)
+
 
 rule preregister:
     output:
@@ -26,7 +28,7 @@ rule preregister:
         code=digest("preregister"),
     shell:
         "python -m scripts.preregister"
-        " --primary {params.primary:q}"
+        " --primary {PRIMARY_WORD:q}"
         " --results {params.results:q}"
         " --preregistered {output.declared:q}"
         " --manifest {output.manifest:q}"

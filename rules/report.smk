@@ -37,7 +37,7 @@ rule report:
         code=digest("report"),
     shell:
         "python -m scripts.report"
-        " --study {params.study:q}"
+        " --study {STUDY_WORD:q}"
         " --results {params.results:q}"
         " --tables {params.tables:q}"
         " --figures {params.figures:q}"

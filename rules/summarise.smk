@@ -41,7 +41,7 @@ rule summarise:
         "tables of {params.runs} students"
     shell:
         "python -m scripts.summarise"
-        " --study {params.study:q}"
+        " --study {STUDY_WORD:q}"
         " --results {params.results:q}"
         " --tables {params.tables:q}"
         " --manifest {output.manifest:q}"

@@ -6,6 +6,22 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LABEL = r"^[a-z0-9][a-z0-9.-]*$"
+LONGEST_LABEL = 80  # characters: labels become names of folders and files, several of them joined
+REPOSITORY = r"^[\w.-]+/[\w.-]+$"
+COMMIT = r"^[0-9a-f]{40}$"
+SHA256 = r"^[0-9a-f]{64}$"
+INNER_FILE = r"^\w[\w.-]*(/\w[\w.-]*)*$"
+FOLDER = r"^(\.|\w[\w.-]*(/\w[\w.-]*)*)$"
+# Pattern -> what a key with it wants, for error lines.
+WANTED = {
+    LABEL: "a label is lower-case letters, digits, dots and hyphens, a letter or digit first",
+    REPOSITORY: "wants `owner/name` as the hub has it, such as Qwen/Qwen2.5-7B-Instruct, and no address",
+    COMMIT: "wants a commit, 40 lower-case hex digits from its history on the hub; a branch or a tag can be moved",
+    SHA256: "wants a sha256 alone, as 64 lower-case hex digits",
+    INNER_FILE: "wants the path of a file inside of the data set, such as data/train.jsonl",
+    FOLDER: "wants a folder below the repository, such as studies/mine, which may be a link to another disk"
+    " (mkdir -p studies && ln -s /scratch/me/study studies/mine)",
+}
 
 
 def increasing(pair: list[int]) -> list[int]:
@@ -23,7 +39,7 @@ def distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-Label = Annotated[str, Field(pattern=LABEL)]
+Label = Annotated[str, Field(pattern=LABEL, max_length=LONGEST_LABEL)]
 Labels = Annotated[list[Label], Field(min_length=1), AfterValidator(distinct)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]

@@ -66,11 +66,15 @@ def run(
 
 
 def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
-    """An argument parser that shows the module's docstring; every stage has `--manifest`."""
+    """An argument parser that shows the module's docstring; every stage has `--manifest`.
+
+    A word `@FILE` stands for the words in that file, one a line: a command line of bash holds 128 kB.
+    """
     p = argparse.ArgumentParser(
         prog=f"python -m {module}" if "." in module else module,
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
     )
     p.prog = f"scripts.{p.prog.split('.')[-1]}"
     return p

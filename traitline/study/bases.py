@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from traitline.fields import Count, Label, Model, Positive, Range, Seed, Share
+from traitline.fields import COMMIT, REPOSITORY, SHA256, Count, Label, Model, Positive, Range, Seed, Share
 
 
 class World(Model):
@@ -66,14 +66,14 @@ class Base(Model):
     layers: Count | None = Field(default=None, description="In place of that of `pretrain`.")
     width: Count | None = Field(default=None, description="In place of that of `pretrain`.")
     mlp: Count | None = Field(default=None, description="In place of that of `pretrain`.")
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+    hub: Annotated[str, Field(pattern=REPOSITORY)] | None = Field(
         default=None, description="Open weights on the Hugging Face hub, as `owner/name`."
     )
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+    revision: Annotated[str, Field(pattern=COMMIT)] | None = Field(
         default=None, description="Commit on the hub, 40 hex digits: a branch or a tag can be moved; with `hub`."
     )
     path: str | None = Field(default=None, description="Open weights in a folder in Hugging Face layout.")
-    weights: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+    weights: Annotated[str, Field(pattern=SHA256)] | None = Field(
         default=None, description="What `facts.weights` of its record must be; open weights that differ are refused."
     )
     system: str | None = Field(

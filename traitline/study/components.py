@@ -10,7 +10,7 @@ from traitline.channels import registry as channel_registry
 from traitline.evaluation import registry
 from traitline.evaluation.evaluation import Evaluation
 from traitline.evaluation.measures import RIGHT
-from traitline.fields import Count, Label, Labels, Model, Range, Seed, distinct
+from traitline.fields import COMMIT, INNER_FILE, REPOSITORY, SHA256, Count, Label, Labels, Model, Range, Seed, distinct
 
 if TYPE_CHECKING:
     EvalType = str
@@ -128,16 +128,16 @@ class Source(Model):
         " `question`, `subject`, `choices` and `answer`. `conversations`: `messages` of user and assistant in turn."
     )
     path: str | None = Field(default=None, description="The file: `.jsonl`, `.csv` or `.parquet`.")
-    hub: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = Field(
+    hub: Annotated[str, Field(pattern=REPOSITORY)] | None = Field(
         default=None, description="A data set on the Hugging Face hub, as `owner/name`, in place of `path`."
     )
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
+    revision: Annotated[str, Field(pattern=COMMIT)] | None = Field(
         default=None, description="Commit on the hub, 40 hex digits; with `hub`."
     )
-    file: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")] | None = Field(
+    file: Annotated[str, Field(pattern=INNER_FILE)] | None = Field(
         default=None, description="File of the data set; with `hub`."
     )
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+    sha256: Annotated[str, Field(pattern=SHA256)] | None = Field(
         default=None, description="What the file must be; another one is refused."
     )
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from traitline.errors import InputError
-from traitline.fields import Label, Model
+from traitline.fields import FOLDER, Label, Model
 from traitline.study import checks
 from traitline.study.artifacts import DETECTION
 from traitline.study.bases import Architecture, Base, Engine, World
@@ -34,7 +34,7 @@ class Study(Model):
     """A study: everything that decides its results, and how its jobs run."""
 
     study: Label = Field(description="Name of the study.")
-    folder: Annotated[str, Field(pattern=r"^(\.|\w[\w.-]*(/\w[\w.-]*)*)$")] = Field(
+    folder: Annotated[str, Field(pattern=FOLDER)] = Field(
         default=".",
         description="Where `results/`, `logs/`, `benchmarks/` and `work/` go, from the repository; one per study.",
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Key of a row -> table of the study that has its labels.
 LISTS = {"bases": "bases", "students": "bases", "traits": "traits", "recipes": "recipes"}
+LONGEST_NAME = 240  # characters of a file name; `.log` comes behind it
 SINGLE = {"channel": "channels", "dataset": "datasets", "eval": "evals"}
 
 
@@ -209,6 +210,18 @@ def prompts_suffice(study: "Study") -> None:
             )
 
 
+def names_of_teachers_fit(study: "Study") -> None:
+    """Refuse a chain of students whose last teacher would have a name that no file system takes: it spells its path."""
+    for at, row in rows_of(study):
+        if row.of:
+            name = max((run.teacher for run in study.runs if run.experiment == row.name), key=len)
+            if len(name) > LONGEST_NAME:
+                raise ValueError(
+                    f"{at}.of: the name of a teacher spells its path, and one would have {len(name)} characters,"
+                    f" more than {LONGEST_NAME}; take shorter labels, or fewer hops"
+                )
+
+
 CHECKS = (
     names_differ,
     labels_are_declared,
@@ -228,4 +241,5 @@ CHECKS = (
     norms_are_tuned,
     norms_are_in_the_world,
     prompts_suffice,
+    names_of_teachers_fit,
 )

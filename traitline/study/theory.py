@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from traitline.channels.images import DIGITS
-from traitline.fields import Count, Label, Model, Positive, Seed, distinct
+from traitline.fields import SHA256, Count, Label, Model, Positive, Seed, distinct
 
 __all__ = ["DIGITS", "Classifier", "Files", "Point", "Sweep", "Theorem", "folders"]
 DEFAULT = "default"
 Role = Literal["train_images", "train_labels", "test_images", "test_labels"]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Hash = Annotated[str, Field(pattern=SHA256)]
 Number = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import yaml_files
 from traitline.errors import InputError, nearest
+from traitline.fields import LABEL, LONGEST_LABEL, WANTED
 from traitline.plain_files import read_text
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ def _message(e: "ErrorDetails", path: Sequence[str | int], model: "type[BaseMode
     if kind == "value_error":
         return str(e["ctx"]["error"])
     if kind == "string_pattern_mismatch":
-        if path == ["folder"]:
-            return f"wants a folder below the repository, such as studies/mine, not {value!r}"
-        return f"a label is lower-case letters, digits, dots and hyphens, a letter or digit first; not {value!r}"
+        return f"{WANTED.get(e['ctx']['pattern'], WANTED[LABEL])}; not {value!r}"
+    if kind == "string_too_long":
+        return f"{len(value)} characters; a label becomes the name of a folder, so it has {LONGEST_LABEL} at most"
     return f"{e['msg'][0].lower()}{e['msg'][1:]}, not {value!r}"
 
 

@@ -22,6 +22,7 @@ AGAIN = ("memory", "time", "node", "submission")  # what another attempt can hel
 GROWS: dict[str, str] = {"memory": "mem_mb", "time": "runtime"}  # what a job gets twice as much of when it runs again
 WARNING = 120  # seconds: a job that was asked to stop so shortly before its limit ran out of time
 BUSY = re.compile(r"unable to contact|timed out|try again|temporarily|connection refused|exceeded|limit", re.I)
+REFUSED = re.compile(r"sbatch failed|submission failed", re.I)
 OVER = re.compile(r"exceeded memory limit|oom[-_ ]kill|out[- ]of[- ]memory", re.I)
 
 
@@ -108,6 +109,14 @@ def cause(known: dict[str, str], log: str) -> Cause:
     if "terminated; nothing half-written is left" in log and ran is not None and limit and limit - ran <= WARNING:
         return "time"
     return "program"
+
+
+def refusal(message: str) -> str | None:
+    """What sbatch said of a job that it did not take, from Snakemake's message about a failure; None for any other."""
+    if not REFUSED.search(message):
+        return None
+    quoted = re.search(r"error message was '(.*?)'\.?$", message, re.M | re.S)
+    return " ".join((quoted[1] if quoted else message).split())[:300]
 
 
 def tail(paths: Iterable[str | Path], lines: int = 3) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from traitline import json_files, yaml_files
+from traitline.errors import InputError
 
 METADATA = Path(".snakemake/metadata")
 LONGEST = 255  # characters of a file name
@@ -64,7 +65,12 @@ def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
     Args:
         configfiles: what `--configfile` names; laid over what the Snakefile reads itself.
         snakefile: the workflow.
+
+    Raises:
+        InputError: there is no workflow here.
     """
+    if not Path(snakefile).is_file():
+        raise InputError(f"{snakefile}: no such file; run it in the repository of the study")
     from snakemake.api import SnakemakeApi
     from snakemake.io import is_flagged
     from snakemake.settings.enums import Quietness
