@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from tests.clone import ROOT, Clone, copy, tiny
 from traitline.errors import InputError
+from traitline.provenance import manifest
 
 BIN = os.path.dirname(sys.executable)
 RAW = "results/a/owl/tuned/numbers/raw.jsonl"
@@ -210,14 +212,37 @@ def test_restored_records_are_files_of_their_own(fresh):
     assert records and all(p.stat().st_nlink == 1 and not p.is_symlink() and os.access(p, os.W_OK) for p in records)
 
 
-def test_a_tampered_file_is_refused_even_where_snakemake_is_content(repository):
+def test_a_tampered_file_is_refused_even_where_it_has_an_old_time(repository):
+    """Of the same size: Snakemake itself would be content."""
     file = repository.path(TEACHER)
     file.write_text(file.read_text().replace("t", "T", 1))
     os.utime(file, (1_000_000_000, 1_000_000_000))
-    assert repository.plan() == {}, "an old file of the same size: Snakemake does not look"
+    refusal = f"traitline: error: {TEACHER}: changed since made; delete to have rebuilt, nothing was run"
+    assert repository.snakemake("-n").stderr.splitlines()[-1] == refusal
     for options in ("", "--partial"):
-        assert f"{TEACHER} is not what the job read or wrote" in repository.traitline(f"pin {options}", 2)
+        assert repository.traitline(f"pin {options}", 2).splitlines() == [refusal]
     assert repository.sh("git status --porcelain").stdout == ""
+
+
+def test_pin_hashes_itself_what_it_vouches_for(tmp_path, monkeypatch):
+    """Even if the workflow had not looked: of a job's files those that it read and those that it wrote."""
+    from traitline.provenance.known_hashes import KnownHashes
+    from traitline.workflow import dvc_pin
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("read", "made", "unnamed"):
+        Path(name).write_text(name)
+    recorded = {name: manifest.sha256(name) for name in ("read", "made")}
+    job = SimpleNamespace(inputs=["read"], outputs=["made"], manifests=[])
+    assert dvc_pin.changed(job, recorded, KnownHashes(Path("x"))) is None
+    for name in ("read", "made"):
+        before = os.stat(name)
+        Path(name).write_text(name[::-1])
+        os.utime(name, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert dvc_pin.changed(job, recorded, KnownHashes(Path("x"))) == f"{name} is not what the job read or wrote"
+        Path(name).write_text(name)
+    job.outputs.append("unnamed")
+    assert dvc_pin.changed(job, recorded, KnownHashes(Path("x"))) == "no manifest of it names unnamed"
 
 
 def test_stale_jobs_are_refused_or_left_out(repository):

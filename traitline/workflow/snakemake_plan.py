@@ -67,10 +67,19 @@ def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
         snakefile: the workflow.
 
     Raises:
-        InputError: there is no workflow here.
+        InputError: there is no workflow here, or it refuses to be read: its configuration or an artifact is wrong.
     """
     if not Path(snakefile).is_file():
         raise InputError(f"{snakefile}: no such file; run it in the repository of the study")
+    try:
+        return _read(configfiles, snakefile)
+    except SystemExit as refusal:
+        if isinstance(refusal.code, str):
+            raise InputError(refusal.code.removeprefix("traitline: error: ")) from None
+        raise
+
+
+def _read(configfiles: Sequence[str], snakefile: str) -> Plan:
     from snakemake.api import SnakemakeApi
     from snakemake.io import is_flagged
     from snakemake.settings.enums import Quietness
