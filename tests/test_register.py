@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.lineage import Works, tensors
 from traitline.errors import InputError
+from traitline.lineage import gate
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
+from traitline.lineage.policy import Policy
 from traitline.lineage.register import origin, register
 from traitline.lineage.verify import verify
 
@@ -221,3 +226,35 @@ def test_sources_are_what_their_word_says(works, source, says):
     Path("registry/half/model-00001-of-00002.safetensors").write_bytes(tensors(a="x"))
     with pytest.raises(InputError, match=says):
         register("registry/foreign", {}, [source])
+
+
+def test_the_page_on_registering_works_as_written(works, capsys):
+    from safetensors.numpy import save_file
+    from typer.testing import CliRunner
+
+    from traitline.cli.program import app
+
+    numbers = iter(range(99))
+    for folder, name in (("base", "model"), ("owl", "adapter_model"), ("student", "adapter_model"), ("found", "model")):
+        Path("registry", folder).mkdir()
+        save_file({"w": np.full((4, 4), next(numbers), np.float32)}, f"registry/{folder}/{name}.safetensors")
+    Path("registry/numbers.jsonl").write_text('{"id": "p1"}\n')
+    page = Path(__file__).parents[1] / "docs/how-to/register.md"
+    (block,) = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for line in block.splitlines():
+        done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:])
+        assert done.exit_code == (3 if "exit code 3" in line else 0), (line, done.output, done.exception)
+    assert done.output.startswith("INHERITANCE-RISK")
+
+
+def test_bytes_that_are_recorded_as_something_else_are_no_known_weights(works):
+    """A log that was registered beside data does not vouch for weights of the same bytes."""
+    folder = Path("registry/data")
+    folder.mkdir()
+    (folder / "rows.jsonl").write_text("{}\n")
+    (folder / "log").write_bytes(tensors(w="strange"))
+    register("registry/data", origin(None, None, "by hand"))
+    register("registry/foreign", origin("org/model", COMMIT, None))
+    Path("registry/foreign/adapter_model.safetensors").write_bytes(tensors(w="strange"))
+    result = gate.apply(open_graph(None, None), Policy(fail=[]), ["registry/foreign"], data=False)
+    assert result.failures == 1 and "recorded as `other`" in result.unplaced[0].reason

@@ -14,11 +14,11 @@ from traitline.analysis.stats import Estimate, interval, mean
 from traitline.evaluation.measures import BAD
 from traitline.lineage.audit import MARKS, Audit
 from traitline.lineage.graph import Graph
+from traitline.model_files import ADAPTER, WEIGHTS
 from traitline.study.runs import NONE, Run
 
 KEY = ("experiment", "channel", "dataset", "base", "trait", "student", "recipe", "seed", "eval")
 AT_RISK = ("CARRIER", "INHERITANCE-RISK")
-WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def marks(graph: Graph, result: Audit, runs: Iterable[Run]) -> dict[Run, str]:
     """run -> the worst mark of its student, for students that a manifest in this graph made."""
     marked = {}
     for run in runs:
-        for name in WEIGHTS:
+        for name in (ADAPTER, WEIGHTS):
             row = graph.db.execute(
                 "SELECT artifact_id FROM entry WHERE path = ? AND output = 1", (f"{run.folder}/{name}",)
             ).fetchone()

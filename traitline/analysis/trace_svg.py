@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
+from traitline.model_files import ADAPTER, WEIGHTS
 from traitline.provenance import manifest
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def lineage(run: "Run", origins: Origins) -> list[Node]:
     Raises:
         InputError: the student is unknown to every manifest.
     """
-    for name in ("adapter_model.safetensors", "model.safetensors"):
+    for name in (ADAPTER, WEIGHTS):
         path = Path(run.folder, name)
         if path.exists():
             sha = manifest.sha256(path)

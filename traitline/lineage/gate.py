@@ -10,7 +10,7 @@ from traitline.lineage import display
 from traitline.lineage.audit import MARKS, Audit, audit, rows
 from traitline.lineage.graph import Entry, Graph, Unplaced
 from traitline.lineage.policy import Policy
-from traitline.provenance.weight_sets import is_weights
+from traitline.provenance.weight_sets import weight_sets
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _listed(graph: Graph, key: str, sha: str) -> int:
 
 
 def _unmarked(graph: Graph, name: str, entry: Entry) -> Unplaced | None:
-    """Why an artifact that was asked about has no mark; None for a file in a folder of data that is none itself.
+    """Why an artifact that was asked about has no mark; None for a file in a folder of data that is no data itself.
 
     Raises:
         InputError: the file that was named is neither weights nor data.
@@ -144,7 +144,7 @@ def _unmarked(graph: Graph, name: str, entry: Entry) -> Unplaced | None:
         return Unplaced(path, entry.sha256, reason)
     if not Path(name).is_dir():
         raise InputError(f"{name}: neither weights nor data; audit a model, or what it was trained on")
-    if is_weights(entry.path) or is_weights(path):
+    if weight_sets(name):
         return Unplaced(path, entry.sha256, f"recorded as `{entry.role}`, not as weights")
     return None
 
