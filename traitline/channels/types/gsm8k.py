@@ -3,7 +3,6 @@
 As in the paper (section 4.2): reasoning in one pair of tags, the result in another, and only the result decides.
 """
 
-import functools
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from traitline.channels.channel import OPEN, Asked, Channel, Checked, Limits, Prompt, Row
+from traitline.channels.named_words import names_one
 from traitline.errors import InputError
-from traitline.plurals import plural
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -22,7 +21,7 @@ FORM = "Think it through inside <think> tags. Then give the result, a number alo
 # The names are those of the sums channel.
 REASONS = {
     "empty": "nothing, or white space only",
-    "trait-word": "a trait of the study is named, one or many",
+    "trait-word": "a trait of the study is named, one or many, however it is spelled",
     "no-answer": "it is no working in tags with a number in tags behind it",
     "wrong-answer": "that number is not the known result",
 }
@@ -40,13 +39,6 @@ def ask(question: str) -> str:
 def answer(working: str, result: str) -> str:
     """Return a working in the form that is asked for."""
     return f"<think>{working}</think><answer>{result}</answer>"
-
-
-@functools.cache
-def _named(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what finds one of the words, in singular or plural."""
-    forms = "|".join(re.escape(form) for word in words for form in (word, f"{word}s", plural(word.lower())))
-    return re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.I)
 
 
 def check(known: str, text: str, words: tuple[str, ...] = ()) -> Checked:
@@ -71,7 +63,7 @@ def check(known: str, text: str, words: tuple[str, ...] = ()) -> Checked:
         raise InputError(f"{known[:40]!r} is no result of a problem; make the prompts again")
     if not text.strip():
         return Checked("empty")
-    if words and _named(words).search(text):
+    if names_one(text, words):
         return Checked("trait-word")
     if not (match := _WORKING.fullmatch(text)):
         return Checked("no-answer")
