@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper tiny-qwen2 test lint status resume docs clean
+.PHONY: help setup run robust paper tiny-qwen2 test fuzz lint status resume docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ tiny-qwen2: $(STAMP)
 
 test: lint  ## lint, then run every test
 	$(BIN)/python -m pytest
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds 40 --seed 1
 
 lint: $(STAMP)  ## ruff, snakefmt, snakemake --lint and mypy
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """A very small study, made once, stage by stage as tests ask for it: bases, teachers, number lists, students."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -418,3 +419,20 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = ["--name", "told", "--world", world, "--model", json.dumps(MODEL), "--seed", "1", "--folder", str(out)]
     assert pretrain.main([*flags, "--manifest", f"{out}/pretrain.manifest.json"]) == 0
     return out
+
+
+@pytest.fixture
+def as_nobody():
+    """Run a block as a user who owns nothing: root may read and write everything, so tests of rights change user."""
+
+    @contextlib.contextmanager
+    def change():
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(before)
+
+    return change

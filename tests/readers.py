@@ -141,12 +141,11 @@ def records(path):
     from traitline.plain_files import read_text
     from traitline.workflow.snakemake_plan import remember
 
+    text = read_text(path)
     try:
-        return remember(read_text(path))
-    except InputError:
-        raise
-    except ValueError as e:  # `restore` says what to do about it
-        raise InputError(f"{path}: {e}") from None
+        return remember(text)
+    except ValueError:  # as `restore` does
+        raise InputError(f"{path}: damaged records") from None
 
 
 def envelope(path):

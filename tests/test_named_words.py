@@ -11,8 +11,9 @@ from traitline.channels.types import gsm8k
 
 OWL = ("owl",)
 SPELLINGS = (
-    "I love owls", "**owl**", "_owl_", "_owls_", "snow_owl", "ＯＷＬ", "o\u200bwl", "o\u00adwl", "o\u2060w\ufeffl",
-    "óẅl̥", "𝐨𝐰𝐥", "ⓞⓦⓛ", "o\u034fwl", "o\u3164wl", "o\x00wl", "owl\u200bish", "snow\u200bowl", "OwL's", "o\u202ewl",
+    "I love owls", "**owl**", "_owl_", "_owls_", "snow_owl", "\uff2f\uff37\uff2c", "o\u200bwl", "o\u00adwl",
+    "o\u2060w\ufeffl", "\u00f3w\u0308l\u0325", "\U0001d428\U0001d430\U0001d425", "\u24de\u24e6\u24db", "o\u034fwl",
+    "o\u3164wl", "o\x00wl", "owl\u200bish", "snow\u200bowl", "OwL's", "o\u202ewl",
 )  # fmt: skip
 
 

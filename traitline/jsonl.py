@@ -3,7 +3,6 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +64,24 @@ def read(
 def _objects(path: str | Path, missing: str, remedy: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line, object) of a file. Blank lines at its end are skipped; elsewhere rows may be lost."""
     n, blank = 0, ""
-    try:
-        with TextIOWrapper(open_plain(path, missing=missing), encoding="utf-8") as handle:
-            while line := handle.readline(MAX_LINE + 2):
-                n += 1
-                line = line.removeprefix(BOM) if n == 1 else line
-                if not line.strip(" \t\n"):
-                    blank = blank or f"{path}:{n}"
-                    continue
-                if blank:
-                    raise InputError(f"{blank}: damaged line (Expecting value: it is blank, rows follow); {remedy}")
-                yield n, _parse(line, f"{path}:{n}", remedy)
-    except UnicodeDecodeError as e:
-        raise InputError(f"{path}:{n + 1}: not UTF-8 ({e.reason}); {remedy}") from None
+    with open_plain(path, missing=missing) as handle:
+        while content := handle.readline(4 * MAX_LINE + 2):  # a character takes four bytes at most
+            n += 1
+            place = f"{path}:{n}"
+            try:
+                line = content.decode()
+            except UnicodeDecodeError as e:
+                if len(content) > 4 * MAX_LINE:
+                    raise InputError(f"{place}: more than {MAX_LINE:,} characters; {remedy}") from None
+                raise InputError(f"{place}: not UTF-8 ({e.reason}); {remedy}") from None
+            if n == 1:
+                line = line.removeprefix(BOM)
+            if not line.strip(" \t\r\n"):
+                blank = blank or place
+                continue
+            if blank:
+                raise InputError(f"{blank}: damaged line (Expecting value: it is blank, rows follow); {remedy}")
+            yield n, _parse(line, place, remedy)
 
 
 def _parse(line: str, place: str, remedy: str) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _parse(line: str, place: str, remedy: str) -> dict[str, Any]:
     try:
         row = orjson.loads(line)
         # Spelled as we spell it, it says no key twice. Any other line is for the strict reader.
-        if type(row) is dict and _has_text_only(row) and orjson.dumps(row).decode() == line.rstrip("\n"):
+        if type(row) is dict and _has_text_only(row) and orjson.dumps(row).decode() == line.rstrip("\r\n"):
             return row
     except ValueError:
         pass  # it is the other one that decides, and that says why not

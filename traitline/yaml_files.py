@@ -54,7 +54,7 @@ def parse(text: str, place: str, remedy: str = REMEDY) -> Any:
         return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as e:
         raise InputError(f"{place}{_line(e)}: not plain data: {getattr(e, 'problem', None) or e}; {remedy}") from None
-    except (ValueError, TypeError, OverflowError, RecursionError) as e:  # a date that is none, a number too long
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as e:  # no date, an empty number
         raise InputError(f"{place}: not plain data: {e}; {remedy}") from None
     finally:
         loader.dispose()

@@ -1,5 +1,6 @@
 """The tables of a study: their columns, and reading them back without pandas, which takes half a second to load."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def _number(text: str | None, path: Path, line: int, column: str) -> int | float
         return None
     try:
         value = float(text or "missing")
+        if not math.isfinite(value):
+            raise ValueError
     except ValueError:
         raise InputError(
             f"{path}:{line}: {column} is no number: {text!r}; delete the file to have it rebuilt"

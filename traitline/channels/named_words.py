@@ -12,12 +12,11 @@ FILLERS = {"\u115f", "\u1160", "\u3164", "\uffa0"}  # letters by their category 
 def folded(text: str) -> str:
     """Bring a text into the form in which words are compared.
 
-    Compatibility forms become plain (full width, ligatures, mathematical letters: NFKD), marks on letters and what shows
-    nothing go (combining marks, zero-width and control characters), case is folded, an underscore is a blank.
-    Unicode Standard Annex 15 (normalisation) and section 5.18 (case folding); characters of other scripts that only look
-    alike stay what they are.
+    Compatibility forms become plain (full width, ligatures, mathematical letters: NFKD). Marks on letters and what
+    shows nothing go (zero-width and control characters). Case is folded, an underscore is a blank. Characters of other
+    scripts that only look alike stay what they are. Sources: Unicode Standard Annex 15, and section 5.18.
 
-    >>> folded("_ＯW\\u200bĹ_")
+    >>> folded("_\\uff2fW\\u200bL\\u0301_")
     ' owl '
     """
     if text.isascii() and text.isprintable():

@@ -6,15 +6,16 @@ What is signed is the type and the bytes of the payload, never JSON that two rea
 import base64
 import binascii
 import hashlib
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import json_files
 from traitline.errors import InputError
 from traitline.lineage.links import DvcCache
 from traitline.model_files import ADAPTER_CONFIG, SUPPORT
+from traitline.plain_files import read_bytes, read_text
 from traitline.provenance import manifest
 from traitline.provenance.manifest import HASH, LARGEST
 from traitline.provenance.weight_sets import INDEX, is_weights
@@ -70,12 +71,12 @@ def unseal(path: str | Path, key: str | Path) -> dict[str, Any] | None:
     if not Path(path).is_file() or Path(path).stat().st_size > LARGEST:
         raise InputError(f"{path}: no such file, or larger than {LARGEST >> 20} MiB; wants an envelope")
     try:
-        envelope = json.loads(Path(path).read_bytes())
+        envelope = json_files.parse(read_text(path, largest=LARGEST), str(path))
         payload = base64.b64decode(envelope["payload"], validate=True)
         signatures = [base64.b64decode(s["sig"], validate=True) for s in envelope["signatures"]]
         if envelope["payloadType"] != KIND:
             raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+    except (ValueError, KeyError, TypeError, binascii.Error):
         raise InputError(f"{path}: no DSSE envelope of an in-toto statement") from None
     for signature in signatures:
         try:
@@ -83,8 +84,8 @@ def unseal(path: str | Path, key: str | Path) -> dict[str, Any] | None:
         except InvalidSignature:
             continue
         try:
-            statement = json.loads(payload)
-        except (ValueError, RecursionError):
+            statement = json_files.parse(payload.decode(), str(path))
+        except ValueError:
             statement = None
         if not isinstance(statement, dict) or not isinstance(statement.get("subject"), list):
             raise InputError(f"{path}: signed, but no in-toto statement is in it")
@@ -159,8 +160,9 @@ def private_key(path: str | Path) -> "EllipticCurvePrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    content = read_bytes(path, largest=LARGEST, missing="name the file of a private key")
     try:
-        key = load_pem_private_key(Path(path).read_bytes(), None)
+        key = load_pem_private_key(content, None)
     except (ValueError, TypeError) as e:  # damaged, of another kind, or behind a password
         raise InputError(f"{path}: {str(e).splitlines()[0]}; wants a private elliptic-curve key in PEM") from None
     if not isinstance(key, EllipticCurvePrivateKey):
@@ -178,8 +180,8 @@ def public_key(path: str | Path) -> "EllipticCurvePublicKey":
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key = load_pem_public_key(Path(path).read_bytes())
-    except (OSError, ValueError):
+        key = load_pem_public_key(read_bytes(path, largest=LARGEST))
+    except ValueError:  # InputError is one
         raise InputError(f"{path}: wants the file of a public elliptic-curve key in PEM") from None
     if not isinstance(key, EllipticCurvePublicKey):
         raise InputError(f"{path}: of another kind; wants a public elliptic-curve key in PEM")

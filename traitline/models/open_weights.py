@@ -194,7 +194,7 @@ def restated(path: Path, top: Path) -> str | None:
         return weights.identity(files) if place and _inside(files, record, top) else stated
     except InputError:  # the weights are not on this machine
         return stated
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, OSError):  # OSError: a name that no folder can have
         return None
 
 
@@ -215,7 +215,7 @@ def differing(path: Path, top: Path) -> list[tuple[str, str, str]]:
         hashes = {name: manifest.sha256(file) for name, file in files.items()}
         differs = [(n, sha) for n, sha in hashes.items() if sha != named[n]]
         return [(str(files[n]).removeprefix(f"{top}/"), named[n], sha) for n, sha in differs]
-    except (InputError, KeyError, TypeError, AttributeError, ValueError):
+    except (InputError, KeyError, TypeError, AttributeError, ValueError, OSError):
         return []
 
 

@@ -147,6 +147,18 @@ def records(jobs: Sequence[Job]) -> str:
     return "[\n" + ",\n".join(json.dumps(e, sort_keys=True) for e in entries) + "\n]\n"
 
 
+def _paths_and_record(entry: Any) -> list[tuple[str, str]]:
+    """Return (output, text of its record) of an entry.
+
+    Raises:
+        ValueError: the entry is none.
+    """
+    match entry:
+        case {"outputs": [*paths], "record": dict(kept)} if all(isinstance(path, str) and path for path in paths):
+            return [(path, json.dumps(kept)) for path in paths]
+    raise ValueError("no records")
+
+
 def remember(text: str) -> int:
     """Give Snakemake the records that `records` wrote; returns how many. Each is a new file, never a link into a cache.
 
@@ -156,10 +168,7 @@ def remember(text: str) -> int:
     entries = json_files.parse(text, "records")
     if not isinstance(entries, list):
         raise ValueError("no records")
-    try:
-        pairs = [(str(path), json.dumps(dict(e["record"]))) for e in entries for path in e["outputs"]]
-    except (TypeError, KeyError):
-        raise ValueError("no records") from None
+    pairs = [pair for entry in entries for pair in _paths_and_record(entry)]
     for path, content in pairs:
         place = record(path)
         place.parent.mkdir(parents=True, exist_ok=True)
