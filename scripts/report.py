@@ -22,6 +22,7 @@ from traitline import json_files
 from traitline.analysis import conclusions, risk, tables
 from traitline.analysis.report_branches import DETECTION, INFLUENCE
 from traitline.analysis.report_content import content
+from traitline.analysis.report_decoder import DECODING
 from traitline.analysis.report_page import figure, render
 from traitline.errors import InputError
 from traitline.lineage import index, seal
@@ -76,6 +77,8 @@ def drawings(study: "Study", folder: str, results: str) -> dict[str, str]:
         paths |= {f"classifier-{name}": f"{results}/classifier/{name}.svg" for name in names}
     for base, channel in study.detections:
         paths[f"roc-{base}-{channel}"] = f"{results}/detect/{base}/{channel}/roc.svg"
+    for base, channel in study.decodings:
+        paths[f"decode-{base}-{channel}"] = f"{results}/decode/{base}/{channel}/decode.svg"
     if study.influence:
         paths["check_influence"] = f"{results}/check_influence/check_influence.svg"
     return paths
@@ -90,6 +93,8 @@ def branch_files(study: "Study", results: str) -> list[str]:
         paths.append(f"{results}/theorem/theorem.json")
     for base, channel in study.detections:
         paths += [f"{results}/detect/{base}/{channel}/{table}.csv" for table in DETECTION]
+    for base, channel in study.decodings:
+        paths += [f"{results}/decode/{base}/{channel}/{table}.csv" for table in DECODING]
     if study.influence:
         paths += [f"{results}/check_influence/{table}.csv" for table in INFLUENCE]
     if study.side_folders:

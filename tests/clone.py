@@ -57,12 +57,14 @@ def small(study):
         "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "recipes": ["lora", "biases"], "seeds": [1, 2],
     }]  # fmt: skip
     study["execution"]["stack"] = 2
+    study["decoder"] = None
 
 
 def tiny(study):
     """The tiny study cut down until its real programs take seconds; its figures mean nothing."""
     small(study)
     study["experiments"][0] |= {"students": ["a"], "recipes": ["lora"]}
+    study["decoder"] = {"rows": [20], "draws": 2, "splits": 20}
     study["worlds"]["one"] |= {"rows": 3000, "numbers": 0.5}
     study["pretrain"] |= {"width": 24, "heads": 2, "mlp": 48, "std": 0.1, "batch": 40, "lr": 1.2e-2}
     study["channels"]["numbers"]["prompts"] = 200

@@ -38,6 +38,7 @@ def study(**changes: Any) -> config.Study:
     """The tiny study, made smaller; `changes` replace top-level keys."""
     raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     raw |= {"study": "made-up", "bases": {b: {"world": "one", "seed": i} for i, b in enumerate("ab")}}
+    raw["decoder"] = None
     raw["traits"] = {t: {"category": "animal"} for t in ("owl", "cat")}
     row = raw["experiments"][0] | {"name": "main", "bases": ["a", "b"], "students": ["a", "b"]}
     row |= {"traits": ["owl", "cat"], "recipes": ["lora", "biases", "full"], "seeds": [1, 2, 3]}

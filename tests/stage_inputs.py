@@ -90,3 +90,30 @@ def write_answers(path, texts):
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     jsonl.write(path, rows)
+
+
+def write_decoded(study):
+    """Write what `decode` makes: every true trait first with its own base, third with another."""
+    for base, channel in study.decodings:
+        folder = Path(f"results/decode/{base}/{channel}")
+        folder.mkdir(parents=True)
+        candidates, curve = [], []
+        for trait in study.traits:
+            about = {"teacher": f"{trait}/tuned", "trait": trait}
+            curve.append(about | {"rows": 100, "draws": 20, "first": 0.25, "rank": 2.5, "words": 6})
+            for reader in study.bases:
+                same = reader == base
+                rest = [w for w in made_up.ANIMALS if w != trait]
+                order = (
+                    [trait, *rest] if same else ["wolf", "fox", trait, *(w for w in rest if w not in ("wolf", "fox"))]
+                )
+                for rank, word in enumerate(order, 1):
+                    z, p = (6 - rank, 0.005) if same else (2 - rank, 0.8)
+                    row = about | {"with": reader, "word": word, "score": z / 9, "z": z, "rank": rank, "words": 6}
+                    candidates.append(row | {"p_word": p, "p": p, "null_low": -2, "null_high": 2})
+        for name, rows in (("candidates", candidates), ("curve", curve)):
+            with open(folder / f"{name}.csv", "w", newline="") as handle:
+                writer = csv.DictWriter(handle, [*rows[0]])
+                writer.writeheader()
+                writer.writerows(rows)
+        (folder / "decode.svg").write_text("<svg><title>z of every candidate</title></svg>")

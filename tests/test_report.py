@@ -332,6 +332,24 @@ def test_what_detectors_saw_stands_in_the_page():
     assert "logits, frequency 0.10" in page
 
 
+def test_what_the_decoder_named_stands_in_the_page_with_the_control_base_and_the_curve(whole):
+    assert "read with base" not in words(whole)
+    study = made_up.study(decoder={"experiments": ["main"]})
+    made_up.make(study)
+    stage_inputs.write_decoded(study)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    page = build(study)
+    said = words(page)
+    assert "true trait is first in 4 of 4 (chance 0.7), mean rank 1.0 (chance 3.5)" in said
+    assert "another base the true trait is first in 0 of 4 (chance 0.7), mean rank 3.0" in said
+    assert "owl/tuned a its own 1 of 6 owl +5.0 null -2.0 to +2.0 0.005" in said
+    assert "owl/tuned b 3 of 6 wolf -1.0 null -2.0 to +2.0 0.80" in said
+    assert "cat/tuned 100 25 % 2.5 20" in said
+    assert "Who names the true trait first?" not in said and "paper's figures beside ours" not in said
+    assert Tags(page).open == [] and "z of every word on base b" in page
+
+
 def test_what_was_predicted_stands_beside_what_came_and_nulls_too(whole):
     assert "predicted before any student" not in words(whole)
     study = made_up.study(influence={"experiments": ["main"]})

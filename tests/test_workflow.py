@@ -50,6 +50,11 @@ def test_an_edit_of_a_library_module_reruns_the_stages_that_import_it(clone):
     assert {"pretrain", "sample", "summarise"} <= plan.keys()
 
 
+def test_a_decoder_adds_one_job_a_base_and_no_training(clone):
+    clone.edit(lambda study: study.update(decoder={"experiments": ["main"]}))
+    assert clone.plan() == {"decode": 1, **END}, "the last stages get the study as a parameter; no targets are compared"
+
+
 def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
     clone.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
     assert clone.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}

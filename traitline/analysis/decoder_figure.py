@@ -1,5 +1,6 @@
 """Figure of the decoder: z of every candidate beside the null distribution, and the curve over numbers of rows."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-ACROSS = 3  # panels beside each other
+ACROSS = 3  # panels beside each other, at most
 OWN, OTHER = ARMS["same-base"], ARMS["other-base"]
 LINES = ("-", "--", ":", "-.")
 
@@ -63,9 +64,10 @@ def drawing(candidates: "Sequence[Row]", curve: "Sequence[Row]", base: str) -> "
     """
     with style():
         teachers = list(dict.fromkeys(r["teacher"] for r in candidates))
-        down = -(-(len(teachers) + 1) // ACROSS)
-        figure = constrained(3.1 * min(ACROSS, len(teachers) + 1), 2.9 * down, w_pad=0.06, h_pad=0.06)
-        axes = figure.subplots(down, min(ACROSS, len(teachers) + 1), squeeze=False).ravel()
+        across = min(ACROSS, math.isqrt(len(teachers)) + 1)
+        down = -(-(len(teachers) + 1) // across)
+        figure = constrained(3.1 * across, 2.9 * down, w_pad=0.06, h_pad=0.06)
+        axes = figure.subplots(down, across, squeeze=False).ravel()
         for ax, teacher in zip(axes, teachers, strict=False):
             draw_candidates(ax, [r for r in candidates if r["teacher"] == teacher], base)
         draw_curve(axes[len(teachers)], curve)

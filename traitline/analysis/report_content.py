@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
-from traitline.analysis import conclusions, report_branches, report_provenance, tables, trace_svg
+from traitline.analysis import conclusions, report_branches, report_decoder, report_provenance, tables, trace_svg
 from traitline.errors import InputError, visible
 from traitline.provenance import manifest
 
@@ -119,10 +119,15 @@ def reject_reasons(filters: Sequence[tables.Row]) -> dict[str, str]:
 def branches(study: "Study", results: str) -> dict[str, Any]:
     """The parts of the page about branches without language models; empty where the study has none."""
     detected = report_branches.detection(study, results)
+    predicted = report_branches.influence(study, results)
+    decoded = report_decoder.decodings(study, results)
     return {
+        "decoded": decoded,
+        "decoded_totals": report_decoder.totals(decoded),
+        "beside": report_decoder.beside(study, decoded, predicted, detected),
         "detected": detected,
         "areas": report_branches.areas(detected),
-        "predicted": report_branches.influence(study, results),
+        "predicted": predicted,
         "classifier": report_branches.classifier(study, results),
         "targets": report_branches.targets(results) if study.side_folders else [],
         "theorem": report_branches.read_json(results, "theorem/theorem.json") if study.theorem else None,
