@@ -31,7 +31,7 @@ def test_points_are_named_by_what_differs_and_stand_once():
     assert classifier.points["aux-10"].aux == 10 and classifier.points["distance-0.1"].distance == 0.1
     assert all(p.models >= 25 for p in classifier.points.values())
     paths = [f"studies/paper/results/classifier/{name}" for name in names]
-    assert set(paths) < set(study().branches)
+    assert set(paths) < set(study().side_folders)
 
 
 def test_a_sweep_holds_the_middle_where_it_belongs_and_numbers_rise():
