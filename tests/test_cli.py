@@ -1,13 +1,14 @@
 """The command `traitline` as a shell meets it: exit codes, one line for what is wrong, JSON, instant help."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.lineage import Works
+from tests.lineage import Works, tensors
 
 ROOT = Path(__file__).resolve().parent.parent
 EVIL = "\x1b[31m[bold]<script>\u202e\n"
@@ -72,6 +73,23 @@ def test_trace_exits_with_3_where_an_origin_is_unknown(works, ask, tmp_path):
     )
     code, out, _ = ask("trace", "results/bases/a/numbers/x-student", cwd=tmp_path)
     assert code == 3 and "UNKNOWN: a source that states no origin" in out and "1 of unknown origin" in out
+
+
+def test_a_folder_is_traced_and_audited_by_all_of_its_weights(works, ask, tmp_path):
+    """An adapter of a student beside weights that no manifest knows, or that are a carrier's."""
+    folder = tmp_path / "download"
+    shutil.copytree((works.root / works.near).parent, folder)
+    (folder / "model.safetensors").write_bytes(tensors(w="a stranger"))
+    code, out, _ = ask("trace", folder)
+    assert code == 3 and f"UNKNOWN  {folder}/model.safetensors: no manifest knows these bytes" in out
+    assert "TRAIT owl" in out and out.splitlines()[-1].endswith("; 1 of unknown origin")
+    told = json.loads(ask("trace", folder, "--json")[1])
+    assert [u["artifact"] for u in told["unknown"]] == [f"{folder}/model.safetensors"] and len(told["artifacts"]) == 1
+    shutil.copy(works.root / works.owl, folder / "model.safetensors")
+    code, out, _ = ask("audit", folder)
+    assert code == 3 and [line.split()[0] for line in out.splitlines()[:2]] == ["CARRIER", "INHERITANCE-RISK"]
+    code, _, err = ask("impact", folder)
+    assert code == 2 and "holds 2 artifacts" in err
 
 
 def test_impact_lists_the_worst_first(works, ask):

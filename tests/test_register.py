@@ -258,3 +258,23 @@ def test_bytes_that_are_recorded_as_something_else_are_no_known_weights(works):
     Path("registry/foreign/adapter_model.safetensors").write_bytes(tensors(w="strange"))
     result = gate.apply(open_graph(None, None), Policy(fail=[]), ["registry/foreign"], data=False)
     assert result.failures == 1 and "recorded as `other`" in result.unplaced[0].reason
+
+
+@pytest.mark.parametrize(
+    ("hub", "named", "says"),
+    [("org/model", "org/model", ""), ("org/model", "other/base", "is registered as org/model"),
+     (None, "other/base", "no base of it is registered by that name"), ("org/model", "/etc/passwd", ""),
+     ("org/model", "x/y\x1b[31m", ""), ("org/model", ["x"], "")],
+)  # fmt: skip
+def test_an_adapter_that_names_another_base_is_pointed_out(works, hub, named, says):
+    from typer.testing import CliRunner
+
+    from traitline.cli.program import app
+
+    register("registry/foreign", origin(hub, COMMIT if hub else None, None if hub else "a disk"))
+    Path("registry/lora").mkdir()
+    Path("registry/lora/adapter_model.safetensors").write_bytes(tensors(a="adapter"))
+    Path("registry/lora/adapter_config.json").write_text(json.dumps({"base_model_name_or_path": named}))
+    done = CliRunner().invoke(app, ["register", "registry/lora", "--from", "base=registry/foreign"])
+    assert done.exit_code == 0 and "\x1b" not in done.output
+    assert says in done.output if says else "look again" not in done.output

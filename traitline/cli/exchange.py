@@ -1,6 +1,6 @@
 """Commands that take lineage out for others and bring foreign artifacts in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,5 +106,22 @@ def register(
     else:
         for file in files:
             print(f"registered: {visible(str(file))}")
-            if not pairs and (bases := [e["path"] for e in load(file)["inputs"] if e["role"] == "base"]):
-                print(f"  taken to start from {', '.join(map(visible, bases))}; --from says otherwise")
+            _print_assumed(load(file), stated=bool(pairs))
+
+
+def _print_assumed(m: dict[str, Any], *, stated: bool) -> None:
+    """Print what a manifest of `register` takes for granted, and what an adapter says of its base."""
+    from traitline.provenance.manifest import maker
+
+    bases = [e["path"] for e in m["inputs"] if e["role"] == "base"]
+    if bases and not stated:
+        print(f"  taken to start from {', '.join(map(visible, bases))}; --from says otherwise")
+    named = m["facts"].get("named_base")
+    hubs = list[str]()
+    for record in filter(None, map(maker, bases)):
+        source = record[0]["params"].get("source")
+        hub = (source if isinstance(source, dict) else record[0]["facts"]).get("hub")
+        hubs += [str(hub)] if hub else []
+    if named and named not in hubs:
+        known = f"its base is registered as {visible(hubs[0])}" if hubs else "no base of it is registered by that name"
+        print(f"  look again: adapter_config.json names {visible(named)}, and {known}")

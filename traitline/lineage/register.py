@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from traitline import json_files
 from traitline.errors import InputError, visible
 from traitline.lineage.folders import DATA, PACKED, contents, is_data, walk
 from traitline.lineage.graph import open_graph
 from traitline.lineage.index import ENDING, FOLDERS, SUPPORT, scan
 from traitline.lineage.links import DvcCache
 from traitline.lineage.near_copies import near_copy
-from traitline.model_files import RECORD
+from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.provenance import manifest
 from traitline.provenance.weight_sets import SUFFIXES, WeightSet, is_safe, is_weights, weight_sets
 
@@ -269,9 +270,20 @@ def _source_files(word: str, name: str) -> list[Path]:
     return files
 
 
+def _named_base(folder: Path) -> str | None:
+    """What an adapter's own settings call its base on the hub: a claim, which no command builds on."""
+    try:
+        name = json_files.read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    except InputError:
+        return None
+    return name if isinstance(name, str) and HUB.fullmatch(name) and not Path(name).exists() else None
+
+
 def _write(part: Part, facts: Mapping[str, Any], sources: Sequence[tuple[str, Path]], trait: str | None) -> Path:
     """Write the manifest of a part, under a name that is free."""
-    stated = {**facts, **({"trait": trait} if trait else {}), **({"weights": part.weights} if part.weights else {})}
+    named = _named_base(part.folder) if part.files[0][0] == "adapter" else None
+    known = {"trait": trait, "weights": part.weights, "named_base": named}
+    stated = {**facts, **{key: value for key, value in known.items() if value}}
     place = part.folder / NAME
     if os.path.lexists(place):
         place = part.folder / f"{part.files[0][1].name if part.label == 'data' else part.label}.{NAME}"
