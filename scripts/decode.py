@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import decoder
 from traitline.analysis.decoder import Embedding, Rows
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 from traitline.model_files import SUPPORT, WEIGHTS
 from traitline.models import hf_folder, open_weights
 from traitline.provenance import stage
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TABLES = ("candidates", "curve")
+LONGEST = 60  # characters of a name that a file of others states
 Row = dict[str, Any]
 
 
@@ -59,8 +60,8 @@ class Teacher:
     def open(cls, folder: str, channel: str) -> "Teacher":
         """Read what `teach` wrote about it."""
         facts = hf_folder.facts(f"{folder}/teacher.json", ["trait", "teacher", "category"])
-        label = f"{facts['trait']}/{facts['teacher']}"
-        return cls(facts["trait"], facts["category"], label, f"{folder}/{channel}/filtered.jsonl")
+        trait, way, category = (visible(str(facts[key]), LONGEST) for key in ("trait", "teacher", "category"))
+        return cls(trait, category, f"{trait}/{way}", f"{folder}/{channel}/filtered.jsonl")
 
 
 class Bases:

@@ -8,6 +8,9 @@ import pytest
 from scripts import decode
 from tests.stage_inputs import write_answers
 from traitline import model_files
+from traitline.lineage import index
+from traitline.lineage.audit import audit
+from traitline.lineage.graph import Graph
 from traitline.provenance import manifest
 
 
@@ -74,6 +77,28 @@ def test_nothing_is_trained_and_the_trait_is_no_setting(made):
     assert roles == {"model", "reference", "support", "world", "filtered", "teachers"}
     assert record["facts"] == {"first": 1} and record["seeds"] == {"decode": 1}
     assert "owl" not in json.dumps(record["params"])
+
+
+def test_the_audit_says_the_same_with_it_and_without(study, made):
+    """It reads weights and data of a carrier, and is no descendant that anybody asks about."""
+    marks = []
+    before = [study.base, study.other, study.owl, study.none]
+    for folders in (before, [*before, made]):
+        graph = Graph(index.build(folders))
+        marks.append({graph.entry(i).sha256: [m.mark for m in of] for i, of in audit(graph).marks.items()})
+    assert marks[0] == marks[1] and any("CARRIER" in of for of in marks[0].values())
+
+
+def test_names_in_a_teachers_file_are_text(study, tmp_path):
+    """A name that would be a formula in a figure, markup on a page, or long."""
+    teachers = [teacher(tmp_path / "t", "owl", ["100", "200", "300"]), teacher(tmp_path / "c", "none", ["300", "200"])]
+    facts = json.loads((tmp_path / "t/teacher.json").read_text())
+    (tmp_path / "t/teacher.json").write_text(json.dumps(facts | {"teacher": "$\\frac{<script>\u202e" + "x" * 1000}))
+    out = tmp_path / "out"
+    assert decode.main(flags(study, out, teachers=teachers)) == 0
+    svg = (out / "decode.svg").read_text()
+    assert "<script" not in svg and "\u202e" not in svg and "$\\frac{&lt;script&gt;" in svg
+    assert {len(r["teacher"]) < 300 for r in read(out, "candidates")} == {True}
 
 
 def test_equal_rows_give_equal_bytes_and_other_seeds_other_draws(study, made, tmp_path):

@@ -35,7 +35,7 @@ def draw_candidates(ax: "Axes", rows: "Sequence[Row]", base: str) -> None:
     ax.grid(visible=False)
     ax.axvline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
     ax.set_yticks(range(len(own)), [r["word"] for r in own])
-    ax.set_title(own[0]["teacher"] if own else "", loc="left", color=INK)
+    ax.set_title(own[0]["teacher"], loc="left", color=INK, parse_math=False)
     ax.set_xlabel("z", color=INK)
 
 
@@ -47,11 +47,16 @@ def draw_curve(ax: "Axes", rows: "Sequence[Row]") -> None:
         ax.plot(*zip(*points, strict=True), LINES[i % len(LINES)], marker="o", ms=3, color=OWN[1], lw=1, label=teacher)
     ax.axhline(1 / rows[0]["words"], color=INK, lw=0.8, ls=(0, (4, 3)))
     dress(ax)
+    ticks = sorted({*(r["rows"] for r in rows if r["draws"] > 1), max(r["rows"] for r in rows)})
     ax.set_xscale("log")
+    ax.minorticks_off()
+    ax.set_xticks(ticks, [f"{int(n):,}" for n in ticks])
     ax.set_ylim(-0.04, 1.04)
     ax.set_title("true trait first", loc="left", color=INK)
     ax.set_xlabel("rows of the teacher", color=INK)
-    ax.legend(frameon=False, labelcolor=INK, fontsize=7, handlelength=2.6)
+    legend = ax.legend(frameon=False, labelcolor=INK, fontsize=7, handlelength=2.6)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def drawing(candidates: "Sequence[Row]", curve: "Sequence[Row]", base: str) -> "Figure":
