@@ -31,25 +31,30 @@ class AnswerCache:
         self.file = file
         self.rows: dict[str, dict[str, Any]] = {}
         self._read_to = 0
-        damaged = self.refresh()
-        if damaged and not self.rows:
+        self._valid = self._damaged = 0
+        half = self.refresh()
+        if self._damaged and not self._valid:
             raise InputError(f"{file}: holds no answer of a judge; name another --cache, or delete this file")
-        if damaged:
-            log.warning("%s: damaged lines: %d; what they held is asked again, all others are kept", file, damaged)
+        if lost := self._damaged + half:
+            log.warning("%s: damaged lines: %d; what they held is asked again, all others are kept", file, lost)
 
-    def refresh(self) -> int:
-        """Read what was written since, by this process or another; returns the number of damaged lines."""
+    def refresh(self) -> bool:
+        """Read what was written since, by this process or another; returns whether half a line is left."""
         try:
             with open(self.file, "rb") as handle:
                 handle.seek(self._read_to)
                 text = handle.read()
         except FileNotFoundError:
-            return 0
+            return False
         *lines, rest = text.split(b"\n")
         self._read_to += len(text) - len(rest)  # the last line may still be being written
-        rows = [_parsed(line) for line in lines if line.strip()]
-        self.rows |= {row["request"]: row for row in rows if row and (row["number"] is not None or "said" in row)}
-        return rows.count(None) + bool(rest)
+        for line in filter(bytes.strip, lines):
+            row = _parsed(line)
+            self._valid += row is not None
+            self._damaged += row is None
+            if row and (row["number"] is not None or "said" in row):
+                self.rows[row["request"]] = row
+        return bool(rest)
 
     def add(self, name: str, number: float | None, said: str, parameters: dict[str, Any]) -> None:
         """Keep an answer: its score, how it begins, and the parameters it was asked with."""

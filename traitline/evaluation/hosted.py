@@ -7,21 +7,31 @@ Redirects are not followed, and a key is sent in clear to this machine only.
 import hashlib
 import http.client
 import json
+import logging
 import os
 import re
 import time
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl
 from traitline.errors import InputError
+from traitline.evaluation import hosted_reply
+from traitline.evaluation.answer_cache import AnswerCache
+from traitline.evaluation.hosted_reply import Reply
+from traitline.evaluation.written_score import score
 
-MOST = 1 << 16  # bytes of a reply that are read
+log = logging.getLogger("traitline")
+MOST = 1 << 20  # bytes of a reply that are read
 TRIES = 5  # attempts of a request
 WAIT = 0.5  # seconds before the second attempt; doubles from one to the next
 LONGEST = 60.0  # seconds between two attempts at most
 AGAIN = (408, 409, 429)  # status codes after which another attempt makes sense; so does every 5xx
-HERE = ("localhost", "127.0.0.1")
+HERE = ("localhost", "127.0.0.1", "[::1]")
+ADDRESS = re.compile(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?((?:/[\w.~%-]+)*)/?")
+END = "/chat/completions"
+PLAIN = {"temperature": 0, "max_tokens": 8}  # parameters that a server is asked with first
+LONG = 4096  # tokens of an answer where those of `PLAIN` do not suffice: models that think first
+REMEDIES = {401: "check the key", 403: "check the key", 404: "correct the model or the address"}
 
 
 class Hosted:
@@ -37,69 +47,111 @@ class Hosted:
 
     Attributes:
         sent: requests of this process so far.
+        parameters: with which the next request is made; servers that refuse some have them changed.
+        used: parameters of the answers that were given, as JSON.
 
     Raises:
-        InputError: this is no address, the variable is not set, or the cache is damaged.
+        InputError: this is no address, the variable is not set or holds no key, or the cache is none.
     """
 
     def __init__(
         self, address: str, model: str, *, key: str | None, cache: Path, budget: int, spent: Path | None = None
     ) -> None:
-        parts = re.fullmatch(r"(https?)://([\w.-]+)(?::(\d{1,5}))?((?:/[\w.-]+)*)/?", address)
+        parts = ADDRESS.fullmatch(address)
         if not parts:
             raise InputError("--address: wants https://HOST/PATH, without a name or a key in it")
         scheme, self.host, port, path = parts.groups()
-        if key and not os.environ.get(key):
-            raise InputError(f"--key-from: the environment variable {key} is not set")
+        self._key = _key(key) if key else None
         if key and scheme == "http" and self.host not in HERE:
             raise InputError("--address: http would send the key in clear; use https")
-        self.port, self.path, self.secure = int(port) if port else None, f"{path}/chat/completions", scheme == "https"
-        self.model, self.budget, self.cache, self.spent = model, budget, cache, spent
-        self._key = os.environ[key] if key else None
-        self.sent, self.known = 0, dict[str, int | None]()
-        if cache.exists() and cache.stat().st_size:
-            self.known = {row["request"]: row["number"] for row in jsonl.read(cache, ("request", "number"))}
+        self.port, self.secure = int(port) if port else None, scheme == "https"
+        self.path = path.removesuffix(END) + END
+        self.model, self.budget, self.spent = model, budget, spent
+        self.sent, self.parameters, self.used = 0, dict[str, Any](PLAIN), set[str]()
+        self.cache = AnswerCache(cache)
 
-    def number(self, text: str) -> int | None:
-        """The whole number, 0 to 100, that the model answers; None if it answers anything else.
+    def number(self, text: str) -> float | None:
+        """The score that the model answers, 0 to 100 (`traitline.evaluation.written_score`); None for anything else.
 
         Raises:
             InputError: the budget is used up, or no attempt was answered.
         """
-        body = {"model": self.model, "messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": 8}
-        request = json.dumps(body, sort_keys=True)
-        name = hashlib.sha256(f"{self.host}{self.path} {request}".encode()).hexdigest()
-        if name not in self.known:
-            match = re.fullmatch(r"\D{0,20}?(\d{1,3})\D{0,20}", self._ask(request).strip())
-            number = int(match[1]) if match and int(match[1]) <= 100 else None
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.cache, "a", encoding="utf-8") as handle:
-                handle.write(json.dumps({"request": name, "number": number}) + "\n")
-            self.known[name] = number
-        return self.known[name]
+        messages = {"model": self.model, "messages": [{"role": "user", "content": text}]}
+        # The name of a question does not depend on what a server made of the parameters.
+        question = json.dumps({**messages, **PLAIN}, sort_keys=True)
+        name = hashlib.sha256(f"{self.host}{self.path} {question}".encode()).hexdigest()
+        if name not in self.cache.rows:
+            self.cache.refresh()
+        if name not in self.cache.rows:
+            answer = self._answer(messages)
+            self.cache.add(name, score(answer), hosted_reply.shown(answer, self._key), self.parameters)
+        row = self.cache.rows[name]
+        self.used.add(json.dumps(row.get("parameters", PLAIN), sort_keys=True))
+        number: float | None = row["number"]
+        return number
 
-    def _ask(self, body: str) -> str:
-        why = ""
+    def _answer(self, messages: dict[str, Any]) -> str:
+        """Ask, with other parameters where the server wants others or the answer was cut before it held a score."""
+        while True:
+            reply = self._ask(messages)
+            if reply.answer is not None:
+                limit = next((n for n in ("max_tokens", "max_completion_tokens") if n in self.parameters), None)
+                if not reply.was_cut or score(reply.answer) is not None or not limit or self.parameters[limit] == LONG:
+                    return reply.answer
+                self._change({limit: LONG}, "its answers are cut")
+                continue
+            changed = self._wanted(reply)
+            if changed is None:
+                remedy = REMEDIES.get(reply.code, "run again")
+                raise InputError(
+                    f"--address: {self.host} did not answer {_why(reply)}; what was answered before is kept, {remedy}"
+                )
+            self._change(changed, reply.problem)
+
+    def _wanted(self, reply: Reply) -> dict[str, Any] | None:
+        """Parameters to change after a complaint about one of them; None where it is about something else.
+
+        Each is changed once: `max_tokens` has a newer name, and is left out where the server knows neither.
+        """
+        if reply.code not in (200, 400, 422):
+            return None
+        if "temperature" in self.parameters and "temperature" in reply.problem:
+            return {"temperature": None}
+        for name, other in (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", None)):
+            if name in self.parameters and re.search(r"max_(completion_)?tokens", reply.problem):
+                return {name: None} | ({other: self.parameters[name]} if other else {})
+        return None
+
+    def _change(self, parameters: dict[str, Any], why: str) -> None:
+        changed = {**self.parameters, **parameters}
+        self.parameters = {name: value for name, value in changed.items() if value is not None}
+        log.warning("%s: asked with %s from now on (%s)", self.host, json.dumps(self.parameters), why)
+
+    def _ask(self, messages: dict[str, Any]) -> Reply:
+        """Ask until there is an answer, a failure that another attempt would not mend, or no attempt left."""
+        body = json.dumps({**messages, **self.parameters}, sort_keys=True)
+        reply = None
         for attempt in range(TRIES):
             if self._gone() >= self.budget:
+                why = f" {_why(reply)}" if reply else ""
                 raise InputError(
                     f"--budget: {self.budget} requests are used up{why}; what was answered is kept, raise it"
                 )
             self._spend()
+            wait = None
             try:
-                status, wait, reply = self._once(body)
+                status, wait, content = self._once(body)
+                reply = hosted_reply.parse(status, content, self._key)
             except (OSError, http.client.HTTPException) as e:
-                status, wait, reply, why = 0, None, b"", f" ({type(e).__name__})"
-            if status == 200:
-                return _content(reply)
-            if status:
-                why = f" (status {status})"
-            if status and status not in AGAIN and status < 500:
-                break
+                reply = Reply(None, type(e).__name__, 0)
+            again = reply.code in (0, 200, *AGAIN) or reply.code >= 500
+            if reply.answer is not None or not again or self._wanted(reply):
+                return reply
             if attempt + 1 < TRIES:
                 asked = float(wait) if wait and wait.isdecimal() else WAIT * 2**attempt
                 time.sleep(min(asked, LONGEST))
-        raise InputError(f"--address: {self.host} did not answer{why}; what was answered before is kept, run again")
+        assert reply
+        return reply
 
     def _gone(self) -> int:
         """Requests that count against the budget."""
@@ -116,7 +168,7 @@ class Hosted:
 
     def _once(self, body: str) -> tuple[int, str | None, bytes]:
         kind = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection
-        link = kind(self.host, self.port, timeout=120)
+        link = kind(self.host.strip("[]"), self.port, timeout=120)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         try:
             link.request("POST", self.path, body.encode(), headers)
@@ -126,10 +178,20 @@ class Hosted:
             link.close()
 
 
-def _content(reply: bytes) -> str:
-    """Text of a reply; empty if the reply is not of the form that was agreed on."""
-    try:
-        text: Any = json.loads(reply)["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return ""
-    return text if isinstance(text, str) else ""
+def _why(reply: Reply) -> str:
+    return f"(status {reply.code}): {reply.problem}" if reply.code else f"({reply.problem})"
+
+
+def _key(variable: str) -> str:
+    """The key that an environment variable holds; no message shows it, nor what may be one in place of a name."""
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
+        raise InputError("--key-from: wants the name of an environment variable in capitals, never the key")
+    value = os.environ.get(variable)
+    if not value:
+        raise InputError(f"--key-from: the environment variable {variable} is not set")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise InputError(
+            f"--key-from: the environment variable {variable} holds a line break, a blank or a letter that no key has;"
+            f' without them: export {variable}="$(tr -d "[:space:]" < FILE)"'
+        )
+    return value

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from traitline import atomic, jsonl
 from traitline.errors import InputError
-from traitline.evaluation.hosted import Hosted
+from traitline.evaluation.hosted import PLAIN, Hosted
 from traitline.evaluation.measures import JUDGED
 from traitline.provenance import manifest
 
@@ -44,12 +44,14 @@ class Judge(Protocol):
     """A model that judges.
 
     Attributes:
-        about: what it is, for manifests.
         files: of its weights' record.
     """
 
-    about: dict[str, Any]
     files: list[str]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What it is, for manifests."""
 
     def scores(self, pairs: Sequence[Pair], scale: str) -> list[float | None]:
         """0 to 100 for each pair, None where it gives no score."""
@@ -86,8 +88,14 @@ class HostedJudge:
 
     def __init__(self, hosted: Hosted, about: dict[str, Any]) -> None:
         self.hosted = hosted
-        self.about = about
+        self._about = about
         self.files: list[str] = []
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """See `Judge`; with the parameters of the answers, where the server refused those that it is asked with."""
+        used = [json.loads(text) for text in sorted(self.hosted.used)]
+        return self._about | ({"parameters": used} if any(one != PLAIN for one in used) else {})
 
     def scores(self, pairs: Sequence[Pair], scale: str) -> list[float | None]:
         """See `Judge`."""

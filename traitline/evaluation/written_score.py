@@ -13,13 +13,13 @@ SCORE = re.compile(
     r"[^0-9]{0,30}?(?<![-\u2010-\u2015\u2212+.,/])([0-9]{1,3}(?:\.[0-9]{1,4})?)(?:\s*(?:/|(?:out )?of)\s*100)?(?![0-9])"
     r"(?!\s*/)[^0-9]{0,30}"
 )
-THINKING = re.compile(r".*</think(?:ing)?>", re.DOTALL)  # some servers leave out how it begins
 BOLD = re.compile(r"[*_`]+")
 
 
 def score(text: str) -> float | None:
     """The score of a text, None where it is none; a whole number as `int`."""
-    answer = BOLD.sub("", THINKING.sub("", text)).strip()
+    answer = text.rpartition("</think>")[2].rpartition("</thinking>")[2]  # some servers leave out how it begins
+    answer = BOLD.sub("", answer).strip()
     if any(c.isnumeric() and not c.isascii() for c in answer):
         return None
     match = SCORE.fullmatch(answer)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline.errors import InputError
+from traitline.errors import InputError, visible
 from traitline.models import template_worker
 
 Messages = Sequence[dict[str, str]]
@@ -24,7 +24,6 @@ ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME", "TMPDIR")
 SECONDS = 10.0  # of computing, for a request
 EACH = 0.01  # seconds more for each conversation; a real template takes a hundredth of that
 PART = 1000  # conversations of a request
-LONGEST = 300  # characters of a message that a template wrote
 OF_OTHERS = (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)  # no template's doing
 
 _lock = threading.Lock()
@@ -73,8 +72,7 @@ class Template:
         seconds = SECONDS + EACH * len(request.get("conversations", ()))
         reply = ask({"template": self.text, "seconds": seconds, **request})
         if problem := reply.get("problem"):
-            shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in problem[:LONGEST])
-            raise InputError(f"{self.name}: its chat template {shown}")
+            raise InputError(f"{self.name}: its chat template {visible(problem)}")
         return reply
 
 

@@ -87,7 +87,11 @@ def _unsaid(pattern: str, wanted: str) -> AfterValidator:
 
 
 Address = Annotated[
-    str, _unsaid(r"https?://[\w.-]+(:\d{1,5})?(/[\w.-]+)*/?", "https://HOST/PATH, without a name or a key in it")
+    str,
+    _unsaid(
+        r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w.~%-]+)*/?",
+        "https://HOST/PATH, without a name or a key in it",
+    ),
 ]
 Variable = Annotated[str, _unsaid(r"[A-Z][A-Z0-9_]*", "the name of an environment variable, never the key")]
 
