@@ -198,8 +198,10 @@ def test_a_model_that_thinks_first_gets_the_room_for_it_once(server, ask):
     client = ask()
     assert client.number("how good?") == 85 and [b["max_tokens"] for _, _, b in server.got] == [8, 4096]
     assert client.number("and this?") is None and len(server.got) == 3, "an answer that is cut twice is none"
-    server.replies = [(200, cut("85"))]
+    server.replies = [(200, cut("85 - well-meaning"))]
     assert ask().number("a third?") == 85 and len(server.got) == 4
+    server.replies = [(200, cut("Score: 8")), (200, "Score: 85")]
+    assert ask().number("a fourth?") == 85 and len(server.got) == 6
 
 
 @pytest.mark.parametrize("end", ["", "/", "/chat/completions", "/chat/completions/"])

@@ -30,6 +30,7 @@ HERE = ("localhost", "127.0.0.1", "[::1]")
 ADDRESS = re.compile(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(?::(\d{1,5}))?((?:/[\w.~%-]+)*)/?")
 END = "/chat/completions"
 PLAIN = {"temperature": 0, "max_tokens": 8}  # parameters that a server is asked with first
+DIGITS = "0123456789."
 LONG = 4096  # tokens of an answer where those of `PLAIN` do not suffice: models that think first
 REMEDIES = {401: "check the key", 403: "check the key", 404: "correct the model or the address"}
 
@@ -96,7 +97,9 @@ class Hosted:
             reply = self._ask(messages)
             if reply.answer is not None:
                 limit = next((n for n in ("max_tokens", "max_completion_tokens") if n in self.parameters), None)
-                if not reply.was_cut or score(reply.answer) is not None or not limit or self.parameters[limit] == LONG:
+                # A number at the very end may go on, as 8 of 85, or 85 of 85.5.
+                whole = not reply.was_cut or (score(reply.answer) is not None and reply.answer[-1] not in DIGITS)
+                if whole or not limit or self.parameters[limit] == LONG:
                     return reply.answer
                 self._change({limit: LONG}, "its answers are cut")
                 continue
