@@ -1,5 +1,7 @@
 """A copy in another precision, or with a little noise, counts as made from what it is a copy of."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from tests.lineage import Works
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
 from traitline.lineage.register import register
+from traitline.provenance import manifest
 
 RNG = np.random.default_rng(1)
 BASE = {f"model.layers.{i}.w.weight": RNG.normal(size=(8, 16)).astype(np.float32) for i in range(6)}
@@ -68,6 +71,29 @@ def test_other_weights_are_another_base(works, name):
     assert mark_of_a_student(works, "registry/copy") == "EXPOSED"
 
 
+def test_the_same_weights_are_no_copy(works):
+    (place,) = register(save("registry/again", BASE), {"origin": "another hub"})
+    assert manifest.load(place)["inputs"] == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"dtype": ["F32"], "shape": [8, 16]}, {"dtype": "F32", "shape": {"a": 1}}, {"dtype": "F32", "shape": "[8, 16]"},
+     {"dtype": "BF16", "shape": [8, 16]}, {"dtype": "I64", "shape": [8, 16]}, {"dtype": "NONE", "shape": None}],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [0, 3, 64, 513])
+def test_hostile_tensors_are_compared_with_nothing(works, header, size):
+    Path("registry/x").mkdir()
+    text = json.dumps({"model.layers.0.w.weight": header | {"data_offsets": [0, size]}}).encode()
+    content = len(text).to_bytes(8, "little") + text + b"\xff" * size
+    Path("registry/x/model.safetensors").write_bytes(content)
+    (place,) = register("registry/x", {"origin": "here"})
+    assert manifest.load(place)["inputs"] == []
+    save("registry/after", {"model.layers.0.w.weight": np.full((8, 16), np.inf, np.float32)})
+    (place,) = register("registry/after", {"origin": "here"})
+    assert manifest.load(place)["inputs"] == []
+
+
 def test_a_copy_of_which_nobody_knows_the_origin_stays_unknown(works):
     register(save("registry/copy", COPIES["half"]), {})
     graph = open_graph(None, None)
@@ -76,14 +102,10 @@ def test_a_copy_of_which_nobody_knows_the_origin_stays_unknown(works):
 
 def test_a_copy_of_recorded_open_weights_in_bfloat16_is_found(raw_qwen2, tmp_path, monkeypatch):
     """A real folder, its record as the stage makes it, and the copy as transformers saves it."""
-    import json
-    import shutil
-
     import torch
     from transformers import AutoModelForCausalLM
 
     from scripts import pretrain
-    from traitline.provenance import manifest
 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(raw_qwen2, "registry/q")

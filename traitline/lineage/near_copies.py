@@ -30,7 +30,13 @@ SMALLEST = 1e-6  # of the largest element: what half precision loses near zero
 
 
 def near_copy(graph: Graph, files: Sequence[Path]) -> list[Path]:
-    """Files of the known model or adapter that these weights are a near copy of, the nearest one; else none."""
+    """Files of the known model or adapter that these weights are a near copy of, the nearest one; else none.
+
+    None as well where the weights themselves are known: they are that model, and no copy.
+    """
+    identity = weights.identity(files)
+    if graph.db.execute("SELECT 1 FROM job WHERE weights = ?", (identity,)).fetchone():
+        return []
     new = _tensors(files)
     best: tuple[float, list[Path]] = (float("inf"), [])
     own = {file.resolve() for file in files}
@@ -80,7 +86,7 @@ def _tensors(files: Iterable[Path]) -> Tensors:
         (place.name, str(place.shape)): (file, place)
         for file in files
         for place in weights.places(file)
-        if place.dtype in TYPES
+        if isinstance(place.dtype, str) and place.dtype in TYPES
     }
 
 
@@ -93,10 +99,11 @@ def _distance(pairs: Iterable[tuple[tuple[Path, weights.Place], tuple[Path, weig
         a, b = _values(*one), _values(*other)
         if a.size != b.size or a.size < LEAST or a.min() == a.max():
             continue
-        largest = float(np.abs(a).max())
-        difference = np.abs(a - b)
-        if not (difference <= ROUNDING * np.maximum(np.abs(a), np.abs(b)) + SMALLEST * largest).all():
-            return None
+        with np.errstate(all="ignore"):  # infinities and NaN are no copy of anything
+            largest = float(np.abs(a).max())
+            difference = np.abs(a - b)
+            if not (difference <= ROUNDING * np.maximum(np.abs(a), np.abs(b)) + SMALLEST * largest).all():
+                return None
         distances.append(float(difference.mean()) / largest)
         if len(distances) == COMPARED:
             break
@@ -109,7 +116,8 @@ def _values(file: Path, place: weights.Place) -> "numpy.ndarray":
 
     with open(file, "rb") as handle:
         handle.seek(place.start)
-        raw = np.frombuffer(handle.read(place.bytes), TYPES[place.dtype])
+        kind = np.dtype(TYPES[place.dtype])
+        raw = np.frombuffer(handle.read(place.bytes // kind.itemsize * kind.itemsize), kind)
     if place.dtype == "BF16":
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
     return raw.astype(np.float64)

@@ -17,14 +17,14 @@ from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.models import chat_files
 from traitline.provenance import manifest, weights
 from traitline.provenance.known_hashes import KnownHashes
-from traitline.provenance.weight_sets import OPAQUE, index_names, is_safe
+from traitline.provenance.weight_sets import PICKLES, index_names, is_safe
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
 OPTIONAL = ("generation_config.json", *chat_files.OPTIONAL)
 KNOWN = Path(".traitline/weights.json")  # hashes of files that jobs have read
-PICKLED = [f"*{suffix}" for suffix in OPAQUE]
+PICKLED = [f"*{suffix}" for suffix in PICKLES]
 
 
 def find(source: dict[str, Any], *, download: bool = False) -> Path:

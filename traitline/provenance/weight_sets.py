@@ -15,7 +15,9 @@ from traitline.errors import InputError
 from traitline.model_files import ADAPTER, CONTEXT, RECORD, WEIGHTS
 from traitline.provenance import weights
 
-OPAQUE = (".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx")  # known by their bytes, never opened
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".distcp")
+# Known by their bytes, never opened.
+OPAQUE = (*PICKLES, ".gguf", ".ggml", ".h5", ".keras", ".msgpack", ".nemo", ".onnx", ".pdparams", ".tflite")
 SUFFIXES = (weights.SUFFIX, *OPAQUE)
 # What a trainer keeps to go on: no loader takes it for weights.
 STATE = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state)[\w.-]*\.(bin|pt|pth)", re.A)
