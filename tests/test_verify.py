@@ -166,3 +166,47 @@ def test_a_manifest_behind_a_link_that_is_not_followed_is_named(works, target):
     os.symlink(target, link)
     found = verify(["results"])
     assert (link, link) in (found.missing if target == "nowhere.json" else found.outside) and not found.good
+
+
+def on_another_disk(place, scratch):
+    """Move a folder elsewhere and leave a link, as where home is small."""
+    Path(place).parent.mkdir(exist_ok=True)
+    os.rename("results", scratch)
+    os.symlink(scratch, place)
+
+
+def test_results_on_another_disk_are_verified_and_nothing_beside_them(works, tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("scratch")
+    on_another_disk("results", scratch / "mine")
+    found = verify(["results"])
+    assert found.good and found.files == 4
+    (scratch / "secret.jsonl").write_text("secret")
+    os.unlink(scratch / "mine" / Path(works.numbers).relative_to("results"))
+    os.symlink(scratch / "secret.jsonl", works.numbers)
+    found = verify(["results"])
+    assert {path for path, _ in found.outside} == {works.numbers} and found.files == 3
+
+
+@pytest.mark.parametrize("place", ["studies/mine", "studies/mine/results"])
+def test_a_study_on_another_disk_is_seen_among_all_studies(works, tmp_path_factory, place):
+    from traitline.lineage.index import manifests
+
+    os.makedirs("studies/mine" if place.endswith("results") else "studies")
+    on_another_disk(place, tmp_path_factory.mktemp("scratch") / "mine")
+    files = manifests(["studies"])
+    assert len(files) == len(manifests([place])) == 4 and all(file.startswith(f"{place}/") for file in files)
+    found = verify(["studies"])
+    assert found.files == 4 and not found.outside and not found.changed
+    assert all(path.startswith("results/") for path, _ in found.missing), "inputs, which were read in results/"
+
+
+def test_a_job_on_linked_results_writes_relative_paths(works, tmp_path_factory, tmp_path, monkeypatch):
+    """Also where the working folder has a second name, by which a path is spelled."""
+    from traitline.provenance import manifest
+
+    on_another_disk("results", tmp_path_factory.mktemp("scratch") / "mine")
+    assert manifest.relative("results/x/y.jsonl") == "results/x/y.jsonl"
+    second = tmp_path_factory.mktemp("home") / "clone"
+    second.symlink_to(tmp_path)
+    assert manifest.relative(second / "results/x/y.jsonl") == "results/x/y.jsonl"
+    assert manifest.relative("/etc/hostname") == "/etc/hostname"

@@ -1,6 +1,7 @@
 """A training loop that goes on after an interruption and ends with the same bytes as without it."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import atomic, signals
+from traitline.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,17 +33,28 @@ class Checkpoint:
         self.every = every
 
     def load(self) -> Any:
-        """Load the tensors in place; the losses, or None where there is no file or it is damaged."""
+        """Load the tensors in place; the losses, or None where there is no file, or it is not as it was written.
+
+        Raises:
+            InputError: a folder is in its place.
+        """
         import torch
         from safetensors import SafetensorError, safe_open
 
         if self.path is None or not self.path.exists():
             return None
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: no file, in the place of a checkpoint; take it away")
         try:
             with safe_open(self.path, "pt") as file, torch.no_grad():
-                saved = {name: file.get_tensor(name) for name in self.tensors}
-                losses = json.loads(file.metadata()["losses"])
-        except SafetensorError as e:
+                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                about = file.metadata() or {}
+            if about.get("sha256") != _digest(saved, about["losses"]):
+                raise ValueError("its bytes are not those that were written")
+            if _shapes(saved) != _shapes(self.tensors):
+                raise ValueError("of another training")
+            losses = json.loads(about["losses"])
+        except (SafetensorError, OSError, ValueError, KeyError) as e:
             log.warning("%s: damaged checkpoint (%s), starting over", self.path, e)
             return None
         with torch.no_grad():
@@ -55,7 +68,8 @@ class Checkpoint:
 
         if self.path is not None:
             tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in self.tensors.items()}
-            atomic.put(self.path, save(tensors, metadata={"losses": json.dumps(losses)}))
+            text = json.dumps(losses)
+            atomic.put(self.path, save(tensors, metadata={"losses": text, "sha256": _digest(tensors, text)}))
 
     @contextlib.contextmanager
     def steps(
@@ -104,3 +118,20 @@ class Checkpoint:
                         raise signals.Halt
 
             yield numbers()
+
+
+def _shapes(tensors: "Mapping[str, Tensor]") -> dict[str, tuple[str, list[int]]]:
+    """Type and shape of every tensor by its name."""
+    return {name: (str(tensor.dtype), list(tensor.shape)) for name, tensor in tensors.items()}
+
+
+def _digest(tensors: "Mapping[str, Tensor]", losses: str) -> str:
+    """sha256 of all that a checkpoint says: names, types, shapes, bytes and losses. A disk may flip a bit."""
+    import torch
+
+    h = hashlib.sha256(losses.encode())
+    for name, (dtype, shape) in sorted(_shapes(tensors).items()):
+        h.update(f"{name} {dtype} {shape}\n".encode())
+        if tensors[name].numel():
+            h.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy())
+    return h.hexdigest()

@@ -15,7 +15,7 @@ from typing import Any
 
 from traitline import model_files
 from traitline.errors import InputError
-from traitline.lineage.links import DvcCache
+from traitline.lineage.links import DvcCache, linked_studies
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 from traitline.provenance.weight_sets import is_weights
@@ -62,7 +62,8 @@ def uncollected() -> Iterator[None]:
 def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:
     """(every manifest below these folders, links with the name of a manifest that are not followed), each in order.
 
-    Links of DVC are followed (`traitline.lineage.links`), others are not. Hidden folders are not entered.
+    Links of DVC and to whole studies are followed (`traitline.lineage.links`), others are not. Hidden folders are not
+    entered.
 
     Raises:
         InputError: a folder does not exist, or may not be read; or what has the name of a manifest is no file.
@@ -72,6 +73,7 @@ def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:
     for top in todo:
         if not os.path.isdir(top):
             raise InputError(f"{top}: no such folder; name one that holds manifests")
+    todo += [link for top in todo for link in linked_studies(top)]
     while todo:
         folder = todo.pop()
         try:

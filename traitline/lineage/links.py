@@ -1,17 +1,34 @@
-"""Links as DVC makes them, and which of them are followed.
+"""Which links are followed: those of DVC, and those by which a user keeps a whole study on another disk.
 
-With `cache.type symlink` DVC puts a symbolic link to a file of its cache where an artifact was. Such links are
-followed. Any other link is not: a manifest or a folder from elsewhere may lead anywhere.
+With `cache.type symlink` DVC puts a symbolic link to a file of its cache where an artifact was. Where home is small,
+`results/`, or the folder of a study below `studies/`, is a link to scratch. Such links are followed. Any other link is
+not: a manifest or a folder from elsewhere may lead anywhere.
 """
 
 import configparser
 import os
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 # Where DVC keeps a file below its cache (DVC 3): named by the hash of its content.
 OBJECT = re.compile(r"files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
+
+STUDIES = "studies"  # folder of folders of studies
+
+
+def linked_studies(folder: str | Path) -> list[str]:
+    """Links below a folder `studies/` that are studies, or their `results/`, on another disk; none below any other."""
+    if os.path.basename(os.path.abspath(folder)) != STUDIES:
+        return []
+    links = [path for pattern in ("*", "*/results") for path in Path(folder).glob(pattern) if path.is_symlink()]
+    return sorted(path.as_posix() for path in links if path.is_dir() and not path.name.startswith("."))
+
+
+def other_disks(folders: Iterable[str | Path]) -> list[Path]:
+    """Real paths of folders, and of the studies that are linked there."""
+    return [Path(os.path.realpath(place)) for folder in folders for place in (folder, *linked_studies(folder))]
 
 
 class DvcCache:

@@ -1,6 +1,7 @@
 """Verification: every file that a manifest names is hashed again, by all processors.
 
-Only files below the working folder are opened, and those of DVC's cache to which links there lead: a manifest from
+Only files below the working folder are opened, and those of DVC's cache and of studies on other disks to which links
+there lead: a manifest from
 elsewhere may name anything.
 """
 
@@ -15,8 +16,8 @@ from typing import Literal
 from traitline import model_files
 from traitline.errors import InputError
 from traitline.lineage.chain import Chain, examine_all
-from traitline.lineage.index import ENDING, kind, manifests, scan
-from traitline.lineage.links import DvcCache
+from traitline.lineage.index import ENDING, FOLDERS, kind, manifests, scan
+from traitline.lineage.links import DvcCache, linked_studies, other_disks
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
 
@@ -89,15 +90,16 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
     statements = _statements(files, top, chain)
     if not statements.hashes:
         raise InputError(f"{', '.join(map(str, folders))}: no manifest names a file, so nothing was verified")
-    sizes = dict[str, int]()
+    usual = [Path(root, name) for name in FOLDERS if Path(root, name).is_dir()]
+    sizes, disks = dict[str, int](), other_disks([*folders, *usual])
     for path, recorded in sorted(statements.hashes.items()):
-        size = _size(path, top, cache)
+        size = _size(path, top, cache, disks)
         if isinstance(size, int):
             sizes[path] = size
         else:
             getattr(findings, size).append((path, next(iter(recorded.values()))))
     for link in scan(folders)[1]:
-        where = _size(link, top, cache)
+        where = _size(link, top, cache, disks)
         (findings.missing if where == "missing" else findings.outside).append((link, link))
     _hash(statements, sizes, top, findings)
     findings.uncanonical, findings.unsealed = chain.uncanonical, chain.unsealed
@@ -156,7 +158,7 @@ def _is_record(files: Sequence[str]) -> bool:
     return [os.path.basename(path) for path in files] == [model_files.RECORD]
 
 
-def _size(path: str, top: Path, cache: DvcCache) -> int | Literal["missing", "outside"]:
+def _size(path: str, top: Path, cache: DvcCache, disks: Sequence[Path]) -> int | Literal["missing", "outside"]:
     """Size of a file that may be hashed, or the list of `Findings` in which it belongs."""
     inside = Path(os.path.normpath(Path(top, path))).is_relative_to(top)
     try:
@@ -166,12 +168,13 @@ def _size(path: str, top: Path, cache: DvcCache) -> int | Literal["missing", "ou
         return "missing" if inside else "outside"
     except (OSError, RuntimeError):  # a circle of links, a name that is too long, a folder that is a file
         return "outside"
-    allowed = real.is_relative_to(top) or (inside and cache.holds(real))
+    linked = inside and (cache.holds(real) or any(real.is_relative_to(disk) for disk in disks))
+    allowed = real.is_relative_to(top) or linked
     return status.st_size if allowed and stat.S_ISREG(status.st_mode) else "outside"
 
 
 def _strangers(folders: Iterable[str | Path], known: set[str]) -> Iterable[str]:
-    for top in folders:
+    for top in [place for folder in folders for place in (folder, *linked_studies(folder))]:
         for parent, below, names in os.walk(top):
             below[:] = [n for n in below if not n.startswith(".")]
             for name in names:

@@ -81,13 +81,15 @@ def reference(role: str, path: str | Path) -> dict[str, Any]:
 def relative(path: str | Path) -> str:
     """The path from the working folder in POSIX spelling; absolute where it lies outside.
 
-    A linked file keeps its own name: DVC may have put a link to its cache where the artifact was.
+    A linked file keeps its own name: DVC may have put a link to its cache where the artifact was, and `results` may be
+    a link to another disk.
     """
     here = Path.cwd()
     spelled = Path(os.path.abspath(path))
-    unlinked = spelled.parent.resolve() / spelled.name
-    inside = next((place for place in (spelled, unlinked) if place.is_relative_to(here)), None)
-    return inside.relative_to(here).as_posix() if inside else unlinked.as_posix()
+    if not spelled.is_relative_to(here):  # the working folder may have another name too, and a link may lead out of it
+        top = next((p for p in spelled.parents if p.exists() and os.path.samefile(p, here)), None)
+        spelled = here / spelled.relative_to(top) if top else spelled.parent.resolve() / spelled.name
+    return spelled.relative_to(here).as_posix() if spelled.is_relative_to(here) else spelled.as_posix()
 
 
 def read_bytes(path: str | Path) -> bytes:
