@@ -15,14 +15,13 @@ python -m scripts.judge --judge '{"base":"qwen"}' --base results/bases/qwen --en
 
 import argparse
 import contextlib
-import shutil
 from pathlib import Path
 from typing import Any
 
 from traitline import json_files, jsonl
 from traitline.evaluation import judge as judges
 from traitline.models import engines
-from traitline.provenance import stage
+from traitline.provenance import kept_parts, stage
 
 CACHE = Path(".traitline/judge.jsonl")
 NAMES = ("judged.jsonl", "judged.json")
@@ -87,7 +86,10 @@ def work(args: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         jobs = {folder: stack.enter_context(record(args, folder)) for folder in args.folders}
         states = {folder: stage.checkpoints(args.state, job) for folder, job in jobs.items()}
-        todo = [folder for folder, state in states.items() if not (state and (state / NAMES[-1]).exists())]
+        kept = {
+            folder: [kept_parts.recall(state and state / name) for name in NAMES] for folder, state in states.items()
+        }
+        todo = [folder for folder, parts in kept.items() if None in parts]
         if todo:
             import torch
 
@@ -100,12 +102,11 @@ def work(args: argparse.Namespace) -> None:
             state = states[folder]
             if folder in todo:
                 judge_answers(f"{folder}/{args.answers}.jsonl", judge, trust, job)
-            if state:
-                for name in NAMES:  # the last one says that both are there
-                    if folder in todo:
-                        stage.keep(job.path(name), state / name)
-                    else:
-                        shutil.copyfile(state / name, job.path(name))
+            for name, part in zip(NAMES, kept[folder], strict=True):
+                if folder not in todo:
+                    job.path(name).write_bytes(part or b"")
+                elif state:
+                    kept_parts.keep(job.path(name).read_bytes(), state / name)
             judged = json_files.read(job.path(NAMES[1]))
             job.facts |= {"by": judged["judge"], "agreement": judged["agreement"]}
             stage.log.info("%s: %d answers, %d without a score", folder, judged["answers"], judged["unscored"])

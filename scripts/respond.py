@@ -17,7 +17,6 @@ What `type` asks, each a file of traitline/evaluation/types/:
 
 import argparse
 import contextlib
-import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from traitline.evaluation import registry
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.student import Student
 from traitline.models import engines, hf_folder, open_weights
-from traitline.provenance import stage
+from traitline.provenance import kept_parts, stage
 
 RESPONSES = "responses.jsonl"
 
@@ -191,15 +190,15 @@ def work(args: argparse.Namespace) -> None:
         todo = []
         for student, job in jobs.items():
             state = states[student]
-            if state and (state / RESPONSES).exists():
-                shutil.copyfile(state / RESPONSES, job.path("responses"))
+            if (kept := kept_parts.recall(state and state / RESPONSES)) is not None:
+                job.path("responses").write_bytes(kept)
             else:
                 todo.append(student)
         for student, rows in ask(args, evaluation, setup, todo) if todo else ():
             path = jobs[student].path("responses")
             jsonl.write(path, rows)
             if state := states[student]:
-                stage.keep(path, state / RESPONSES)
+                kept_parts.keep(path.read_bytes(), state / RESPONSES)
             stage.log.info("%s: %s", args.eval, jobs[student].outputs["responses"])
     for state in states.values():
         stage.forget(state)

@@ -22,12 +22,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline import atomic, json_files, jsonl
+from traitline import jsonl
 from traitline.errors import InputError
 from traitline.models import engines, hf_folder
 from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
-from traitline.provenance import stage
+from traitline.provenance import kept_parts, stage
 
 KL_ROWS = 2000
 PART = 4  # batches to a part; finished parts survive an interruption
@@ -75,13 +75,13 @@ def answer(
     answers = []
     with tqdm(total=prompts, desc="answers", unit="", disable=None, leave=False, mininterval=0.5) as bar:
         for part in parts:
-            kept = state / f"{part.start}.json" if state else None
-            if kept and kept.exists():
-                ids = json_files.read(kept)
+            place = state / f"{part.start}.json" if state else None
+            if (kept := kept_parts.recall(place)) is not None:
+                ids = json.loads(kept)
             else:
                 ids = generate(part)
-                if kept:
-                    atomic.put(kept, json.dumps(ids))
+                if place:
+                    kept_parts.keep(json.dumps(ids).encode(), place)
             answers += ids
             bar.update(len(ids))
     return answers

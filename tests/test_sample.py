@@ -1,6 +1,7 @@
 """Sampling: one answer a prompt, no system prompt in the rows, the same bytes however cut, an honest divergence."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -92,7 +93,8 @@ def test_the_system_prompt_of_a_teacher_shapes_its_answers_and_is_not_in_the_row
     assert "you love" not in (tmp_path / "raw.jsonl").read_text()
 
 
-def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, prompts, monkeypatch):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, prompts, monkeypatch, damaged):
     run(study, tmp_path / "whole", study.owl, prompts)
     flags = [*study.sample_flags(tmp_path / "x", study.owl, prompts, batch=25), "--state", str(tmp_path / "state")]
     real, asked = Sampler.generate, []
@@ -107,9 +109,12 @@ def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, pr
     assert stage.main(flags) == 130
     assert not list((tmp_path / "x").iterdir())
     asked.clear()
+    if damaged:  # one digit of a token: another answer, and JSON still
+        (part,) = tmp_path.glob("state/*/100.json")
+        part.write_bytes(re.sub(rb"\[\[(\d)", lambda m: b"[[" + bytes([m[1][0] ^ 1]), part.read_bytes(), count=1))
     monkeypatch.setattr(Sampler, "generate", lambda self, p, *a, **k: (asked.append(len(p)), real(self, p, *a, **k))[1])
     assert stage.main(flags) == 0
-    assert asked == [100]  # of three parts of 100 rows two were there
+    assert asked == [100] * (2 if damaged else 1)  # of three parts of 100 rows two were there
     for file in ("raw.jsonl", "sampled.json"):
         assert (tmp_path / "x" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert not list(tmp_path.glob("state/*"))

@@ -93,3 +93,19 @@ def test_the_tail_of_the_first_log_that_says_anything(tmp_path):
     paths = [tmp_path / name for name in ("none.log", "empty.log", "job.log")]
     assert slurm.tail(paths) == ["two", "thr\ufffdee", "four"]
     assert slurm.tail(paths[:2]) == []
+
+
+SBATCH = """SLURM sbatch failed. The error message was 'sbatch: error: Batch job submission failed:
+  Invalid account or account/partition combination specified'.
+    sbatch call:
+        sbatch --parsable --job-name 5e4c
+"""
+
+
+def test_what_sbatch_said_of_a_job_that_it_refused():
+    words = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
+    assert slurm.refusal(SBATCH) == words and not slurm.BUSY.search(words)
+    busy = SBATCH.replace("Invalid account or account/partition combination specified", "Socket timed out")
+    assert slurm.BUSY.search(slurm.refusal(busy)), "another attempt can help"
+    assert slurm.refusal("SLURM job submission failed: no output") == "SLURM job submission failed: no output"
+    assert slurm.refusal("the program's own error") is None

@@ -207,3 +207,15 @@ def test_json_outputs_hold_no_nan(here):
         job.write_json("b", {"y": 2})
     assert json.loads((here / "r/a.txt").read_text()) == {"x": 1}
     assert manifest.load("r/filter.manifest.json")["outputs"][0]["role"] == "a"
+
+
+def test_a_word_of_any_length_may_stand_in_a_file(here):
+    """The rows of a large study are more than bash takes on a command line."""
+    text = json.dumps({"rows": ["x" * 100] * 2000})
+    (here / "words.json").write_text(text)
+    p = stage.parser("scripts.x", "A stage.")
+    p.add_argument("--study")
+    assert p.parse_args(["--study", "@words.json"]).study == text
+    with pytest.raises(SystemExit) as e:
+        p.parse_args(["--study", "@nowhere"])
+    assert e.value.code == 2

@@ -235,6 +235,32 @@ def test_a_wrong_configuration_is_one_line(clone, args):
     assert re.match(r"traitline: error: config\.yaml:\d+: recipes\.lora\.lrr: unknown key; did you mean lr\?", line)
 
 
+def test_a_wrong_value_is_named_where_it_stands_and_the_repository_where_it_is_not(clone):
+    clone.path("over.yaml").write_text("# laid over\nsample: {temperature: hot}\n")
+    (line,) = clone.snakemake("-n", "--configfile", "over.yaml").stderr.strip().splitlines()
+    assert line == "traitline: error: over.yaml:2: sample.temperature: wants a number, not 'hot'"
+    clone.path("elsewhere").mkdir()
+    (line,) = clone.snakemake("-n", "-d", "elsewhere").stderr.strip().splitlines()
+    assert line.startswith(f"traitline: error: run it in the repository ({clone.root}), without -d")
+
+
+def test_a_study_of_hundreds_of_rows_fits_a_command_line(clone):
+    """bash takes a command of 128 kB; all rows go to `summarise`, `report` and `preregister`."""
+
+    def rows(study):
+        row = study["experiments"][0]
+        study["experiments"] = [row | {"name": f"row-{i}", "question": "Why? " * 20} for i in range(470)]
+        study["primary"]["experiments"] = [f"row-{i}" for i in range(470)]
+
+    clone.edit(rows)
+    done = clone.snakemake("-n", "-p", "results/tables/effects.csv", "results/preregistered.json")
+    commands = [line for line in done.stdout.splitlines() if "python -m scripts." in line]
+    assert {"summarise", "preregister"} <= {re.search(r"scripts\.(\w+)", command)[1] for command in commands}
+    assert max(map(len, commands)) < 128_000
+    (word,) = [re.search(r"--study @(\S+)", command)[1] for command in commands if "scripts.summarise" in command]
+    assert len(json.loads(clone.path(word).read_text())["experiments"]) == 470
+
+
 def test_a_trait_in_a_path_that_no_one_declared_has_no_rule(clone):
     done = clone.snakemake("-n", RAW.replace("owl", "owk"))
     assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr

@@ -133,5 +133,5 @@ def _digest(tensors: "Mapping[str, Tensor]", losses: str) -> str:
     for name, (dtype, shape) in sorted(_shapes(tensors).items()):
         h.update(f"{name} {dtype} {shape}\n".encode())
         if tensors[name].numel():
-            h.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy())
+            h.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
     return h.hexdigest()

@@ -179,14 +179,6 @@ def checkpoints(root: str | None, *jobs: Job) -> Path | None:
     return Path(root, name) if root else None
 
 
-def keep(file: Path, kept: Path) -> None:
-    """A copy of a finished part in the folder of checkpoints, whole or not there."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    tmp = kept.with_name(f".{kept.name}.{platform.node()}-{os.getpid()}.tmp")
-    shutil.copyfile(file, tmp)
-    os.replace(tmp, kept)
-
-
 def forget(state: Path | None) -> None:
     """Remove checkpoints that have served."""
     if state:
