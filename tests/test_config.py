@@ -120,9 +120,9 @@ def put(path, value, *overlays):
         (("bases", "q"), {"hub": "https://hf.co/Qwen/Q", "revision": "0" * 40}, "bases.q.hub: wants `owner/name`"),
         (("bases", "q"), {"path": "models/q", "weights": "sha256:" + "0" * 64}, "weights: wants a sha256 alone, as 64"),
         (
-            ("sources", "d"),
-            {"format": "mmlu", "hub": "a/b", "revision": "0" * 40, "file": "/x"},
-            "file: wants the path",
+            ("sources",),
+            {"d": {"format": "mmlu", "hub": "a/b", "revision": "0" * 40, "file": "/x"}},
+            "sources.d.file: wants the path of a file inside of the data set",
         ),
         (("folder",), "/scratch/me/study", "folder: wants a folder below the repository, such as studies/mine, which"),
         (("bases", "tables"), {"world": "one", "seed": 1}, "bases.tables: the name is taken by a branch of results/"),

@@ -299,7 +299,7 @@ def test_a_study_in_a_folder_has_its_stages_there(repository):
     assert "up to date" in repository.sh("dvc status studies/x/dvc.yaml:prompts-numbers").stdout
     assert repository.sh("git status --porcelain -uall").stdout.split() == [
         *("??", "configs/x.yaml"), *("??", "studies/x/dvc.lock"), *("??", "studies/x/dvc.yaml"),
-        *("??", "studies/x/pins.json"),
+        *("??", "studies/x/manifests.sha256"), *("??", "studies/x/pins.json"),
     ]  # fmt: skip
 
 
