@@ -98,7 +98,7 @@ def test_without_a_difference_ranks_and_p_values_are_uniform(total, repeats):
     """Over many pairs of samples of one uneven law; with several alike numbers a row, which makes z too large."""
     base, ranks, alone, any_word, every_z = embedding(7), [], [], [], []
     law = torch.softmax(torch.randn(COUNT, generator=torch.Generator().manual_seed(8)).double(), 0)
-    for seed in range(120):
+    for seed in range(240):
         teacher, control = rows(law, total, 2 * seed, repeats), rows(law, total, 2 * seed + 1, repeats)
         z = decoder.decode(base, teacher.counts(), control.counts(), 0.01)[1]
         p_word, p = decoder.p_values(z, decoder.null(base, control, 49, 0.01, "test", seed))
@@ -111,7 +111,7 @@ def test_without_a_difference_ranks_and_p_values_are_uniform(total, repeats):
         # p-values are multiples of 1 / 50: spread evenly below each, they are continuous.
         spread = np.array(values) - np.random.default_rng(1).uniform(0, 0.02, len(values))
         assert stats.kstest(spread, "uniform").pvalue > 0.01
-        assert 0.03 <= np.mean(np.array(values) <= 0.1) <= 0.19
+        assert 0.05 <= np.mean(np.array(values) <= 0.1) <= 0.16
     assert float(torch.stack(every_z).std()) == pytest.approx(repeats**0.5, rel=0.06)
 
 
