@@ -7,6 +7,7 @@ import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import NoReturn
 
 from traitline.errors import InputError
 
@@ -40,6 +41,29 @@ def open_plain(path: str | Path, *, missing: str = MISSING) -> BufferedReader:
     except ValueError:  # a NUL in the name
         raise InputError(f"{path}: no file can have this name") from None
     raise InputError(f"{path}: a folder, a pipe or a device, not a plain file; put the file itself there")
+
+
+def require_replaceable(path: str | Path) -> None:
+    """Refuse to put a file where a folder, a pipe or a device is; a link is replaced, never written through.
+
+    Raises:
+        InputError: something else than a file or a link is there.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except (OSError, ValueError):  # nothing is there; what else is wrong shows when it is written
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise InputError(f"{path}: a folder, a pipe or a device is there; name another file")
+
+
+def refuse_unreadable(error: OSError) -> NoReturn:
+    """Refuse a folder that `os.walk` may not enter; by default it is passed over, as if it were empty.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(f"{error.filename}: may not be read, so nobody knows what is in it") from None
 
 
 def read_bytes(path: str | Path, *, largest: int = LARGEST, missing: str = MISSING, remedy: str = REBUILD) -> bytes:

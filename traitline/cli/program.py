@@ -7,6 +7,7 @@ Exit codes: 0 nothing to object; 3 there is (a changed file, a mark that fails, 
 import codecs
 import io
 import os
+import sqlite3
 import sys
 from typing import Any
 
@@ -64,6 +65,8 @@ def main() -> None:
         if (complaint := disk_complaint(e)) is None:
             raise
         _end(complaint)
+    except sqlite3.DatabaseError as e:
+        _end(f"the index is damaged ({visible(str(e))}); make it anew with `traitline index`")
     except USAGE_ERROR as e:
         _end_bad_use(e)
 

@@ -16,6 +16,7 @@ from typing import Any
 from traitline import model_files
 from traitline.errors import InputError
 from traitline.lineage.links import DvcCache, linked_studies
+from traitline.plain_files import require_replaceable
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 from traitline.provenance.weight_sets import is_weights
@@ -256,6 +257,7 @@ def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqli
         fill(db, read_rows(files))
         return db
     final = Path(path)
+    require_replaceable(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     tmp = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     try:
@@ -264,6 +266,8 @@ def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqli
         fill(db, read_rows(files))
         db.close()
         os.replace(tmp, final)
+    except sqlite3.OperationalError as e:
+        raise InputError(f"{final}: {e}; nothing was written, look at the disk and run again") from None
     finally:
         tmp.unlink(missing_ok=True)
     return connect(final)

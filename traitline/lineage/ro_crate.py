@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from traitline import atomic
 from traitline.errors import InputError
 from traitline.lineage.index import manifests
 from traitline.provenance import manifest
@@ -136,7 +137,8 @@ class Writer:
         organised["instrument"], organised["agent"], organised["object"] = self.engine, self.agent, self.controls
         organised["result"] = run
         self.crate.root_dataset["mentions"] = [run, organised, *self.actions]
-        self.crate.metadata.write(".")
+        text = json.dumps(self.crate.metadata.generate(), indent=4, sort_keys=True)
+        atomic.put(Path("ro-crate-metadata.json"), text)
 
 
 def _times(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:

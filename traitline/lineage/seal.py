@@ -22,6 +22,7 @@ from traitline.errors import InputError
 from traitline.lineage import dsse
 from traitline.lineage.index import ENDING
 from traitline.lineage.links import DvcCache
+from traitline.plain_files import refuse_unreadable
 from traitline.provenance import manifest
 
 LAST = "report.manifest.json"  # of the pages, which print a root before it is written
@@ -71,7 +72,7 @@ def rows_of(folder: str | Path) -> tuple[Rows, list[str]]:
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; name that of a study's results")
     rows, hidden, cache = Rows(), list[str](), DvcCache()
-    for parent, below, names in os.walk(folder):
+    for parent, below, names in os.walk(folder, onerror=refuse_unreadable):
         concealed = any(part.startswith(".") for part in Path(parent).relative_to(folder).parts)
         hidden += [os.path.join(parent, n) for n in below if os.path.islink(os.path.join(parent, n))]
         for name in names:
