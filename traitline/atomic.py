@@ -11,7 +11,7 @@ def put(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name, have it on the disk, then rename it into place; makes its folder.
 
     Raises:
-        InputError: a folder, a pipe or a device is there.
+        InputError: a pipe or a device is there.
     """
     require_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ def open_plain(path: str | Path, *, missing: str = MISSING) -> BufferedReader:
 
 
 def require_replaceable(path: str | Path) -> None:
-    """Refuse to put a file where a folder, a pipe or a device is; a link is replaced, never written through.
+    """Refuse to put a file where a pipe or a device is; a link is replaced, never written through.
 
     Raises:
         InputError: something else than a file or a link is there.
@@ -53,8 +53,8 @@ def require_replaceable(path: str | Path) -> None:
         mode = os.lstat(path).st_mode
     except (OSError, ValueError):  # nothing is there; what else is wrong shows when it is written
         return
-    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise InputError(f"{path}: a folder, a pipe or a device is there; name another file")
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):  # no file takes a folder's place
+        raise InputError(f"{path}: a pipe or a device is there; name another file")
 
 
 def refuse_unreadable(error: OSError) -> NoReturn:

@@ -7,7 +7,6 @@ Exit codes: 0 nothing to object; 3 there is (a changed file, a mark that fails, 
 import codecs
 import io
 import os
-import sqlite3
 import sys
 from typing import Any
 
@@ -65,10 +64,16 @@ def main() -> None:
         if (complaint := disk_complaint(e)) is None:
             raise
         _end(complaint)
-    except sqlite3.DatabaseError as e:
+    except _database_errors() as e:
         _end(f"the index is damaged ({visible(str(e))}); make it anew with `traitline index`")
     except USAGE_ERROR as e:
         _end_bad_use(e)
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Errors of sqlite, where a command has loaded it."""
+    loaded = sys.modules.get("sqlite3")
+    return (loaded.DatabaseError,) if loaded else ()
 
 
 def _end(complaint: str) -> None:
