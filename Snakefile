@@ -1,17 +1,11 @@
 """traitline: base models -> teachers -> numbers -> filter -> students -> scores -> report. Includes are in that order."""
 
-import os
-import sys
-
 from snakemake.utils import min_version
 
 min_version("9.14")
 
-if not os.path.samefile(os.getcwd(), workflow.basedir):
-    sys.exit(
-        f"traitline: error: run it in the repository ({workflow.basedir}), without -d: paths are from there;"
-        " `folder:` of the configuration says where the files of a study go, and may be a link"
-    )
+
+include: "rules/repository.smk"
 
 
 configfile: "config.yaml"

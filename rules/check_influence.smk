@@ -29,14 +29,14 @@ if STUDY.influence:
         resources:
             **hardware("check_influence"),
         params:
-            study=STUDY.text,
+            study=STUDY_WORD,
             tables=subpath(input.runs, parent=True),
             results=STUDY.results,
             folder=subpath(output.manifest, parent=True),
             code=digest("check_influence"),
         shell:
             "python -m scripts.check_influence"
-            " --study {STUDY_WORD:q}"
+            " --study {params.study:q}"
             " --results {params.results:q}"
             " --tables {params.tables:q}"
             " --folder {params.folder:q}"

@@ -5,7 +5,6 @@ out  classifier/accuracy.csv, classifier.svg, sweeps.svg, classifier_summary.man
 """
 
 if STUDY.classifier:
-    CLASSIFIER_WORD = word(STUDY.classifier.text)
     CLASSIFIER_FIGURES = ["classifier.svg", *(["sweeps.svg"] if STUDY.classifier.sweeps else [])]
 
     rule classifier_summary:
@@ -30,12 +29,12 @@ if STUDY.classifier:
         resources:
             **hardware("classifier_summary"),
         params:
-            classifier=STUDY.classifier.text,
+            classifier=word(STUDY.classifier.text),
             folder=subpath(output.manifest, parent=True),
             code=digest("classifier_summary"),
         shell:
             "python -m scripts.classifier_summary"
-            " --classifier {CLASSIFIER_WORD:q}"
+            " --classifier {params.classifier:q}"
             " --folder {params.folder:q}"
             " --manifest {output.manifest:q}"
             " > {log:q} 2>&1"

@@ -4,8 +4,6 @@ in   the study's `primary` and its rows
 out  preregistered.json, preregister.manifest.json; preregistered.jsonl, which is no output, so that nothing deletes it
 """
 
-PRIMARY_WORD = word(STUDY.preregistered)
-
 
 rule preregister:
     output:
@@ -23,12 +21,12 @@ rule preregister:
     resources:
         **hardware("preregister"),
     params:
-        primary=STUDY.preregistered,
+        primary=word(STUDY.preregistered),
         results=subpath(output.manifest, parent=True),
         code=digest("preregister"),
     shell:
         "python -m scripts.preregister"
-        " --primary {PRIMARY_WORD:q}"
+        " --primary {params.primary:q}"
         " --results {params.results:q}"
         " --preregistered {output.declared:q}"
         " --manifest {output.manifest:q}"

@@ -30,14 +30,14 @@ rule report:
     resources:
         **hardware("report"),
     params:
-        study=STUDY.text,
+        study=STUDY_WORD,
         results=subpath(output.page, parent=True),
         tables=lambda w, input: dirname(input.tables[0]),
         figures=lambda w, input: dirname(input.figures[0]),
         code=digest("report"),
     shell:
         "python -m scripts.report"
-        " --study {STUDY_WORD:q}"
+        " --study {params.study:q}"
         " --results {params.results:q}"
         " --tables {params.tables:q}"
         " --figures {params.figures:q}"

@@ -32,7 +32,7 @@ rule summarise:
     resources:
         **hardware("summarise"),
     params:
-        study=STUDY.text,
+        study=STUDY_WORD,
         runs=len({run.folder for run in STUDY.runs}),
         results=lambda w, output: dirname(dirname(output.manifest)),
         tables=subpath(output.manifest, parent=True),
@@ -41,7 +41,7 @@ rule summarise:
         "tables of {params.runs} students"
     shell:
         "python -m scripts.summarise"
-        " --study {STUDY_WORD:q}"
+        " --study {params.study:q}"
         " --results {params.results:q}"
         " --tables {params.tables:q}"
         " --manifest {output.manifest:q}"

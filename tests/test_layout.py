@@ -40,7 +40,12 @@ FLOORS = [
     {"workflow", "analysis"},
     {"cli"},
 ]
-SHARED = ("common", "slurm", "hooks")  # what rules share: names, how their jobs run, what happens around them
+SHARED = (
+    "repository",
+    "common",
+    "slurm",
+    "hooks",
+)  # what rules share: names, how their jobs run, what happens around them
 RULES = [ROOT / "rules" / f"{stage}.smk" for stage in STAGES]
 
 

@@ -6,7 +6,9 @@ place. Manifests stay with the artifacts.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 PRETRAIN_SEED = "base"  # the name of a base's seed in its manifest; all other stages use `seed` or their own name
@@ -115,6 +117,8 @@ def _nested(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _expanded(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, str) and value.startswith("@") and os.path.isfile(value[1:]):  # too long for a command line
+        value = Path(value[1:]).read_text(encoding="utf-8")
     if isinstance(value, str) and value[:1] in (OBJECT, LIST):
         with contextlib.suppress(ValueError):
             value = json.loads(value)
