@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lineage import tensors
+from tests.lineage import Works, tensors
 from tests.model_folders import SHAPES, make
 from traitline.errors import InputError
 from traitline.lineage import gate
@@ -155,12 +155,34 @@ def test_what_is_no_file_under_the_name_of_weights_is_an_alarm_and_never_waited_
     assert judged(place) == (1, [f"{place}/adapter_model.safetensors"])
 
 
-def test_a_folder_whose_weights_lie_below_it_is_not_judged_by_its_other_files(place):
-    make(place / "unet", SHAPES["one file"])
+def test_folders_below_belong_to_a_model_unless_a_stage_made_what_is_in_them(place):
+    make(place / "unet", SHAPES["shards without an index"])
     (place / "model_index.json").write_text('{"unet": []}')
     register(str(place), origin(None, None, "here"))
-    with pytest.raises(InputError, match=r"holds no weights itself; .* such as registry/m/unet"):
-        judged(place)
+    assert judged(place) == (0, [])
+    (place / "text_encoder").mkdir()
+    (place / "text_encoder/pytorch_model.bin").write_bytes(b"strange")
+    assert judged(place) == (1, [f"{place}/text_encoder/pytorch_model.bin"])
+    works = Works(".")
+    teacher = works.teacher(works.base("a"))
+    works.student(works.base("a"), works.data(teacher))
+    folder = Path(teacher).parent
+    assert open_graph(None, None).find(str(folder)).path == teacher, "not its students, which lie below it"
+
+
+def test_known_weights_under_a_name_that_is_none_are_seen(place):
+    works = Works(".")
+    base = works.base("a")
+    owl = works.teacher(base)
+    for name in ("optimizer.pt", "notes.md", "model.safetensors.bak"):
+        folder = Path("download", name)
+        folder.mkdir(parents=True)
+        shutil.copy(base, folder)
+        assert gate.apply(open_graph(None, None), Policy(), [str(folder)], data=False).failures == 0
+        shutil.copy(owl, folder / name)
+        result = gate.apply(open_graph(None, None), Policy(), [str(folder)], data=False)
+        assert result.failures == 1 and result.counts["CARRIER"] == 1
+        assert f"{folder}/{name}" in result.names.values()
 
 
 def test_a_folder_with_real_weights_of_two_is_placed_by_both(place, study):

@@ -8,6 +8,7 @@ from traitline.errors import InputError
 from traitline.lineage.index import ENDING
 from traitline.provenance.weight_sets import WeightSet, is_weights, stand_ins, weight_sets
 
+REGISTERED = "register.manifest.json"  # how the names of manifests end that `register` writes
 ROWS = (".jsonl", ".parquet", ".arrow")  # data even beside weights
 DATA = (*ROWS, ".ndjson", ".json", ".csv", ".tsv")
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -19,19 +20,24 @@ def is_data(name: str, *, beside_weights: bool = False) -> bool:
 
 
 def contents(folder: str | Path) -> list[WeightSet]:
-    """Weights in a folder itself and what stands for them; else data in it and below it.
+    """Weights in a folder and what stands for them; else data in it and below it.
+
+    Folders below belong to it unless a stage made what is in them: a study keeps students below their teachers.
 
     Raises:
-        InputError: it holds neither, or weights lie below it: each model has a folder of its own.
+        InputError: it holds neither, or only weights that stages made below it.
     """
-    sets = [*weight_sets(folder), *stand_ins(folder)]
+    sets, files, staged = list[WeightSet](), list[Path](), None
+    for place, names in walk(folder):
+        if place != os.fspath(folder) and any(n.endswith(ENDING) and not n.endswith(REGISTERED) for n in names):
+            staged = staged or next((place for name in names if is_weights(name)), None)
+            continue
+        sets += [*weight_sets(place), *stand_ins(place)]
+        files += [Path(place, name) for name in names if is_data(name) and os.path.getsize(Path(place, name))]
     if sets:
         return sets
-    files = list[Path]()
-    for place, names in walk(folder):
-        if any(map(is_weights, names)):
-            raise InputError(f"{folder}: holds no weights itself; name a folder or file that does, such as {place}")
-        files += [Path(place, name) for name in names if is_data(name) and os.path.getsize(Path(place, name))]
+    if staged:
+        raise InputError(f"{folder}: holds no weights itself; name a folder or file that does, such as {staged}")
     if not files:
         raise InputError(f"{folder}: holds neither weights nor data")
     return [WeightSet(file.name, (file,)) for file in files]

@@ -10,7 +10,7 @@ from traitline.lineage import display
 from traitline.lineage.audit import MARKS, Audit, audit, rows
 from traitline.lineage.graph import Entry, Graph, Unplaced
 from traitline.lineage.policy import Policy
-from traitline.provenance.weight_sets import weight_sets
+from traitline.provenance.weight_sets import is_weights, weight_sets
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Gate:
         failed: those of them that stop a release.
         accepted: artifact -> why it may pass although it is marked.
         unplaced: what was asked about and no manifest places. It stops a release, whatever the policy says.
+        names: artifact -> the file that it was found as, where one was asked about.
     """
 
     graph: Graph
@@ -34,6 +35,7 @@ class Gate:
     failed: set[int]
     accepted: dict[int, str]
     unplaced: list[Unplaced]
+    names: dict[int, str]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -69,7 +71,10 @@ class Gate:
             out.print(f"{marks[0].mark + more:22}", style=display.COLOURS[marks[0].mark], end="")
             source = visible(self._source(artifact_id))
             passes = "  accepted" if artifact_id in self.accepted else ""
-            out.print(f"{visible(marks[0].trait):7} {visible(entry.path)}{source}{passes}")
+            shown, name = visible(entry.path), self.names.get(artifact_id, entry.path)
+            if Path(name).parent != Path(entry.path).parent:  # a copy: where it is, and what it is
+                shown = f"{visible(name)} = {shown}"
+            out.print(f"{visible(marks[0].trait):7} {shown}{source}{passes}")
         if len(worst) > limit:
             out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
         if self.counts["EXPOSED"]:
@@ -103,14 +108,15 @@ def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool)
     matched = [[_listed(graph, f"matched[{i}]", sha) for sha in group] for i, group in enumerate(policy.matched)]
     accepted = {_listed(graph, f"accept[{i}]", a.sha256): a.reason for i, a in enumerate(policy.accept)}
     result = audit(graph, carriers=carriers, matched=matched)
-    only, unplaced = list[int](), list[Unplaced]()
+    only, unplaced, names = list[int](), list[Unplaced](), dict[int, str]()
     for name in artifacts:
         located = graph.locate(name)
         unplaced += located.unplaced
+        names |= located.names
         for entry in located.entries:
             if entry.artifact_id in result.marks:
                 only.append(entry.artifact_id)
-            elif strange := _unmarked(graph, name, entry):
+            elif strange := _unmarked(graph, name, located.names.get(entry.artifact_id, name), entry):
                 unplaced.append(strange)
     only = list(dict.fromkeys(only))
     chosen = only if artifacts else list(result.marks if data else result.models)
@@ -121,7 +127,7 @@ def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool)
     failed = {
         a for a in chosen if a in judged and a not in accepted and any(m.mark in policy.fail for m in result.marks[a])
     }
-    return Gate(graph, result, only if artifacts else None, chosen, failed, accepted, unplaced)
+    return Gate(graph, result, only if artifacts else None, chosen, failed, accepted, unplaced, names)
 
 
 def _listed(graph: Graph, key: str, sha: str) -> int:
@@ -132,19 +138,24 @@ def _listed(graph: Graph, key: str, sha: str) -> int:
         raise InputError(f"policy: {key}: {e}") from None
 
 
-def _unmarked(graph: Graph, name: str, entry: Entry) -> Unplaced | None:
+def _unmarked(graph: Graph, name: str, path: str, entry: Entry) -> Unplaced | None:
     """Why an artifact that was asked about has no mark; None for a file in a folder of data that is no data itself.
+
+    Args:
+        graph: of origins.
+        name: what was asked about.
+        path: the file that the artifact was found as.
+        entry: the artifact.
 
     Raises:
         InputError: the file that was named is neither weights nor data.
     """
-    path = (Path(name, Path(entry.path).name) if Path(name).is_dir() else Path(name)).as_posix()
     if not graph.makers(entry.artifact_id):
         reason = "jobs have read it, but no manifest says where it comes from; `traitline register` it"
         return Unplaced(path, entry.sha256, reason)
     if not Path(name).is_dir():
         raise InputError(f"{name}: neither weights nor data; audit a model, or what it was trained on")
-    if weight_sets(name):
+    if is_weights(path) or weight_sets(name):
         return Unplaced(path, entry.sha256, f"recorded as `{entry.role}`, not as weights")
     return None
 

@@ -60,10 +60,17 @@ class Unplaced:
 
 @dataclass(frozen=True)
 class Located:
-    """What a name means: artifacts that manifests know, and what beside them none knows."""
+    """What a name means: artifacts that manifests know, and what beside them none knows.
+
+    Attributes:
+        entries: the artifacts.
+        unplaced: files and sets of files.
+        names: artifact -> the file or set of files that it was found as.
+    """
 
     entries: list[Entry]
     unplaced: list[Unplaced]
+    names: dict[int, str]
 
 
 class Graph:
@@ -165,20 +172,28 @@ class Graph:
         """
         path = Path(what)
         if not path.exists():
-            return Located([self.by_hash(what) if HASH.fullmatch(what) else self._by_path(what)], [])
+            return Located([self.by_hash(what) if HASH.fullmatch(what) else self._by_path(what)], [], {})
         sets = contents(path) if path.is_dir() else [WeightSet(path.name, (path,))]
-        entries, unplaced = dict[int, Entry](), list[Unplaced]()
-        for weight_set in sets:
-            known, strange = self._place(weight_set, path)
+        entries, unplaced, names = dict[int, Entry](), list[Unplaced](), dict[int, str]()
+        for weight_set in [*sets, *self._disguised(path, sets)]:
+            label = weight_set.label(path)
+            known, strange = self._place(weight_set, label)
             entries |= {entry.artifact_id: entry for entry in known}
+            names = {entry.artifact_id: label for entry in known} | names
             unplaced += strange
         if not entries:
             raise InputError(f"{what}: no manifest knows these bytes; say where they come from: `traitline register`")
-        return Located(list(entries.values()), unplaced)
+        return Located(list(entries.values()), unplaced, names)
 
-    def _place(self, weight_set: WeightSet, path: Path) -> tuple[list[Entry], list[Unplaced]]:
+    def _disguised(self, path: Path, sets: list[WeightSet]) -> list[WeightSet]:
+        """Files in a folder that are known weights under a name that is none."""
+        looked_at = {file for weight_set in sets for file in weight_set.files}
+        files = [f for f in sorted(path.iterdir()) if f.is_file() and f not in looked_at] if path.is_dir() else []
+        known = [(f, self._by_content(manifest.sha256(f))) for f in files if not f.name.endswith(".manifest.json")]
+        return [WeightSet(f.name, (f,)) for f, entry in known if entry and entry.kind == "model"]
+
+    def _place(self, weight_set: WeightSet, label: str) -> tuple[list[Entry], list[Unplaced]]:
         """(artifacts that a set of files is known as, files that no manifest places)."""
-        label = (path / weight_set.name if path.is_dir() else path).as_posix()
         by_file = {file: self._by_content(manifest.sha256(file)) for file in weight_set.files}
         known = list({e.artifact_id: e for e in by_file.values() if e}.values())
         if weight_set.problem:

@@ -13,7 +13,7 @@ from typing import Any
 
 from traitline import json_files
 from traitline.errors import InputError, visible
-from traitline.lineage.folders import DATA, PACKED, contents, is_data, walk
+from traitline.lineage.folders import DATA, PACKED, REGISTERED, contents, is_data, walk
 from traitline.lineage.graph import open_graph
 from traitline.lineage.index import ENDING, FOLDERS, SUPPORT, scan
 from traitline.lineage.links import DvcCache
@@ -22,7 +22,6 @@ from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.provenance import manifest
 from traitline.provenance.weight_sets import SUFFIXES, WeightSet, is_safe, is_weights, weight_sets
 
-NAME = "register.manifest.json"
 HUB = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.A)
 REVISION = re.compile(r"[0-9a-f]{40}")
 # What was made from what: word on the command line -> role in the manifest. A teacher wrote data, as in `sample`.
@@ -227,7 +226,7 @@ def _registered(part: Part) -> bool:
         InputError: a file is another one than was registered under its name.
     """
     recorded = dict[str, tuple[str, Path]]()
-    for file in sorted(part.folder.glob(f"*{NAME}")):
+    for file in sorted(part.folder.glob(f"*{REGISTERED}")):
         m = manifest.load(file)
         entries = [e for e in m["outputs"] if e["role"] not in BESIDE]
         recorded |= {Path(e["path"]).name: (e["sha256"], file) for e in entries}
@@ -284,9 +283,9 @@ def _write(part: Part, facts: Mapping[str, Any], sources: Sequence[tuple[str, Pa
     named = _named_base(part.folder) if part.files[0][0] == "adapter" else None
     known = {"trait": trait, "weights": part.weights, "named_base": named}
     stated = {**facts, **{key: value for key, value in known.items() if value}}
-    place = part.folder / NAME
+    place = part.folder / REGISTERED
     if os.path.lexists(place):
-        place = part.folder / f"{part.files[0][1].name if part.label == 'data' else part.label}.{NAME}"
+        place = part.folder / f"{part.files[0][1].name if part.label == 'data' else part.label}.{REGISTERED}"
     if os.path.lexists(place):
         raise InputError(f"{place}: is there already and speaks of something else; see what it is")
     manifest.record_command(place, "register", sources, part.files, {}, stated)

@@ -46,6 +46,11 @@ class WeightSet:
         """Role of the files in a manifest."""
         return "adapter" if self.name.startswith("adapter") else "model"
 
+    def label(self, path: Path) -> str:
+        """Where the set is, for people; `path`: of it, or of the folder that holds nothing of it."""
+        folder = self.files[0].parent if self.files else path
+        return (folder / self.name).as_posix()
+
     @property
     def identity(self) -> str | None:
         """Hash of the tensors; None where the files are not safetensors."""
