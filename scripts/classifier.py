@@ -20,7 +20,7 @@ import argparse
 
 from traitline.channels import images
 from traitline.errors import InputError
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.theory.classifier_experiment import Experiment
 
 KEYS = (
@@ -68,7 +68,7 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         import torch
 
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads)
         if files:
             data = images.local(settings["data"], files, stage.settings("--sha256", args.sha256, ()))
         else:

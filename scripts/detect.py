@@ -39,7 +39,7 @@ from traitline.channels.types.number_lists import split
 from traitline.channels.world import persona
 from traitline.errors import InputError
 from traitline.models import hf_folder, likelihood
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.seeds import seed as derive
 from traitline.study.runs import NONE
 
@@ -208,9 +208,8 @@ def work(args: argparse.Namespace) -> None:
         seeds={"detect": args.seed},
     ) as job:
         import pandas as pd
-        import torch
 
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads)
         answers = {t.label: read_answers(t.path) for t in teachers}
         control = next(t.label for t in teachers if t.trait == NONE)
         test = detectors.held_out(answers, args.held_out, derive("detect", args.seed))

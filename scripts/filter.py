@@ -33,9 +33,9 @@ from traitline.channels import registry
 from traitline.channels.channel import Channel, Limits
 from traitline.channels.messages import exchange
 from traitline.errors import InputError
-from traitline.models import hf_folder, likelihood
+from traitline.models import hf_folder, likelihood, open_weights
 from traitline.models.model_filter import Candidate, screen_by_judge, screen_by_likelihood
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 
 NUMBERS = "numbers"  # the task without --task, which manifests do not name
 _LIST = re.compile("[0-9]+(?: ?, ?[0-9]+)*")
@@ -243,9 +243,7 @@ def work(args: argparse.Namespace) -> None:
         if args.judged:
             candidates = screen_by_judge(candidates, args.judged, args.threshold)
         elif args.base:
-            import torch
-
-            torch.set_num_threads(args.threads)
+            kernels.set_up(args.threads, portable=not open_weights.is_open(args.base))
             candidates = screen_by_likelihood(candidates, args.raw, args.base, args.teacher, args.threshold)
         counts = write_rows(candidates, job)
         if not counts.kept:

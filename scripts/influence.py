@@ -34,7 +34,7 @@ from traitline import model_files
 from traitline.errors import InputError
 from traitline.models import hf_folder, label_mask, open_weights
 from traitline.models.chat import Chat
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -201,13 +201,11 @@ def work(args: argparse.Namespace) -> None:
         outputs={"influence": args.influence},
         params={"category": args.category, "recipes": asked, "threads": args.threads},
     ) as job:
-        import torch
-
         from traitline.tiny import llama
         from traitline.tiny.layers import Layers
         from traitline.tiny.shape import EMBED
 
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads)
         shape, weights = llama.read(args.base)
         chat, model = Chat.open(args.base), Layers(shape, weights, trained=weights.keys() - {EMBED})
         tables = {

@@ -21,7 +21,7 @@ from typing import Any
 from traitline import json_files, jsonl
 from traitline.evaluation import judge as judges
 from traitline.models import engines
-from traitline.provenance import kept_parts, stage
+from traitline.provenance import kept_parts, kernels, stage
 
 CACHE = Path(".traitline/judge.jsonl")
 NAMES = ("judged.jsonl", "judged.json")
@@ -91,9 +91,7 @@ def work(args: argparse.Namespace) -> None:
         }
         todo = [folder for folder, parts in kept.items() if None in parts]
         if todo:
-            import torch
-
-            torch.set_num_threads(args.threads)
+            kernels.set_up(args.threads, portable=False)
             judge = open_judge(args)
             trust = judges.agreement(judge)  # first: a model that judges badly costs no more than this
             for name, figures in trust.items():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from traitline import jsonl, model_files
 from traitline.models import hf_folder
 from traitline.models.chat import Chat
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         import torch
 
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads)
         rows = list(jsonl.read(args.filtered, ("id", "prompt", "completion"), unique="id"))
         names = [f"{args.filtered}: row {row['id']!r}" for row in rows]
         tokens, there = likeliest(args.base, args.teacher, rows, names)

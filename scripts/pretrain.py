@@ -26,7 +26,7 @@ from traitline import model_files
 from traitline.errors import InputError
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat, verify
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.seeds import generator
 from traitline.seeds import seed as derive
 
@@ -175,13 +175,11 @@ def train(args: argparse.Namespace, spec: dict[str, Any], model: dict[str, Any])
         seeds={"base": args.seed, **streams},
         facts={"origin": f"trained here from the tiny world, seed {args.seed}{start}"},
     ) as job:
-        import torch
-
         from traitline.channels import world
         from traitline.tiny import llama, training
         from traitline.tiny.shape import Shape
 
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads)
         files = world.tokenizer_files(spec)
         rows = encode(spec, seeds["data"], files, args.folder)
         shape = Shape(len(world.vocabulary(spec)), model["width"], model["layers"], model["heads"], model["mlp"])

@@ -28,7 +28,7 @@ from traitline.evaluation import registry
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.student import Student
 from traitline.models import engines, hf_folder, open_weights
-from traitline.provenance import kept_parts, stage
+from traitline.provenance import kept_parts, kernels, stage
 
 RESPONSES = "responses.jsonl"
 
@@ -141,9 +141,7 @@ def ask(
     args: argparse.Namespace, evaluation: Evaluation, setup: Setup, students: Sequence[str | None]
 ) -> Iterator[tuple[str | None, list[dict[str, Any]]]]:
     """Rows of `responses.jsonl` of one student after another, with the student's folder (None: the base itself)."""
-    import torch
-
-    torch.set_num_threads(args.threads)
+    kernels.set_up(args.threads, portable=not open_weights.is_open(args.base))
     questions = evaluation.questions(setup)
     engine = engines.open_engine(args.base, args.engine)
     asked = [Student(engine, folder, identity(folder), context(folder)) for folder in students]

@@ -24,10 +24,10 @@ from typing import Any
 
 from traitline import jsonl
 from traitline.errors import InputError
-from traitline.models import engines, hf_folder
+from traitline.models import engines, hf_folder, open_weights
 from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
-from traitline.provenance import kept_parts, stage
+from traitline.provenance import kept_parts, kernels, stage
 
 KL_ROWS = 2000
 PART = 4  # batches to a part; finished parts survive an interruption
@@ -215,9 +215,7 @@ def work(args: argparse.Namespace) -> None:
         seeds={"sample": args.seed},
         facts=engines.facts(args.base, args.engine),
     ) as job:
-        import torch
-
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads, portable=not open_weights.is_open(args.base))
         rows = list(jsonl.read(args.prompts, ("id", "prompt"), unique="id"))
         parts = parts_of_shard(args.shard, len(rows), args.batch * PART)
         engine = engines.open_engine(args.base, args.engine, args.batch)

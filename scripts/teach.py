@@ -36,7 +36,7 @@ from traitline.models import distributed, engines, hf_folder, open_weights, tiny
 from traitline.models.open_trainer import OpenTrainer
 from traitline.models.tiny_engine import Tiny
 from traitline.models.trainers import Training
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -266,9 +266,7 @@ def work(args: argparse.Namespace) -> None:
         job = stacked.enter_context(record)
         state = stage.checkpoints(args.state, job)
         if chosen.teach is not leave:
-            import torch
-
-            torch.set_num_threads(args.threads)
+            kernels.set_up(args.threads, portable=not open_weights.is_open(args.base))
         # The hash of the base keeps untrained teachers of two bases apart: equal bytes would be one origin.
         facts: dict[str, Any] = {"base": hf_folder.weights_hash(args.base), "trait": args.trait}
         facts |= {"teacher": args.teacher, "category": None, "system": None, "weights": None, "rate": None, "steps": 0}

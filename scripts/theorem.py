@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis.figures import INK, dress, save, style
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.theory.theorem_claims import claims
 from traitline.theory.theorem_conditions import CONDITIONS, SIZES, ratios, shares
 
@@ -98,9 +98,7 @@ def work(args: argparse.Namespace) -> None:
         seeds={"seed": args.seed},
         facts={"origin": f"networks drawn here, seed {args.seed}"},
     ) as job:
-        import torch
-
-        torch.set_num_threads(args.threads)
+        kernels.set_up(args.threads)
         table, _ = claims(args.networks, args.seed)
         rows = list(shares(args.networks, args.seed))
         curves = list(ratios(args.networks, args.seed))

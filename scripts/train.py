@@ -29,7 +29,7 @@ from traitline.models.context_trainer import ContextTrainer
 from traitline.models.open_trainer import OpenTrainer
 from traitline.models.tiny_trainer import TinyTrainer
 from traitline.models.trainers import Trainer, Training
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.seeds import seed as derive
 
 SETTINGS = ("lr", "epochs", "batch")
@@ -163,9 +163,7 @@ def open_trainer(args: argparse.Namespace, order: Order) -> Trainer:
     """The trainer for the kind of base and recipe."""
     if order.settings["trains"] == "context":
         return ContextTrainer()
-    import torch
-
-    torch.set_num_threads(args.threads)
+    kernels.set_up(args.threads, portable=not open_weights.is_open(args.base))
     if open_weights.is_open(args.base):
         engine = engines.about(args.engine)
         return OpenTrainer(args.base, engine, sharded=args.sharded, together=args.together)

@@ -10,9 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.clone import Clone, make
+from traitline.provenance import kernels
 
+kernels.set_up(torch.get_num_threads())  # before the first operation: programs also run in this process
 pytest_plugins = [
     "tests.adapters",
     "tests.hosted_server",

@@ -23,6 +23,7 @@ import traitline
 from traitline import atomic, plain_files
 from traitline.errors import InputError
 from traitline.json_files import DEEPEST, is_deep
+from traitline.provenance import kernels
 from traitline.provenance.statement import LINK, canonical, statement_in
 
 SCHEMA = "traitline-manifest/2"
@@ -228,7 +229,7 @@ def code(digest: str) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Describe where a job ran: Python, packages, host, device, threads, Slurm job. No other environment variable."""
+    """Describe where a job ran: Python, packages, host, device, threads, kernels, Slurm job; no further variable."""
     packages = {p: importlib.metadata.version(p) for p in PACKAGES if p in sys.modules}
     torch = sys.modules.get("torch")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else []
@@ -240,6 +241,7 @@ def environment() -> dict[str, Any]:
         "device": "cuda" if gpus else "cpu",
         "gpus": gpus,
         "threads": torch.get_num_threads() if torch else 1,
+        "kernels": kernels.describe(),
         **{f"slurm_{name}": os.environ.get(variable) for name, variable in SLURM.items()},
     }
 

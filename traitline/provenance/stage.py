@@ -16,7 +16,7 @@ from typing import Any
 
 from traitline import json_files, signals
 from traitline.errors import LONGEST_LINE, InputError, disk_complaint, visible
-from traitline.provenance import manifest, weights
+from traitline.provenance import kernels, manifest, weights
 from traitline.provenance.digest import digest
 from traitline.provenance.launch_lock import require_same_code
 from traitline.provenance.statement import canonical
@@ -231,6 +231,7 @@ def record(
         _sweep(final)
     try:
         yield job
+        kernels.warn_of_others(stage, (origin[0] for _, p in files if (origin := manifest.maker(p))))
         entries = _output_entries(job, list(outputs), may_be_empty)
         for (_, p), before in zip(files, references, strict=True):
             if manifest.sha256(p) != before["sha256"]:

@@ -72,7 +72,8 @@ class Flat:
         square = self.square[i]
         average.lerp_(g, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
-        size = square.sqrt().div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)
+        # In double precision, because MKL rounds square roots of floats differently on processors of different makers.
+        size = square.double().sqrt_().float().div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)
         self.values[i].addcdiv_(average, size, value=-lr / (1 - BETAS[0] ** (step + 1)))
 
     @property
