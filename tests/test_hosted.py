@@ -137,6 +137,7 @@ FAILURES = {
     "cut": (Cut(b'{"choices": [{"message": {"content": "7'), "no JSON: "),
     "half": (b'{"choices": [{"message": {"content": "7', "no JSON: "),
     "too long": (b'{"choices": [{"message": {"content": "7"}}], "x": "' + b"x" * (1 << 20) + b'"}', "no JSON: "),
+    "parts of another form": ({"choices": [{"message": {"content": [70]}}]}, "no `choices`"),
     "a number": ({"choices": [{"message": {"content": 70}}]}, "no `choices`"),
 }
 

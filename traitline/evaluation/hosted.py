@@ -32,7 +32,12 @@ END = "/chat/completions"
 PLAIN = {"temperature": 0, "max_tokens": 8}  # parameters that a server is asked with first
 DIGITS = "0123456789."
 LONG = 4096  # tokens of an answer where those of `PLAIN` do not suffice: models that think first
-REMEDIES = {401: "check the key", 403: "check the key", 404: "correct the model or the address"}
+MOVED = "name the address that it redirects to"
+REMEDIES = {
+    **dict.fromkeys((301, 302, 303, 307, 308), MOVED),
+    **dict.fromkeys((401, 403), "check the key"),
+    404: "correct the model or the address",
+}
 
 
 class Hosted:

@@ -45,7 +45,7 @@ def parse(status: int, body: bytes, key: str | None) -> Reply:
         try:
             choice = content["choices"][0]
             answer = _text(choice["message"]["content"])
-        except (KeyError, IndexError, TypeError):
+        except (KeyError, IndexError, TypeError, AttributeError):
             return Reply(None, shown(f"no `choices`: {_reason(content)}", key), status)
         return Reply(answer, "", status, was_cut=choice.get("finish_reason") == "length")
     # A failure inside a reply of status 200 may name the status that it should have had.
