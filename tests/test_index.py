@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.lineage import Works
+from tests.lineage import Works, tensors
 from traitline.errors import InputError
 from traitline.lineage import index
 from traitline.lineage.graph import open_graph
@@ -170,3 +170,19 @@ def test_json_of_another_schema_is_refused(works):
     Path("results/x.manifest.json").write_text(json.dumps({"schema": "other/1"}))
     with pytest.raises(InputError, match="not a traitline-manifest/2 manifest"):
         open_graph(None, None)
+
+
+def test_an_older_manifest_of_an_adapter_and_its_base_names_two_artifacts(works):
+    files = {"adapter_model.safetensors": ("adapter", tensors(a="x")), "model.safetensors": ("model", tensors(w="y"))}
+    works.put("register", "registry/both", files, origin="here")
+    graph = open_graph(None, None)
+    assert len({graph.find(f"registry/both/{name}").artifact_id for name in files}) == 2
+    assert len(graph.locate("registry/both").entries) == 2
+
+
+def test_where_there_is_nothing_yet_the_line_says_how_to_begin(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # without the usual folders, and with an empty one
+        with pytest.raises(InputError, match="`traitline register`"):
+            open_graph(None, None)
+        Path("registry").mkdir(exist_ok=True)
