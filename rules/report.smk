@@ -14,7 +14,7 @@ rule report:
         template="report/report.html.jinja",
         parts="report/branches.html.jinja",
         style="report/report.css",
-        drawing=expand("report/lineage.{part}", part=["html.jinja", "js", "css"]),
+        drawing=expand("traitline/lineage/templates/lineage.{part}", part=["html.jinja", "js", "css"]),
     output:
         page=report("<results>/report.html", caption="../report/report.rst", category="Report"),
         lineage="<results>/lineage.html",

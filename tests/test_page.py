@@ -1,7 +1,12 @@
 """The lineage page, in a browser: folded, opened, searched, used by keyboard alone, and with hostile names in it."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -155,3 +160,45 @@ def test_five_thousand_jobs_can_be_drawn_folded_and_open(browser, tmp_path):
     assert boxes(browser, "#edges path") > 4800 * 2 - 100
     browser.ask("goTo(jobs.length - 1)")
     assert boxes(browser, ".node.lit") >= 5 and browser.errors() == []
+
+
+def test_an_installed_program_has_all_that_it_needs(tmp_path):
+    """The wheel, which is what `pip install .` installs, in a place of its own: every command answers, a page is made."""
+    root = Path(__file__).resolve().parent.parent
+    source, site, here = tmp_path / "source", tmp_path / "site", tmp_path / "here"
+    shutil.copytree(root / "traitline", source / "traitline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, source)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        tmp_path,
+    ]
+    subprocess.run([*pip, source], check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    Works(here).base("a")
+    code = (
+        "import sys, traitline; from traitline.cli.program import app, main\n"
+        f"assert traitline.__file__.startswith({str(site)!r})\n"
+        "for c in app.registered_commands:\n"
+        "    name = c.name or c.callback.__name__\n"
+        "    try: app([name, '--help'])\n"
+        "    except SystemExit as e: assert e.code == 0, name\n"
+        "sys.argv = ['traitline', 'page', 'x.html']; main()\n"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(
+        command, cwd=here, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "results/bases/a/model.safetensors" in (here / "x.html").read_text(encoding="utf-8")
+    files = [{p.relative_to(top) for p in (top / "traitline").rglob("*.*") if p.is_file()} for top in (source, site)]
+    assert files[0] == {p for p in files[1] if p.suffix != ".pyc"}, "nothing of the library stays behind"

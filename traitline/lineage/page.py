@@ -14,9 +14,8 @@ from traitline import atomic
 from traitline.errors import visible
 from traitline.lineage.audit import MARKS, Audit, audit
 from traitline.lineage.graph import Graph
-from traitline.provenance.digest import ROOT
 
-FILES = ROOT / "report"
+FILES = Path(__file__).parent / "templates"
 PARTS = [FILES / f"lineage.{part}" for part in ("html.jinja", "js", "css")]
 LONGEST = 2000  # characters of a job's settings on the page
 SHOWN = 60  # files of a job that are listed
