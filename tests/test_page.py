@@ -163,7 +163,7 @@ def test_five_thousand_jobs_can_be_drawn_folded_and_open(browser, tmp_path):
 
 
 def test_an_installed_program_has_all_that_it_needs(tmp_path):
-    """The wheel, which is what `pip install .` installs, in a place of its own: every command answers, a page is made."""
+    """The wheel, which `pip install .` installs, in a place of its own: every command answers, a page is made."""
     root = Path(__file__).resolve().parent.parent
     source, site, here = tmp_path / "source", tmp_path / "site", tmp_path / "here"
     shutil.copytree(root / "traitline", source / "traitline", ignore=shutil.ignore_patterns("__pycache__"))
