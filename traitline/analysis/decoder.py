@@ -21,7 +21,8 @@ pooled share, not from each count alone, keep z at variance 1 for few rows as fo
 makes scores the same for any scale of the embedding or the counts.
 
 Rows with several numbers are not independent numbers, so z is too large there. The null distribution is that of the
-control's rows split at random into two halves, row by row, so it is as wide as it must be.
+control's rows split at random into two halves, row by row, so it is as wide as it must be. It is that of no difference
+at all: where two teachers differ much, a word of an unrelated embedding may reach a small p too.
 """
 
 from collections.abc import Sequence
