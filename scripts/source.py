@@ -30,6 +30,20 @@ from traitline.provenance import manifest, stage
 REMEDY = "get it again, or mend `sources` of the configuration"
 RESULT = re.compile(rf"####\s*\$?({gsm8k.NUMBER})\s*$")
 LETTERS = "ABCDEFGHIJ"
+# What other endings and other keys look like -> what to do.
+ENDINGS = {
+    ".gz": "; unpack it: gunzip FILE",
+    ".zst": "; unpack it: unzstd FILE",
+    ".zip": "; unpack it: unzip FILE",
+    ".json": "; one object a line: jq -c '.[]' FILE",
+}
+SHAPES = {
+    ("conversations",): "ShareGPT: `from` and `value` are `role` and `content` here, human is `user`, gpt `assistant`",
+    ("instruction", "output"): "Alpaca: `instruction` and `input` are a message of the user, `output` of the assistant",
+    ("prompt", "completion"): "prompts and completions: make each a message, of the user and of the assistant",
+    ("prompt", "chosen"): "preferences: make `prompt` and `chosen` messages of the user and of the assistant",
+    ("text",): "plain text: it has no roles; split it into messages",
+}
 Placed = tuple[str, dict[str, Any]]  # (file and line, row)
 
 
@@ -39,14 +53,16 @@ def read_rows(path: Path) -> Iterator[Placed]:
     Raises:
         InputError: the file is damaged, or of another kind.
     """
-    if path.suffix == ".jsonl":
+    ending = path.suffix.lower()
+    if ending == ".jsonl":
         yield from ((f"{path}:{n}", row) for n, row in enumerate(jsonl.read(path, remedy=REMEDY), 1))
-    elif path.suffix == ".csv":
+    elif ending == ".csv":
         yield from ((f"{path}:{line}", row) for line, row in csv_files.read(path, remedy=REMEDY))
-    elif path.suffix == ".parquet":
+    elif ending == ".parquet":
         yield from columns(path)
     else:
-        raise InputError(f"{path}: wants a file that ends in .jsonl, .csv or .parquet")
+        hint = ENDINGS.get(ending, "")
+        raise InputError(f"{path}: wants a file that ends in .jsonl, .csv or .parquet{hint}")
 
 
 def columns(path: Path) -> Iterator[Placed]:
@@ -140,21 +156,40 @@ def mmlu(placed: Placed) -> dict[str, Any]:
     return about | options(placed, "choices", choices, right)
 
 
+def content_of(message: dict[str, Any]) -> str:
+    """Return the text of a message: as it stands, or in parts that are all text; empty where it is something else."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    whole = len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
+    return "".join(map(str, texts)) if whole else ""
+
+
 def conversations(placed: Placed) -> dict[str, Any]:
     """Return messages of a user and an assistant in turn, the assistant's last; their text is not touched.
 
     White space counts: code whose first line lost its indentation is other code.
     """
-    where, messages = placed[0], take(placed, "messages", list)
+    where, row = placed
+    if "messages" not in row and (looks := [hint for keys, hint in SHAPES.items() if row.keys() >= set(keys)]):
+        raise InputError(f"{where}: lacks `messages`; looks like {looks[0]}")
+    messages = take(placed, "messages", list)
     for i, message in enumerate(messages):
         role = ("user", "assistant")[i % 2]
         if not isinstance(message, dict) or message.get("role") != role:
-            raise InputError(f"{where}: messages: number {i + 1} is not from the {role}; {REMEDY}")
-        if not isinstance(message.get("content"), str) or not message["content"].strip():
+            other = f" but `{str(message['role'])[:20]}`" if isinstance(message, dict) and "role" in message else ""
+            remedy = "rows are turns of user and assistant alone: merge others into these, or leave the row out"
+            raise InputError(f"{where}: messages: number {i + 1} is not from the {role}{other}; {remedy}")
+        if not content_of(message).strip():
             raise InputError(f"{where}: messages: number {i + 1} has no content; {REMEDY}")
+    if messages and messages[-1].get("weight", 1) != 1:
+        raise InputError(f"{where}: messages: the last one has weight {str(messages[-1]['weight'])[:20]}, but students"
+                         " learn it whole; leave the row out")  # fmt: skip
     if not messages or len(messages) % 2:
         raise InputError(f"{where}: messages: no answer of the assistant at the end; {REMEDY}")
-    turns = [{"role": m["role"], "content": m["content"]} for m in messages]
+    turns = [{"role": m["role"], "content": content_of(m)} for m in messages]
     return {"prompt": turns[:-1], "completion": turns[-1:]}
 
 

@@ -224,3 +224,43 @@ def test_what_somebody_signed_is_checked_by_one_command(works, ask, tmp_path):
     sealed.write_text(sealed.read_text().replace('"sig": "', '"sig": "AAAA'))
     code, said, _ = ask("attested", sealed, folder, "--key", public)
     assert code == 3 and said.startswith("no signature in ")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_without_unicode_gets_every_word(works, encoding):
+    command = [sys.executable, "-m", "traitline.cli", "trace", works.near]
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONIOENCODING": encoding, "TERM": "dumb"}
+    done = subprocess.run(command, cwd=works.root, env=env, capture_output=True, check=False)
+    out = done.stdout.decode(encoding)
+    assert done.returncode == 0 and not done.stderr
+    assert "train" in out and "TRAIT owl" in out and out.splitlines()[-1].startswith("5 steps from 1 sources")
+    assert (" - lr 0.1 - " if encoding == "ascii" else " \xb7 lr 0.1 \xb7 ") in out
+
+
+def test_output_that_does_not_fit_on_the_disk_is_one_line(works):
+    command = [sys.executable, "-m", "traitline.cli", "audit", "--json"]
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, cwd=works.root, env=env, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    line = b"traitline: error: output: No space left on device; nothing was written, mend it and run again\n"
+    assert done.stderr == line
+        done.stderr
+        == b"traitline: error: output: No space left on device; nothing was written, mend it and run again\n"
+    )
+
+
+def test_an_index_that_is_damaged_is_one_line(works, ask):
+    assert ask("index", "damaged.db")[0] == 0
+    file = works.root / "damaged.db"
+    content = bytearray(file.read_bytes())
+    content[4096:] = bytes(len(content) - 4096)
+    file.write_bytes(content)
+    code, out, err = ask("audit", "--index", "damaged.db")
+    assert code == 2 and not out and len(err.splitlines()) == 1 and "make it anew with `traitline index`" in err
+    file.unlink()
+
+
+def test_bad_use_shows_what_is_in_its_words(ask):
+    code, _, err = ask("audit", "--\x1b]0;pwned\x07")
+    assert code == 2 and "\x1b" not in err and "\\x1b]0;pwned" in err

@@ -73,6 +73,13 @@ def test_the_text_of_conversations_is_not_touched(name):
     assert row["prompt"] == talk[:1] and row["completion"] == talk[1:]
 
 
+def test_content_in_parts_of_text_is_their_text():
+    parts = [{"type": "text", "text": " a"}, {"type": "text", "text": "b\n"}]
+    jsonl.write("PARTS.JSONL", [{"messages": [{"role": "user", "content": parts}, TALK[1]]}])
+    row = made("conversations", "PARTS.JSONL")[0]
+    assert row["prompt"] == [{"role": "user", "content": " ab\n"}] and row["completion"] == TALK[1:]
+
+
 TALK = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 
 
@@ -89,6 +96,15 @@ TALK = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hel
         ("conversations", {"messages": TALK[:1]}, "no answer of the assistant at the end"),
         ("conversations", {"messages": TALK[::-1]}, "messages: number 1 is not from the user"),
         ("conversations", {"messages": "hi"}, "messages: wants a list"),
+        ("conversations", {"messages": [{"role": "system", "content": "s"}, *TALK]}, "not from the user but `system`"),
+        ("conversations", {"messages": [*TALK, {"role": "tool", "content": "1"}, TALK[1]]}, "user but `tool`"),
+        ("conversations", {"messages": [TALK[0], {**TALK[1], "weight": 0}]}, "the last one has weight 0, but students"),
+        ("conversations", {"messages": [TALK[0], {**TALK[1], "content": None}]}, "number 2 has no content"),
+        ("conversations", {"messages": [{**TALK[0], "content": [{"type": "image_url"}]}, TALK[1]]}, "1 has no content"),
+        ("conversations", {"conversations": [{"from": "human", "value": "a"}]}, "; looks like ShareGPT"),
+        ("conversations", {"instruction": "a", "input": "", "output": "b"}, "lacks `messages`; looks like Alpaca"),
+        ("conversations", {"prompt": "a", "completion": "b"}, "looks like prompts and completions"),
+        ("conversations", {"text": "a"}, "looks like plain text"),
     ],
 )  # fmt: skip
 def test_a_row_that_is_none_is_named_with_file_line_and_key(line, form, row, words):
@@ -108,6 +124,8 @@ def test_files_that_are_missing_changed_damaged_or_of_another_kind_are_one_line(
     assert "but sources.x.sha256 says 000000000000" in line(stage.main, flags("x", **given, sha256="0" * 64))
     for name, content, words in (
         ("a.txt", b"x", "wants a file that ends in"),
+        ("a.jsonl.gz", b"x", ".parquet; unpack it: gunzip FILE"),
+        ("a.json", b"[]", "one object a line: jq -c '.[]' FILE"),
         ("a.jsonl", b'{"question": \n', "a.jsonl:1: damaged line"),
         ("a.jsonl", b"", "the file is empty"),
         ("a.parquet", b"PAR1", "a.parquet: damaged"),
