@@ -186,6 +186,7 @@ def test_templates_and_tokens_are_picked_as_transformers_picks_them(folder, name
         ),
         ({"chat_template_jinja": None, "additional_chat_templates__rag_jinja": TEXT}, "has chat templates named rag"),
         ({"chat_template_jinja": None}, "has no chat template"),
+        ({"tokenizer_json": None}, "tokenizer.json: no such file; get the whole model"),
         ({"chat_template_jinja": None, "tokenizer_config_json": STATED | {"chat_template": 5}}, "is text"),
         ({"chat_template_jinja": "x" * 2_000_000}, "2,000,000 bytes, and at most 1,048,576 are read"),
         ({"tokenizer_config_json": "[" * 60_000}, "tokenizer_config.json: damaged (nested too deep)"),

@@ -86,7 +86,8 @@ class Chat:
             InputError: a file is missing or damaged.
         """
         files = (chat_files.TOKENIZER, chat_files.CONFIG, chat_files.TEMPLATE)
-        tokenizer, config, template = (chat_files.read_text(Path(folder, name)) for name in files)
+        remedy = "make it with the stage before this one"
+        tokenizer, config, template = (chat_files.read_text(Path(folder, name), remedy=remedy) for name in files)
         return cls(tokenizer, config, template, str(folder), system)
 
     @classmethod

@@ -21,7 +21,7 @@ MOST = 1 << 20  # bytes of a template; those of published models have up to 30,0
 MOST_FILE = 1 << 28  # bytes of a tokenizer; those of published models have up to 35 million
 
 
-def read_text(path: Path, most: int = MOST_FILE) -> str:
+def read_text(path: Path, most: int = MOST_FILE, remedy: str = "get the whole model") -> str:
     """Read a file whose size is bounded.
 
     Raises:
@@ -32,7 +32,7 @@ def read_text(path: Path, most: int = MOST_FILE) -> str:
             raise InputError(f"{path}: {size:,} bytes, and at most {most:,} are read; is this the right file?")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with the stage before this one") from None
+        raise InputError(f"{path}: no such file; {remedy}") from None
     except UnicodeDecodeError as e:
         raise InputError(f"{path}: not UTF-8 ({e.reason}); get the file again") from None
 
