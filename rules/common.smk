@@ -28,9 +28,10 @@ from traitline.workflow import integrity
 gc.set_threshold(100_000)
 
 try:
-    # Snakemake lists what `--configfile` names first, and lays it over the rest.
+    # Snakemake lists what `--configfile` names first, with full paths, and lays it over the rest.
     overlays = [str(file) for file in workflow.overwrite_configfiles or ()]
     files = [str(file) for file in workflow.configfiles if str(file) not in overlays] + overlays
+    files = [file.removeprefix(f"{os.getcwd()}/") for file in files]
     for file in files:
         validation.duplicates(file)
     STUDY = load(config, files)
