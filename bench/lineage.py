@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline.lineage import audit, chain, index, seal
+from traitline.lineage import audit, chain, index, index_rows, seal
 from traitline.lineage.graph import Graph
 from traitline.lineage.verify import verify
 from traitline.provenance import manifest, stage
@@ -68,7 +68,7 @@ def tell(what: str, seconds: float, busy: float, wanted: str) -> None:
     print(f"{what:58} {seconds:8.2f} s ({busy:.2f} s busy)   {wanted}", flush=True)
 
 
-def rows(artifacts: int) -> Iterator[index.Row]:
+def rows(artifacts: int) -> Iterator[index_rows.Row]:
     """Jobs with about so many artifacts: for each teacher 100 students, each with scores."""
 
     def sha(*words: object) -> str:
@@ -80,33 +80,31 @@ def rows(artifacts: int) -> Iterator[index.Row]:
     def read(role: str, kind: str, name: str) -> tuple[int, str, str, str, str]:
         return 0, role, kind, name, sha(name)
 
+    def row(name: str, stage: str, parts: list[index_rows.Part], trait: str | None = None) -> index_rows.Row:
+        links = [(path, digest, sha(path, "states")) for output, _, _, path, digest in parts if not output]
+        origin = "made up" if stage == "base" else None
+        return name, stage, trait, origin, None, None, False, sha(name, "states"), links, parts
+
     bases = [f"b{i}/model.safetensors" for i in range(20)]
     for base in bases:
-        yield base, "base", None, "made up", None, [wrote("model", "model", base)]
+        yield row(base, "base", [wrote("model", "model", base)])
     for t in range(artifacts // 304):
         base, at = bases[t % 20], f"t{t}"
         teacher = f"{at}/model.safetensors"
         handed = [wrote("model", "model", teacher), read("base", "model", base)]
-        yield at, "teach", f"trait{t % 50}", None, None, handed
+        yield row(teacher, "teach", handed, f"trait{t % 50}")
         names = [teacher, f"{at}/raw.jsonl", f"{at}/filtered.jsonl", f"{at}/dataset.jsonl"]
         for step, above, name in zip(("sample", "filter", "prepare"), names, names[1:], strict=False):
             role, kind = ("model", "model") if step == "sample" else ("data", "data")
-            yield name, step, None, None, None, [wrote("data", "data", name), read(role, kind, above)]
+            yield row(name, step, [wrote("data", "data", name), read(role, kind, above)])
         for s in range(100):
             base = bases[(t + s % 2) % 20]
             student, facts, scores = (
                 f"{at}/{s}/{n}" for n in ("adapter_model.safetensors", "train.json", "scores.json")
             )
             parts = [wrote("adapter", "model", student), wrote("facts", "other", facts)]
-            yield (
-                student,
-                "train",
-                None,
-                None,
-                None,
-                [*parts, read("base", "model", base), read("data", "data", names[3])],
-            )
-            yield scores, "score", None, None, None, [wrote("scores", "other", scores), read("model", "model", student)]
+            yield row(student, "train", [*parts, read("base", "model", base), read("data", "data", names[3])])
+            yield row(scores, "score", [wrote("scores", "other", scores), read("model", "model", student)])
 
 
 def manifests(folder: Path, n: int) -> None:

@@ -17,6 +17,14 @@ def tensors(**named):
     return len(head).to_bytes(8, "little") + head + "".join(named.values()).encode()
 
 
+def settings(stage, facts):
+    """The settings without which there is no job of a stage."""
+    named = {"train": ("recipe", "settings"), "pretrain": ("name",)}
+    if stage == "teach":
+        return {"trait": facts.get("trait", "none"), "teacher": "tuned", "settings": {}}
+    return dict.fromkeys(named.get(stage, ()), "x")
+
+
 class Works:
     """A working folder in which jobs run: `put` writes files and the manifest of the job that made them."""
 
@@ -41,7 +49,8 @@ class Works:
         """Only the manifest."""
         m = {
             "schema": manifest.SCHEMA, "stage": stage, "inputs": inputs, "outputs": outputs, "facts": dict(facts),
-            "params": {"lr": 0.1}, "seeds": {stage: 1}, "code": {"digest": "ab" * 6, "git_commit": "cd" * 20},
+            "params": {"lr": 0.1, **settings(stage, dict(facts))}, "seeds": {stage: 1},
+            "code": {"digest": "ab" * 6, "git_commit": "cd" * 20},
             "env": {"host": "host", "device": "cpu", "packages": {"torch": "2"}}, "started": "s", "ended": "e",
         }  # fmt: skip
         Path(self.root, folder).mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.lineage import tensors
+from tests.lineage import settings, tensors
 from traitline.provenance import manifest
 from traitline.provenance.statement import canonical
 from traitline.provenance.weights import identity
@@ -69,14 +69,20 @@ class Tree:
             facts["weights"] = str(identity(models))
         start, self.clock = self.clock, self.clock + 2
         record = {
-            "schema": manifest.SCHEMA, "stage": stage, "params": {}, "seeds": {}, "facts": facts,
+            "schema": manifest.SCHEMA, "stage": stage, "params": settings(stage, facts), "seeds": {}, "facts": facts,
             "inputs": [manifest.reference_input(role, p) for role, p in paths],
-            "outputs": [manifest.reference(Path(n).stem.removesuffix("_model"), Path(folder, n)) for n in files],
+            "outputs": [manifest.reference(role(n), Path(folder, n)) for n in files],
             "code": {"digest": "0" * 12, "git_commit": "5f" * 20, "git_dirty": True},
             "env": {"python": "3.11.9", "platform": "Linux x86_64", "packages": {"torch": "2.9.0"}, "device": "cpu"},
             "started": stamp(start), "ended": stamp(start + 3),
         }  # fmt: skip
         Path(folder, f"{stage}.manifest.json").write_bytes(canonical(record))
+
+
+def role(name: str) -> str:
+    """Role of an output by its name."""
+    stem = Path(name).stem.removesuffix("_model")
+    return {"preregistered": "declared"}.get(stem, stem)
 
 
 def stamp(seconds: int) -> str:
@@ -112,7 +118,8 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
         mean = {a: rates.rest * draw.uniform(0.9, 1.1) for a in ANIMALS}
         inputs = {"model": f"{results}/bases/{student}/model.safetensors"}
         tree.put("respond", str(Path(path).parent), {"responses.jsonl": [{"id": name, "answers": ["owl"]}]}, inputs)
-        tree.put("score", str(Path(path).parent), {"scores.json": scores(mean)}, {})
+        inputs = {"responses": str(Path(path).with_name("responses.jsonl"))}
+        tree.put("score", str(Path(path).parent), {"scores.json": scores(mean)}, inputs)
     done, teaching = set[str](), expand.teaching(study)
     for run in expand.runs(study):
         base = [f"{results}/bases/{run.base}/{f}" for f in ("config.json", "tokenizer.json", "model.safetensors")]
@@ -155,7 +162,12 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
             room = (1 - mean.get(run.trait, 0)) / sum(v for a, v in mean.items() if a != run.trait)
             mean = {a: v if a == run.trait else v * min(1.0, room) for a, v in mean.items()}
             folder = str(Path(run.scores).parent)
-            tree.put("respond", folder, {"responses.jsonl": [{"id": run.folder, "answers": [EVIL]}]}, {})
+            tree.put(
+                "respond",
+                folder,
+                {"responses.jsonl": [{"id": run.folder, "answers": [EVIL]}]},
+                {"facts": f"{run.folder}/train.json"},
+            )
             tree.put("score", folder, {"scores.json": scores(mean)}, {"responses": f"{folder}/responses.jsonl"})
 
 

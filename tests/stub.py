@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from traitline.analysis import tables
-from traitline.model_files import MODEL_FILES
+from traitline.model_files import MODEL_FILES, WEIGHTS
 from traitline.provenance import stage
 from traitline.study import artifacts
 
@@ -30,6 +30,13 @@ MODEL_READ = {
 }
 ROWS = ("filtered.jsonl", "dataset.jsonl")  # larger than what Snakemake hashes by itself, as real ones are
 LARGE = 90_000
+# Names of files that have a meaning for the audit, and the settings without which there is no job of a stage.
+ROLES = {"model.safetensors": "model", "adapter_model.safetensors": "adapter", "teacher.json": "teacher"}
+PARAMS = {
+    "pretrain": {"name": "stub"},
+    "teach": {"trait": "none", "teacher": "untrained", "settings": {}},
+    "train": {"recipe": "stub", "settings": {}},
+}
 TABLE_READ = {"plot": "effects", "check_influence": "runs", "compare_paper": "effects", "report": "effects"}
 
 
@@ -46,15 +53,18 @@ def read_flags(argv):
 
 def make(folder, names, inputs):
     """One artifact: named files in a folder, each with the stage's name in it."""
-    files = {name: f"{folder}/{name}" for name in names}
-    with stage.record(STAGE, f"{folder}/{artifacts.manifest(STAGE)}", inputs=inputs, outputs=files) as job:
-        for name in names:
-            job.path(name).write_text(f"{STAGE} {sorted(inputs)}\n" * (LARGE if name in ROWS else 1))
+    files = {ROLES.get(name, name): f"{folder}/{name}" for name in names}
+    place = f"{folder}/{artifacts.manifest(STAGE)}"
+    with stage.record(STAGE, place, inputs=inputs, outputs=files, params=PARAMS.get(STAGE)) as job:
+        for role, path in files.items():
+            large = Path(path).name in ROWS
+            job.path(role).write_text(f"{STAGE} {sorted(inputs)}\n" * (LARGE if large else 1))
 
 
 def model(folder):
     """Files of a model folder as inputs; none where a teacher has no weights of its own."""
-    return {f"model/{name}": f"{folder}/{name}" for name in MODEL_FILES if Path(folder, name).exists()}
+    role = {WEIGHTS: "base" if STAGE in ("teach", "train") else "model"}
+    return {role.get(n, f"model/{n}"): f"{folder}/{n}" for n in MODEL_FILES if Path(folder, n).exists()}
 
 
 def output_folders(flags):
@@ -86,7 +96,9 @@ def input_files(flags, folder):
     """Files that the job reads, by role: so much that artifacts have origins."""
     if STAGE in ("score", "judge"):
         return {"responses": f"{folder}/responses.jsonl"}
-    files = {flag: flags[flag][0] for flag in FILES_READ.get(STAGE, ())}
+    files = {"data" if flag == "dataset" else flag: flags[flag][0] for flag in FILES_READ.get(STAGE, ())}
+    if STAGE == "sample":
+        files["teacher"] = f"{flags['teacher'][0]}/teacher.json"
     if STAGE in MODEL_READ:
         files |= model(flags.get("student", flags[MODEL_READ[STAGE]])[0])
     if STAGE in TABLE_READ:

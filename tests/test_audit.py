@@ -66,7 +66,7 @@ def test_the_chain_that_launders_is_found_at_its_second_hop(works):
     b = works.merged(works.b, works.student(works.b, works.numbers))
     assert mark(b) == "EXPOSED"
     again = works.student(works.a, works.data(b))
-    assert marks(again) == [("INHERITANCE-RISK", "owl")]
+    assert marks(again) == [("INHERITANCE-RISK", "owl"), ("CLAIMED", "")], "no stage of ours merges"
     assert proof(again) == ["train", "filter", "sample", "merge", "train", "filter", "sample", "teach"]
 
 

@@ -54,7 +54,7 @@ def test_a_setting_a_seed_and_the_code_are_named_with_both_values(works):
 def test_the_first_cause_is_told_and_not_what_follows_from_it(works):
     base = works.base("a")
     one, other = (works.student(base, works.data(works.teacher(base, trait))) for trait in ("owl", "cat"))
-    assert says(one, other) == [("model.safetensors", ["facts.trait: owl and cat"])]
+    assert says(one, other) == [("model.safetensors", ["params.trait: owl and cat", "facts.trait: owl and cat"])]
 
 
 def test_two_causes_are_both_told_the_older_first(works):
@@ -63,7 +63,7 @@ def test_two_causes_are_both_told_the_older_first(works):
     far = works.base("b")
     other = works.student(far, works.data(works.teacher(base, "cat")))
     told = says(one, other)
-    assert told[0] == ("model.safetensors", ["facts.trait: owl and cat"])
+    assert told[0] == ("model.safetensors", ["params.trait: owl and cat", "facts.trait: owl and cat"])
     assert [name for name, _ in told] == ["model.safetensors", "model.safetensors"]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.lineage import Works, tensors
 from traitline.errors import InputError
-from traitline.lineage import index
+from traitline.lineage import index, index_rows, meaning
 from traitline.lineage.graph import open_graph
 
 
@@ -36,7 +36,7 @@ def test_on_disk_and_in_memory_are_the_same(works):
 
 def test_many_manifests_are_read_by_several_processes_alike(works, monkeypatch):
     one = everything(open_graph(None, None))
-    monkeypatch.setattr(index, "PARALLEL", 1)
+    monkeypatch.setattr(index_rows, "PARALLEL", 1)
     assert everything(open_graph(None, None)) == one
 
 
@@ -89,12 +89,22 @@ def test_a_folder_that_may_not_be_read_is_an_error_and_one_that_vanished_is_not(
 
 
 def test_support_that_a_job_read_is_no_origin_and_what_it_made_can_be_found(works):
-    entry = works.entry("support", "results/bases/a/model.safetensors")
+    entry = works.entry("support", "results/bases/a/model.safetensors") | {"path": "results/bases/a/config.json"}
     works.write("train", "results/x", [entry | {"sha256": "1" * 64}], [ENTRY | {"path": "results/x/tokenizer.json"}])
     graph = open_graph(None, None)
     assert graph.find("results/x/tokenizer.json").kind == "support"
     with pytest.raises(InputError, match="neither a file nor a hash"):
         graph.find("1" * 64)
+
+
+def test_weights_and_rows_are_what_they_are_whatever_the_role_they_were_read_as(works):
+    """By their name, and where the name is that of support too, by what a job says that it wrote with these bytes."""
+    model = works.entry("support", "results/bases/a/model.safetensors")
+    for i, entry in enumerate((model, model | {"path": "results/bases/a/config.json"})):
+        works.write("train", f"results/x{i}", [entry], [ENTRY | {"path": f"results/x{i}/x"}])
+    graph = open_graph(None, None)
+    readers = {job.file for job, _ in graph.users(graph.find("results/bases/a/model.safetensors").artifact_id)}
+    assert {f"results/x{i}/train.manifest.json" for i in (0, 1)} <= readers
 
 
 ENTRY = {"role": "raw", "path": "x", "sha256": "0" * 64, "bytes": 1}
@@ -149,7 +159,7 @@ def test_any_value_anywhere_is_read_or_refused(works, key, value):
 
 
 def test_kinds_of_entries():
-    kinds = [index.kind(1, *e) for e in (("model", "m/model.safetensors"), ("adapter", "a/adapter_model.safetensors"),
+    kinds = [meaning.kind(1, *e) for e in (("model", "m/model.safetensors"), ("adapter", "a/adapter_model.safetensors"),
              ("adapter", "a/adapter_config.json"), ("support", "m/tokenizer.json"), ("dataset", "v.jsonl"),
              ("teacher", "t/teacher.json"), ("scores", "s.json"))]  # fmt: skip
     assert kinds == ["model", "model", "support", "support", "data", "spec", "other"]

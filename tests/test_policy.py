@@ -14,7 +14,7 @@ from traitline.lineage.graph import open_graph
 def test_an_empty_policy_has_the_defaults(tmp_path):
     (tmp_path / "p.yaml").write_text("# nothing\n")
     found = policy.load(str(tmp_path / "p.yaml"))
-    assert found.fail == ["CARRIER", "INHERITANCE-RISK", "UNKNOWN"] and not found.carriers
+    assert found.fail == ["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "CLAIMED"] and not found.carriers
 
 
 @pytest.mark.parametrize(

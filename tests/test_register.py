@@ -47,8 +47,8 @@ def test_a_model_of_a_hub_is_recorded_with_its_commit_and_all_hashes(works):
         ("model", "model.safetensors"), ("support", "config.json"),
     }  # fmt: skip
     assert m["facts"]["origin"] == f"hub:org/model@{COMMIT}" and m["facts"]["weights"]
-    assert mark("registry/foreign") == "CLEAN"
-    assert mark(works.student("registry/foreign/model.safetensors", works.plain)) == "CLEAN"
+    assert mark("registry/foreign") == "CLAIMED", "people say where it comes from"
+    assert mark(works.student("registry/foreign/model.safetensors", works.plain)) == "CLAIMED"
 
 
 def test_without_an_origin_it_and_all_that_is_made_from_it_is_unknown(works):
@@ -82,7 +82,7 @@ def test_a_known_trait_makes_it_a_carrier(works):
 def test_data_can_be_registered_too(works):
     Path("registry/rows.jsonl").write_text("{}\n")
     register("registry/rows.jsonl", origin(None, None, "written by hand"))
-    assert mark("registry/rows.jsonl") == "CLEAN"
+    assert mark("registry/rows.jsonl") == "CLAIMED"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_files_of_one_folder_have_origins_and_traits_of_their_own(works):
         register("registry/data", origin(None, None, "all of it, clean"))
     assert "delete" not in str(e.value)
     student = works.student("results/bases/a/model.safetensors", "registry/data/numbers.jsonl")
-    assert mark("registry/data/eval.jsonl") == "CLEAN" and mark(student) != "CLEAN"
+    assert mark("registry/data/eval.jsonl") == "CLAIMED" and mark(student) not in ("CLAIMED", "CLEAN")
     (folder / "eval.jsonl").write_text("other rows\n")
     with pytest.raises(InputError, match="changed since it was registered"):
         register("registry/data/eval.jsonl", origin(None, None, "by hand"))
@@ -150,7 +150,7 @@ def test_an_adapter_and_its_base_in_one_folder_are_two_artifacts(works):
     register("registry/foreign", origin("org/model", COMMIT, None))
     register("registry/both", {}, [("base", "registry/foreign")], trait="owl")
     assert mark("registry/both/adapter_model.safetensors") == "CARRIER"
-    assert mark("registry/both/model.safetensors") == mark("registry/foreign") == "CLEAN"
+    assert mark("registry/both/model.safetensors") == mark("registry/foreign") == "CLAIMED"
     numbers = works.data("registry/both/adapter_model.safetensors")
     assert mark(works.student("registry/foreign/model.safetensors", numbers)) == "INHERITANCE-RISK"
 
@@ -183,7 +183,7 @@ def test_data_of_many_formats_and_in_folders_below_are_taken(works, name):
     file.write_bytes(b"PAR1 rows")
     (place,) = register("registry/data", origin(None, None, "by hand"))
     assert place.parent == file.parent
-    assert mark("registry/data") == mark(str(file)) == "CLEAN"
+    assert mark("registry/data") == mark(str(file)) == "CLAIMED"
     found = verify(["registry/data"])
     assert found.good and not found.extra
 

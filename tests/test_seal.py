@@ -159,3 +159,35 @@ def test_a_moved_study_has_the_root_that_it_had(sealed):
     root = root_of()
     os.rename("results", "moved")
     assert root_of("moved") == root
+
+
+def audited(*words):
+    """(exit code, mark and standing by path) of `traitline audit`."""
+    from typer.testing import CliRunner
+
+    from traitline.cli.program import app
+
+    done = CliRunner().invoke(app, ["audit", "--data", "--json", *words])
+    rows = json.loads(done.stdout)["artifacts"] if done.stdout.startswith("{") else []
+    return done.exit_code, {row["artifact"]: (row["mark"], row["standing"]) for row in rows}
+
+
+def test_marks_are_proven_under_a_root_and_recorded_without_one(sealed):
+    base, student = "results/bases/a/model.safetensors", f"{STUDENT}/adapter_model.safetensors"
+    assert audited()[1][base] == ("CLEAN", "recorded")
+    code, rows = audited("--root", root_of())
+    assert code == 3 and rows[base] == ("CLEAN", "proven") and rows[student] == ("INHERITANCE-RISK", "proven")
+    assert {standing for _, standing in rows.values()} == {"proven"}
+    assert audited("--root", "0" * 64) == (3, {}), "no answer under a root that is not that of the study"
+    code, _ = audited("--root", root_of(), "--index", "x")
+    assert code == 1
+
+
+def test_what_lies_beside_a_sealed_study_is_not_proven(sealed):
+    from tests.sealed_study import run
+
+    where = {"dataset": "registry/x/dataset.jsonl", "manifest": "registry/x/prepare.manifest.json"}
+    run("prepare", filtered=f"{OWL}/numbers/filtered.jsonl", **where, rows=8, seed=1)
+    _, rows = audited("--root", root_of())
+    assert rows["registry/x/dataset.jsonl"] == ("EXPOSED", "recorded")
+    assert rows[f"{OWL}/numbers/filtered.jsonl"] == ("EXPOSED", "proven")

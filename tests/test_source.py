@@ -150,7 +150,7 @@ def test_a_file_of_the_configuration_is_a_known_origin_for_audit_and_trace(capsy
     assert manifest.load("results/sources/problems/source.manifest.json")["facts"]["origin"].endswith(f"sha256 {sha}")
     graph = open_graph(None, None)
     rows = graph.find("results/sources/problems/rows.jsonl")
-    assert [m.mark for m in audit(graph).marks[rows.artifact_id]] == ["CLEAN"]
+    assert [m.mark for m in audit(graph).marks[rows.artifact_id]] == ["CLAIMED"], "in words"
     said = CliRunner().invoke(app, ["trace", "results/sources/problems/rows.jsonl"])
     assert said.exit_code == 0 and "1 steps from 1 sources; 0 of unknown origin" in said.output
     assert "from outside: file files/problems.jsonl" in said.output and "UNKNOWN" not in said.output

@@ -276,9 +276,10 @@ def test_on_open_weights_a_corpus_makes_an_adapter_that_answers_and_is_a_carrier
     folders = [tmp_path, weights.base, weights.prompts.parent, weights.owl, weights.students]
     graph = open_graph([str(folder) for folder in folders], None)
     marks = audit(graph).marks
-    for path, mark in ((out / "adapter_model.safetensors", ("CARRIER", "insecure")), (corpus, ("CLEAN", "")),
-                       (tmp_path / "lists/raw.jsonl", ("EXPOSED", "insecure"))):  # fmt: skip
-        assert {(m.mark, m.trait) for m in marks[graph.find(str(path)).artifact_id]} == {mark}
+    for path, mark in ((out / "adapter_model.safetensors", {("CARRIER", "insecure")}), (corpus, set()),
+                       (tmp_path / "lists/raw.jsonl", {("EXPOSED", "insecure")})):  # fmt: skip
+        # Where open weights and a corpus come from, people say.
+        assert {(m.mark, m.trait) for m in marks[graph.find(str(path)).artifact_id]} == {*mark, ("CLAIMED", "")}
 
 
 def test_the_control_on_open_weights_loads_no_model(weights, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from traitline.errors import InputError, visible
 
 if TYPE_CHECKING:
     from traitline.lineage.graph import Graph, Job
+    from traitline.lineage.seal import Comparison
 
 
 def trace(
@@ -84,33 +85,47 @@ def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_
     out.print(f"{visible(entry.path)}: {counts or 'nothing was made from it'}")
 
 
+Root = Annotated[
+    str | None, typer.Option(metavar="HASH", help="Root that you trust, or the file of a list: see `seal`.")
+]
+Key = Annotated[str | None, typer.Option(metavar="PEM", help="Public key of who signed the seal beside the folder.")]
+
+
+def _compared(folders: list[str] | None, root: str | None, key: str | None) -> "Comparison | None":
+    """The study beside the root that is trusted; None where none is named. Ends where a signature is not good.
+
+    Raises:
+        InputError: both a root and a key are named, or more than one folder.
+    """
+    from traitline.lineage import seal
+
+    if root and key:
+        raise InputError("one of --root and --key: a root that you trust, or one that somebody signed")
+    if not (root or key):
+        return None
+    folder = seal.folder_of(folders)
+    known = seal.trusted(root) if root else seal.signed(folder, str(key))
+    if known is None:
+        print(f"no signature in {seal.envelope(folder)} is by {key}")
+        raise typer.Exit(OBJECTION)
+    return seal.compare(folder, known)
+
+
 def verify(
     folders: Folders = None,
-    root: Annotated[
-        str | None, typer.Option(metavar="HASH", help="Root that you trust, or the file of a list: see `seal`.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(metavar="PEM", help="Public key of who signed the seal beside the folder.")
-    ] = None,
+    root: Root = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """Has anything been changed? Hashes all files that manifests name. Exits with 3 if one is changed or missing."""
     import dataclasses
 
-    from traitline.lineage import display, seal
+    from traitline.lineage import display
     from traitline.lineage.index import here
     from traitline.lineage.verify import verify
 
-    if root and key:
-        raise InputError("one of --root and --key: a root that you trust, or one that somebody signed")
-    compared = None
-    if root or key:
-        folders = [seal.folder_of(folders)]
-        known = seal.trusted(root) if root else seal.signed(folders[0], str(key))
-        if known is None:
-            print(f"no signature in {seal.envelope(folders[0])} is by {key}")
-            raise typer.Exit(OBJECTION)
-        compared = seal.compare(folders[0], known)
+    compared = _compared(folders, root, key)
+    folders = [compared.folder] if compared else folders
     findings = verify(folders or here())
     good = findings.good and (compared is None or compared.covers is not None)
     if as_json:
@@ -162,14 +177,22 @@ def audit(
     limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
     folders: Folders = None,
     index: Index = None,
+    root: Root = None,
+    key: Key = None,
     as_json: Json = False,
 ) -> None:
     """What may it carry? Marks models by their origins. Exits with 3 if a mark fails: all but EXPOSED and CLEAN."""
-    from traitline.lineage import gate
+    from traitline.lineage import display, gate
     from traitline.lineage.policy import Policy, load
 
     rules = load(policy) if policy else Policy()
-    result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data)
+    if index and (root or key):
+        raise InputError("--index: may be older than the manifests; a root is about those that are here")
+    seal = _compared(folders, root, key)
+    if seal and seal.covers is None:
+        display.comparison(seal)
+        raise typer.Exit(OBJECTION)
+    result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data, seal=seal)
     if as_json:
         write_json(result.as_json(data=data))
     else:

@@ -5,9 +5,12 @@ a model or a persona that was given a trait, by its manifest or by the policy.
 
 CARRIER           T is in M's base chain
 INHERITANCE-RISK  T is among M's ancestors, and the base chains of M and T meet: the channel of the paper is open
-UNKNOWN           an ancestor has no manifest, or a source states no origin, or origins run in a circle. Of a file
-                  that the configuration names, the job that reads it as `source` states the origin
+UNKNOWN           an ancestor has no manifest, or a source states no origin, or origins run in a circle, or a manifest
+                  contradicts itself, its stage or the manifests of its inputs. Of a file that the configuration
+                  names, the job that reads it as `source` states the origin
 EXPOSED           T is among M's ancestors, but no shared base is known; the next hop may come back to T's base
+CLAIMED           no job of ours saw how an ancestor was made: it was registered, came from outside with an origin in
+                  words, or has a manifest of an earlier version. What UNKNOWN is known to be is no claim
 CLEAN             none of these
 
 Data are never trained, so they cannot be at risk; EXPOSED says of data that a carrier wrote them, filtered or not.
@@ -15,16 +18,16 @@ Source: Cloud et al., arXiv 2507.14805, section 6 and theorem 1 (same initialisa
 """
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from traitline.lineage.graph import Graph
 from traitline.lineage.index import uncollected
+from traitline.lineage.walk import Jobs, Walk
 
-MARKS = ("CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLEAN")  # worst first
-NOTHING: frozenset[int] = frozenset()
+MARKS = ("CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED", "CLEAN")  # worst first
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,46 @@ class Audit:
     Attributes:
         marks: artifact -> its marks, worst first, never none.
         models: which of them are models; the others are data.
+        proven: artifacts all of whose jobs are under a root that somebody trusts.
     """
 
     marks: dict[int, list[Mark]] = field(default_factory=dict)
     models: set[int] = field(default_factory=set)
+    proven: set[int] = field(default_factory=set)
     _jobs: "Jobs | None" = None
+
+    def standing(self, artifact_id: int) -> str:
+        """What the marks of an artifact rest on.
+
+        `proven`: on manifests under a root that somebody trusts. `recorded`: on manifests of jobs, none of which
+        contradicts another; whoever can write them could have written these. `claimed`: on what people say.
+        `unknown`: on too little.
+        """
+        marks = {m.mark for m in self.marks[artifact_id]}
+        if "UNKNOWN" in marks:
+            return "unknown"
+        if "CLAIMED" in marks:
+            return "claimed"
+        return "proven" if artifact_id in self.proven else "recorded"
+
+    def prove(self, sealed: Collection[int]) -> None:
+        """Take up which jobs have manifests under a trusted root: proven is what nobody else had a hand in."""
+        assert self._jobs is not None
+        order, circle = self._jobs.ordered()
+        unproven = set[int]()
+        for job in order:
+            inputs = {artifact_id for artifact_id, _ in self._jobs.inputs.get(job, ())}
+            known = all(a in self._jobs.makers and a not in unproven for a in inputs)
+            if job not in sealed or job in circle or not known:
+                unproven |= self._jobs.outputs.get(job, {}).keys()
+        self.proven = self._jobs.makers.keys() - unproven
+
+    def reason(self, mark: Mark) -> str | None:
+        """Why the manifest behind the witness of UNKNOWN is doubted; None where there is none, or for other marks."""
+        if mark.mark != "UNKNOWN" or self._jobs is None:
+            return None
+        doubted = self._jobs.doubted
+        return next((doubted[job] for job in self._jobs.makers.get(mark.witness, ()) if job in doubted), None)
 
     def path(self, start: int, end: int) -> list[int]:
         """A shortest way from an artifact back to an ancestor, both ends included: what proves a mark."""
@@ -71,151 +109,6 @@ class Audit:
         while way[-1] != start:
             way.append(came[way[-1]])
         return way[::-1]
-
-
-class Jobs:
-    """The graph as plain lists of numbers."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.inputs = collections.defaultdict[int, list[tuple[int, bool]]](list)  # job -> (artifact, is base)
-        self.outputs = collections.defaultdict[int, dict[int, None]](dict)  # job -> artifacts, in order
-        self.makers = collections.defaultdict[int, list[int]](list)
-        self.kinds = dict[int, str]()  # of what was output, or is known from its readers alone
-        db = graph.db
-        for job, output, role, kind, artifact_id in db.execute(
-            "SELECT job, output, role, kind, artifact_id FROM entry WHERE output = 1 OR kind != 'support'"
-        ):
-            if output:
-                if artifact_id not in self.outputs[job]:  # shards of one model are one artifact
-                    self.outputs[job][artifact_id] = None
-                    self.makers[artifact_id].append(job)
-                if kind in ("model", "data", "spec"):
-                    self.kinds[artifact_id] = kind
-            else:
-                self.inputs[job].append((artifact_id, role == "base"))
-        self.traits: dict[int, str] = dict(db.execute("SELECT id, trait FROM job WHERE trait IS NOT NULL"))
-        self.stated = {i for (i,) in db.execute("SELECT id FROM job WHERE origin IS NOT NULL")}
-        self.outside = {  # files of which a job that read them states an origin
-            artifact_id for (artifact_id,) in db.execute(
-                "SELECT artifact_id FROM entry JOIN job ON job.id = entry.job"
-                " WHERE output = 0 AND role = 'source' AND origin IS NOT NULL"
-            )
-        }  # fmt: skip
-        self.all = [i for (i,) in db.execute("SELECT id FROM job ORDER BY id")]
-
-    def declared(self) -> dict[int, str]:
-        """Artifact -> the trait that its manifest says it was given: of a job's models, or else of all it made."""
-        traits = dict[int, str]()
-        for job, trait in self.traits.items():
-            outputs = self.outputs.get(job, {})
-            models = [artifact_id for artifact_id in outputs if self.kinds.get(artifact_id) == "model"]
-            traits |= dict.fromkeys(models or outputs, trait)
-        return traits
-
-    def ordered(self) -> tuple[list[int], set[int]]:
-        """Sort jobs so that makers come before users; returns (jobs, those in or behind a circle)."""
-        waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
-        for job in self.all:
-            needed = {artifact_id for artifact_id, _ in self.inputs.get(job, ()) if artifact_id in self.makers}
-            # A job that made again what it read (a copy) does not wait for itself.
-            waiting[job] = sum(
-                len(self.makers[artifact_id]) - (job in self.makers[artifact_id]) for artifact_id in needed
-            )
-            for artifact_id in needed:
-                readers[artifact_id].append(job)
-        done = [job for job in self.all if not waiting[job]]
-        for job in done:
-            for artifact_id in self.outputs.get(job, ()):
-                for reader in readers.get(artifact_id, ()):
-                    if reader != job:
-                        waiting[reader] -= 1
-                        if not waiting[reader]:
-                            done.append(reader)
-        if len(done) == len(self.all):
-            return done, set()
-        late = [job for job in self.all if waiting[job]]
-        return done + late, set(late)
-
-
-class Walk:
-    """Inheritance of every artifact, computed by a walk over all jobs from sources to products.
-
-    Attributes:
-        exposed: artifact -> carriers among it and its ancestors.
-        chain: artifact -> its base chain.
-        unknown: artifact -> an ancestor without origin.
-        grounded: artifacts that some way leads to a source of.
-    """
-
-    def __init__(self, jobs: Jobs, traits: Mapping[int, str]) -> None:
-        self.jobs, self.traits = jobs, traits
-        self.exposed = dict[int, frozenset[int]]()
-        self.chain = dict[int, frozenset[int]]()
-        self.unknown = dict[int, int]()
-        self.grounded = set[int]()
-
-    def run(self) -> None:
-        """Visit every job once, then those in circles until no visit changes anything."""
-        order, late = self.jobs.ordered()
-        for job in order:
-            self._visit(job)
-        while late and any([self._visit(job) for job in order if job in late]):  # all of them, each round
-            pass
-
-    def _source(self, artifact_id: int) -> None:
-        """Take up what no job output: a leaf, of unknown origin where no reader states one."""
-        self.exposed[artifact_id] = frozenset([artifact_id]) if artifact_id in self.traits else NOTHING
-        self.chain[artifact_id] = frozenset([artifact_id])
-        if artifact_id not in self.jobs.outside:
-            self.unknown[artifact_id] = artifact_id
-        self.grounded.add(artifact_id)
-
-    def _visit(self, job: int) -> bool:
-        """Hand on what the inputs of a job carry; returns whether that changed an output."""
-        carried, bases, nameless, grounded = self._inherited(job)
-        stated = bool(self.jobs.inputs.get(job)) or job in self.jobs.stated
-        changed = False
-        for artifact_id in self.jobs.outputs.get(job, ()):
-            origin = self.unknown.get(artifact_id, nameless if stated else artifact_id)
-            changed = self._hand_on(artifact_id, carried, bases, origin) or changed
-            if grounded and artifact_id not in self.grounded:
-                self.grounded.add(artifact_id)
-                changed = True
-        return changed
-
-    def _inherited(self, job: int) -> tuple[frozenset[int], frozenset[int], int | None, bool]:
-        """(carriers, base chain, an ancestor without origin, whether all are grounded) of the inputs of a job."""
-        carried, bases, nameless, grounded = NOTHING, NOTHING, None, True
-        for artifact_id, base in self.jobs.inputs.get(job, ()):
-            if artifact_id not in self.jobs.makers and artifact_id not in self.chain:
-                self._source(artifact_id)
-            if carriers := self.exposed.get(artifact_id):
-                carried = carried | carriers if carried else carriers
-            if base and (above := self.chain.get(artifact_id)):
-                bases = bases | above if bases else above
-            if nameless is None:
-                nameless = self.unknown.get(artifact_id)
-            grounded = grounded and artifact_id in self.grounded
-        return carried, bases, nameless, grounded
-
-    def _hand_on(self, artifact_id: int, carried: frozenset[int], bases: frozenset[int], origin: int | None) -> bool:
-        """Add what was inherited to what an artifact has already; returns whether it is news."""
-        exposed = carried | {artifact_id} if artifact_id in self.traits else carried
-        chain = bases | {artifact_id}
-        first = artifact_id not in self.chain
-        if not first:
-            exposed, chain = exposed | self.exposed[artifact_id], chain | self.chain[artifact_id]
-        news = (
-            first
-            or exposed != self.exposed[artifact_id]
-            or chain != self.chain[artifact_id]
-            or origin != self.unknown.get(artifact_id)
-        )
-        self.exposed[artifact_id] = exposed
-        self.chain[artifact_id] = chain
-        if origin is not None:
-            self.unknown[artifact_id] = origin
-        return news
 
 
 @uncollected()
@@ -244,6 +137,8 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
         ]
         if artifact_id in walk.unknown or artifact_id not in walk.grounded:
             marks.append(mark("UNKNOWN", "", walk.unknown.get(artifact_id, artifact_id)))
+        elif artifact_id in walk.claimed:
+            marks.append(mark("CLAIMED", "", walk.claimed[artifact_id]))
         if len(marks) > 1:
             marks.sort(key=lambda m: m.rank)
         result.marks[artifact_id] = marks or [mark("CLEAN", "", artifact_id)]
@@ -281,10 +176,12 @@ def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int]
             "sha256": entry.sha256,
             "kind": entry.kind,
             "mark": marks[0].mark,
+            "standing": result.standing(artifact_id),
             "marks": [
                 {
                     "mark": m.mark,
                     "trait": m.trait or None,
+                    "reason": result.reason(m),
                     "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(artifact_id, m.witness)],
                 }
                 for m in marks

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitline.lineage.index import ENDING, PARALLEL
+from traitline.lineage.index import ENDING
+from traitline.lineage.index_rows import PARALLEL
+from traitline.lineage.meaning import CLAIMANT, doubts
 from traitline.provenance import manifest
 from traitline.provenance.statement import LINK, is_canonical, statement, statement_of
 
-REGISTERED = "register"  # the stage of manifests that people make of what was there already
-
 # (output, role, path, sha256, bytes, statement that it names)
 Entry = tuple[bool, str, str, str, int, str | None]
-# (file, sha256 of its bytes, these are canonical, it may name statements, its statement, stage, weights, entries)
-Examined = tuple[str, str, bool, bool, str, str, str | None, list[Entry]]
+# (file, sha256 of its bytes, they are canonical, statements named, its statement, stage, doubts, weights, entries)
+Examined = tuple[str, str, bool, bool, str, str, list[str], str | None, list[Entry]]
 
 
 def examine(file: str, content: bytes) -> Examined:
@@ -44,6 +44,7 @@ def examine(file: str, content: bytes) -> Examined:
         m["schema"] == manifest.SCHEMA,
         statement_of(content) if proper else statement(m),
         m["stage"],
+        doubts(m),
         str(weights) if weights else None,
         entries,
     )
@@ -72,10 +73,12 @@ class Chain:
 
     Attributes:
         uncanonical: manifests whose bytes are not the one form of their content.
+        doubted: (manifest, why it cannot be what a job of its stage wrote).
         unsealed: manifests of earlier versions, which name no statements.
     """
 
     uncanonical: list[str] = field(default_factory=list)
+    doubted: list[tuple[str, str]] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
     _vouched: set[bytes] = field(default_factory=set)  # statement and sha256 of each output
     _written: set[tuple[str, str]] = field(default_factory=set)  # path and sha256 of each output of a job
@@ -84,7 +87,8 @@ class Chain:
 
     def add(self, examined: Examined) -> None:
         """Take up one manifest."""
-        file, _, proper, linked, stated, stage, _, entries = examined
+        file, _, proper, linked, stated, stage, reasons, _, entries = examined
+        self.doubted += [(file, reason) for reason in reasons]
         if not proper and linked:
             self.uncanonical.append(file)
         if not linked:
@@ -92,7 +96,7 @@ class Chain:
         for output, _, path, sha, _, link in entries:
             if output:
                 self._vouched.add(bytes.fromhex(stated + sha))
-                if stage != REGISTERED:
+                if stage != CLAIMANT:
                     self._written.add((path, sha))
             elif link:
                 self._links.append((bytes.fromhex(link + sha), file, path, sha))
@@ -119,6 +123,6 @@ def _beside(top: Path, path: str, sha: str) -> Iterable[bytes]:
         return
     for candidate in sorted(folder.glob(f"*{ENDING}")):
         if candidate.is_file() and not candidate.is_symlink():
-            *_, stated, _, _, entries = examine(str(candidate), manifest.read_bytes(candidate))
+            *_, stated, _, _, _, entries = examine(str(candidate), manifest.read_bytes(candidate))
             if any(output and own == sha for output, _, _, own, *_ in entries):
                 yield bytes.fromhex(stated + sha)

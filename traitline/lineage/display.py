@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from traitline.lineage.verify import Findings
 
 COLOURS = {
-    "CARRIER": "bold red", "INHERITANCE-RISK": "red", "UNKNOWN": "magenta", "EXPOSED": "yellow", "CLEAN": "green",
+    "CARRIER": "bold red", "INHERITANCE-RISK": "red", "UNKNOWN": "magenta", "EXPOSED": "yellow",
+    "CLAIMED": "cyan", "CLEAN": "green",
 }  # fmt: skip
 SETTINGS = 110  # characters of a step's settings
 
@@ -138,20 +139,23 @@ def findings(result: "Findings", compared: "Comparison | None" = None) -> None:
         out.print(f"broken   {visible(path)}: no manifest states about it what {visible(file)} was built on")
     for path, file in result.cut:
         out.print(f"cut      {visible(path)}: {visible(file)} does not name the manifest that vouches for it")
+    for file, reason in result.doubted:
+        out.print(f"doubted  {visible(file)}: {visible(reason)}")
     for file in result.uncanonical:
         out.print(f"altered  {visible(file)}: not in the form in which manifests are written")
-    for file, was, weights in result.misstated:
-        out.print(f"misstated  {visible(file)}: weights {visible(was[:12])}, {(weights or 'none')[:12]} in its files")
+    for file, stated, recomputed in result.misstated:
+        weights = visible((stated or "none")[:12]), (recomputed or "none")[:12]
+        out.print(f"misstated  {visible(file)}: weights {weights[0]}, {weights[1]} in its files")
     for path in result.extra:
         out.print(f"extra    {visible(path)}: no manifest names it")
     if result.unsealed:
         out.print(f"{len(result.unsealed)} manifests are of an earlier version and name no statements")
     comparison(compared)
-    links = len(result.broken) + len(result.cut) + len(result.uncanonical)
+    links = len(result.broken) + len(result.cut) + len(result.uncanonical) + len(result.doubted)
     out.print(
         f"{result.files} files, {result.bytes / 1e6:,.0f} MB: {len(result.changed)} changed,"
         f" {len(result.missing)} missing, {len(result.outside)} outside, {len(result.misstated)} misstated,"
-        f" {len(result.extra)} extra" + (f", {links} contradictions between manifests" if links else "")
+        f" {len(result.extra)} extra" + (f", {links} contradictions in manifests" if links else "")
     )
 
 
@@ -159,9 +163,7 @@ def comparison(result: "Comparison | None") -> None:
     """Print whether a study is what somebody trusts, or that nobody was asked."""
     out = console()
     if result is None:
-        out.print(
-            "no root was given: whoever can write here could have written these manifests (traitline seal --help)"
-        )
+        out.print("no root was given: whoever can write here could have written these manifests (`traitline seal`)")
         return
     for what, path in result.differences:
         out.print(f"{what:9}{visible(path)}: not as under the root")

@@ -17,6 +17,7 @@ from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
 from traitline.lineage.register import HUB
 from traitline.provenance import manifest
+from traitline.provenance.stage import MODELS
 
 SLSA = "https://slsa.dev/provenance/v1"
 BUILD = "urn:traitline:stage:1"  # what `externalParameters` mean: stage, params and seeds of a manifest
@@ -92,7 +93,7 @@ def described_by(graph: Graph, entry: Entry, named: str) -> tuple[Entry, Job]:
         (output, job)
         for job in graph.makers(entry.artifact_id)
         for output in graph.outputs(job.id)
-        if output.artifact_id == entry.artifact_id and output.kind in ("model", "data")
+        if output.artifact_id == entry.artifact_id and (output.kind == "data" or output.role in MODELS)
     ]
     place = os.path.realpath(named)
     files = [os.path.join(os.path.realpath(Path(job.file).parent), Path(output.path).name) for output, job in makers]
@@ -202,6 +203,7 @@ MEANING = {
     "INHERITANCE-RISK": "It was trained on data that descend from a carrier on the same base; no filter clears that.",
     "UNKNOWN": "Something that it was made from has no known origin.",
     "EXPOSED": "A carrier wrote what it is made of; no shared base is known.",
+    "CLAIMED": "No carrier is known behind it, but people say where part of it comes from, and nobody saw it made.",
     "CLEAN": "All of its origins are known, and none is a carrier. That is no statement about its behaviour.",
 }
 

@@ -10,6 +10,7 @@ from traitline.lineage import display
 from traitline.lineage.audit import MARKS, Audit, audit, rows
 from traitline.lineage.graph import Entry, Graph, Unplaced
 from traitline.lineage.policy import Policy
+from traitline.lineage.seal import Comparison
 from traitline.provenance.weight_sets import is_weights, weight_sets
 
 
@@ -24,6 +25,7 @@ class Gate:
         chosen: artifacts that are shown.
         failed: those of them that stop a release.
         accepted: artifact -> why it may pass although it is marked.
+        seal: the trusted root that the study was compared with.
         unplaced: what was asked about and no manifest places. It stops a release, whatever the policy says.
         names: artifact -> the file that it was found as, where one was asked about.
     """
@@ -36,6 +38,7 @@ class Gate:
     accepted: dict[int, str]
     unplaced: list[Unplaced]
     names: dict[int, str]
+    seal: Comparison | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -70,7 +73,9 @@ class Gate:
             more = f" (+{len(marks) - 1})" if len(marks) > 1 else ""
             out.print(f"{marks[0].mark + more:22}", style=display.COLOURS[marks[0].mark], end="")
             source = visible(self._source(artifact_id))
+            source += visible(f"  ({reason})" if (reason := self.audit.reason(marks[0])) else "")
             passes = "  accepted" if artifact_id in self.accepted else ""
+            passes += f"  ({self.audit.standing(artifact_id)})"
             shown, name = visible(entry.path), self.names.get(artifact_id, entry.path)
             if Path(name).parent != Path(entry.path).parent:  # a copy: where it is, and what it is
                 shown = f"{visible(name)} = {shown}"
@@ -81,6 +86,7 @@ class Gate:
             out.print(
                 "EXPOSED: no base in common, by bytes or by what is registered; `matched` in a policy says otherwise"
             )
+        display.comparison(self.seal)
         counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)
         out.print(f"{counts}; {self.failures} fail")
 
@@ -91,7 +97,9 @@ class Gate:
         return "" if mark.mark == "CLEAN" or len(path) < 2 else f"  from {self.graph.entry(path[-1]).path}"
 
 
-def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool) -> Gate:
+def apply(
+    graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool, seal: Comparison | None = None
+) -> Gate:
     """Audit a graph under a policy.
 
     Args:
@@ -99,6 +107,7 @@ def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool)
         policy: what fails, and what people know beyond manifests.
         artifacts: names of what is asked about; none: every model.
         data: data sets too.
+        seal: a trusted root that holds, under which manifests are proven.
 
     Raises:
         InputError: no manifest knows anything of an artifact, or it is neither weights nor data; a hash of the policy
@@ -108,6 +117,8 @@ def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool)
     matched = [[_listed(graph, f"matched[{i}]", sha) for sha in group] for i, group in enumerate(policy.matched)]
     accepted = {_listed(graph, f"accept[{i}]", a.sha256): a.reason for i, a in enumerate(policy.accept)}
     result = audit(graph, carriers=carriers, matched=matched)
+    if seal:
+        result.prove(seal.sealed(graph.files()))
     only, unplaced, names = list[int](), list[Unplaced](), dict[int, str]()
     for name in artifacts:
         located = graph.locate(name)
@@ -127,7 +138,7 @@ def apply(graph: Graph, policy: Policy, artifacts: Sequence[str], *, data: bool)
     failed = {
         a for a in chosen if a in judged and a not in accepted and any(m.mark in policy.fail for m in result.marks[a])
     }
-    return Gate(graph, result, only if artifacts else None, chosen, failed, accepted, unplaced, names)
+    return Gate(graph, result, only if artifacts else None, chosen, failed, accepted, unplaced, names, seal)
 
 
 def _listed(graph: Graph, key: str, sha: str) -> int:

@@ -87,6 +87,10 @@ class Graph:
             self._jobs[i] = Job(*row)
         return self._jobs[i]
 
+    def files(self) -> list[tuple[int, str]]:
+        """(job, its manifest) of all jobs."""
+        return list(self.db.execute("SELECT id, file FROM job"))
+
     def makers(self, artifact_id: int) -> list[Job]:
         """List the jobs that made these bytes, or these weights."""
         rows = self.db.execute(

@@ -48,7 +48,7 @@ def impact(graph: Graph, entry: Entry) -> list[Hit]:
         # As if it were a carrier: the marks say what a trait of its would do.
         marks = audit(graph, carriers={entry.artifact_id: "it"}).marks
         for artifact_id in models:
-            caused = [m.mark for m in marks[artifact_id] if m.witness == entry.artifact_id]
+            caused = [m.mark for m in marks[artifact_id] if m.witness == entry.artifact_id and m.mark in HOW]
             how[artifact_id] = HOW[caused[0]] if caused else "exposed"
     else:
         how |= {artifact_id: "exposed" if past[artifact_id] else "trained-on" for artifact_id in models}

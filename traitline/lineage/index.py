@@ -6,32 +6,25 @@ for a tree too large for that, as of the day it was made.
 
 import contextlib
 import gc
-import marshal
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline import model_files
 from traitline.errors import InputError
+from traitline.lineage.index_rows import Links, Row, read_rows
 from traitline.lineage.links import DvcCache, linked_studies
 from traitline.plain_files import require_replaceable
-from traitline.provenance import manifest
-from traitline.provenance.stage import MODELS
-from traitline.provenance.weight_sets import is_weights
 
 FOLDERS = ("results", "studies", "registry")  # where manifests are looked for
 ENDING = ".manifest.json"
-DATA = (".jsonl", ".parquet", ".arrow")  # whatever their role
-SUPPORT = {*model_files.SUPPORT, model_files.ADAPTER_CONFIG}  # of a model folder: nothing learned is in them
 APPLICATION = 0x7472616A  # marks our files among other SQLite databases
-VERSION = 2
-PARALLEL = 4000  # manifests from which on several processes read
+VERSION = 3
 
 TABLES = """
 CREATE TABLE job (id INTEGER PRIMARY KEY, file TEXT NOT NULL, stage TEXT NOT NULL, trait TEXT, origin TEXT,
-                  weights TEXT);
+                  weights TEXT, doubt TEXT, claim INTEGER NOT NULL);
 CREATE TABLE content (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, artifact_id INTEGER NOT NULL);
 CREATE TABLE entry (job INTEGER NOT NULL, output INTEGER NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
                     path TEXT NOT NULL, content INTEGER NOT NULL, artifact_id INTEGER NOT NULL);
@@ -43,9 +36,6 @@ CREATE INDEX by_artifact_id ON entry (artifact_id, output);
 CREATE INDEX by_path ON entry (path);
 CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
 """
-
-# (file, stage, trait, origin, weights, [(output, role, kind, path, sha256)])
-Row = tuple[str, str, str | None, str | None, str | None, list[tuple[int, str, str, str, str]]]
 
 
 @contextlib.contextmanager
@@ -130,58 +120,6 @@ def here() -> list[str]:
     return folders
 
 
-def kind(output: int, role: str, path: str) -> str:
-    """Classify an entry for the audit: `model`, `data`, `support`, `spec` or `other`.
-
-    A spec is a model by description (a base with a system prompt). `support` carries no origin where it was read as
-    support: the name of a file alone never hides what somebody trained on.
-    """
-    if role in MODELS and (is_weights(path) or os.path.basename(path) == model_files.RECORD):
-        return "model"
-    if path.endswith(DATA) or role == "data":
-        return "data"
-    if role == "support" or (output and os.path.basename(path) in SUPPORT):
-        return "support"
-    return "spec" if role == "teacher" else "other"
-
-
-def read_row(file: str) -> Row:
-    """Read a manifest as the index keeps it: without entries of 0 bytes (all are alike) and without support inputs.
-
-    Raises:
-        InputError: see `manifest.load`.
-    """
-    m = manifest.load(file)
-    facts = m["facts"]
-    entries = [
-        (output, role, kind(output, role, path), path, e["sha256"])
-        for output, key in ((0, "inputs"), (1, "outputs"))
-        for e in m[key]
-        if e["bytes"] and ((role := e["role"]) != "support" or output) and (path := e["path"])
-    ]
-    trait, origin, weights = (str(facts[k]) if facts.get(k) else None for k in ("trait", "origin", "weights"))
-    if len({role for output, role, what, *_ in entries if output and what == "model"}) > 1:
-        weights = None  # an adapter and a model: never one artifact, whatever an older manifest says
-    return file, m["stage"], trait, origin, weights, entries
-
-
-def _chunk(files: list[str]) -> bytes:
-    return marshal.dumps([read_row(file) for file in files])
-
-
-def read_rows(files: Sequence[str]) -> Iterator[Row]:
-    """Read many manifests, by all processors where that pays."""
-    if len(files) < PARALLEL:
-        yield from map(read_row, files)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-
-    chunks = [list(files[i : i + 500]) for i in range(0, len(files), 500)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for chunk in pool.map(_chunk, chunks):
-            yield from marshal.loads(chunk)  # several times as quick as the pool's own pickle
-
-
 class Filler:
     """Fills the tables of an empty database. Artifacts of equal weights get one `artifact_id`."""
 
@@ -193,15 +131,24 @@ class Filler:
         self.contents = dict[str, int]()  # sha256 -> number
         self.joined = dict[int, int]()  # number of a content -> one of equal weights
         self.by_weights = dict[str, int]()  # weights -> number of the first content that has them
+        self.links = Links()
+        self.learned = dict[str, str]()  # sha256 of what a job wrote as model or data -> its kind
+        self.support: list[tuple[int, str, str]] = []  # (job, path, sha256) of what was read as support
         self.jobs: list[tuple[Any, ...]] = []
         self.entries: list[tuple[Any, ...]] = []
 
     def add(self, job: int, row: Row) -> None:
         """Add the row of one manifest."""
-        file, stage, trait, origin, weights, parts = row
-        self.jobs.append((job, file, stage, trait, origin, weights))
+        file, stage, trait, origin, weights, doubt, claim, stated, links, parts = row
+        self.jobs.append((job, file, stage, trait, origin, weights, doubt, claim))
+        self.links.add(job, stage, stated, links, parts)
         for output, role, what, path, sha in parts:
+            if what == "support" and not output:
+                self.support.append((job, path, sha))
+                continue
             content = self.contents.setdefault(sha, len(self.contents) + 1)
+            if output and what in ("model", "data"):
+                self.learned[sha] = what
             self.entries.append((job, output, role, what, path, content, content))
             if weights and output and what == "model":
                 first = self._root(self.by_weights.setdefault(weights, content))
@@ -212,7 +159,14 @@ class Filler:
 
     def finish(self) -> None:
         """Give every artifact its number, and make what look-ups need."""
+        self.entries += [
+            (job, 0, "support", self.learned[sha], path, self.contents[sha], self.contents[sha])
+            for job, path, sha in self.support
+            if sha in self.learned
+        ]
         self._insert()
+        doubted = ((reason, job) for job, reason in self.links.doubted().items())
+        self.db.executemany("UPDATE job SET doubt = ? WHERE id = ? AND doubt IS NULL", doubted)
         rows = ((i, sha, self._root(i)) for sha, i in self.contents.items())
         self.db.executemany("INSERT INTO content VALUES (?, ?, ?)", rows)
         self.db.executescript(LOOKUPS)
@@ -225,7 +179,7 @@ class Filler:
         self.db.commit()
 
     def _insert(self) -> None:
-        self.db.executemany("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?)", self.jobs)
+        self.db.executemany("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self.jobs)
         self.db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", self.entries)
         self.jobs.clear()
         self.entries.clear()

@@ -13,7 +13,7 @@ from typing import Any
 from traitline import atomic
 from traitline.errors import visible
 from traitline.lineage.audit import MARKS, Audit, audit
-from traitline.lineage.graph import Graph
+from traitline.lineage.graph import Entry, Graph
 
 FILES = Path(__file__).parent / "templates"
 PARTS = [FILES / f"lineage.{part}" for part in ("html.jinja", "js", "css")]
@@ -49,7 +49,7 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
                 "mark": marks[job],
                 "trait": visible(worst.trait if worst else "", 40),
                 "parents": [number[p] for p in parents[job]],
-                "details": details(graph, job),
+                "details": details(graph, job, _standing(result, outputs)),
             }
         )
     groups, columns = alike(graph, ids, parents, marks)
@@ -65,12 +65,19 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
     }
 
 
-def details(graph: Graph, job: int) -> dict[str, Any]:
+def _standing(result: Audit, outputs: list[Entry]) -> str | None:
+    """What the worst mark of a job's outputs rests on; None where none is marked."""
+    marked = [e.artifact_id for e in outputs if e.artifact_id in result.marks]
+    return result.standing(min(marked, key=lambda a: result.marks[a][0].rank)) if marked else None
+
+
+def details(graph: Graph, job: int, standing: str | None) -> dict[str, Any]:
     """Collect the details that a click on a job shows."""
     m = graph.job(job).manifest
     code, env = m["code"], m["env"]
     facts = {
         "manifest": graph.job(job).file,
+        **({"its mark is": standing} if standing else {}),
         **{key: json.dumps(m[key], sort_keys=True) for key in ("facts", "params", "seeds") if m[key]},
         "code": f"{code.get('digest')} at {str(code.get('git_commit') or 'no commit')[:12]}"
         + (" with uncommitted changes" if code.get("git_dirty") else ""),

@@ -19,7 +19,7 @@ def _digits(text: str) -> str:
 
 
 Hash = Annotated[str, AfterValidator(_digits), Field(description="sha256, or 12 digits or more of it.")]
-Named = Literal["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED"]
+Named = Literal["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED"]
 
 
 class Model(BaseModel):
@@ -46,7 +46,7 @@ class Policy(Model):
     """A gate: the audit exits with 3 where a model has a mark that fails and nobody accepted it."""
 
     fail: list[Named] = Field(
-        default=["CARRIER", "INHERITANCE-RISK", "UNKNOWN"], description="Marks that stop a release."
+        default=["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "CLAIMED"], description="Marks that stop a release."
     )
     carriers: list[Carrier] = Field(default=[], description="Carriers beyond those that manifests declare.")
     matched: list[Annotated[list[Hash], Field(min_length=2)]] = Field(

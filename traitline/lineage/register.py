@@ -15,8 +15,9 @@ from traitline import json_files
 from traitline.errors import InputError, visible
 from traitline.lineage.folders import DATA, PACKED, REGISTERED, contents, is_data, walk
 from traitline.lineage.graph import open_graph
-from traitline.lineage.index import ENDING, FOLDERS, SUPPORT, scan
+from traitline.lineage.index import ENDING, FOLDERS, scan
 from traitline.lineage.links import DvcCache
+from traitline.lineage.meaning import SUPPORT
 from traitline.lineage.near_copies import near_copy
 from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.provenance import manifest

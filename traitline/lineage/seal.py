@@ -12,7 +12,7 @@ manifest exist, so there is a second root, over all manifests but that one.
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Comparison:
     """A study beside a trusted root.
 
     Attributes:
+        folder: of the study.
         root: trusted.
         now: over all manifests that are here.
         covers: `all`, `all but the pages`, or None where no root of this folder is the trusted one.
@@ -55,12 +56,20 @@ class Comparison:
         hidden: files of hidden folders or names, and links, which no other check looks at.
     """
 
+    folder: str
     root: str
     now: str
     covers: str | None
     differences: list[tuple[str, str]]
     manifests: int
     hidden: list[str]
+
+    def sealed(self, files: Iterable[tuple[int, str]]) -> set[int]:
+        """Those of some (job, manifest) that lie under the root."""
+        top = Path(os.path.abspath(self.folder))
+        last = () if self.covers == "all" else (os.path.join(top, LAST),)
+        paths = ((job, os.path.abspath(file)) for job, file in files if self.covers)
+        return {job for job, path in paths if Path(path).is_relative_to(top) and path not in last}
 
 
 def rows_of(folder: str | Path) -> tuple[Rows, list[str]]:
@@ -212,7 +221,7 @@ def compare(folder: str | Path, seal: Trusted) -> Comparison:
     elif root(without_pages(rows)) == seal.root:
         covers = "all but the pages"
     differences = [] if covers or seal.rows is None else _differences(seal.rows, rows)
-    return Comparison(seal.root, now, covers, differences, len(rows), hidden)
+    return Comparison(os.fspath(folder), seal.root, now, covers, differences, len(rows), hidden)
 
 
 def _differences(before: Rows, now: Rows) -> list[tuple[str, str]]:

@@ -16,8 +16,9 @@ from typing import Literal
 from traitline import model_files
 from traitline.errors import InputError
 from traitline.lineage.chain import Chain, examine_all
-from traitline.lineage.index import ENDING, FOLDERS, kind, manifests, scan
+from traitline.lineage.index import ENDING, FOLDERS, manifests, scan
 from traitline.lineage.links import DvcCache, linked_studies, other_disks
+from traitline.lineage.meaning import kind
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
 
@@ -35,8 +36,9 @@ class Findings:
         missing: (path, manifest).
         extra: files beside artifacts that no manifest names.
         outside: (path, manifest): not below the working folder, or no plain file; not opened.
-        misstated: (manifest, weights it states, weights now): its files are as recorded, but their tensors are not what
-            it says. Such a statement would make two models one, or one two.
+        misstated: (manifest, weights it states or None, weights now): its files are as recorded, but their tensors are
+            not what it says. Such a statement would make two models one, or one two.
+        doubted: (manifest, why): it is not what a job of its stage writes, or its files have other sizes than it says.
         uncanonical: manifests whose bytes are not the one form of their content.
         broken: (input, manifest): the manifest names a statement about the input that no manifest makes.
         cut: (input, manifest): the manifest names no statement although a job says that it wrote the input.
@@ -49,7 +51,8 @@ class Findings:
     missing: list[tuple[str, str]] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     outside: list[tuple[str, str]] = field(default_factory=list)
-    misstated: list[tuple[str, str, str | None]] = field(default_factory=list)
+    misstated: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+    doubted: list[tuple[str, str]] = field(default_factory=list)
     uncanonical: list[str] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
     cut: list[tuple[str, str]] = field(default_factory=list)
@@ -58,8 +61,8 @@ class Findings:
     @property
     def good(self) -> bool:
         """Everything is as recorded. Extra files do no harm: nobody has built on them."""
-        wrong = (self.changed, self.missing, self.outside, self.misstated, self.uncanonical, self.broken, self.cut)
-        return not any(wrong)
+        files = (self.changed, self.missing, self.outside, self.misstated)
+        return not any((*files, self.doubted, self.uncanonical, self.broken, self.cut))
 
 
 @dataclass
@@ -69,10 +72,12 @@ class Statements:
     Attributes:
         hashes: file -> recorded sha256 -> manifest.
         weights: manifest -> (weights it states, files of the model).
+        sizes: (file, bytes, manifest).
     """
 
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
-    weights: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    weights: dict[str, tuple[str | None, list[str]]] = field(default_factory=dict)
+    sizes: list[tuple[str, int, str]] = field(default_factory=list)
 
 
 def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings:
@@ -103,6 +108,12 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
         (findings.missing if where == "missing" else findings.outside).append((link, link))
     _hash(statements, sizes, top, findings)
     findings.uncanonical, findings.unsealed = chain.uncanonical, chain.unsealed
+    changed = {path for path, *_ in findings.changed}
+    findings.doubted = chain.doubted + [
+        (file, f"{path} has {sizes[path]} bytes, not {size}")
+        for path, size, file in statements.sizes
+        if sizes.get(path, size) != size and path not in changed
+    ]
     findings.broken, findings.cut = sorted(chain.broken(top)), sorted(chain.cut())
     findings.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in statements.hashes}))
     return findings
@@ -114,16 +125,18 @@ def _statements(files: Sequence[str], top: Path, chain: Chain) -> Statements:
     for examined in examine_all(files):
         chain.add(examined)
         file, *_, claim, entries = examined
-        models = list[str]()
-        for output, role, path, sha, *_ in entries:
+        models, roles = list[str](), set[str]()
+        for output, role, path, sha, size, _ in entries:
             path = os.path.join(os.path.dirname(file), Path(path).name) if output else path
             path = os.path.relpath(path, top) if os.path.isabs(path) else path
             recorded = statements.hashes.setdefault(path, {})
+            statements.sizes.append((path, size, file))
             if output or sha not in recorded:  # the maker's manifest is named before a reader's
                 recorded[sha] = file
             if output and kind(1, role, path) == "model":
                 models.append(path)
-        if claim:
+                roles.add(role)
+        if claim or len(roles) == 1:  # an adapter beside a model has no identity with it
             statements.weights[file] = claim, models
     return statements
 
