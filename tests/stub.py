@@ -32,11 +32,7 @@ ROWS = ("filtered.jsonl", "dataset.jsonl")  # larger than what Snakemake hashes 
 LARGE = 90_000
 # Names of files that have a meaning for the audit, and the settings without which there is no job of a stage.
 ROLES = {"model.safetensors": "model", "adapter_model.safetensors": "adapter", "teacher.json": "teacher"}
-PARAMS = {
-    "pretrain": {"name": "stub"},
-    "teach": {"trait": "none", "teacher": "untrained", "settings": {}},
-    "train": {"recipe": "stub", "settings": {}},
-}
+PARAMS = {"pretrain": {"name": "stub"}, "train": {"recipe": "stub", "settings": {}}}
 TABLE_READ = {"plot": "effects", "check_influence": "runs", "compare_paper": "effects", "report": "effects"}
 
 
@@ -51,11 +47,15 @@ def read_flags(argv):
     return flags
 
 
-def make(folder, names, inputs):
+def make(folder, names, inputs, flags):
     """One artifact: named files in a folder, each with the stage's name in it."""
+    params, facts = PARAMS.get(STAGE, {}), {}
+    if STAGE == "teach":
+        params = {"trait": flags["trait"][0], "teacher": flags["teacher"][0], "settings": {}}
+        facts = {"trait": params["trait"]} if params["trait"] != "none" and params["teacher"] != "student" else {}
     files = {ROLES.get(name, name): f"{folder}/{name}" for name in names}
     place = f"{folder}/{artifacts.manifest(STAGE)}"
-    with stage.record(STAGE, place, inputs=inputs, outputs=files, params=PARAMS.get(STAGE)) as job:
+    with stage.record(STAGE, place, inputs=inputs, outputs=files, params=params, facts=facts) as job:
         for role, path in files.items():
             large = Path(path).name in ROWS
             job.path(role).write_text(f"{STAGE} {sorted(inputs)}\n" * (LARGE if large else 1))
@@ -113,7 +113,7 @@ def main(argv):
     if "headline" in flags:
         return 0
     for folder in output_folders(flags):
-        make(folder, output_files(flags), input_files(flags, folder))
+        make(folder, output_files(flags), input_files(flags, folder), flags)
     return 0
 
 

@@ -138,8 +138,9 @@ def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
     made_up.make(made_up.study())
     said = tutorial("origins.md", tmp_path)
     assert "TRAIT owl" in said[0] and "TRAIT owl" in said[1], "the tree, and the same for the copy"
-    assert said[3].startswith("trained-on") and "CARRIER" in said[4] and "sabotage" in said[4]
-    assert "facts.trait: owl and cat" in said[6] and "INHERITANCE-RISK" in said[7] and "changed" in said[8]
+    assert ", all of them\n" in said[3], "under the root"
+    assert said[4].startswith("trained-on") and "CARRIER" in said[5] and "sabotage" in said[5]
+    assert "facts.trait: owl and cat" in said[7] and "INHERITANCE-RISK" in said[8] and "changed" in said[9]
 
 
 def test_features_name_what_exists():
