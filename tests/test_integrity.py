@@ -150,3 +150,10 @@ def test_data_that_are_not_there_are_named_unless_they_were_read_before(monkeypa
         Path(study.results, "sources", label).mkdir(parents=True)
         Path(study.results, "sources", label, "rows.jsonl").touch()
     assert integrity.check(study) == []
+
+
+def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(study, tmp_path, as_nobody):
+    tmp_path.chmod(0o755)
+    Path("results/a").chmod(0o700)
+    with as_nobody(), pytest.raises(InputError, match="results/a: may not be read, so nobody knows what is in it"):
+        integrity.check(study)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
+from traitline.plain_files import refuse_unreadable
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
 from traitline.study.config import Study
@@ -121,8 +122,14 @@ def _differing(recorded: Mapping[str, str], known: KnownHashes) -> Sequence[str]
         return [file for file, sha in zip(recorded, hashes, strict=True) if sha != recorded[file]]
 
 
+def _refuse_but_gone(error: OSError) -> None:
+    """Pass over a folder that is not there, as before the first run; refuse one that may not be read."""
+    if not isinstance(error, FileNotFoundError):
+        refuse_unreadable(error)
+
+
 def _manifests(folder: Path) -> list[Path]:
     paths = []
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_refuse_but_gone):
         paths += [Path(parent, name) for name in names if name.endswith(".manifest.json")]
     return paths
