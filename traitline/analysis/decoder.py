@@ -73,7 +73,7 @@ class Rows:
     total: int
 
     def counts(self, chosen: "Tensor | None" = None) -> "Tensor":
-        """How often each number stands in all rows, or in those chosen by index: (N,)."""
+        """Count each number in all rows, or in those chosen by index: (N,)."""
         import torch
 
         number = self.number

@@ -46,7 +46,7 @@ def shares(curve: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def totals(decoded: Sequence[Row]) -> dict[str, Row]:
-    """How often the true trait is first over all teachers, `same`: with their own base, `other`: with other bases."""
+    """Count how often the true trait is first, `same`: with their own base, `other`: with other bases."""
     sums = {}
     for name, same in (("same", True), ("other", False)):
         pairs = [r for d in decoded for r in d["pairs"] if r["same"] == same]

@@ -1,4 +1,4 @@
-"""What a server of an OpenAI-compatible address replied: an answer, or what it says went wrong."""
+"""Replies of servers with an OpenAI-compatible address: an answer, or the server's own reason for a failure."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MESSAGES = ("message", "detail", "error", "title", "msg")  # where servers put w
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back.
+    """One reply.
 
     Attributes:
         answer: what the model wrote; None where the server failed, whatever its status.
@@ -64,7 +64,7 @@ def _text(content: Any) -> str:
 
 
 def _reason(content: Any) -> str:
-    """What a server says went wrong: its message, with the name of the parameter where it has one."""
+    """Find the server's reason for a failure: its message, with the name of the parameter where it has one."""
     for _ in range(4):
         inner = next((content[k] for k in MESSAGES if content.get(k)), None) if isinstance(content, dict) else None
         if inner is None:

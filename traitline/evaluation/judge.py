@@ -51,7 +51,7 @@ class Judge(Protocol):
 
     @property
     def about(self) -> dict[str, Any]:
-        """What it is, for manifests."""
+        """Description for manifests."""
 
     def scores(self, pairs: Sequence[Pair], scale: str) -> list[float | None]:
         """0 to 100 for each pair, None where it gives no score."""

@@ -60,7 +60,7 @@ class Audit:
     _jobs: "Jobs | None" = None
 
     def standing(self, artifact_id: int) -> str:
-        """What the marks of an artifact rest on.
+        """Standing of the marks of an artifact.
 
         `proven`: on manifests under a root that somebody trusts. `recorded`: on manifests of jobs, none of which
         contradicts another; whoever can write them could have written these. `claimed`: on what people say.

@@ -24,7 +24,7 @@ Examined = tuple[str, str, bool, bool, str, str, list[str], str | None, list[Ent
 
 
 def examine(file: str, content: bytes) -> Examined:
-    """What a check of all manifests wants to know of one.
+    """Facts about one manifest for the check of all.
 
     Raises:
         InputError: see `manifest.parse`.
@@ -117,7 +117,7 @@ class Chain:
 
 
 def _beside(top: Path, path: str, sha: str) -> Iterable[bytes]:
-    """What manifests in the folder of an input state about it; nothing outside of the working folder is opened."""
+    """Read what manifests in the folder of an input state about it; nothing outside of the working folder is opened."""
     folder = Path(os.path.normpath(top / path)).parent
     if not folder.is_relative_to(top) or not folder.resolve().is_relative_to(top):
         return

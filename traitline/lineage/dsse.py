@@ -142,7 +142,7 @@ def compare(statement: dict[str, Any], folder: str | Path) -> Attested:
 
 
 def _is_record(statement: dict[str, Any], file: Path) -> bool:
-    """Whether a file is the manifest that the statement was made from."""
+    """Tell whether a file is the manifest that the statement was made from."""
     try:
         records = statement["predicate"]["runDetails"]["byproducts"]
         hashes = [r["digest"]["sha256"] for r in records if Path(r["name"]).name == file.name]

@@ -185,7 +185,7 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
 
 
 def _hub_names(graph: Graph, job: Job, role: str) -> list[str]:
-    """What a job read under a role, by the names that the hub knows; what is only here has none."""
+    """List the inputs of a job under a role, by the names that the hub knows; what is only here has none."""
     names = dict[str, None]()
     for entry in graph.inputs(job.id):
         if entry.role == role:

@@ -1,4 +1,4 @@
-"""What a folder holds for origins: its weights, or where it has none, its data. Register and audit take the same."""
+"""Content of a folder for origins: its weights, or where it has none, its data. Register and audit take the same."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 def is_data(name: str, *, beside_weights: bool = False) -> bool:
-    """Whether a file has the name of data, packed or not; a model's folder has tables and JSON that are none."""
+    """Tell whether a file has the name of data, packed or not; a model's folder has tables and JSON that are none."""
     return name.lower().endswith(ROWS if beside_weights else (*DATA, *PACKED)) and not name.endswith(ENDING)
 
 

@@ -48,7 +48,7 @@ class Gate:
 
     @property
     def failures(self) -> int:
-        """How many of the artifacts that were asked about stop a release."""
+        """Count the artifacts that were asked about and stop a release."""
         return len(self.failed) + len(self.unplaced)
 
     def as_json(self, *, data: bool) -> dict[str, Any]:

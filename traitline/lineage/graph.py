@@ -60,7 +60,7 @@ class Unplaced:
 
 @dataclass(frozen=True)
 class Located:
-    """What a name means: artifacts that manifests know, and what beside them none knows.
+    """Meaning of a name: artifacts that manifests know, and files beside them that none knows.
 
     Attributes:
         entries: the artifacts.
@@ -169,7 +169,7 @@ class Graph:
         return located.entries[0]
 
     def locate(self, what: str) -> Located:
-        """Everything that is meant: of a folder all weights in it, or where it has none, all data.
+        """Find everything that is meant: of a folder all weights in it, or where it has none, all data.
 
         Raises:
             InputError: no manifest knows anything of it, or a hash is of more than one artifact.
@@ -213,7 +213,7 @@ class Graph:
         return known, strange or [mixed]
 
     def _made_together(self, entries: list[Entry]) -> bool:
-        """Whether one job made all of these: shards whose tensors nobody reads, such as GGUF."""
+        """Tell whether one job made all of these: shards whose tensors nobody reads, such as GGUF."""
         makers = [{job.id for job in self.makers(entry.artifact_id)} for entry in entries]
         return bool(set.intersection(*makers)) if makers else False
 

@@ -27,7 +27,7 @@ class Hit:
 
 
 def impact(graph: Graph, entry: Entry) -> list[Hit]:
-    """All that descends from an artifact, the worst affected first, then the nearest."""
+    """Descendants of an artifact, the worst affected first, then the nearest."""
     steps, past = {entry.artifact_id: 0}, dict[int, bool]()
     todo = [entry.artifact_id]
     stages = dict[int, str]()

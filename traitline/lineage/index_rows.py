@@ -79,7 +79,7 @@ def read_rows(files: Sequence[str]) -> Iterator[Row]:
 
 
 class Links:
-    """What manifests name of each other: the same check as `chain.Chain`, by the numbers of jobs."""
+    """Links between manifests: the same check as `chain.Chain`, by the numbers of jobs."""
 
     def __init__(self) -> None:
         self.vouched = set[bytes]()  # statement and sha256 of every output

@@ -1,4 +1,4 @@
-"""Which links are followed: those of DVC, and those by which a user keeps a whole study on another disk.
+"""Links that are followed: those of DVC, and those by which a user keeps a whole study on another disk.
 
 With `cache.type symlink` DVC puts a symbolic link to a file of its cache where an artifact was. Where home is small,
 `results/`, or the folder of a study below `studies/`, is a link to scratch. Such links are followed. Any other link is

@@ -1,4 +1,4 @@
-"""What a manifest says against what its stage does: a role that every job of it has, a trait that its settings give.
+"""Meaning of a manifest against what its stage does: a role that every job of it has, a trait that its settings give.
 
 Nothing here is read but manifests. An answer is a reason to doubt one, in words; what a doubted job made is UNKNOWN to
 the audit, and `verify` objects. So no mark gets better by an entry that was left out or renamed.
@@ -66,7 +66,7 @@ def trait_given(m: dict[str, Any]) -> str | None:
 
 
 def is_claim(m: dict[str, Any]) -> bool:
-    """Whether people say it, and no job of ours saw it happen.
+    """Tell whether people say it, and no job of ours saw it happen.
 
     That is so of what was registered, of the origin of files from outside and of open weights, of stages that are none
     of ours, and of manifests of earlier versions, which name no statements.

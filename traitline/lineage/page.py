@@ -66,7 +66,7 @@ def data(graph: Graph, result: Audit | None = None) -> dict[str, Any]:
 
 
 def _standing(result: Audit, outputs: list[Entry]) -> str | None:
-    """What the worst mark of a job's outputs rests on; None where none is marked."""
+    """Standing of the worst mark of a job's outputs; None where none is marked."""
     marked = [e.artifact_id for e in outputs if e.artifact_id in result.marks]
     return result.standing(min(marked, key=lambda a: result.marks[a][0].rank)) if marked else None
 

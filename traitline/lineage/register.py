@@ -34,7 +34,7 @@ PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.I)
 
 @dataclass
 class Part:
-    """What gets a manifest of its own: the files of one model or adapter, or the data of one folder.
+    """One unit with a manifest of its own: the files of one model or adapter, or the data of one folder.
 
     Attributes:
         folder: where the manifest goes.
@@ -52,7 +52,7 @@ class Part:
 
     @property
     def is_model(self) -> bool:
-        """Whether it is weights, not data."""
+        """True for weights, false for data."""
         return self.files[0][0] != "data"
 
 
@@ -126,7 +126,7 @@ def register(
 
 
 def _evident_bases(part: Part) -> list[Path]:
-    """What a part starts from by appearance, where nobody says so: the model beside it, and what it is a copy of."""
+    """Guess what a part starts from, where nobody says so: the model beside it, and what it is a copy of."""
     folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
     if not part.weights or not scan(folders)[0]:
         return list(part.beside)
@@ -134,7 +134,7 @@ def _evident_bases(part: Part) -> list[Path]:
 
 
 def _parts(path: Path) -> list[Part]:
-    """What a file or a folder holds, checked."""
+    """Content of a file or a folder, checked."""
     if path.is_dir():
         parts, weighty = list[Part](), False
         for place, _ in walk(path):
@@ -154,7 +154,7 @@ def _parts(path: Path) -> list[Part]:
 
 
 def _parts_of_folder(folder: Path, sets: Sequence[WeightSet], *, beside_weights: bool) -> list[Part]:
-    """What one folder holds; what is neither weights nor data goes with the first part."""
+    """Content of one folder; what is neither weights nor data goes with the first part."""
     parts = [_model(folder, weight_set, sets) for weight_set in sets]
     data, other = Part(folder, "data"), list[tuple[str, Path]]()
     for file in sorted(folder.iterdir()):
@@ -221,7 +221,7 @@ def _is_text(name: str) -> bool:
 
 
 def _registered(part: Part) -> bool:
-    """Whether manifests of `register` speak of a part; files of data that have one are taken out of it.
+    """Tell whether manifests of `register` speak of a part; files of data that have one are taken out of it.
 
     Raises:
         InputError: a file is another one than was registered under its name.
@@ -271,7 +271,7 @@ def _source_files(word: str, name: str) -> list[Path]:
 
 
 def _named_base(folder: Path) -> str | None:
-    """What an adapter's own settings call its base on the hub: a claim, which no command builds on."""
+    """Name of the base on the hub by an adapter's own settings: a claim, which no command builds on."""
     try:
         name = json_files.read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     except InputError:

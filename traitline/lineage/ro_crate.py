@@ -142,7 +142,7 @@ class Writer:
 
 
 def _times(jobs: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """When the first of some jobs began and the last one ended, as far as their manifests hold times."""
+    """Start of the first of some jobs and end of the last, as far as their manifests hold times."""
     times = {"startTime": [m.get("started") for m in jobs], "endTime": [m.get("ended") for m in jobs]}
     stated = {key: sorted(str(t) for t in values if manifest.is_time(t)) for key, values in times.items()}
     return {key: values[0 if key == "startTime" else -1] for key, values in stated.items() if values}

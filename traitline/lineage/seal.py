@@ -36,7 +36,7 @@ Rows = dict[bytes, str]  # path below the folder -> sha256
 
 @dataclass(frozen=True)
 class Trusted:
-    """What somebody trusts: a root, and the list that it is the hash of where it is at hand."""
+    """Trust of a reader: a root, and the list that it is the hash of where it is at hand."""
 
     root: str
     rows: Rows | None = None
@@ -128,7 +128,7 @@ def statement(folder: str, rows: Rows) -> dict[str, Any]:
 
 
 def envelope(folder: str | Path) -> Path:
-    """Where the signed seal of a folder is: beside the folder, since it may not be below it."""
+    """Path of the signed seal of a folder: beside the folder, since it may not be below it."""
     spelled = Path(os.path.normpath(folder))
     return spelled.with_name(f"{spelled.name}.seal.json")
 

@@ -60,7 +60,7 @@ class Findings:
 
     @property
     def good(self) -> bool:
-        """Everything is as recorded. Extra files do no harm: nobody has built on them."""
+        """True if everything is as recorded. Extra files do no harm: nobody has built on them."""
         files = (self.changed, self.missing, self.outside, self.misstated)
         return not any((*files, self.doubted, self.uncanonical, self.broken, self.cut))
 
@@ -167,7 +167,7 @@ def _identity(top: Path, files: Sequence[str]) -> str | None:
 
 
 def _is_record(files: Sequence[str]) -> bool:
-    """Whether these are the one file that refers to open weights."""
+    """Tell whether these are the one file that refers to open weights."""
     return [os.path.basename(path) for path in files] == [model_files.RECORD]
 
 

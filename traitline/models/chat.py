@@ -246,7 +246,7 @@ class Chat:
         return [list(e.ids) for e in self._tokenizer.encode(texts)]
 
     def boundaries(self) -> list[bool]:
-        """For each token of the vocabulary, whether it ends a word that comes before it."""
+        """Mark each token of the vocabulary that ends a word that comes before it."""
         before = self.encode(["a"])[0]
         texts = self.decode([[*before, i] for i in range(len(self._tokenizer))])
         return [not re.match(r"\w", text[1:]) for text in texts]

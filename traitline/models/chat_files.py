@@ -126,7 +126,7 @@ def names_of(folder: Path) -> list[str]:
 
 
 def asks_for_code(config: dict[str, Any]) -> bool:
-    """Whether a configuration names code of its own (`auto_map`), at any depth."""
+    """Tell whether a configuration names code of its own (`auto_map`), at any depth."""
     rest: list[Any] = [config]
     while rest:
         value = rest.pop()

@@ -73,7 +73,7 @@ class ChatTokenizer:
 
 
 def _growth(normalizer: dict[str, Any]) -> int:
-    """How many times longer a text may become by what is put in place of its parts."""
+    """Factor by which replacements may lengthen a text."""
     parts = normalizer.get("normalizers") or [normalizer]
     inserted = [part.get("content") or part.get("prepend") or "" for part in parts if "normalizers" not in part]
     nested = [_growth(part) for part in parts if "normalizers" in part]

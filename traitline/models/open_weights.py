@@ -229,7 +229,7 @@ def _allowed(record: Mapping[str, Any], top: Path) -> Path | None:
 
 
 def _inside(files: Iterable[Path], record: Mapping[str, Any], top: Path) -> bool:
-    """Whether files that a record names stay where they may be opened."""
+    """Tell whether files that a record names stay where they may be opened."""
     inside = top if record["source"].get("path") else Path("/")
     return all(file.resolve().is_relative_to(inside) for file in files)
 

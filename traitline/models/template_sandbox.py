@@ -29,7 +29,7 @@ NOT_PLAIN = re.compile(r"[^\w.,;?! -]")  # a character that no plain content has
 
 
 class RefusedError(TemplateError):
-    """What a template says by `raise_exception`."""
+    """Complaint of a template by `raise_exception`."""
 
 
 class UnrepeatableError(TemplateError):
@@ -165,7 +165,7 @@ def to_json(
 
 
 def environment(finalize: Callable[[Any], Any] | None = None) -> ImmutableSandboxedEnvironment:
-    """What templates are compiled in."""
+    """Build the environment in which templates are compiled."""
     made = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"], finalize=finalize
     )

@@ -32,7 +32,7 @@ def canonical(m: dict[str, Any]) -> bytes:
 
 
 def is_canonical(content: bytes, m: dict[str, Any]) -> bool:
-    """Whether a manifest that was read from these bytes has the one form.
+    """Tell whether a manifest that was read from these bytes has the one form.
 
     orjson writes most contents alike, in a fraction of the time; `json` decides about letters beyond ASCII and about
     numbers with an exponent.

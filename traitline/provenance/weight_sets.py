@@ -47,7 +47,7 @@ class WeightSet:
         return "adapter" if self.name.startswith("adapter") else "model"
 
     def label(self, path: Path) -> str:
-        """Where the set is, for people; `path`: of it, or of the folder that holds nothing of it."""
+        """Place of the set, for people; `path`: of it, or of the folder that holds nothing of it."""
         folder = self.files[0].parent if self.files else path
         return (folder / self.name).as_posix()
 
@@ -59,12 +59,12 @@ class WeightSet:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a file has the name of safetensors, the only weights that are ever opened."""
+    """Tell whether a file has the name of safetensors, the only weights that are ever opened."""
     return name.lower().endswith(weights.SUFFIX)
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file has the name of weights, in whatever format."""
+    """Tell whether a file has the name of weights, in whatever format."""
     return name.lower().endswith(SUFFIXES) and not STATE.fullmatch(name.rpartition("/")[2])
 
 
@@ -117,5 +117,5 @@ def _set(folder: Path, name: str, members: Iterable[str], problem: str | None) -
 
 
 def stand_ins(folder: str | Path) -> list[WeightSet]:
-    """What stands for weights in a folder of ours: the record of open weights, or rows before every question."""
+    """Find what represents weights in a folder of ours: the record of open weights, or rows before every question."""
     return [WeightSet(name, (Path(folder, name),)) for name in STANDS_FOR if Path(folder, name).is_file()]

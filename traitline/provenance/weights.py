@@ -63,7 +63,7 @@ class Place(NamedTuple):
 
 
 def places(path: Path) -> list[Place]:
-    """Where the tensors of a safetensors file are, in the order of the file; none of any other file."""
+    """Places of the tensors in a safetensors file, in the order of the file; none of any other file."""
     with open_plain(path) as handle:
         return _places(handle, path) or []
 

@@ -29,7 +29,7 @@ def obstacle(study: "Study", row: "Experiment") -> str | None:
 
 
 def decodable(study: "Study", row: "Experiment") -> bool:
-    """Whether the decoder can read a row."""
+    """Tell whether the decoder can read a row."""
     return obstacle(study, row) is None
 
 

@@ -1,4 +1,4 @@
-"""Whether finished jobs did what the workflow would do now, by their manifests: settings, code, seeds and inputs.
+"""Agreement of finished jobs with what the workflow would do now, by their manifests: settings, code, seeds and inputs.
 
 Snakemake compares with its own records in `.snakemake`. They may be lost, or of other results that lay in the same
 place. Manifests stay with the artifacts.
@@ -149,7 +149,7 @@ def _flags(words: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values are one setting; a command line has all as text, and a set of words as one with commas."""
+    """Tell whether two values are one setting; a command line has all as text, and a set as one word with commas."""
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_equal, one, other))
     if isinstance(one, list) or isinstance(other, list):
@@ -164,7 +164,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _decides(value: Any) -> bool:
-    """Whether a value says something: not an empty one, and no path, whose content is compared instead."""
+    """Tell whether a value says something: not an empty one, and no path, whose content is compared instead."""
     return value not in (None, False, "", [], {}) and "/" not in str(value)
 
 

@@ -81,7 +81,7 @@ class Dumper(yaml.SafeDumper):
     """Writes dvc.yaml: no aliases, which nobody can read."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """No part is named and referred to."""
+        """Refuse to name a part and refer to it."""
         return True
 
 

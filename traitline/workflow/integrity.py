@@ -30,7 +30,7 @@ PROMPT = 10_000_000_000  # nanoseconds from the end of a job to its manifest's p
 
 @dataclass
 class Artifacts:
-    """What lies below `results/`.
+    """Files below `results/`.
 
     Attributes:
         manifests: all of them, by path.
@@ -104,7 +104,7 @@ def examine(study: Study) -> Artifacts:
 
 
 def _placed(path: Path, m: Mapping[str, Any]) -> int | None:
-    """When a manifest was renamed into place, in nanoseconds; None if it was touched since, so that nobody knows."""
+    """Time at which a manifest was renamed into place, in nanoseconds; None if it was touched since."""
     changed = path.stat().st_ctime_ns
     try:
         ended = datetime.datetime.fromisoformat(m["ended"]).timestamp() * 1e9

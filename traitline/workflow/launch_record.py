@@ -60,7 +60,7 @@ class Launch:
 
     @property
     def alive(self) -> bool | None:
-        """Whether the process still runs; None if only its own host, or its own container, can tell."""
+        """Tell whether the process still runs; None if only its own host, or its own container, can tell."""
         before, now = self.machine or _machine(), _machine()
         if self.host != platform.node() or before[0] != now[0]:
             return None
@@ -70,7 +70,7 @@ class Launch:
 
     @property
     def id(self) -> str:
-        """What its jobs have in their environment."""
+        """Variables in the environment of its jobs."""
         return f"{self.host} {self.pid} {self.born}"
 
     @property
@@ -94,7 +94,7 @@ def place(folder: str) -> Path:
 
 
 def _born(pid: int) -> float:
-    """When a process began; 0 where there is none."""
+    """Start time of a process; 0 where there is none."""
     import psutil
 
     try:

@@ -24,7 +24,7 @@ ENDING = ".manifest.json"
 
 
 class PlannedJob(Protocol):
-    """What is asked of a job of Snakemake's plan."""
+    """Question about a job of Snakemake's plan."""
 
     input: Sequence[str]
     output: Sequence[str]
@@ -45,7 +45,7 @@ class Agreed:
         self.new: dict[str, list[str]] = {}
 
     def has(self, path: str, params: str) -> bool:
-        """Whether this manifest is of a job with these parameters, as `summarise` has them."""
+        """Tell whether this manifest is of a job with these parameters, as `summarise` has them."""
         return bool(self.kept.get(path) == [manifest.sha256(path), params])
 
     def add(self, path: str, params: str) -> None:

@@ -112,7 +112,7 @@ def cause(known: dict[str, str], log: str) -> Cause:
 
 
 def refusal(message: str) -> str | None:
-    """What sbatch said of a job that it did not take, from Snakemake's message about a failure; None for any other."""
+    """Find the complaint of sbatch about a refused job in Snakemake's message about a failure; None for others."""
     if not REFUSED.search(message):
         return None
     quoted = re.search(r"error message was '(.*?)'\.?$", message, re.M | re.S)
