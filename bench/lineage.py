@@ -119,7 +119,7 @@ def manifests(folder: Path, n: int) -> None:
              "code": {"digest": "ab" * 6}, "env": {"packages": {"torch": "2"}}, "started": "", "ended": ""}  # fmt: skip
         place = folder / str(i % 100) / str(i)
         place.mkdir(parents=True)
-        (place / "train.manifest.json").write_text(json.dumps(m, indent=1, sort_keys=True))
+        (place / "train.manifest.json").write_bytes(canonical(m))
 
 
 def linked(n: int) -> list[bytes]:
