@@ -124,8 +124,8 @@ class Failures(logging.Filter):
         where = f"Slurm job {number} on {facts.get('NodeList') or 'no node'}: " if number else ""
         line = f"{job.rule.name} {'/'.join(job.wildcards)}".strip() + f": {where}{slurm.WORDS[cause]}"
         refusal = slurm.refusal(str(record.rule_msg or "")) if cause == "submission" else None
-        again = next_attempt(job, cause, refusal)
-        line += f"{limit(job, cause)}, attempt {job.attempt}{again}; {refusal or last_words(record, logs)}"
+        attempt, again = job.attempt, next_attempt(job, cause, refusal)  # the latter may raise the number
+        line += f"{limit(job, cause)}, attempt {attempt}{again}; {refusal or last_words(record, logs)}"
         print(line, file=sys.stderr, flush=True)
         with open(self.launched.failures, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
