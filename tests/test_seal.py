@@ -1,14 +1,18 @@
 """Under the root of a study nothing can be changed, added or left out: every field of every manifest is tried."""
 
+import base64
 import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.independent_verifier import complaints
 from tests.sealed_study import OWL, STUDENT
+from traitline.cli.program import app
 from traitline.errors import InputError
 from traitline.lineage import seal
 from traitline.lineage.verify import verify
@@ -153,6 +157,57 @@ def test_what_is_no_list_is_one_line(sealed, content):
         seal.trusted("list")
     with pytest.raises(InputError, match="--root nowhere: wants 64 hex digits"):
         seal.trusted("nowhere")
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Names of two pairs of keys in PEM files: `us.pem` and `us.pub`, `them.pem` and `them.pub`."""
+    pem = serialization.Encoding.PEM
+    for name in ("us", "them"):
+        private = ec.generate_private_key(ec.SECP256R1())
+        secret = private.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (tmp_path / f"{name}.pem").write_bytes(secret)
+        public = private.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+        (tmp_path / f"{name}.pub").write_bytes(public)
+    return tmp_path
+
+
+def command(*words):
+    """Run `traitline` in this process; its exit code."""
+    return app([str(word) for word in words], prog_name="traitline", standalone_mode=False)
+
+
+def test_a_signed_seal_holds_for_its_key_and_for_no_other(sealed, keys, capsys):
+    assert command("seal", "results", "--key", keys / "us.pem") in (0, None)
+    assert command("verify", "--key", keys / "us.pub") == 0
+    assert root_of() in capsys.readouterr().out
+    assert command("verify", "--key", keys / "them.pub") == 3, "somebody else's key"
+    assert "no signature in results.seal.json is by" in capsys.readouterr().out
+    assert command("seal", "results", "--key", keys / "them.pem") in (0, None)
+    assert command("verify", "--key", keys / "us.pub") == 3, "somebody else sealed it anew"
+
+
+def test_what_changes_after_the_signature_is_named(sealed, keys, capsys):
+    assert command("seal", "results", "--key", keys / "us.pem") in (0, None)
+    path = Path(f"{OWL}/teach.manifest.json")
+    path.write_bytes(path.read_bytes().replace(b'"owl"', b'"cat"'))
+    assert command("verify", "--key", keys / "us.pub") == 3
+    assert (
+        f"changed  {OWL.removeprefix('results/')}/teach.manifest.json: not as under the root" in capsys.readouterr().out
+    )
+
+
+def test_a_seal_is_of_its_own_text_and_must_be_there(sealed, keys, capsys):
+    with pytest.raises(InputError, match=r"results.seal.json: no such file; `traitline seal results --key PEM`"):
+        command("verify", "--key", keys / "us.pub")
+    command("seal", "results", "--key", keys / "us.pem")
+    envelope = Path("results.seal.json")
+    payload = json.loads(envelope.read_text())
+    text = base64.b64decode(payload["payload"]).replace(root_of().encode(), b"0" * 64)
+    envelope.write_text(json.dumps(payload | {"payload": base64.b64encode(text).decode()}))
+    assert command("verify", "--key", keys / "us.pub") == 3, "an edited text has no good signature"
+    with pytest.raises(InputError, match="one of --root and --key"):
+        command("verify", "--key", keys / "us.pub", "--root", "0" * 64)
 
 
 def test_a_moved_study_has_the_root_that_it_had(sealed):
