@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from traitline.errors import InputError
@@ -155,6 +156,17 @@ def test_a_launcher_from_before_the_machine_was_started_again_is_dead(here):
     local(pid=os.getpid(), born=launch_record._born(os.getpid()), machine=[machine[0], "before", machine[2]])
     succession.succeed(STUDY)
     assert not lock.exists()
+
+
+def test_a_dead_launcher_whose_parent_has_not_looked_yet_is_dead(here):
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    born = psutil.Process(process.pid).create_time()
+    launcher = launch_record.dataclasses.replace(dead(), pid=process.pid, born=born)
+    assert launcher.alive
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, but not collected
+    assert launcher.alive is False
+    process.wait()
 
 
 def test_a_launch_through_slurm_is_not_succeeded_here(here):

@@ -94,11 +94,12 @@ def place(folder: str) -> Path:
 
 
 def _born(pid: int) -> float:
-    """Start time of a process; 0 where there is none."""
+    """Start time of a process; 0 where there is none, or it has died and only its parent has not looked yet."""
     import psutil
 
     try:
-        return float(psutil.Process(pid).create_time())
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except psutil.NoSuchProcess:
         return 0.0
 
