@@ -95,7 +95,7 @@ def time(clone, plain):
     prolong(clone)
     clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "pretrain": 1}))
     profile = clone.root / "slurm/config.yaml"
-    profile.write_text(profile.read_text().replace("TERM@60", "TERM@55"))
+    profile.write_text(profile.read_text().replace("TERM@60", "TERM@45"))
     launcher = clone.launch(BASE)
     clone.under_way()
     output = clone.finish(launcher)
