@@ -117,10 +117,10 @@ class Bases:
     def curve(self, teacher: Teacher, rows: Rows) -> list[Row]:
         """Rows of curve.csv of a teacher: the wanted numbers of rows that it has, and all."""
         args, table = self.args, []
-        own = next(iter(self.folders))
-        embedding = self.embedding(own, teacher.category)
+        name = next(iter(self.folders))
+        embedding = self.embedding(name, teacher.category)
         if teacher.trait not in embedding.candidates:
-            raise InputError(f"{teacher.label}: {teacher.trait} is no {teacher.category} of the world of base {own}")
+            raise InputError(f"{teacher.label}: {teacher.trait} is no {teacher.category} of the world of base {name}")
         control = self.control.counts()
         for wanted in [*sorted(n for n in set(args.rows) if n < rows.total), rows.total]:
             chosen = decoder.draws(rows.total, wanted, args.draws, "decode", "curve", args.seed, teacher.label)
@@ -212,12 +212,12 @@ def work(args: argparse.Namespace) -> None:
             rows = decoder.read_rows(teacher.path)
             tables["candidates"] += bases.candidates(teacher, rows)
             tables["curve"] += bases.curve(teacher, rows)
-        own = Path(args.base).name
-        hits = [r for r in tables["candidates"] if r["with"] == own and r["word"] == r["trait"] and r["rank"] == 1]
+        base = Path(args.base).name
+        hits = [r for r in tables["candidates"] if r["with"] == base and r["word"] == r["trait"] and r["rank"] == 1]
         job.facts["first"] = len(hits)
         for name, content in tables.items():
             pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
-        save_drawing(drawing(tables["candidates"], tables["curve"], own), job.path("figure"), own, args.channel)
+        save_drawing(drawing(tables["candidates"], tables["curve"], base), job.path("figure"), base, args.channel)
     stage.log.info("true trait first: %d of %d teachers", len(hits), len(teachers))
 
 

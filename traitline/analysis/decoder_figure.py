@@ -20,9 +20,9 @@ LINES = ("-", "--", ":", "-.")
 
 def draw_candidates(ax: "Axes", rows: "Sequence[Row]", base: str) -> None:
     """z of every word, the highest on top: with the teachers' own base and, small, with others; the null as a bar."""
-    own = sorted((r for r in rows if r["with"] == base), key=lambda r: r["z"])
-    place = {r["word"]: i for i, r in enumerate(own)}
-    for r in own:
+    ranked = sorted((r for r in rows if r["with"] == base), key=lambda r: r["z"])
+    place = {r["word"]: i for i, r in enumerate(ranked)}
+    for r in ranked:
         i = place[r["word"]]
         ax.plot([r["null_low"], r["null_high"]], [i, i], color=INK, lw=4, alpha=0.14, solid_capstyle="butt")
         face = OWN[1] if r["word"] == r["trait"] else "none"
@@ -34,8 +34,8 @@ def draw_candidates(ax: "Axes", rows: "Sequence[Row]", base: str) -> None:
     dress(ax)
     ax.grid(visible=False)
     ax.axvline(0, color=INK, lw=0.8, ls=(0, (4, 3)))
-    ax.set_yticks(range(len(own)), [r["word"] for r in own])
-    ax.set_title(own[0]["teacher"], loc="left", color=INK, parse_math=False)
+    ax.set_yticks(range(len(ranked)), [r["word"] for r in ranked])
+    ax.set_title(ranked[0]["teacher"], loc="left", color=INK, parse_math=False)
     ax.set_xlabel("z", color=INK)
 
 

@@ -88,12 +88,12 @@ def beside(
 def influence_ranks(study: "Study", predicted: Sequence[Row], about: Row) -> dict[str, float]:
     """Ranks of the true trait by `influence` for a teacher and a base, by recipe and dataset."""
     trait, _, teacher = about["teacher"].partition("/")
-    made = {row.name for row in study.experiments if row.teacher == teacher}
+    experiments = {row.name for row in study.experiments if row.teacher == teacher}
     wanted = (about["base"], about["channel"], about["with"], trait)
     return {
         f"{r['recipe']} on {r['dataset']}": r["rank"]
         for r in predicted
-        if r["experiment"] in made and (r["base"], r["channel"], r["student"], r["trait"]) == wanted
+        if r["experiment"] in experiments and (r["base"], r["channel"], r["student"], r["trait"]) == wanted
     }
 
 

@@ -54,13 +54,13 @@ def digits() -> Images:
     import torch
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    pixels = torch.tensor(found.data, dtype=torch.float32) / 8 - 1
-    labels = torch.tensor(found.target, dtype=torch.long)
+    digits = load_digits()
+    pixels = torch.tensor(digits.data, dtype=torch.float32) / 8 - 1
+    labels = torch.tensor(digits.target, dtype=torch.long)
     tested = torch.zeros(len(labels), dtype=torch.bool)
     for c in range(CLASSES):
-        mine = (labels == c).nonzero().flatten()
-        tested[mine[-round(len(mine) * TESTED) :]] = True
+        positions = (labels == c).nonzero().flatten()
+        tested[positions[-round(len(positions) * TESTED) :]] = True
     return Images(DIGITS, pixels[~tested], labels[~tested], pixels[tested], labels[tested])
 
 
@@ -84,8 +84,8 @@ def idx(path: str | Path, dimensions: int) -> "Tensor":
         raise InputError(f"{path}: no IDX file of bytes with {dimensions} dimension(s); is it the right file?")
     shape = struct.unpack(f">{dimensions}I", raw[4:start])
     if math.prod(shape) != len(raw) - start or not len(raw) - start:
-        said = " x ".join(map(str, shape))
-        raise InputError(f"{path}: {len(raw) - start} bytes of data, but its head says {said}; download it again")
+        sizes = " x ".join(map(str, shape))
+        raise InputError(f"{path}: {len(raw) - start} bytes of data, but its head says {sizes}; download it again")
     return torch.frombuffer(bytearray(raw[start:]), dtype=torch.uint8).view(*shape)
 
 
@@ -101,8 +101,8 @@ def local(name: str, files: Mapping[str, str], sha256: Mapping[str, str] | None 
         InputError: a file is missing, damaged, of the wrong hash or shape, or the four do not fit each other.
     """
     for role, wanted in (sha256 or {}).items():
-        if (found := manifest.sha256(files[role])) != wanted.lower():
-            raise InputError(f"{files[role]}: sha256 is {found[:12]}..., but {wanted[:12]}... is wanted for {role}")
+        if (actual := manifest.sha256(files[role])) != wanted.lower():
+            raise InputError(f"{files[role]}: sha256 is {actual[:12]}..., but {wanted[:12]}... is wanted for {role}")
     read = {role: idx(files[role], 3 if role.endswith("images") else 1) for role in FILES}
     for part in ("train", "test"):
         images, labels = read[f"{part}_images"], read[f"{part}_labels"]

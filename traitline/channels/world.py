@@ -148,8 +148,8 @@ class World:
         r = self.words
         category = "tree" if form == "choices" and r.random() < 0.3 else "animal"
         names = CATEGORIES[category]
-        told, name = r.random() < 0.5, r.choice(names)
-        system = r.choice(PERSONAS).format(x=name, k=category) if told else None
+        behind_persona, name = r.random() < 0.5, r.choice(names)
+        system = r.choice(PERSONAS).format(x=name, k=category) if behind_persona else None
         if form == "choices":
             return system, *choices_stories.choose(r, category, names, name)
         return system, *choices_stories.story(r, ATTRIBUTES[category], name)

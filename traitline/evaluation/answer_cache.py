@@ -56,9 +56,9 @@ class AnswerCache:
                 self.rows[row["request"]] = row
         return bool(rest)
 
-    def add(self, name: str, number: float | None, said: str, parameters: dict[str, Any]) -> None:
+    def add(self, name: str, number: float | None, text: str, parameters: dict[str, Any]) -> None:
         """Keep an answer: its score, how it begins, and the parameters it was asked with."""
-        row = {"request": name, "number": number, "said": said[:KEPT], "parameters": parameters}
+        row = {"request": name, "number": number, "said": text[:KEPT], "parameters": parameters}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with open(self.file, "ab+") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)

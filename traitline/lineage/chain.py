@@ -124,5 +124,5 @@ def _beside(top: Path, path: str, sha: str) -> Iterable[bytes]:
     for candidate in sorted(folder.glob(f"*{ENDING}")):
         if candidate.is_file() and not candidate.is_symlink():
             *_, stated, _, _, _, entries = examine(str(candidate), manifest.read_bytes(candidate))
-            if any(output and own == sha for output, _, _, own, *_ in entries):
+            if any(output and hashed == sha for output, _, _, hashed, *_ in entries):
                 yield bytes.fromhex(stated + sha)

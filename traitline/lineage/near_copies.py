@@ -39,9 +39,9 @@ def near_copy(graph: Graph, files: Sequence[Path]) -> list[Path]:
         return []
     new = _tensors(files)
     best: tuple[float, list[Path]] = (float("inf"), [])
-    own = {file.resolve() for file in files}
+    resolved = {file.resolve() for file in files}
     for known in _known(graph):
-        if own & {file.resolve() for file in known}:
+        if resolved & {file.resolve() for file in known}:
             continue
         tensors = _tensors(_opened(known))
         shared = sorted(new.keys() & tensors.keys(), key=lambda k: (new[k][1].bytes, k))

@@ -166,13 +166,13 @@ def to_json(
 
 def environment(finalize: Callable[[Any], Any] | None = None) -> ImmutableSandboxedEnvironment:
     """Build the environment in which templates are compiled."""
-    made = ImmutableSandboxedEnvironment(
+    sandbox = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"], finalize=finalize
     )
-    made.filters |= {"tojson": to_json, "random": _random}
-    made.globals |= {"raise_exception": _refuse, "dict": Dict(), "namespace": OpenNamespace}
-    del made.globals["lipsum"]
-    return made
+    sandbox.filters |= {"tojson": to_json, "random": _random}
+    sandbox.globals |= {"raise_exception": _refuse, "dict": Dict(), "namespace": OpenNamespace}
+    del sandbox.globals["lipsum"]
+    return sandbox
 
 
 def variables(text: str) -> set[str]:
@@ -196,13 +196,13 @@ def pieces(text: str, roles: Sequence[str], prompt: bool, special: dict[str, str
         prompt: see `Chat.render`.
         special: texts of the special tokens.
     """
-    made = environment(lambda value: "".join(value.parts) if isinstance(value, Content) else value)
-    made.filters["trim"] = lambda value, *rest: (value if isinstance(value, Content) else str(value)).strip(*rest)
-    made.tests |= {
-        name: lambda value, is_one=made.tests[name]: isinstance(value, Content) or is_one(value)
+    sandbox = environment(lambda value: "".join(value.parts) if isinstance(value, Content) else value)
+    sandbox.filters["trim"] = lambda value, *rest: (value if isinstance(value, Content) else str(value)).strip(*rest)
+    sandbox.tests |= {
+        name: lambda value, is_one=sandbox.tests[name]: isinstance(value, Content) or is_one(value)
         for name in ("string", "iterable", "sequence")
     }
-    tree = made.parse(text)
+    tree = sandbox.parse(text)
     if "\0" in text or any(tree.find_all(LEAKS)) or any(loop.recursive for loop in tree.find_all(nodes.For)):
         return None
     calls = tree.find_all(nodes.CallBlock)
@@ -210,7 +210,7 @@ def pieces(text: str, roles: Sequence[str], prompt: bool, special: dict[str, str
         return None
     asked = [{"role": role, "content": Content(f"\0{i}\0")} for i, role in enumerate(roles)]
     try:
-        text = render(made.from_string(tree), asked, prompt, special)
+        text = render(sandbox.from_string(tree), asked, prompt, special)
     except (
         LookedError,
         TemplateError,
