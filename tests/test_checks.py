@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.configs import merged
+from tests.configs import merged, raw
 from traitline.study import branch_checks, checks, config, decoder_checks, open_weights_checks, row_checks, table_checks
 
 TINY, OPEN = None, "configs/tiny-qwen2.yaml"
@@ -14,6 +14,7 @@ POINT = {
     "models": 2, "aux": 1, "width": 8, "depth": 1, "optimiser": "adam", "lr": 0.1, "teacher_batch": 1, "batch": 1,
     "teacher_epochs": 1, "student_epochs": 1, "noise": "uniform", "noise_images": 1, "reduction": "rows", "seed": 0,
 }  # fmt: skip
+LONG = "x" * 80  # as long as a label may be
 FILES = {"train_images": "a", "train_labels": "b", "test_images": "c", "test_labels": "d"}
 
 # Check -> configuration, changes of it by path, and what the check says about them.
@@ -77,6 +78,20 @@ CASES = {
         "experiments[1].of.recipe: lora trains nothing",
     ),
     row_checks.teaching_students_come_before: (TINY, {"experiments.0.of": OF}, "'main' is no name of a row before"),
+    row_checks.names_of_teachers_fit: (
+        TINY,
+        {
+            **{
+                f"{table}.{LONG}": raw()[table][label]
+                for table, label in (("channels", "numbers"), ("recipes", "lora"))
+            },
+            f"datasets.{LONG}": raw()["datasets"]["plain"],
+            "experiments.0": {**raw()["experiments"][0], "channel": LONG, "dataset": LONG, "recipes": [LONG]},
+            "experiments.1.teacher": "student",
+            "experiments.1.of": {**OF, "recipe": LONG},
+        },
+        "experiments[1].of: the name of a teacher spells its path, and one would have",
+    ),
     row_checks.a_mix_has_several_bases: (TINY, {"datasets.plain.mix": ["a"]}, "`plain` mixes a base with itself"),
     row_checks.steered_teachers_have_a_vector: (TINY, {"defaults.teacher": "steered"}, "there is no `steer`"),
     row_checks.the_steered_layer_exists: (
