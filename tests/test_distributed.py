@@ -55,7 +55,8 @@ def run(program, flags, tmp_path):
     """A program in a process of its own, which starts others: it ends well and leaves nothing lying about."""
     place = tmp_path / "temporary"
     place.mkdir()
-    command, env = [sys.executable, "-m", program, *flags], os.environ | {"TMPDIR": str(place)}
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}  # torch's own, which it would put into TMPDIR
+    command, env = [sys.executable, "-m", program, *flags], os.environ | cache | {"TMPDIR": str(place)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert not list(place.iterdir())
