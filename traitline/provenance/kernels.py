@@ -29,10 +29,11 @@ def set_up(threads: int, *, portable: bool = True) -> None:
     """
     import torch
 
-    if portable and supported():
-        os.environ.update(PORTABLE)
     torch.set_num_threads(threads)
-    if portable and supported() and torch.backends.cpu.get_cpu_capability() != "AVX2":
+    if not (portable and supported()):
+        return
+    os.environ.update(PORTABLE)
+    if torch.backends.cpu.get_cpu_capability() != "AVX2":
         raise RuntimeError("`kernels.set_up` came after the first operation of torch: too late to choose its kernels")
 
 
