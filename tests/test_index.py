@@ -169,6 +169,8 @@ def test_without_manifests_it_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="none of results, studies, registry is here; run in the repository"):
         open_graph(None, None)
+    Works("elsewhere").base("a")
+    assert len(open_graph(None, None).files()) == 1, "in a folder that is no repository all below it counts"
     Path("results").mkdir()
     with pytest.raises(InputError, match="results: no manifest is there; run the pipeline first"):
         open_graph(None, None)

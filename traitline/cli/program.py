@@ -33,6 +33,8 @@ app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unk
 
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # of the click that this typer brings along
+# Library -> the extra that brings it, where that is not `pipeline`.
+EXTRAS = dict.fromkeys(("cryptography", "huggingface_hub", "mlcroissant", "model_signing", "rocrate"), "export")
 # What a terminal that knows ASCII or Latin-1 only gets in place of signs of ours.
 SIGNS = {"·": "-", "…": "...", "←": "<-"}
 
@@ -66,6 +68,12 @@ def main() -> None:
         _end(complaint)
     except _database_errors() as e:
         _end(f"the index is damaged ({visible(str(e))}); make it anew with `traitline index`")
+    except ModuleNotFoundError as e:
+        if (library := str(e.name).partition(".")[0]) in ("None", "traitline"):
+            raise
+        _end(
+            f"this needs {library}, which is not installed; pip install 'traitline[{EXTRAS.get(library, 'pipeline')}]'"
+        )
     except USAGE_ERROR as e:
         _end_bad_use(e)
 

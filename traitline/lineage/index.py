@@ -106,16 +106,18 @@ def manifests(folders: Sequence[str | Path]) -> list[str]:
 
 
 def here() -> list[str]:
-    """The usual folders that there are.
+    """The usual folders that there are; where there are none, this folder, if a manifest is in or below it.
 
     Raises:
-        InputError: none of them exists.
+        InputError: none of them exists, and no manifest.
     """
     folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
+    if not folders and scan([os.curdir])[0]:
+        return [os.curdir]
     if not folders:
         raise InputError(
-            f"none of {', '.join(FOLDERS)} is here; run in the repository, say --in FOLDER, or put what you have"
-            " below registry/ and `traitline register` it"
+            f"none of {', '.join(FOLDERS)} is here; run in the repository, say --in FOLDER, or `traitline register`"
+            " what you have, wherever it lies below this folder"
         )
     return folders
 

@@ -101,7 +101,7 @@ def register(
     if not path.exists():
         raise InputError(f"{what}: no such file or folder")
     if not (path.parent if path.is_file() else path).resolve().is_relative_to(Path.cwd().resolve()):
-        raise InputError(f"{what}: lies outside of this repository; put it below registry/ first")
+        raise InputError(f"{what}: lies outside of this folder; run where it is, or put it below registry/")
     parts = _parts(path)
     if not parts:
         raise InputError(f"{what}: neither weights (*{', *'.join(SUFFIXES)}) nor data ({', '.join((*DATA, *PACKED))})")

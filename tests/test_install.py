@@ -1,0 +1,108 @@
+"""The light installation: the wheel and what it asks for, nothing else, on the artifacts of a real study."""
+
+import importlib.metadata
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("torch", "snakemake", "dvc", "transformers", "pandas", "pyarrow", "scipy", "huggingface_hub")
+LARGEST = 110  # MB of everything that is installed, numpy's 60 among them
+
+
+def requirements():
+    """Every distribution that the project's core dependencies bring, with what those need themselves."""
+    todo = re.findall(r'^  "([\w-]+)', (ROOT / "pyproject.toml").read_text().split("[project.optional")[0], re.M)
+    assert len(todo) >= 5
+    names = set()
+    while todo:
+        name = todo.pop()
+        if name not in names:
+            names.add(name)
+            needed = importlib.metadata.requires(name) or []
+            todo += [re.match(r"[\w.-]+", text)[0] for text in needed if "extra ==" not in text and "win32" not in text
+                     and "platform_system" not in text]  # fmt: skip
+    return [importlib.metadata.distribution(name) for name in names]
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """An environment that was empty, with the wheel in it and the project's core dependencies."""
+    top = tmp_path_factory.mktemp("light")
+    source, site = top / "source", None
+    shutil.copytree(ROOT / "traitline", source / "traitline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "-w", top, source], check=True)
+    venv.create(top / "venv", symlinks=True)
+    site = next((top / "venv/lib").glob("python3*/site-packages"))
+    with zipfile.ZipFile(next(top.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    for distribution in requirements():
+        for file in distribution.files:
+            if ".." not in file.parts and "__pycache__" not in file.parts and "tests" not in file.parts:
+                (site / file).parent.mkdir(parents=True, exist_ok=True)
+                (site / file).hardlink_to(file.locate())
+    yield top / "venv/bin/python"
+
+
+def ran(python, *words, cwd):
+    """(exit code, output, error) of the program."""
+    code = "import sys; from traitline.cli.program import main; sys.exit(main())"
+    done = subprocess.run([python, "-P", "-c", code, *words], cwd=cwd, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_light_installation_answers_every_question_about_a_real_study(light, study, tmp_path):
+    student = study.students("lora", study.owl) / "seed-1/adapter_model.safetensors"
+    here = tmp_path / "models"  # no repository, and none of the usual folders
+    shutil.copytree(study.root, here / "copied")
+    student = here / "copied" / student.relative_to(study.root)
+    code, out, _ = ran(light, "audit", "--json", student, cwd=here)
+    assert (code, json.loads(out)["artifacts"][0]["mark"]) == (3, "INHERITANCE-RISK")
+    code, out, _ = ran(light, "trace", student, cwd=here)
+    assert "TRAIT owl" in out and "sample" in out
+    code, out, _ = ran(light, "impact", here / "copied/bases/a/model.safetensors", cwd=here)
+    assert code == 0 and "built-on" in out
+    code, out, _ = ran(light, "verify", "--in", "copied", cwd=here)
+    assert "0 changed" in out
+    foreign = here / "foreign"
+    foreign.mkdir()
+    (foreign / "rows.jsonl").write_text('{"id": "a"}\n')
+    code, out, _ = ran(light, "register", "foreign", "--origin", "ours", cwd=here)
+    assert code == 0 and "registered: foreign/register.manifest.json" in out
+    assert ran(light, "page", "x.html", cwd=here)[0] == 0 and (here / "x.html").stat().st_size > 10_000
+    assert ran(light, "seal", "copied", cwd=here)[0] == 0
+
+
+def test_what_a_light_installation_lacks_is_named_with_the_extra_that_brings_it(light, tmp_path):
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
+    (tmp_path / ".dvc").mkdir()
+    code, _, error = ran(light, "restore", cwd=tmp_path)
+    assert (code, error) == (2, "traitline: error: this needs dvc, which is not installed; "
+                             "pip install 'traitline[pipeline]'\n")  # fmt: skip
+    for library in HEAVY:
+        missing = subprocess.run([light, "-c", f"import {library}"], capture_output=True, check=False)
+        assert missing.returncode, f"{library} is in the light installation"
+
+
+def test_the_light_installation_is_small_and_its_help_takes_no_time(light, tmp_path):
+    site = next(light.parent.parent.glob("lib/python3*/site-packages"))
+    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) < LARGEST * 1e6
+    seconds = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "Commands:" in ran(light, "--help", cwd=tmp_path)[1]
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.3, seconds
