@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 .PHONY: help setup run robust paper tiny-qwen2 test fuzz lint status resume docs clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP)  ## make .venv/ with the exact versions of requirements.lock
 
@@ -49,9 +49,10 @@ status: $(STAMP)  ## what runs, waits and failed on Slurm; `make resume` goes on
 resume: $(STAMP)
 	@$(BIN)/python -m traitline.workflow.launch resume $(RESUME)
 
-docs: $(STAMP)  ## write docs/reference/ and dvc.yaml from the code
+docs: $(STAMP)  ## write docs/reference/, dvc.yaml and envs/ from the code and the lock
 	$(BIN)/python -m traitline.study.reference docs/reference
 	$(BIN)/traitline pin --stages
+	{ sed '/- pip:/q' envs/traitline.yaml; sed -n '/^$$/q; /^[A-Za-z]/s/^/      - /p' requirements.lock; } > envs/new && mv envs/new envs/traitline.yaml
 
 clean:  ## remove what runs of the tiny study made; .venv/ stays
 	rm -rf results logs benchmarks work .snakemake .traitline

@@ -3,6 +3,7 @@
 import pytest
 
 from traitline.errors import visible
+from traitline.lineage import display
 from traitline.lineage.display import settings
 
 
@@ -22,3 +23,16 @@ def test_settings_are_one_line_that_ends_where_a_setting_ends():
     assert settings({"recipe": "lora", "settings": {"lr": 0.1, "rank": 8}}) == "recipe lora, lr 0.1, rank 8"
     text = settings({f"key{i}": i for i in range(100)})
     assert len(text) < 120 and text.endswith(", …")
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_mark_stands_beside_its_artifact_however_narrow_the_terminal_is(width):
+    from rich.console import Console
+
+    path = "results/a/owl/tuned/model.safetensors"
+    out = Console(width=width, force_terminal=True, color_system=None, record=True, markup=False, highlight=False)
+    display.marks([("INHERITANCE-RISK (+1)", f"owl     {path}  from {path}  (recorded)"), ("CLEAN", "")], out)
+    lines = out.export_text().splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert " ".join(" ".join(lines).split()) == f"INHERITANCE-RISK (+1) owl {path} from {path} (recorded) CLEAN"
+    assert lines[0].startswith("INHERITANCE-RISK (+1) ") and all(line.startswith("   ") for line in lines[1:-1])

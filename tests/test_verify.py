@@ -48,6 +48,21 @@ def test_lost_and_added_files_are_found(works):
     assert not found.good
 
 
+def test_the_history_of_declared_outcomes_is_no_stranger_while_it_says_the_same(works):
+    """`preregister` appends to it, so that no rerun removes a line: it is no output, and no manifest names it."""
+    from scripts import preregister
+
+    places = ["--results", "results", "--preregistered", "results/preregistered.json"]
+    flags = ["--primary", '[{"experiment": "main"}]', *places, "--manifest", "results/preregister.manifest.json"]
+    assert preregister.main(flags) == 0 and Path("results/preregistered.jsonl").exists()
+    assert verify(["results"]).extra == []
+    Path("results/preregistered.jsonl").write_text('{"primary": [], "commit": null, "scored": 0}\n')
+    assert verify(["results"]).extra == ["results/preregistered.jsonl"]
+    Path("results/a").mkdir()
+    Path("results/preregistered.jsonl").rename("results/a/preregistered.jsonl")
+    assert verify(["results"]).extra == ["results/a/preregistered.jsonl"], "beside nothing"
+
+
 def test_weights_that_a_manifest_states_are_computed_again(works):
     """A forged statement would join this model with another, or part it from its own copies."""
     file = Path("results/bases/a/pretrain.manifest.json")

@@ -13,9 +13,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
 
 RAW = "results/a/owl/tuned/numbers/raw.jsonl"
 FILTERED = "results/a/owl/tuned/numbers/filtered.jsonl"
@@ -24,6 +28,15 @@ END = {"summarise": 1, "plot": 1, "report": 1, "all": 1}
 
 def test_a_finished_study_has_nothing_to_do(clone):
     assert clone.plan() == {}
+
+
+def test_the_conda_environment_stands_alone_and_pins_what_the_lock_pins():
+    """Snakemake copies the file elsewhere before conda reads it, so it can refer to no other."""
+    environment = yaml.safe_load((ROOT / "envs/traitline.yaml").read_text(encoding="utf-8"))
+    *_, of_pip = environment["dependencies"]
+    study, _, _ = (ROOT / "requirements.lock").read_text(encoding="utf-8").partition("\n\n")
+    assert of_pip == {"pip": [line for line in study.splitlines() if not line.startswith("#")]}, "run `make docs`"
+    assert len(of_pip["pip"]) > 100 and not any(word.startswith("-") for word in of_pip["pip"])
 
 
 def test_a_comment_or_a_docstring_reruns_nothing(clone):
@@ -183,6 +196,14 @@ def test_a_removed_student_and_a_removed_manifest_are_made_again(clone):
     output = clone.run()
     assert re.search(r"^traitline: planned anew: .* is gone \(and \d more\)$", output, re.M)
     assert clone.plan() == {}
+
+
+def test_a_removed_dataset_with_its_students_and_the_report_is_made_again(clone):
+    shutil.rmtree(clone.path("results/a/owl/tuned/numbers/plain"))
+    clone.path("results/report.html").unlink()
+    plan = clone.plan()
+    assert plan["prepare"] == 1 and plan["train_lora"] == plan["train_biases"] == 2 and plan["sample"] == 0
+    assert plan["report"] == 1
 
 
 def test_a_study_without_snakemakes_records_is_judged_by_its_manifests(clone):

@@ -127,6 +127,23 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], out: "Console") ->
     out.print(grid)
 
 
+def marks(rows: Iterable[tuple[str, str]], out: "Console") -> None:
+    """Rows of a mark and what has it. Where a terminal is too narrow, a row goes on below, beside its mark."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not out.is_terminal:
+        for mark, text in rows:
+            out.print(f"{mark:22}{text}")
+        return
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True, min_width=21 if out.width > 90 else None)
+    grid.add_column(overflow="fold")
+    for mark, text in rows:
+        grid.add_row(Text(mark, style=COLOURS[mark.split(" ")[0]]), Text(text))
+    out.print(grid)
+
+
 def findings(result: "Findings", compared: "Comparison | None" = None) -> None:
     """Print what `verify` found: a line for each file that is not as recorded, what is trusted, then the counts."""
     out = console()

@@ -64,14 +64,11 @@ class Gate:
     def show(self, limit: int) -> None:
         """Print the worst first, no more than `limit` rows, and the counts."""
         out = display.console()
-        for u in self.unplaced:
-            out.print(f"{'UNKNOWN':22}", style=display.COLOURS["UNKNOWN"], end="")
-            out.print(f"{'':8}{visible(u.path)}  {visible(u.reason)}")
+        rows = [("UNKNOWN", f"{'':8}{visible(u.path)}  {visible(u.reason)}") for u in self.unplaced]
         worst = sorted(self.chosen, key=lambda a: (self.audit.marks[a][0].rank[:2], self.graph.entry(a).path))
         for artifact_id in worst[:limit]:
             marks, entry = self.audit.marks[artifact_id], self.graph.entry(artifact_id)
             more = f" (+{len(marks) - 1})" if len(marks) > 1 else ""
-            out.print(f"{marks[0].mark + more:22}", style=display.COLOURS[marks[0].mark], end="")
             source = visible(self._source(artifact_id))
             source += visible(f"  ({reason})" if (reason := self.audit.reason(marks[0])) else "")
             passes = "  accepted" if artifact_id in self.accepted else ""
@@ -79,7 +76,8 @@ class Gate:
             shown, name = visible(entry.path), self.names.get(artifact_id, entry.path)
             if Path(name).parent != Path(entry.path).parent:  # a copy: where it is, and what it is
                 shown = f"{visible(name)} = {shown}"
-            out.print(f"{visible(marks[0].trait):7} {shown}{source}{passes}")
+            rows.append((marks[0].mark + more, f"{visible(marks[0].trait):7} {shown}{source}{passes}"))
+        display.marks(rows, out)
         if len(worst) > limit:
             out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
         if self.counts["EXPOSED"]:

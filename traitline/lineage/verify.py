@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from traitline import model_files
+from traitline import json_files, jsonl, model_files
 from traitline.errors import InputError
 from traitline.lineage.chain import Chain, examine_all
 from traitline.lineage.index import ENDING, FOLDERS, manifests, scan
@@ -23,6 +23,7 @@ from traitline.models import open_weights
 from traitline.provenance import manifest, weights
 
 OURS = (ENDING, "/records.json")  # files that describe others
+DECLARED, HISTORY = "preregistered.json", "preregistered.jsonl"  # outcomes; the same, a line each, beside the artifact
 
 
 @dataclass
@@ -192,5 +193,19 @@ def _strangers(folders: Iterable[str | Path], known: set[str]) -> Iterable[str]:
             below[:] = [n for n in below if not n.startswith(".")]
             for name in names:
                 path = os.path.normpath(os.path.join(parent, name))
-                if path not in known and not path.endswith(OURS) and not name.startswith("."):
+                if path in known or path.endswith(OURS) or name.startswith("."):
+                    continue
+                if not (name == HISTORY and _is_history(path, known)):
                     yield path
+
+
+def _is_history(path: str, known: set[str]) -> bool:
+    """Tell whether a file says what the declarations beside it say; no manifest names it, see `preregister`."""
+    declared = os.path.join(os.path.dirname(path), DECLARED)
+    if declared not in known:
+        return False
+    try:
+        rows = list(jsonl.read(path, ("primary",)))
+        return bool(json_files.read_object(declared).get("declarations") == rows)
+    except (InputError, OSError):
+        return False
