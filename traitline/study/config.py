@@ -121,6 +121,7 @@ class Study(Model):
         kept = [row.model_dump(exclude={"question"}, exclude_none=True) for row in rows]
         for row in kept:
             row["recipes"] = [recipe for recipe in row["recipes"] if recipe in self.primary.recipes]
+            row |= {"outcomes": self.primary.outcomes, "margin": self.primary.margin}
         return json.dumps(kept, separators=(",", ":"))
 
     @property

@@ -10,6 +10,7 @@ from traitline.study.runs import Run
 
 OWN = ("name", "question")  # keys that a row never inherits
 Teacher = Literal["tuned", "steered", "prompted", "student"]
+PrimaryOutcome = Literal["rise", "specificity", "equivalence"]
 Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(distinct)]
 
 
@@ -199,10 +200,21 @@ class Defaults(Model):
 
 
 class Primary(Model):
-    """Outcome declared primary before the study: the taught trait's exact overall rate, same base against control.
+    """Outcomes declared before the study, for each named row and recipe: tested over bases, corrected together.
 
-    These are corrected for multiple testing by Holm's method.
+    A rate is an exact probability on the logit scale. An outcome is the mean over the traits of its row; Holm's method
+    corrects all of them as one family. Single traits are secondary and a family of their own.
     """
 
     experiments: Labels = Field(description="Names of rows.")
     recipes: Labels = Field(description="Labels under `recipes`.")
+    outcomes: Annotated[list[PrimaryOutcome], Field(min_length=1), AfterValidator(distinct)] = Field(
+        default=["rise", "specificity", "equivalence"],
+        description="What is claimed. `rise`: students on their teacher's base show the trait more than control"
+        " students. `specificity`: they rise more than students on another base. `equivalence`: students on another"
+        " base stay within `margin` of their control, up or down. The last two leave out rows without other bases.",
+    )
+    margin: Positive = Field(
+        default=0.3,
+        description="Difference in logits that counts as none: 0.3 is from 6.2 % to 8.2 %, or from 50 % to 57 %.",
+    )
