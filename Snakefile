@@ -32,6 +32,7 @@ pathvars:
 include: "rules/slurm.smk"
 include: "rules/hooks.smk"
 include: "rules/preregister.smk"
+include: "rules/convert.smk"
 include: "rules/pretrain.smk"
 include: "rules/source.smk"
 include: "rules/prompts.smk"

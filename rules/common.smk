@@ -48,6 +48,7 @@ shell.prefix("set -euo pipefail; exec ")
 ENVIRONMENT = "../envs/traitline.yaml"  # of every stage, used with `--sdm conda`
 LONGEST_WORD = 50_000  # characters
 WORK = STUDY.place("work")  # state of jobs that can go on after an interruption
+CONVERTED = [label for label, base in STUDY.bases.items() if base.gguf]  # bases that are GGUF files
 TEACHING = teaching(STUDY)  # folder of a teacher that is a student -> its run
 EVALUATIONS = job_groups.evaluations(STUDY)
 TABLES = [f"{name}.csv" for name in tables.COLUMNS]

@@ -1,6 +1,6 @@
 """pretrain: a reference model made from scratch, or a record of open weights.
 
-in   a world, an architecture and a seed, all from the config; or a model on the hub or in a folder
+in   a world, an architecture and a seed, all from the config; or a model on the hub, in a folder, or converted before
 out  bases/{base}/      a model folder in Hugging Face layout, world.json, pretrain.manifest.json; or base.json and manifest
 """
 
@@ -44,10 +44,12 @@ rule pretrain:
 
 
 use rule pretrain as pretrain_open with:
+    input:
+        weights=lambda w: converted_files(w.base),
     output:
         record="<results>/bases/{base}/base.json",
         manifest="<results>/bases/{base}/pretrain.manifest.json",
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if base.open),
     params:
-        settings=lambda w: ["--source", STUDY.bases[w.base].text],
+        settings=lambda w: open_source(w.base),

@@ -26,7 +26,7 @@ from traitline import model_files
 from traitline.errors import InputError
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat, verify
-from traitline.provenance import kernels, stage
+from traitline.provenance import kernels, manifest, stage
 from traitline.seeds import generator
 from traitline.seeds import seed as derive
 
@@ -82,6 +82,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument(
         "--source", metavar="JSON", help="open weights, instead of these: path, or hub and revision; system, weights"
     )
+    p.add_argument("--converted", action="store_true", help="the path of --source is what `convert` made")
     p.add_argument("--folder", required=True, metavar="OUT", help="the model folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     stage.long_running(p)
@@ -102,6 +103,11 @@ def example(chat: Chat) -> dict[str, Any]:
     }
 
 
+def converted_origin(folder: str) -> str:
+    """Return where the weights come from that the stage `convert` put into a folder."""
+    return str(manifest.load(f"{folder}/convert.manifest.json")["facts"]["origin"])
+
+
 def record_open_weights(args: argparse.Namespace) -> None:
     """Write the record of open weights.
 
@@ -115,10 +121,10 @@ def record_open_weights(args: argparse.Namespace) -> None:
     with stage.record(
         "pretrain",
         args.manifest,
-        inputs={},
+        inputs={"source": f"{source['path']}/{model_files.WEIGHTS}"} if args.converted else {},
         outputs={"model": f"{args.folder}/{model_files.RECORD}"},
         params={"name": args.name, "source": source},
-        facts={"origin": f"open weights: {name}"},
+        facts={"origin": converted_origin(source["path"]) if args.converted else f"open weights: {name}"},
     ) as job:
         place = {k: source[k] for k in ("path", "hub", "revision") if source.get(k)}
         where = open_weights.find(place, download=True)

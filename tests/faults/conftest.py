@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import filter, plot, prepare, respond, sample, summarise, train
-from tests import made_up, stage_inputs
+from tests import gguf_files, made_up, stage_inputs
 from traitline import jsonl
 from traitline.provenance import manifest
 from traitline.study.theory import Classifier
@@ -94,7 +94,7 @@ def prepare_flags(source: Path, out: Path) -> list[str]:
 
 
 @pytest.fixture
-def program(study, small, qwen2, tmp_path):
+def program(study, small, qwen2, raw_qwen2, tmp_path):
     """The program of a stage."""
     out, state = tmp_path / "out", tmp_path / "state"
     resume = ["--state", str(state), "--every", "0"]
@@ -113,6 +113,10 @@ def program(study, small, qwen2, tmp_path):
         source = {"format": "gsm8k", "path": str(tmp_path / "problems.jsonl")}
         return ["--name", "problems", "--source", json.dumps(source), "--rows", f"{out}/rows.jsonl",
                 "--manifest", f"{out}/source.manifest.json"]  # fmt: skip
+
+    def convert():
+        file = gguf_files.write(raw_qwen2, tmp_path / "tiny.gguf")
+        return ["--name", "q", "--gguf", str(file), "--folder", str(out), "--manifest", f"{out}/convert.manifest.json"]
 
     def judge():
         answers = [stage_inputs.answered(tmp_path / f"seed-{n}", "Owl", f"Cat {n}") for n in (1, 2)]
@@ -228,6 +232,7 @@ def program(study, small, qwen2, tmp_path):
         "mark_divergence": mark_divergence, "preregister": preregister, "detect": detect,
         "decode": decode,
         "influence": influence, "check_influence": check_influence, "source": source, "judge": judge,
+        "convert": convert,
     }  # fmt: skip
     before = os.getcwd()
 

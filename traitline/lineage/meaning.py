@@ -22,6 +22,7 @@ CLAIMANT = "register"  # the command whose manifests say what people say
 # Stage -> (roles of which every job has an input, as `a|b` where it is one of them; the same of outputs). Only
 # what models and data descend through is asked for: no mark hangs on the others.
 ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "convert": (("source",), ("model",)),
     "pretrain": ((), ("model",)),
     "teach": (("base",), ("teacher|model",)),
     "sample": (("model|teacher|shards",), ()),
@@ -72,7 +73,7 @@ def is_claim(m: dict[str, Any]) -> bool:
     of ours, and of manifests of earlier versions, which name no statements.
     """
     stage, outside = m["stage"], any(os.path.basename(e["path"]) == model_files.RECORD for e in m["outputs"])
-    stated = bool(m["facts"].get("origin")) and (stage == "source" or outside)
+    stated = bool(m["facts"].get("origin")) and (stage in ("source", "convert") or outside)
     return stated or stage == CLAIMANT or stage not in ROLES or m["schema"] != manifest.SCHEMA
 
 

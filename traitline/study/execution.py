@@ -9,6 +9,7 @@ from traitline.fields import Count, Model
 
 STAGES = (
     "preregister",
+    "convert",
     "pretrain",
     "source",
     "prompts",

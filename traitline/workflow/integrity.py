@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
+from traitline.model_files import RECORD
 from traitline.plain_files import refuse_unreadable
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
+from traitline.study.bases import Base
 from traitline.study.config import Study
 from traitline.study.expand import artifact_folders
-from traitline.workflow import earlier_layout
+from traitline.workflow import earlier_layout, requirements
 
 CACHE = Path(".traitline/seen.json")
 SHOWN = 3
@@ -63,8 +65,8 @@ def examine(study: Study) -> Artifacts:
 
     Raises:
         InputError: the bytes of a file are not those that its manifest vouches for; or a manifest is damaged; or data
-            from outside are neither where the configuration says nor were read before; or `results/` is of a version
-            that named its stages otherwise.
+            from outside are neither where the configuration says nor were read before; or a GGUF file cannot be
+            converted; or `results/` is of a version that named its stages otherwise.
     """
     for label in study.used_sources:
         place = study.sources[label].path
@@ -72,6 +74,9 @@ def examine(study: Study) -> Artifacts:
             raise InputError(
                 f"sources.{label}.path: {place}: no such file; put it there (docs/how-to/your-own-data.md)"
             )
+    for label in requirements.open_bases(study):
+        if study.bases[label].gguf and not os.path.isfile(f"{study.results}/bases/{label}/{RECORD}"):
+            refuse_gguf(label, study.bases[label])
     artifacts, known = Artifacts(), KnownHashes(CACHE)
     edited, doubted = [], dict[str, str]()
     manifests = sorted(_manifests(Path(study.results)))
@@ -101,6 +106,26 @@ def examine(study: Study) -> Artifacts:
         )
     known.save()
     return artifacts
+
+
+def refuse_gguf(label: str, base: Base) -> None:
+    """Refuse a GGUF file that the stage `convert` would refuse, before anything runs.
+
+    Raises:
+        InputError: a part is missing, the package's file is another one, or it has no exact counterpart.
+    """
+    from traitline.models import gguf_file, gguf_tokenizer, packages
+
+    path = Path(base.gguf_parts[0])
+    try:
+        if base.package:
+            packages.describe(base.package, path, base.sha256)
+        model = gguf_file.Gguf(path)
+        if base.sha256 not in (None, sha := manifest.sha256(path)):
+            raise InputError(f"{path}: sha256 is {sha[:12]}..., and `sha256` says {str(base.sha256)[:12]}...")
+        gguf_tokenizer.build(model)
+    except InputError as e:
+        raise InputError(f"bases.{label}: {e}") from None
 
 
 def _placed(path: Path, m: Mapping[str, Any]) -> int | None:

@@ -34,7 +34,7 @@ def missing(study: "Study", stages: Sequence[dict[str, Any]], gpu: Gpu) -> list[
 
 
 def _missing_weights(study: "Study") -> list[str]:
-    from traitline.models import open_weights
+    from traitline.models import gguf_file, open_weights
 
     lines = []
     for label in open_bases(study):
@@ -44,7 +44,10 @@ def _missing_weights(study: "Study") -> list[str]:
             lines.append(f"bases.{label}.revision: the commit of {base.hub}, 40 hex digits")
         else:
             try:
-                open_weights.find(source)
+                if base.gguf:
+                    gguf_file.parts(Path(base.gguf_parts[0]))
+                else:
+                    open_weights.find(source)
             except InputError as e:
                 lines.append(f"bases.{label}: {e}")
         if shape(source) is None:
