@@ -46,7 +46,7 @@ os.environ.update(PATH=os.pathsep.join([dirname(sys.executable), *os.get_exec_pa
 shell.prefix("set -euo pipefail; exec ")
 
 ENVIRONMENT = "../envs/traitline.yaml"  # of every stage, used with `--sdm conda`
-LONGEST_WORD = 50_000  # characters
+LONGEST_WORD = 300  # characters of a command line's word: people read the command, where a job failed
 WORK = STUDY.place("work")  # state of jobs that can go on after an interruption
 CONVERTED = [label for label, base in STUDY.bases.items() if base.gguf]  # bases that are GGUF files
 TEACHING = teaching(STUDY)  # folder of a teacher that is a student -> its run
@@ -58,7 +58,8 @@ BRANCH_FILES = branch_files(STUDY)
 def word(text):
     """A word of a command line for a text of any length: itself, or `@` and a file that holds it.
 
-    bash takes a command of 128 kB at most. Jobs on other nodes read the Snakefile again, and find the file.
+    bash takes a command of 128 kB at most, and people read less. The file's name has the hash of the text, so another
+    text is another parameter, which reruns the job. Jobs on other nodes read the Snakefile again, and find the file.
     """
     if len(text) < LONGEST_WORD:
         return text

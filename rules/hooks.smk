@@ -1,7 +1,7 @@
 """Hooks into Snakemake: stages as targets, shorter reasons, one line for every failed job, the last lines of a run.
 
 in   STUDY, CAUSES and LOCKED, Snakemake's log records
-out  all rules of a stage for `-R train`, `--until train`, `--omit-from train`; .traitline/launches/; lines on the terminal
+out  all rules of a stage for `-R train`, `--until train`, `--omit-from train`; .traitline/launches/; a screen of the run
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snakemake.settings.enums import RerunTrigger
 
-from traitline.workflow import commit, launch_record, replanning, succession
+from traitline.workflow import commit, launch_record, replanning, run_progress, screen, succession
 
 
 def stage_rules():
@@ -41,6 +41,7 @@ def prepare_with_stages(prepare):
                 succession.succeed(STUDY)
             except InputError as error:
                 sys.exit(f"traitline: error: {error}")
+            open_screen()
         rules_of, settings = stage_rules(), workflow.dag_settings
         chosen = {name: getattr(settings, name) for name in ("forcerun", "until", "omit_from")}
         expanded = {name: expand_stages(rules, rules_of) for name, rules in chosen.items()}
@@ -104,14 +105,19 @@ class Failures(logging.Filter):
     """Watch Snakemake's log: record where a launch through Slurm begins, explain every failed job of it in one line."""
 
     launched = None
+    explained = set()  # logs of jobs whose failure was printed
 
     def filter(self, record):
         message = str(record.msg)
         if message.startswith("SLURM run ID: "):
             Failures.launched = launch_record.begin(STUDY, message.removeprefix("SLURM run ID: "), LOCKED)
-        elif self.launched and getattr(record, "event", None) == "job_error" and not hasattr(record, "seen"):
+        elif getattr(record, "event", None) == "job_error" and not hasattr(record, "seen"):
             record.seen = True
-            self.explain(record)
+            if self.launched:
+                self.explain(record)
+            else:
+                print_failure(record.log[0].split(" (")[0])
+            self.explained.update(str(path).split(" (")[0] for path in record.log)
         return True
 
     def explain(self, record):
@@ -171,9 +177,38 @@ def last_words(record, logs):
     return f"{logs[0]}: {' | '.join(lines)}"
 
 
-for handler in logging.getLogger("snakemake.logging").handlers:
-    handler.addFilter(ShortReasons())
-    handler.addFilter(Failures())
+class Header(logging.Filter):
+    """Leave out what Snakemake says of host, user and versions before it plans; it stands in the file of the log."""
+
+    def filter(self, record):
+        return getattr(record, "event", None) != "workflow_started" or workflow.output_settings.verbose
+
+
+RECORDS = logging.getLogger("snakemake.logging")
+SCREENS = []  # the one of this run; none where somebody asked Snakemake for its own lines
+FILTERS = [ShortReasons(), Failures()]
+for handler in RECORDS.handlers:
+    for each in [*FILTERS, *([Header()] if handler.name == screen.REPLACED else [])]:
+        handler.addFilter(each)
+
+
+def open_screen():
+    """Show the run on one screen, unless somebody asked for more lines of Snakemake, for fewer or for other ones."""
+    asked = workflow.output_settings
+    if asked.verbose or asked.printshellcmds or asked.debug_dag or asked.quiet:
+        return
+    stage_of = {name: stage for stage, names in stage_rules().items() for name in names}
+    progress = run_progress.RunProgress(stage_of, STUDY.place("logs"))
+    if opened := screen.take_over(RECORDS, progress, f"study {STUDY.study}"):
+        SCREENS.append(opened)
+        for each in FILTERS:
+            opened.addFilter(each)
+
+
+def close_screen():
+    """Make room for the lines at the end of a run."""
+    for opened in SCREENS:
+        opened.stop()
 
 
 def print_headline(results):
@@ -183,12 +218,20 @@ def print_headline(results):
         print(f"report: {results}/report.html", flush=True)
 
 
+def print_failure(path):
+    """Print the log of a failed job and the log's last line."""
+    lines = slurm.tail([path], 1)
+    print(f"failed  {path}: {lines[0] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
+
+
 def print_failures(snakemake_logs):
-    """Print for every failed job its log and the log's last line."""
+    """Print why jobs failed of which nothing was printed, and how to go on."""
     text = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in snakemake_logs)
-    for path in distinct(re.findall(r"^    log: (\S+) \(check log file", text, re.M)):
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines() if Path(path).exists() else []
-        print(f"{path}: {lines[-1] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
+    for path in distinct(re.findall(r"^ *log: (\S+) \(check log file", text, re.M)):
+        if path not in Failures.explained:
+            print_failure(path)
+    if Failures.explained:
+        print("mend it, then run the same command: it goes on", file=sys.stderr, flush=True)
 
 
 def pin_study(overlays):
@@ -216,11 +259,13 @@ def remember_finished():
 
 
 onsuccess:
+    close_screen()
     remember_finished()
     print_headline(STUDY.results)
     pin_study(workflow.overwrite_configfiles)
 
 
 onerror:
+    close_screen()
     remember_finished()
     print_failures(log)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitline import jsonl
+from traitline import jsonl, progress
 from traitline.errors import InputError
 from traitline.models import engines, hf_folder, open_weights
 from traitline.models.chat import Chat
@@ -70,10 +70,8 @@ def answer(
     generate: Callable[[slice], list[list[int]]], parts: Sequence[slice], prompts: int, state: Path | None
 ) -> list[list[int]]:
     """Token ids of one answer to each prompt of these parts; parts kept in `state` are not generated again."""
-    from tqdm import tqdm
-
     answers = []
-    with tqdm(total=prompts, desc="answers", unit="", disable=None, leave=False, mininterval=0.5) as bar:
+    with progress.shown("sampling", prompts, unit="answers") as update:
         for part in parts:
             place = state / f"{part.start}.json" if state else None
             if (kept := kept_parts.recall(place)) is not None:
@@ -83,7 +81,7 @@ def answer(
                 if place:
                     kept_parts.keep(json.dumps(ids).encode(), place)
             answers += ids
-            bar.update(len(ids))
+            update(len(ids))
     return answers
 
 

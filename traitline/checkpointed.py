@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import atomic, signals
 from traitline.errors import InputError
+from traitline.progress import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,6 +80,7 @@ class Checkpoint:
         losses: Callable[[], Any],
         *,
         progress: str | None = None,
+        loss: Callable[[], float] | None = None,
         agree: Callable[[bool], bool] = bool,
     ) -> Iterator[Iterator[int]]:
         """Number the steps that are left; after each of them the tensors must be whole.
@@ -89,27 +91,22 @@ class Checkpoint:
             done: steps that the checkpoint has.
             total: steps of the training.
             losses: called for the losses of a checkpoint.
-            progress: label of the progress bar; None for no bar.
+            progress: label under which progress is shown; None: it is not.
+            loss: called for the loss of the last step, which is shown too.
             agree: tells every process whether any of them was asked to end.
 
         Raises:
             Halt: a signal asked for the end.
         """
-        from tqdm import tqdm
-
         if done:
             log.info("going on from step %d", done)
-        off = None if progress else True
-        with (
-            signals.held() as asked,
-            tqdm(total=total, initial=done, desc=progress, disable=off, leave=False, mininterval=0.5) as bar,
-        ):
+        with signals.held() as asked, shown(progress, total, done=done, loss=loss) as update:
 
             def numbers() -> Iterator[int]:
                 saved = time.monotonic()
                 for step in range(done, total):
                     yield step
-                    bar.update()
+                    update(1)
                     ends = agree(asked())
                     if ends or time.monotonic() - saved >= self.every:
                         self.save(losses())

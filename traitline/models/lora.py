@@ -169,7 +169,12 @@ def fit(
     if distributed.rank_and_size()[0]:
         checkpoint.path = None  # the first process writes for all
     model.train()
-    rest = checkpoint.steps(len(losses), len(plans), lambda: losses, progress=progress, agree=distributed.any_of)
+    rest = checkpoint.steps(
+        *(len(losses), len(plans), lambda: losses),
+        progress=progress,
+        loss=lambda: losses[-1],
+        agree=distributed.any_of,
+    )
     with rest as steps:
         for step in steps:
             for group in optimiser.param_groups:

@@ -186,7 +186,12 @@ def fit(
     bank.model.train()
     done = max(map(len, losses))
     total = max(map(len, plans))
-    with checkpoint.steps(done, total, lambda: losses, progress=progress, agree=distributed.any_of) as steps:
+    with checkpoint.steps(
+        *(done, total, lambda: losses),
+        progress=progress,
+        loss=lambda: sum(row[-1] for row in losses if row) / len(losses),
+        agree=distributed.any_of,
+    ) as steps:
         for step in steps:
             going = {i: [students[i].rows[k] for k in plan[step]] for i, plan in enumerate(plans) if step < len(plan)}
             for i, loss in _gradients(bank, going, pad).items():

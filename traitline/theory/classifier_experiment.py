@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from traitline import seeds
 from traitline.channels import images
 from traitline.errors import InputError
+from traitline.progress import shown
 from traitline.theory.stacked_networks import Networks, batches, fit, initial, optimiser, products, softmax
 
 if TYPE_CHECKING:
@@ -158,18 +159,17 @@ class Experiment:
             Test accuracy by arm, in the order of the models.
         """
         import torch
-        from tqdm import tqdm
 
         n, threads = self.settings["models"], torch.get_num_threads()
         groups = [range(i, min(i + TOGETHER, n)) for i in range(0, n, TOGETHER)]
         accuracies: dict[str, list[float]] = {arm: [] for arm in ARMS}
         with (
-            tqdm(total=n, desc=progress, disable=None if progress else True, leave=False) as bar,
+            shown(progress, n, unit="models") as update,
             ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
             products(self.settings["precision"]),
         ):
             for part in pool.map(self.train, groups):
                 for arm, values in part.items():
                     accuracies[arm] += values
-                bar.update(len(part["teacher"]))
+                update(len(part["teacher"]))
         return accuracies

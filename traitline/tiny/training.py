@@ -145,7 +145,11 @@ def fit(
     losses = [torch.tensor(row) for row in checkpoint.load() or []]
     plans = [[b for e in range(epochs) for b in batches(learner.cut.rows.length, batch, e, s)] for s in seeds]
     steps = len(plans[0])
-    rest = checkpoint.steps(len(losses), steps, lambda: [row.tolist() for row in losses], progress=progress)
+    rest = checkpoint.steps(
+        *(len(losses), steps, lambda: [row.tolist() for row in losses]),
+        progress=progress,
+        loss=lambda: losses[-1].mean().item(),
+    )
     with (  # one thread a model, so that the bytes do not depend on their number
         rest as numbers,
         ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
