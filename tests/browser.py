@@ -7,7 +7,9 @@ import shutil
 import socket
 import subprocess
 import time
+from pathlib import Path
 
+AXE = Path(__file__).parent / "axe/axe.min.js"  # https://github.com/dequelabs/axe-core, npm: axe-core
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Left": "\ue012", "Up": "\ue013", "Right": "\ue014", "Down": "\ue015"}
 
 
@@ -88,6 +90,28 @@ class Browser:
     def picture(self, file):
         """A screenshot."""
         file.write_bytes(base64.b64decode(self.call("GET", "/screenshot")))
+
+    def devtools(self, command, **parameters):
+        """One command of Chromium's own protocol (https://chromedevtools.github.io/devtools-protocol/)."""
+        return self.call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def look(self, width, height=900, scheme="light"):
+        """Make the window so wide, and the page light or dark."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.devtools("Emulation.setDeviceMetricsOverride", **metrics)
+        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def breaches(self):
+        """What axe-core finds serious or critical on the page, by the rules that it runs by itself: rule, elements."""
+        self.call("POST", "/execute/sync", {"script": AXE.read_text(encoding="utf-8"), "args": []})
+        result = self.call("POST", "/execute/async", {"script": "axe.run().then(arguments[0])", "args": []})
+        assert len(result["passes"]) > 5, "axe looked at nothing"
+        return [
+            f"{v['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+            for v in result["violations"]
+            if v["impact"] in ("serious", "critical")
+            for node in v["nodes"][:3]
+        ]
 
     def until(self, script):
         """Wait for an expression to become true."""

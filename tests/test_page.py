@@ -1,5 +1,6 @@
 """The lineage page, in a browser: folded, opened, searched, used by keyboard alone, and with hostile names in it."""
 
+import collections
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 
 from tests.browser import Browser, programs
 from tests.lineage import Works
-from traitline.lineage import page
+from traitline.lineage import audit, page, page_data
 from traitline.lineage.graph import open_graph
 
 EVIL = "</script><script>document.title='broken'</script><img src=x onerror=document.title='broken'>"
@@ -86,7 +87,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(small):
 def test_siblings_are_folded_by_stage_mark_and_origin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study(Works(tmp_path), 2, 3, 2)
-    found = page.data(open_graph(None, None))
+    found = page_data.data(open_graph(None, None))
     groups = {
         (g["stage"], g["mark"]): sum(j["group"] == i for j in found["jobs"]) for i, g in enumerate(found["groups"])
     }
@@ -104,7 +105,7 @@ def test_circles_do_not_hang_it(tmp_path, monkeypatch):
     one, two = ({"role": "raw", "path": p, "sha256": p * 64, "bytes": 1} for p in "12")
     works.write("filter", "results/x", [one], [two])
     works.write("filter", "results/y", [two], [one])
-    assert len(page.data(open_graph(None, None))["jobs"]) == 2
+    assert len(page_data.data(open_graph(None, None))["jobs"]) == 2
 
 
 def test_hostile_names_stay_text(browser, small):
@@ -139,8 +140,8 @@ def test_everything_can_be_done_by_keyboard(browser, small):
     browser.press("Enter")
     assert focused(browser).startswith("train: results/") and "EXPOSED" in focused(browser)
     assert not browser.ask("document.querySelector('#panel').hidden")
-    browser.press("Left")
-    assert focused(browser).startswith("6 filter jobs"), "left leads to what it was made from"
+    browser.press("Left" if browser.ask("direction") == "LR" else "Up")
+    assert focused(browser).startswith("6 filter jobs"), "against the arrows lies what it was made from"
     browser.press("Enter")
     assert focused(browser).startswith("filter: results/")
     browser.press("Escape", "Escape")
@@ -160,6 +161,89 @@ def test_five_thousand_jobs_can_be_drawn_folded_and_open(browser, tmp_path):
     assert boxes(browser, "#edges path") > 4800 * 2 - 100
     browser.ask("goTo(jobs.length - 1)")
     assert boxes(browser, ".node.lit") >= 5 and browser.errors() == []
+
+
+def test_the_table_counts_as_the_audit_does(browser, small, monkeypatch):
+    monkeypatch.chdir(small.parent)
+    graph = open_graph(None, None)
+    counted = collections.Counter(row["mark"] for row in audit.rows(graph, audit.audit(graph)))
+    browser.open(small)
+    chips = browser.ask("[...document.querySelectorAll('.legend [data-mark]')].map(c => c.textContent.trim())")
+    assert {c.split()[0]: int(c.split()[1]) for c in chips} == counted and counted["INHERITANCE-RISK"] == 12
+    rows = browser.ask("[...document.querySelectorAll('#models tbody tr')].map(r => r.textContent)")
+    assert rows[0].startswith("CARRIERrecorded") and "It was given the trait trait0." in rows[0]
+    risk = next(r for r in rows if "INHERITANCE-RISK" in r)
+    assert "2 models" in risk and "descend from results/b0/trait0, which carries trait0; both start" in risk
+    models = [re.search(r"(\d+) models", r) for r in rows]
+    assert sum(int(m[1]) if m else 1 for m in models) == sum(counted.values()), "every model stands in one row"
+
+
+def test_the_legend_filters_table_and_graph(browser, small):
+    browser.open(small)
+    every = boxes(browser)
+    browser.click("[data-mark='CLEAN']")
+    assert browser.ask("[...new Set([...document.querySelectorAll('#models .word')].map(w => w.textContent))]") == [
+        "CLEAN"
+    ]
+    assert 1 <= boxes(browser) < every and boxes(browser, ".node:not(.CLEAN)") == 0
+    browser.click("#every")
+    assert boxes(browser) == every and boxes(browser, "#models .EXPOSED") > 0 and browser.errors() == []
+
+
+def test_an_address_leads_to_a_job(browser, small):
+    browser.open(small)
+    browser.click("#models .INHERITANCE-RISK summary")
+    browser.click("#models .INHERITANCE-RISK li a")
+    browser.until("!document.querySelector('#panel').hidden")
+    there, panel = browser.ask("location.hash"), browser.ask("document.querySelector('#panel').textContent")
+    assert re.fullmatch("#[0-9a-f]{16}", there) and "The way back to it" in panel
+    browser.call("POST", "/url", {"url": "about:blank"})
+    browser.call("POST", "/url", {"url": small.as_uri() + there})
+    assert browser.ask("document.querySelector('#panel').textContent") == panel
+    assert focused(browser).startswith("train: results/") and boxes(browser, ".node.chosen") == 1
+    browser.call("POST", "/url", {"url": "about:blank"})
+    browser.call("POST", "/url", {"url": small.as_uri() + "#0000"})
+    assert "names a job that is not in it" in browser.ask("document.querySelector('#note').textContent")
+    assert browser.errors() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1300])
+def test_it_can_be_read_by_everybody(browser, small, width, scheme):
+    browser.look(width, scheme=scheme)
+    try:
+        browser.open(small)
+        assert browser.breaches() == []
+        assert browser.ask("document.documentElement.scrollWidth") <= width
+        sizes = browser.ask("[...document.querySelectorAll('.words text')].map(t => t.getBoundingClientRect().height)")
+        assert min(s for s in sizes if s) >= 9, "words in boxes are too small"
+        browser.ask("goTo(jobs.findIndex(j => j.mark === 'INHERITANCE-RISK'))")
+        browser.ask("document.querySelector('#meanings').open = true")
+        assert browser.breaches() == []
+    finally:
+        browser.devtools("Emulation.clearDeviceMetricsOverride")
+        browser.devtools("Emulation.setEmulatedMedia", features=[])
+
+
+def test_twenty_thousand_jobs_are_drawn_in_three_seconds(browser, tmp_path):
+    """A chain of trainings, each on the model before it: as many groups as jobs, of which the part at risk is drawn."""
+    words = {"texts": ["wrote model", "x/model.safetensors"], "groups": [], "jobs": [], "models": []}
+    for i in range(20_000):
+        mark = "INHERITANCE-RISK" if i > 15_000 else "CLEAN"
+        words["texts"].append(f"{i:064x}")
+        job = {"stage": "train", "label": f"x/{i}/model.safetensors", "sha": f"{i:064x}"[-16:], "mark": mark}
+        job |= {"trait": "owl", "parents": [i - 1] * (i > 0), "group": i}
+        words["jobs"].append(job | {"details": {"said": {}, "files": [[0, 1, i + 2, 9]], "more": 0}})
+        words["groups"].append({"stage": "train", "mark": mark, "column": i})
+        model = {"job": i, "path": f"x/{i}/model.safetensors", "mark": mark, "traits": ["owl"], "standing": "recorded"}
+        words["models"].append(model | {"reason": "", "witness": max(0, i - 3), "self": False})
+    file = tmp_path / "chain.html"
+    file.write_text(page.fill(words, "chain"), encoding="utf-8")
+    browser.open(file)
+    assert browser.ask("performance.getEntriesByName('drawn')[0].startTime") < 3000
+    assert 50 < boxes(browser) <= 200 and "200 of 20,000 groups" in browser.ask("note.textContent")
+    browser.ask("goTo(7)")
+    assert boxes(browser, ".node.chosen") == 1 and boxes(browser) <= 200 and browser.errors() == []
 
 
 def test_an_installed_program_has_all_that_it_needs(tmp_path):

@@ -20,10 +20,12 @@ def visible(text: str, longest: int = LONGEST) -> str:
     >>> visible("a\\u202eb\\n")
     'a\\\\u202eb\\\\n'
     """
-    shown = "".join(
-        c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
-        for c in text[:longest]
-    )
+    shown = text[:longest]
+    if not shown.isprintable():  # which asks for the same categories, many times as quickly
+        shown = "".join(
+            c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode()
+            for c in shown
+        )
     return shown + (f" … ({len(text):,} characters)" if len(text) > longest else "")
 
 
