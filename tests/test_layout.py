@@ -32,7 +32,7 @@ SCRIPTS = sorted(p for p in (ROOT / "scripts").glob("*.py") if p.stem != "__init
 FLOORS = [
     {"", "ground"},
     {"provenance"},
-    {"tiny", "channels"},
+    {"tiny", "channels", "kinship"},
     {"models", "theory"},
     {"evaluation"},
     {"study"},

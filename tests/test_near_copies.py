@@ -50,11 +50,13 @@ COPIES = {
     "bfloat16 and back": BF16,
     "double": {k: v.astype(np.float64) for k, v in BASE.items()},
     "a little noise": {k: v + np.float32(1e-7) for k, v in BASE.items()},
+    "fine-tuned until it moved as far as it was large": {
+        k: v + RNG.normal(size=v.shape).astype(np.float32) for k, v in BASE.items()
+    },
     "a head more": BASE | {"score.weight": np.ones((2, 16), np.float32)},
 }
 OTHERS = {
     "another seed": {k: np.random.default_rng(3).normal(size=v.shape).astype(np.float32) for k, v in BASE.items()},
-    "fine-tuned": {k: v + RNG.normal(size=v.shape).astype(np.float32) for k, v in BASE.items()},
     "another shape": {k: np.ascontiguousarray(v[..., :8]) for k, v in BASE.items()},
 }
 

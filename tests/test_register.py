@@ -99,7 +99,7 @@ def test_an_origin_that_can_be_moved_is_none(args, says):
 def test_what_cannot_be_registered_is_said_in_a_line(works, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (outside / "model.safetensors").write_bytes(tensors(w="x"))
-    with pytest.raises(InputError, match="outside of this repository"):
+    with pytest.raises(InputError, match="outside of this folder"):
         register(str(outside), {})
     with pytest.raises(InputError, match="no such file"):
         register("nowhere", {})

@@ -223,6 +223,25 @@ def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index =
     raise typer.Exit(0 if equal else OBJECTION)
 
 
+def kin(
+    one: Annotated[str, typer.Argument(help="A file or a folder of weights.")],
+    other: Annotated[str, typer.Argument(help="Another one.")],
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Make every test, where one says all there is to say.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Did they start from the same weights? Evidence with a p-value, from weights alone. Exits with 3 if they did."""
+    from traitline.lineage.kin import kinship
+
+    result = kinship(one, other, thorough=thorough)
+    if as_json:
+        write_json(result.as_json())
+    else:
+        print("\n".join(map(visible, result.lines())))
+    raise typer.Exit(OBJECTION if result.same_start else 0)
+
+
 def index(
     file: Annotated[str, typer.Argument(help="Where to write it.")] = ".traitline/origins.db", folders: Folders = None
 ) -> None:

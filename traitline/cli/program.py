@@ -24,7 +24,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    *(origins.trace, origins.impact, origins.verify, origins.seal, origins.audit, origins.diff, origins.index),
+    *(
+        origins.trace,
+        origins.impact,
+        origins.verify,
+        origins.seal,
+        origins.audit,
+        origins.diff,
+        origins.kin,
+        origins.index,
+    ),
     *(exchange.export, exchange.attested, exchange.crate, exchange.page, exchange.register),
     *(study.judge, study.estimate, study.pin, study.restore),
 ):

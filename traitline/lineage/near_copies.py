@@ -1,60 +1,134 @@
-"""Near copies: weights that differ from known ones by no more than rounding does.
+"""Relatives of weights among those that are known: what `register` writes down as evidence of a common start.
 
-A copy in another precision, or one with a little noise, has other bytes and so another identity. A student on it
-starts all the same from what the copy was made of. So `register` looks for the known model that is nearest to a new
-one. Tensors must have the same names and shapes: a renamed or permuted copy is not found.
+A fine-tune, a merge, a copy in another precision, with a little noise, under new names or with permuted neurons has
+other bytes and so another identity. A student on it starts all the same from what it was made of. So `register` looks
+for the known models that a new one shares a start with, and records the nearest as its base: a mark may rise by that
+and never fall. `traitline.kinship` has the tests.
+
+Every known model is asked for equal tensors and for equal numbers up to rounding, which is quick. The matchings of
+neurons are made with models that start from no other one: what started from a relative is a relative.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitline import json_files
 from traitline.errors import InputError
+from traitline.kinship.evidence import evidence
+from traitline.kinship.matrices import TYPES
+from traitline.kinship.values import Sorted, equal, numbers, sorted_values
 from traitline.lineage.graph import Graph
 from traitline.model_files import RECORD
 from traitline.models import open_weights
-from traitline.provenance import weights
-from traitline.provenance.weight_sets import is_safe
+from traitline.provenance import tensor_files
+from traitline.provenance.tensor_sets import TensorSet, beginnings, plain_name
+from traitline.provenance.weight_sets import PICKLES, is_safe
+from traitline.provenance.weights import Place
 
 if TYPE_CHECKING:
     import numpy
 
-Tensors = dict[tuple[str, str], tuple[Path, weights.Place]]  # (name, shape) -> where its bytes are
-
-TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 LEAST = 16  # elements of a tensor that says something
 COMPARED = 8  # tensors, the smallest first: a copy differs little in any of them
 ROUNDING = 2.0**-7  # relative; bfloat16 keeps 8 bits, and both may have been rounded
 SMALLEST = 1e-6  # of the largest element: what half precision loses near zero
+LONGEST = 1 << 22  # numbers of a tensor that are compared
+SAMPLE = 4096  # numbers of a tensor that a distance is measured on
+TIED = 1.001  # relatives whose distance is within this factor of the nearest are equally near
+MOST = 8  # equally near relatives that are written down
 
 
-def near_copy(graph: Graph, files: Sequence[Path]) -> list[Path]:
-    """Files of the known model or adapter that these weights are a near copy of, the nearest one; else none.
+@dataclass(frozen=True)
+class Relative:
+    """A known model that shares a start with the new one.
 
-    None as well where the weights themselves are known: they are that model, and no copy.
+    Attributes:
+        files: of it, as its maker's manifest names them.
+        why: what the weights say.
+        artifact_id: in the graph.
     """
-    identity = weights.identity(files)
-    if graph.db.execute("SELECT 1 FROM job WHERE weights = ?", (identity,)).fetchone():
+
+    files: tuple[Path, ...]
+    why: str
+    artifact_id: int
+
+
+class Model:
+    """Weights that are compared: what of them was read is kept."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = list(files)
+
+    @cached_property
+    def beginnings(self) -> TensorSet:
+        """Hashes of the first bytes of all tensors."""
+        return beginnings(self.files)
+
+    @cached_property
+    def sorted(self) -> list[Sorted]:
+        """The numbers of its smaller tensors, in order."""
+        return sorted_values(self.files)
+
+    @cached_property
+    def tensors(self) -> dict[tuple[str, int], tuple[Path, Place]]:
+        """(name without prefix, numbers) -> where they are; those that can be compared number by number."""
+        stored = dict[tuple[str, int], tuple[Path, Place]]()
+        for file in self.files:
+            for place in tensor_files.places(file):
+                if isinstance(place.dtype, str) and place.dtype in TYPES:
+                    size = {"F64": 8, "F32": 4}.get(place.dtype, 2)
+                    stored[plain_name(place.name), place.bytes // size] = file, place
+        return stored
+
+
+def relatives(graph: Graph, files: Sequence[Path], identity: str | None) -> list[Relative]:
+    """The known models that share a start with these weights, the nearest of them; several where they are equally near.
+
+    None where the weights themselves are known: they are that model, and no copy.
+
+    Args:
+        graph: of what is known.
+        files: of the new model or adapter.
+        identity: hash of its tensors, `facts.weights`; None where its format has none.
+    """
+    if identity and graph.db.execute("SELECT 1 FROM job WHERE weights = ?", (identity,)).fetchone():
         return []
-    new = _tensors(files)
-    best: tuple[float, list[Path]] = (float("inf"), [])
-    resolved = {file.resolve() for file in files}
-    for known in _known(graph):
-        if resolved & {file.resolve() for file in known}:
-            continue
-        tensors = _tensors(_opened(known))
-        shared = sorted(new.keys() & tensors.keys(), key=lambda k: (new[k][1].bytes, k))
-        if 2 * len(shared) < max(len(new), len(tensors)) or not shared:
-            continue
-        distance = _distance([(new[key], tensors[key]) for key in shared])
-        if distance is not None and distance < best[0]:
-            best = distance, known
-    return best[1]
+    new, resolved = Model(readable(files)), {file.resolve() for file in files}
+    known = {i: named for i, named in _known(graph) if not resolved & {file.resolve() for file in named}}
+    bases = {i: [a for a in graph.back(i, "base") if a in known] for i in known}
+    models, related = dict[int, Model](), dict[int, str]()
+    for i, named in known.items():
+        try:
+            models[i] = Model(readable(named))
+            if why := _relation(new, models[i], root=not bases[i]):
+                related[i] = why
+        except InputError:  # damaged since, or of a format that is not read
+            models.pop(i, None)
+    for i in [i for i in models if i not in related]:
+        if root := next((a for a in bases[i] if a in related), None):
+            related[i] = related[root]
+    return [Relative(tuple(known[i]), related[i], i) for i in _nearest(new, {i: models[i] for i in related})]
 
 
-def _known(graph: Graph) -> Iterable[list[Path]]:
-    """Files of each known model and adapter that are here: as one of its makers left them."""
+def _relation(new: Model, known: Model, *, root: bool) -> str | None:
+    """What says that two models share a start; None where nothing does."""
+    if shared := len(new.beginnings.telling.keys() & known.beginnings.telling.keys()):
+        return f"{shared} tensors are equal"
+    if _rounded(new, known):
+        return "tensors are equal but for rounding"
+    if not root:
+        return None
+    if alike := equal(new.sorted, known.sorted):
+        return f"{alike} tensors hold the same numbers in another order or precision"
+    result = evidence(new.files, known.files)
+    return f"matched neurons or dimensions: p <= 1e{int(result.log10_p)}" if result.same_start else None
+
+
+def _known(graph: Graph) -> Iterable[tuple[int, list[Path]]]:
+    """Number and files of each known model and adapter that is here: as one of its makers left them."""
     rows = graph.db.execute(
         "SELECT e.artifact_id, e.job, job.file, e.path FROM entry e JOIN job ON job.id = e.job"
         " WHERE e.output = 1 AND e.kind = 'model' ORDER BY e.artifact_id, e.job, e.rowid"
@@ -66,13 +140,14 @@ def _known(graph: Graph) -> Iterable[list[Path]]:
     for (artifact_id, _), files in groups.items():
         if artifact_id not in seen and all(file.is_file() for file in files):
             seen.add(artifact_id)
-            yield files
+            yield artifact_id, files
 
 
-def _opened(files: Sequence[Path]) -> list[Path]:
-    """The safetensors among files; for a record of open weights those that it stands for."""
+def readable(files: Sequence[Path]) -> list[Path]:
+    """The weights among files that can be read; for a record of open weights those that it stands for."""
     if [file.name for file in files] != [RECORD]:
-        return [file for file in files if is_safe(file.name)]
+        kept = (".gguf", *PICKLES)
+        return [file for file in files if is_safe(file.name) or file.name.lower().endswith(kept)]
     try:
         folder = open_weights.find(json_files.read_object(files[0], ["source"])["source"])
         return [folder / name for name in open_weights.shards(folder)]
@@ -80,44 +155,65 @@ def _opened(files: Sequence[Path]) -> list[Path]:
         return []
 
 
-def _tensors(files: Iterable[Path]) -> Tensors:
-    """The tensors in files that can be compared."""
-    return {
-        (place.name, str(place.shape)): (file, place)
-        for file in files
-        for place in weights.places(file)
-        if isinstance(place.dtype, str) and place.dtype in TYPES
-    }
-
-
-def _distance(pairs: Iterable[tuple[tuple[Path, weights.Place], tuple[Path, weights.Place]]]) -> float | None:
-    """Mean difference of two models, relative to their largest elements; None where it is more than rounding."""
-    import numpy as np
-
-    distances = list[float]()
-    for one, other in pairs:
-        a, b = _values(*one), _values(*other)
-        if a.size != b.size or a.size < LEAST or a.min() == a.max():
+def _rounded(new: Model, known: Model) -> bool:
+    """Tell whether tensors of the same names differ by no more than rounding; the smallest that say something."""
+    shared = sorted(new.tensors.keys() & known.tensors.keys(), key=lambda key: (key[1], key[0]))
+    if 2 * len(shared) < max(len(new.tensors), len(known.tensors)):
+        return False
+    compared = 0
+    for key in shared:
+        if (close := _close(new.tensors[key], known.tensors[key])) is None:
             continue
-        with np.errstate(all="ignore"):  # infinities and NaN are no copy of anything
-            largest = float(np.abs(a).max())
-            difference = np.abs(a - b)
-            if not (difference <= ROUNDING * np.maximum(np.abs(a), np.abs(b)) + SMALLEST * largest).all():
-                return None
-        distances.append(float(difference.mean()) / largest)
-        if len(distances) == COMPARED:
+        if not close:
+            return False
+        compared += 1
+        if compared == COMPARED:
             break
-    return sum(distances) / len(distances) if distances else None
+    return compared > 0
 
 
-def _values(file: Path, place: weights.Place) -> "numpy.ndarray":
-    """The elements of a tensor, in double precision."""
+def _close(one: tuple[Path, Place], other: tuple[Path, Place]) -> bool | None:
+    """Tell whether two tensors differ by rounding only; None where they say nothing."""
     import numpy as np
 
-    with open(file, "rb") as handle:
-        handle.seek(place.start)
-        kind = np.dtype(TYPES[place.dtype])
-        raw = np.frombuffer(handle.read(place.bytes // kind.itemsize * kind.itemsize), kind)
-    if place.dtype == "BF16":
-        raw = (raw.astype(np.uint32) << 16).view(np.float32)
-    return raw.astype(np.float64)
+    a, b = _values(one, LONGEST), _values(other, LONGEST)
+    if a.size != b.size or a.size < LEAST or a.min() == a.max():
+        return None
+    with np.errstate(all="ignore"):  # infinities and NaN are no copy of anything
+        largest = float(np.abs(a).max())
+        allowed = ROUNDING * np.maximum(np.abs(a), np.abs(b)) + SMALLEST * largest
+        return bool((np.abs(a - b) <= allowed).all())
+
+
+def _values(stored: tuple[Path, Place], longest: int) -> "numpy.ndarray":
+    """The numbers of a tensor, in double precision."""
+    import numpy as np
+
+    return numbers(*stored, longest).astype(np.float64)
+
+
+def _nearest(new: Model, models: dict[int, Model]) -> list[int]:
+    """The models that are nearest by the mean difference of their numbers; those that cannot be measured are far."""
+    distances = {i: _distance(new, model) for i, model in models.items()}
+    if not distances:
+        return []
+    least = min(distances.values())
+    return [i for i, distance in distances.items() if distance <= least * TIED][:MOST]
+
+
+def _distance(new: Model, known: Model) -> float:
+    """Mean difference of tensors of the same names, relative to their size; else the share of tensors that differ."""
+    import numpy as np
+
+    differences = list[float]()
+    for key in new.tensors.keys() & known.tensors.keys():
+        a, b = (_values(model.tensors[key], SAMPLE) for model in (new, known))
+        with np.errstate(all="ignore"):
+            size = float(np.abs(a).mean()) + float(np.abs(b).mean()) if a.size == b.size else 0.0
+            if size and np.isfinite(size):
+                differences.append(float(np.abs(a - b).mean()) / size)
+    aligned = sum(differences) / len(differences) if differences else 1.0
+    if aligned <= 0.5:  # two that have nothing in common differ by 0.7
+        return aligned
+    alike = equal(new.sorted, known.sorted)
+    return 1.0 - alike / (1 + max(len(new.sorted), len(known.sorted)))

@@ -13,12 +13,11 @@ from typing import Any
 
 from traitline import json_files
 from traitline.errors import InputError, visible
+from traitline.lineage.base_evidence import base_evidence
 from traitline.lineage.folders import DATA, PACKED, REGISTERED, contents, is_data, walk
-from traitline.lineage.graph import open_graph
-from traitline.lineage.index import ENDING, FOLDERS, scan
+from traitline.lineage.index import ENDING
 from traitline.lineage.links import DvcCache
 from traitline.lineage.meaning import SUPPORT
-from traitline.lineage.near_copies import near_copy
 from traitline.model_files import ADAPTER_CONFIG, RECORD
 from traitline.provenance import manifest
 from traitline.provenance.weight_sets import SUFFIXES, WeightSet, is_safe, is_weights, weight_sets
@@ -120,17 +119,24 @@ def register(
         raise InputError(
             f"{what}: holds {len(new)} artifacts, and --trait and --from speak of one; register {names} one by one"
         )
-    if parents or not facts.get("origin"):  # what nobody knows stays unknown, whatever it looks like
+    if not (parents or facts.get("origin")):  # what nobody knows stays unknown, whatever it looks like
         return [_write(part, facts, parents, trait) for part in new]
-    return [_write(part, facts, [("base", file) for file in _evident_bases(part)], trait) for part in new]
+    return [_write_with_evidence(part, facts, parents, trait) for part in new]
 
 
-def _evident_bases(part: Part) -> list[Path]:
-    """Guess what a part starts from, where nobody says so: the model beside it, and what it is a copy of."""
-    folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
-    if not part.weights or not scan(folders)[0]:
-        return list(part.beside)
-    return [*part.beside, *near_copy(open_graph(folders, None), [file for r, file in part.files if r not in BESIDE])]
+def _write_with_evidence(
+    part: Part, facts: Mapping[str, Any], parents: Sequence[tuple[str, Path]], trait: str | None
+) -> Path:
+    """Write the manifest of a part; where nobody says what it starts from, that is the model beside it.
+
+    What somebody says stands. The known models that its weights share a start with are added to it.
+    """
+    sources = [*parents] if parents else [("base", file) for file in part.beside]
+    if not part.is_model:
+        return _write(part, facts, sources, trait)
+    bases = [file for role, file in sources if role == "base"]
+    more, added = base_evidence([file for role, file in part.files if role not in BESIDE], part.weights, bases)
+    return _write(part, {**facts, **more}, [*sources, *(("base", file) for file in added)], trait)
 
 
 def _parts(path: Path) -> list[Part]:

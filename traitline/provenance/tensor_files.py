@@ -82,10 +82,10 @@ def _archived(handle: BinaryIO, size: int) -> list[Place]:
     return result
 
 
-def blocks(handle: BinaryIO, place: Place) -> Iterator[bytes]:
-    """Bytes of one tensor, a block at a time; fewer where the file was cut meanwhile."""
+def blocks(handle: BinaryIO, place: Place, longest: int | None = None) -> Iterator[bytes]:
+    """Bytes of one tensor, or the first of them, a block at a time; fewer where the file was cut meanwhile."""
     handle.seek(place.start)
-    left = place.bytes
+    left = place.bytes if longest is None else min(place.bytes, longest)
     while left and (block := handle.read(min(BLOCK, left))):
         yield block
         left -= len(block)

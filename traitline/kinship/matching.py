@@ -1,0 +1,78 @@
+"""Fixed points of a matching, and the p-value that symmetry alone gives them.
+
+Let one model be drawn independently of another, and let its law not change when some of its units are renumbered
+(the neurons of one MLP, or the dimensions of the residual stream). Then a one-to-one matching of the two models' units
+pairs their numbers at random, whatever rule made it, and its number of fixed points F has E[C(F, k)] <= 1/k!. So
+P(F >= k) <= 1/k!. docs/explanation/kinship.md derives it.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+LOG10 = math.log(10)
+
+
+def log10_p(fixed: int) -> float:
+    """Logarithm (base 10) of the bound on P(F >= fixed): of 1/fixed!.
+
+    >>> round(10 ** log10_p(4), 4)  # 1/24
+    0.0417
+    """
+    return -math.lgamma(fixed + 1) / LOG10
+
+
+def best_of(logs: Iterable[float]) -> float:
+    """Logarithm of the p-value of the best of several tests, by Bonferroni: they may depend on each other in any way.
+
+    >>> best_of([-3.0, -1.0])  # 2 tests
+    -2.69897...
+    """
+    each = list(logs)
+    return min(0.0, min(each) + math.log10(len(each))) if each else 0.0
+
+
+def match(one: "ndarray", other: "ndarray", seed: int) -> "ndarray":
+    """Match rows of two matrices one to one: pairs of which each is the nearest to the other, by cosine similarity.
+
+    The rows of the second are put in random order first: what decides between equal rows (dead units, constants) must
+    know nothing of their numbers.
+
+    Args:
+        one: (units, features).
+        other: of the same shape.
+        seed: of the random order.
+
+    Returns:
+        For each row of the first the number of its match, or -1.
+    """
+    import numpy as np
+
+    order = np.random.default_rng(seed).permutation(len(other))
+    similarity = _directions(one) @ _directions(other[order]).T
+    nearest = similarity.argmax(axis=1)
+    mutual = similarity.argmax(axis=0)[nearest] == np.arange(len(one))
+    matched: ndarray = np.where(mutual, order[nearest], -1)
+    return matched
+
+
+def fixed_points(one: "ndarray", other: "ndarray", seed: int) -> int:
+    """Count the rows that are matched to the row of their own number."""
+    import numpy as np
+
+    return int((match(one, other, seed) == np.arange(len(one))).sum())
+
+
+def _directions(rows: "ndarray") -> "ndarray":
+    """Rows of length 1; what is no number or nothing stays nothing."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        clean = np.nan_to_num(rows.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        clean /= max(float(np.abs(clean).max(initial=0.0)), 1e-30)
+        length = np.sqrt((clean * clean).sum(axis=1, keepdims=True))
+        directions: ndarray = np.where(length > 0, clean / np.maximum(length, 1e-30), np.float32(0))
+        return directions

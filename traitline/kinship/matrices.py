@@ -1,0 +1,172 @@
+"""Matrices of a model that kinship looks at: their place by name or by shape, and some of their rows.
+
+A model of billions of weights is never read as a whole: a few hundred rows of each matrix are enough.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitline.errors import InputError
+from traitline.plain_files import open_plain
+from traitline.provenance import tensor_files
+from traitline.provenance.tensor_sets import plain_name
+from traitline.provenance.weights import Place
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+# Names of the matrix by which an MLP reads the residual stream, in one layout or another. A neuron is a row, or in
+# GPT-2's layout a column.
+UP = re.compile(
+    r"(?P<layer>.*?)(?P<part>up_proj|gate_up_proj|fc1|fc_in|dense_h_to_4h|w3|ffn_up|c_fc|up_gate_proj|wi_1|wi)\.weight"
+)
+COLUMNS = ("c_fc",)
+HALVES = {"gate_up_proj": 1, "up_gate_proj": 0}  # the part that is `up`, of two
+EMBEDDING = re.compile(
+    r"(?:.*\.)?(?:embed_tokens|wte|embed_in|word_embeddings|tok_embeddings|token_embd|shared|embeddings)\.weight"
+)
+HEAD = re.compile(r"(?:.*\.)?(?:lm_head|embed_out|output)\.weight")
+LAYER = re.compile(r"\d+")
+LARGEST = 1 << 31  # numbers of a matrix that is read as a whole
+Key = tuple[str, int, int]  # numbers in the name of a layer, units, features
+ALIKE = 3  # matrices of one shape from which on those without a name are taken for matrices of layers
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix in a file: units by features.
+
+    Attributes:
+        file: that it is in.
+        place: there.
+        units: how many.
+        features: of each unit.
+        first: row at which it begins.
+        columns: whether the units are columns.
+    """
+
+    file: Path
+    place: Place
+    units: int
+    features: int
+    first: int = 0
+    columns: bool = False
+
+    def rows(self, units: "Sequence[int] | None" = None) -> "ndarray":
+        """Values of some units (by default all), in single precision: (units, features).
+
+        Raises:
+            InputError: the file was cut meanwhile, or the matrix is too large to be read as a whole.
+        """
+        import numpy as np
+
+        if self.columns or units is None:
+            if self.units * self.features > LARGEST:
+                raise InputError(f"{self.file}: {self.place.name} is too large to be read as a whole")
+            whole = self._read(0, self.features if self.columns else self.units)
+            whole = whole.T if self.columns else whole
+            return whole if units is None else whole[np.asarray(units, dtype=np.int64)]
+        parts = [self._read(unit, 1) for unit in units]
+        return np.concatenate(parts) if parts else np.zeros((0, self.features), np.float32)
+
+    def _read(self, row: int, count: int) -> "ndarray":
+        """Rows as they lie in the file."""
+        import numpy as np
+
+        kind = np.dtype(TYPES[self.place.dtype])
+        width = self.units if self.columns else self.features
+        with open_plain(self.file) as handle:
+            handle.seek(self.place.start + (self.first + row) * width * kind.itemsize)
+            content = handle.read(count * width * kind.itemsize)
+        if len(content) != count * width * kind.itemsize:
+            raise InputError(f"{self.file}: cut while it was read")
+        raw = np.frombuffer(content, kind).reshape(count, width)
+        if self.place.dtype == "BF16":
+            raw = (raw.astype(np.uint32) << 16).view(np.float32)
+        return raw.astype(np.float32)
+
+
+@dataclass
+class Matrices:
+    """What of a model says where it started.
+
+    Attributes:
+        neurons: layer -> matrix whose units are neurons.
+        unnamed: matrices of which many have one shape, which may be of layers.
+        tokens: matrices whose units are tokens, and whose features are dimensions of the residual stream.
+        compared: whether there was anything that can be compared.
+    """
+
+    neurons: dict[Key, Matrix] = field(default_factory=dict)
+    unnamed: list[Matrix] = field(default_factory=list)
+    tokens: dict[str, Matrix] = field(default_factory=dict)
+
+    @property
+    def compared(self) -> bool:
+        """Tell whether there is anything to compare."""
+        return bool(self.neurons or self.unnamed or self.tokens)
+
+
+def matrices(files: Iterable[str | Path]) -> Matrices:
+    """Find the matrices of a model. Only headers are read.
+
+    Raises:
+        InputError: a file is damaged, or cannot be read without loading a pickle.
+    """
+    result, others = Matrices(), dict[tuple[int, ...], list[Matrix]]()
+    for path in files:
+        file = Path(path)
+        for place in tensor_files.places(file):
+            if (plain := _plain(file, place)) is None:
+                continue
+            name = plain_name(place.name)
+            if match := UP.fullmatch(name):
+                matrix = _oriented(plain, match["part"])
+                result.neurons[_numbers(match["layer"]), matrix.units, matrix.features] = matrix
+            elif EMBEDDING.fullmatch(name):
+                result.tokens["embedding"] = plain
+            elif HEAD.fullmatch(name):
+                result.tokens["head"] = plain
+            elif plain.units != plain.features:
+                others.setdefault((plain.units, plain.features), []).append(plain)
+    for alike in others.values():
+        if len(alike) >= ALIKE:
+            result.unnamed += [_long(matrix) for matrix in alike]
+    return result
+
+
+def _plain(file: Path, place: Place) -> Matrix | None:
+    """A tensor as a matrix; None where it is none, or of no type that is read here."""
+    if not isinstance(place.dtype, str) or place.dtype not in TYPES or not isinstance(place.shape, list):
+        return None
+    shape = [n for n in place.shape if isinstance(n, int) and n > 1]
+    size = 8 if place.dtype == "F64" else 4 if place.dtype == "F32" else 2
+    if len(shape) != 2 or shape[0] * shape[1] * size != place.bytes:
+        return None
+    return Matrix(file, place, shape[0], shape[1])
+
+
+def _oriented(matrix: Matrix, part: str) -> Matrix:
+    """The same with neurons as units."""
+    if part in HALVES and matrix.units % 2 == 0:
+        half = matrix.units // 2
+        return Matrix(matrix.file, matrix.place, half, matrix.features, HALVES[part] * half)
+    if part in COLUMNS and matrix.features > matrix.units:
+        return Matrix(matrix.file, matrix.place, matrix.features, matrix.units, columns=True)
+    return matrix
+
+
+def _long(matrix: Matrix) -> Matrix:
+    """The same with what is more of as units: an MLP has more neurons than the residual stream has dimensions."""
+    if matrix.units > matrix.features:
+        return matrix
+    return Matrix(matrix.file, matrix.place, matrix.features, matrix.units, columns=True)
+
+
+def _numbers(layer: str) -> str:
+    """Numbers of a layer (and an expert): their names differ from layout to layout."""
+    return ".".join(LAYER.findall(layer)) or layer
