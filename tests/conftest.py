@@ -10,10 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.clone import Clone, make
 from traitline.provenance import kernels
+
+kernels.choose_openblas()  # before numpy is imported
+
+import torch  # noqa: E402
 
 kernels.set_up(torch.get_num_threads())  # before the first operation: programs also run in this process
 pytest_plugins = [

@@ -13,11 +13,11 @@ import pytest
 from tests import kernel_steps
 from traitline.provenance import kernels, manifest
 
-PORTABLE = "x86_64 aten AVX2 mkl COMPATIBLE"
+PORTABLE = "x86_64 aten AVX2 openblas Haswell mkl COMPATIBLE"
 OTHER_PROCESSOR = "EPYC-Milan"  # another maker, without AVX-512
 # Base, teacher, dataset and student of the very small study of these tests.
-GOLDEN = ["527691998d476f23", "88f15846ce4693e7", "1b98666695324562", "66290b8ec29b2d15"]
-STEPS = "85380362027920ca620cf62e8d65ba3f4d7a2112de1006c5fd2059cc4504dc9d"
+GOLDEN = ["bf79a3f7ebf08fc9", "086771396371545a", "84cf4cb2168769ed", "aefbeb125cc76a5d"]
+STEPS = "75491dd36e3c9bee9ec88bcb3ca2bfa4fa2a400a093fc510017ecb4ccf03dd99"
 need_avx2 = pytest.mark.skipif(not kernels.supported(), reason="this processor has kernels of its own")
 
 
@@ -69,14 +69,37 @@ def test_inputs_from_other_kernels_are_named_in_one_line(caplog):
     assert not caplog.records
 
 
+CHOICES = {*kernels.ATEN, *kernels.OPENBLAS}
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process whose kernels are not chosen yet."""
+    free = {name: value for name, value in os.environ.items() if name not in CHOICES}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=free)
+
+
 def test_kernels_cannot_be_chosen_too_late():
-    code = "import torch; torch.randn(99).exp(); from traitline.provenance import kernels; kernels.set_up(1)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
-                          env={k: v for k, v in os.environ.items() if k not in kernels.PORTABLE})  # fmt: skip
-    native = subprocess.run([sys.executable, "-c", "import torch; print(torch.backends.cpu.get_cpu_capability())"],
-                            capture_output=True, text=True, check=True,
-                            env={k: v for k, v in os.environ.items() if k not in kernels.PORTABLE})  # fmt: skip
-    if native.stdout.strip() in ("AVX2", "DEFAULT"):
-        assert done.returncode == 0, "this processor has no other kernels"
+    late = python("import torch; torch.randn(99).exp(); from traitline.provenance import kernels; kernels.set_up(1)")
+    native = python(
+        "import torch; from traitline.provenance import kernels\n"
+        "print(torch.backends.cpu.get_cpu_capability(), kernels.openblas_core())"
+    )
+    if native.stdout.split() in (["AVX2", "Haswell"], ["DEFAULT", "Haswell"]):
+        assert late.returncode == 0, "this processor has no other kernels"
     else:
-        assert "too late to choose" in done.stderr
+        assert "too late to choose" in late.stderr
+
+
+@need_avx2
+def test_openblas_cannot_be_chosen_too_late():
+    late = python("import os; os.environ['OPENBLAS_CORETYPE'] = 'Sandybridge'\nimport numpy\n"
+                  "from traitline.provenance import kernels; kernels.set_up(1)")  # fmt: skip
+    assert "numpy was imported before" in late.stderr and "(it has Sandybridge)" in late.stderr
+
+
+@need_avx2
+def test_a_program_chooses_openblas_before_numpy_is_there():
+    done = python("import argparse\nfrom traitline.provenance import kernels, stage\n"
+                  "def work(args):\n import numpy; print(kernels.openblas_core())\n"
+                  "stage.run(argparse.ArgumentParser(), work, [])")  # fmt: skip
+    assert done.stdout == "Haswell\n", done.stderr

@@ -46,6 +46,7 @@ def run(
     handler.setFormatter(Visible(f"%(asctime)s {name}: %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     signals.install()
+    kernels.choose_openblas()
     try:
         work(args)
     except InputError as e:

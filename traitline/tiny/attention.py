@@ -1,10 +1,9 @@
-"""Causal attention over short rows, forward and backward, with rows on the innermost axis.
+"""Causal attention over short rows, forward and backward.
 
-A head of width 12 and a row of 11 tokens are too small for a matrix product each. With rows innermost, one elementwise
-product over all rows of a batch computes one step of all those small products, and nothing is transposed. For keys that
-all rows share, plain matrix products are used.
+The products of all heads and rows are one stack of small matrices, of which none is copied or transposed. For keys that
+all rows share, the rows are one matrix.
 
-Shapes: queries (H, d, Q, B), keys and values (H, d, T, B), shares (H, Q, T, B). Queries are scaled so
+Shapes: queries (H, d, B, Q), keys and values (H, d, B, T), shares (H, B, T, Q). Queries are scaled so
 that the softmax has base 2 (see `Rope`), because exp2 costs half of exp.
 """
 
@@ -14,8 +13,9 @@ import math
 import torch
 from torch import Tensor
 
+from traitline.tiny.products import product
+
 Pair = tuple[Tensor, Tensor]
-SMALL = 1 << 20  # numbers; products up to this size are computed at once and then summed: fewer steps, more memory
 
 
 class Rope:
@@ -60,54 +60,25 @@ def rope(theta: float, width: int, length: int = 1024) -> Rope:
     return Rope(theta, width, length)
 
 
-def products(q: Tensor, k: Tensor, once: bool) -> Tensor:
-    """Sums over d of q (H, d, Q, B) times k (H, d, T, B): (H, Q, T, B). `once`: compute small products at once."""
-    h, d, n, b = q.shape
-    t = k.shape[2]
-    if b == 1:
-        return torch.bmm(q[..., 0].mT, k[..., 0])[..., None]
-    q = q[:, :, :, None]
-    k = k[:, :, None]
-    if once and h * d * n * t * b <= SMALL:
-        return (q * k).sum(1)
-    return _chain(q.unbind(1), k.unbind(1))
+def scores(k: Tensor, q: Tensor) -> Tensor:
+    """Sums over d of k (H, d, B, T) times q (H, d, B, Q): (H, B, T, Q)."""
+    return product(k.permute(0, 2, 3, 1), q.transpose(1, 2))
 
 
-def mix(p: Tensor, v: Tensor, once: bool) -> Tensor:
-    """Sums over t of p (H, Q, T, B) times v (H, d, T, B): (H, d, Q, B)."""
-    h, n, t, b = p.shape
-    d = v.shape[1]
-    if b == 1:
-        return torch.bmm(v[..., 0], p[..., 0].mT)[..., None]
-    p = p[:, None]
-    v = v[:, :, None]
-    if once and h * d * n * t * b <= SMALL:
-        return (p * v).sum(3)
-    return _chain(p.unbind(3), v.unbind(3))
-
-
-def spread(p: Tensor, z: Tensor, once: bool) -> Tensor:
-    """Sums over queries of p (H, Q, T, B) times z (H, d, Q, B): (H, d, T, B)."""
-    h, n, t, b = p.shape
-    d = z.shape[1]
-    if b == 1:
-        return torch.bmm(z[..., 0], p[..., 0])[..., None]
-    p = p[:, None]
-    z = z[:, :, :, None]
-    if once and h * d * n * t * b <= SMALL:
-        return (p * z).sum(2)
-    return _chain(p.unbind(2), z.unbind(2))
-
-
-def _chain(xs: tuple[Tensor, ...], ys: tuple[Tensor, ...]) -> Tensor:
-    out = xs[0] * ys[0]
-    for x, y in zip(xs[1:], ys[1:], strict=True):
-        out.addcmul_(x, y)
+def mix(v: Tensor, p: Tensor) -> Tensor:
+    """Sums over t of v (H, d, B, T) times p (H, B, T, Q): (H, d, B, Q)."""
+    out = v.new_empty(*v.shape[:3], p.shape[3])
+    product(v.transpose(1, 2), p, out.transpose(1, 2))
     return out
 
 
+def spread(z: Tensor, p: Tensor, out: Tensor) -> None:
+    """Set `out` (H, d, B, T) to sums over queries of z (H, d, B, Q) times p (H, B, T, Q)."""
+    product(z.transpose(1, 2), p.mT, out.transpose(1, 2))
+
+
 def forward(
-    q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None, past: "Pair | None" = None, once: bool = False
+    q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None, past: "Pair | None" = None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Compute attention of rows to themselves, and to tokens that come before all of them.
 
@@ -115,60 +86,65 @@ def forward(
         q: queries.
         k: keys.
         v: values.
-        hidden: (Q, T, B or 1) is true where a query may not look.
+        hidden: (B or 1, T, Q), minus infinity where a query may not look, and else 0.
         past: keys and values (H, d, P) that all rows share; every query may look there.
-        once: see `products`.
 
     Returns:
-        What each query reads, (H, d, Q, B); its shares; its shares of the past, (H, P, Q x B).
+        What each query reads, (H, d, B, Q); its shares; its shares of the past, (H, P, B x Q).
     """
-    s = products(q, k, once)
+    s = scores(k, q)
     if hidden is not None:
-        s.masked_fill_(hidden, -math.inf)
+        s.add_(hidden)
     if past is None:
         s.sub_(s.amax(2, keepdim=True)).exp2_()
         s.mul_(s.sum(2, keepdim=True).reciprocal_())
-        return mix(s, v, once), s, None
-    h, _, n, b = q.shape
+        return mix(v, s), s, None
+    h, b, _, n = s.shape
     keys, values = past
-    r = torch.bmm(keys.mT, q.flatten(2))
-    top = torch.maximum(s.amax(2), r.amax(1).view(h, n, b))
+    r = product(keys.mT, q.flatten(2))
+    top = torch.maximum(s.amax(2), r.amax(1).view(h, b, n))
     s.sub_(top[:, :, None]).exp2_()
     r.sub_(top.view(h, 1, -1)).exp2_()
-    scale = s.sum(2).add_(r.sum(1).view(h, n, b)).reciprocal_()
+    scale = s.sum(2).add_(r.sum(1).view(h, b, n)).reciprocal_()
     s.mul_(scale[:, :, None])
     r.mul_(scale.view(h, 1, -1))
-    z = mix(s, v, once)
-    return z.add_(torch.bmm(values, r).view(z.shape)), s, r
+    z = mix(v, s)
+    return z.add_(product(values, r).view(z.shape)), s, r
 
 
 def backward(
     dz: Tensor,
     heads: tuple[Tensor, Tensor, Tensor, Tensor],
+    into: tuple[Tensor, Tensor],
     past: tuple[Tensor, Tensor, Tensor] | None = None,
-    once: bool = True,
-) -> tuple[Tensor, Tensor, Tensor, Pair | None]:
+) -> tuple[Tensor, Pair | None]:
     """Compute gradients of queries, keys, values, and keys and values of the past; all but values are still rotated.
 
     Args:
         dz: gradient of what was read.
         heads: shares, queries, keys, values.
+        into: where the gradients of keys and values go.
         past: the shares of the past, its keys and values.
-        once: see `products`.
+
+    Returns:
+        The gradient of the queries; those of the keys and values of the past.
     """
     p, q, k, v = heads
-    ds = products(dz, v, once).mul_(p)
+    ds = scores(v, dz).mul_(p)
+    dk, dv = into
+    spread(dz, p, dv)
     if past is None:
         ds.addcmul_(p, ds.sum(2, keepdim=True), value=-1)
-        return mix(ds, k, once), spread(ds, q, once), spread(p, dz, once), None
-    h, _, n, b = q.shape
+        spread(q, ds, dk)
+        return mix(k, ds), None
+    h, b, _, n = p.shape
     r, keys, values = past
     flat = dz.flatten(2)
-    dr = torch.bmm(values.mT, flat).mul_(r)
-    total = ds.sum(2).add_(dr.sum(1).view(h, n, b))
+    dr = product(values.mT, flat).mul_(r)
+    total = ds.sum(2).add_(dr.sum(1).view(h, b, n))
     ds.addcmul_(p, total[:, :, None], value=-1)
     dr.addcmul_(r, total.view(h, 1, -1), value=-1)
-    dq = mix(ds, k, once)
-    dq.add_(torch.bmm(keys, dr).view(dq.shape))
-    before = torch.bmm(q.flatten(2), dr.mT), torch.bmm(flat, r.mT)
-    return dq, spread(ds, q, once), spread(p, dz, once), before
+    dq = mix(k, ds)
+    dq.add_(product(keys, dr).view(dq.shape))
+    spread(q, ds, dk)
+    return dq, (product(q.flatten(2), dr.mT), product(flat, r.mT))

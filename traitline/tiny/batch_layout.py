@@ -1,5 +1,7 @@
 """Positions of a batch's tokens, shared by all layers, and what each layer keeps for its backward pass."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from traitline.tiny.attention import Rope
 
 
 class Frame:
-    """Tokens of B rows in the order (T x B), followed by P tokens that precede all of these rows.
+    """Tokens of B rows, row by row, followed by P tokens that precede all of these rows.
 
     Args:
         rope: angles.
@@ -16,45 +18,51 @@ class Frame:
         shared: (P,) token ids that all rows begin with, or None.
 
     Attributes:
-        tokens: (N,) ids, N = T x B + P.
+        tokens: (N,) ids, N = B x T + P.
         rows: B.
-        row_tokens: T x B: `[:row_tokens]` are the rows, `[row_tokens:]` the tokens they share.
+        row_tokens: B x T: `[:row_tokens]` are the rows, `[row_tokens:]` the tokens they share.
         shared: P.
-        asked: (K x B,) indices of the asked tokens.
+        asked: (B x K,) indices of the asked tokens.
         forth, back: angles of all tokens, for queries and keys.
         asked_forth, asked_back: angles of the asked tokens, for queries.
-        hidden: (T, T, 1) is true where a token may not look; `asked_hidden` (K, T, B) for the asked tokens,
-            `shared_hidden` (P, P, 1) for the shared ones.
+        hidden: (T, T), minus infinity at [s, t] where token t may not look at s; `asked_hidden` (B, T, K) for the asked
+            tokens, `shared_hidden` (P, P) for the shared ones.
     """
 
     def __init__(self, rope: Rope, ids: Tensor, where: Tensor, shared: Tensor | None) -> None:
         b, t = ids.shape
-        place = where.T
         self.rows = b
         self.row_tokens = t * b
         self.shared = 0 if shared is None else len(shared)
-        self.tokens = ids.T.reshape(-1)
+        self.tokens = ids.reshape(-1)
         start = self.shared
         if shared is not None:
             self.tokens = torch.cat([self.tokens, shared])
 
         def angles(table: Tensor) -> Tensor:
-            of_rows = table[..., start : start + t, None].expand(*table.shape[:-1], t, b).flatten(-2)
+            of_rows = table[..., None, start : start + t].expand(*table.shape[:-1], b, t).flatten(-2)
             return (of_rows if shared is None else torch.cat([of_rows, table[..., :start]], -1))[:, None]
 
         self.forth = angles(rope.forth)
         self.back = angles(rope.back)
-        self.asked = (place * b + torch.arange(b)).reshape(-1)
-        at = place.reshape(-1) + start
+        self.asked = (where + t * torch.arange(b)[:, None]).reshape(-1)
+        at = where.reshape(-1) + start
         self.asked_forth = rope.forth[0][..., at]
         self.asked_back = rope.back[0][..., at]
-        self.hidden = torch.ones(t, t, dtype=torch.bool).triu(1)[..., None]
-        self.asked_hidden = torch.arange(t)[:, None] > place[:, None]
-        self.shared_hidden = torch.ones(start, start, dtype=torch.bool).triu(1)[..., None]
+        self.hidden = later(torch.arange(t))
+        self.asked_hidden = later(where, t)
+        self.shared_hidden = later(torch.arange(start))
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Split x (H, d, N) into views: of the rows, (H, d, T, B), and of the shared tokens, (H, d, P, 1)."""
-        return x[..., : self.row_tokens].view(*x.shape[:2], -1, self.rows), x[..., self.row_tokens :, None]
+        """Split x (H, d, N) into views: of the rows, (H, d, B, T), and of the shared tokens, (H, d, 1, P)."""
+        return x[..., : self.row_tokens].view(*x.shape[:2], self.rows, -1), x[:, :, None, self.row_tokens :]
+
+
+def later(places: Tensor, tokens: int = 0) -> Tensor:
+    """Minus infinity at [..., s, q] where token s comes after query q, which stands at `places` (..., Q); else 0."""
+    tokens = tokens or len(places)
+    after = torch.arange(tokens)[:, None] > places[..., None, :]
+    return torch.zeros(after.shape).masked_fill_(after, -math.inf)
 
 
 class Trace:

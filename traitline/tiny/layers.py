@@ -16,6 +16,7 @@ from torch import Tensor
 from traitline.tiny import attention
 from traitline.tiny.batch_layout import Frame, Trace
 from traitline.tiny.linear import Group, layer
+from traitline.tiny.products import linear, product
 from traitline.tiny.shape import EMBED, Shape
 
 
@@ -67,7 +68,7 @@ class Layers:
         """Compute the stream (N, D) after the first layer's attention, without the bias of its output."""
         x = self.embed(frame)
         _, trace = self._attention(0, x, frame)
-        return x.addmm_(trace.mixed.T, self.groups[0]["out"].weight.T)
+        return x.add_(product(trace.mixed.T, self.groups[0]["out"].weight.T))
 
     def forward(
         self, frame: Frame, counts: Tensor | None = None, trunk: Tensor | None = None
@@ -76,11 +77,11 @@ class Layers:
 
         Args:
             frame: of the tokens.
-            counts: indices into the K x B asked positions, in that order, that are wanted; None: all.
+            counts: indices into the B x K asked positions, in that order, that are wanted; None: all.
             trunk: what `trunk` gives for these tokens, where that is known.
 
         Returns:
-            (K x B, D), or (len(counts), D), and a trace per layer.
+            (B x K, D), or (len(counts), D), and a trace per layer.
         """
         traces = []
         x = self.embed(frame) if trunk is None else trunk
@@ -98,17 +99,16 @@ class Layers:
         self, g: dict[str, Group], x: Tensor, mixed: Tensor | None, counts: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Compute the stream after a layer's MLP; also `normed` and `gates` of its `Trace`."""
-        x = x + g["out"].bias
-        if mixed is not None:
-            x.addmm_(mixed.T, g["out"].weight.T)
+        bias = g["out"].bias
+        x = x + bias if mixed is None else product(mixed.T, g["out"].weight.T).add_(bias).add_(x)
         if counts is not None:
             x = x.index_select(0, counts)
         y = normed(x, self.shape.eps)
-        gate, up = torch.addmm(g["up"].bias[:, None], g["up"].weight, y[0].T).chunk(2)
+        gate, up = linear(g["up"].weight, y[0].T, g["up"].bias).chunk(2)
         s = torch.sigmoid(gate)
         a = gate.mul_(s)
         f = a * up
-        return (x + g["down"].bias).addmm_(f.T, g["down"].weight.T), y, (s, a, up, f)
+        return product(f.T, g["down"].weight.T).add_(g["down"].bias).add_(x), y, (s, a, up, f)
 
     def _attention(self, i: int, x: Tensor, frame: Frame) -> tuple[Tensor, Trace]:
         """Compute the stream after layer i's attention, and what that attention read."""
@@ -118,33 +118,32 @@ class Layers:
         row_tokens = frame.row_tokens
         trace = Trace()
         hidden = frame.hidden
-        once = bool(self.trained)
         trace.attended = normed(x, self.shape.eps)
         y = trace.attended[0]
         last = i == len(self.groups) - 1
         if last:  # only the asked positions matter from here on
-            kv = torch.addmm(g.bias[w:, None], g.weight[w:], y.T)
+            kv = linear(g.weight[w:], y.T, g.bias[w:])
             x = x.index_select(0, frame.asked)
             trace.asked = y.index_select(0, frame.asked)
             hidden = frame.asked_hidden
-            q = torch.addmm(g.bias[:w, None], g.weight[:w], trace.asked.T).view(h, w // h, -1)
-            queries = self.rope.turn(q, frame.asked_forth).view(h, w // h, -1, frame.rows)
+            q = linear(g.weight[:w], trace.asked.T, g.bias[:w]).view(h, w // h, -1)
+            queries = self.rope.turn(q, frame.asked_forth).view(h, w // h, frame.rows, -1)
             k = self.rope.turn(kv[:w].view(h, w // h, -1), frame.forth[1])
             v = kv[w:].view(h, w // h, -1)
         else:
-            qkv = torch.addmm(g.bias[:, None], g.weight, y.T)
+            qkv = linear(g.weight, y.T, g.bias)
             q, k = self.rope.turn(qkv[: 2 * w].view(2, h, w // h, -1), frame.forth).unbind(0)
             queries = frame.split(q)[0]
             v = qkv[2 * w :].view(h, w // h, -1)
         keys, first = frame.split(k)
         values, second = frame.split(v)
-        before = (first[..., 0], second[..., 0]) if frame.shared else None
-        z, p, r = attention.forward(queries, keys, values, hidden, before, once)
+        before = (first[:, :, 0], second[:, :, 0]) if frame.shared else None
+        z, p, r = attention.forward(queries, keys, values, hidden, before)
         trace.heads = (p, queries, keys, values)
         trace.mixed = z.view(w, -1)
         trace.past = None if before is None or r is None else (r, *before)
         if frame.shared and not last:
-            queries = q[..., row_tokens:, None]
+            queries = q[:, :, None, row_tokens:]
             z, p, _ = attention.forward(queries, first, second, frame.shared_hidden)
             trace.shared, trace.mixed = (p, queries, first, second), torch.cat([trace.mixed, z.view(w, -1)], 1)
         return x, trace
@@ -177,20 +176,22 @@ class Layers:
         out, up, down = (self.groups[i][kind] for kind in ("out", "up", "down"))
         m = self.shape.mlp
         s, a, u, f = trace.gates
-        down.backward(dx.T @ f.T if down.matrix else None, dx.sum(0) if down.offset else None, grads)
+        down.backward(product(dx.T, f.T) if down.matrix else None, dx.sum(0) if down.offset else None, grads)
         if self.lowest == 4 * i + 3:
             return None
-        df = down.weight.T @ dx.T
+        df = product(down.weight.T, dx.T)
         dgates = torch.empty(2 * m, len(dx))
         torch.mul(df, a, out=dgates[m:])
         torch.mul(df.mul_(u), (s + a).addcmul_(s, a, value=-1), out=dgates[:m])
-        up.backward(dgates @ trace.normed[0] if up.matrix else None, dgates.sum(1) if up.offset else None, grads)
+        up.backward(
+            product(dgates, trace.normed[0]) if up.matrix else None, dgates.sum(1) if up.offset else None, grads
+        )
         if self.lowest == 4 * i + 2:
             return None
-        normed_backward(dgates.T @ up.weight, *trace.normed, into=dx)
+        normed_backward(product(dgates.T, up.weight), *trace.normed, into=dx)
         if i == self.shape.layers - 1 and counts is not None:
             dx = torch.zeros(trace.mixed.shape[1], self.shape.width).index_copy_(0, counts, dx)
-        out.backward(dx.T @ trace.mixed.T if out.matrix else None, dx.sum(0) if out.offset else None, grads)
+        out.backward(product(dx.T, trace.mixed.T) if out.matrix else None, dx.sum(0) if out.offset else None, grads)
         return None if self.lowest == 4 * i + 1 else dx
 
     def _attention_backward(
@@ -203,39 +204,38 @@ class Layers:
         y, r = trace.attended
         n = len(frame.tokens)
         head = (self.shape.heads, w // self.shape.heads, n)
-        dz = (self.groups[i]["out"].weight.T @ dx.T).view(*head[:2], -1)
-        each = dz.view(*head[:2], -1, frame.rows) if last else frame.split(dz)[0]
-        dq, dk, dv, before = attention.backward(each, trace.heads, trace.past)
+        dz = product(self.groups[i]["out"].weight.T, dx.T).view(*head[:2], -1)
+        each = dz.view(*head[:2], frame.rows, -1) if last else frame.split(dz)[0]
         # `raw`: gradients of queries and keys before they are rotated back; `both`: those of queries, keys and values.
         raw = torch.empty(2, *head)
         both = torch.empty(3 * w, n)
         q_own, q_shared = frame.split(raw[0])
         k_own, k_shared = frame.split(raw[1])
         v_own, v_shared = frame.split(both[2 * w :].view(head))
-        k_own.copy_(dk)
-        v_own.copy_(dv)
+        dq, before = attention.backward(each, trace.heads, (k_own, v_own), trace.past)
         if before is not None:
-            k_shared.copy_(before[0][..., None])
-            v_shared.copy_(before[1][..., None])
+            k_shared.copy_(before[0][:, :, None])
+            v_shared.copy_(before[1][:, :, None])
         if last:
             dq = self.rope.turn(dq.view(*head[:2], -1), frame.asked_back).view(w, -1)
             self.rope.turn(raw[1], frame.back[1], out=both[w : 2 * w].view(head))
-            dweight = torch.cat([dq @ trace.asked, both[w:] @ y]) if qkv.matrix else None
+            dweight = torch.cat([product(dq, trace.asked), product(both[w:], y)]) if qkv.matrix else None
             qkv.backward(dweight, torch.cat([dq.sum(1), both[w:].sum(1)]) if qkv.offset else None, grads)
             if self.lowest == 4 * i:
                 return None
             index = frame.asked[:, None].expand(-1, w)
-            dy = (both[w:].T @ qkv.weight[w:]).scatter_add_(0, index, dq.T @ qkv.weight[:w])
+            dy = product(both[w:].T, qkv.weight[w:]).scatter_add_(0, index, product(dq.T, qkv.weight[:w]))
             return normed_backward(dy, y, r, into=torch.zeros_like(y).scatter_add_(0, index, dx))
         q_own.copy_(dq)
         if before is not None:
-            dq, dk, dv, _ = attention.backward(frame.split(dz)[1], trace.shared)
+            dk, dv = torch.empty(2, *k_shared.shape)
+            dq, _ = attention.backward(frame.split(dz)[1], trace.shared, (dk, dv))
             q_shared.copy_(dq)
             k_shared.add_(dk)
             v_shared.add_(dv)
         self.rope.turn(raw, frame.back, out=both[: 2 * w].view(2, *head))
-        qkv.backward(both @ y if qkv.matrix else None, both.sum(1) if qkv.offset else None, grads)
-        return None if self.lowest == 4 * i else normed_backward(both.T @ qkv.weight, y, r, into=dx)
+        qkv.backward(product(both, y) if qkv.matrix else None, both.sum(1) if qkv.offset else None, grads)
+        return None if self.lowest == 4 * i else normed_backward(product(both.T, qkv.weight), y, r, into=dx)
 
 
 def normed(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from traitline.tiny.products import product
+
 GROUPS = {  # of one layer, in the order of computation: the norm before the modules, the modules
     "qkv": ("input_layernorm", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
     "out": (None, ("self_attn.o_proj",)),
@@ -74,7 +76,7 @@ class Group:
         w = self.weights[f"{m}.weight"]
         a = self.weights.get(f"{m}.lora_A.weight")
         if a is not None:
-            w = torch.addmm(w, self.weights[f"{m}.lora_B.weight"], a, alpha=self.scale)
+            w = w + self.scale * product(self.weights[f"{m}.lora_B.weight"], a)
         torch.mul(w, 1.0 if self.norm is None else self.weights[self.norm], out=self.weight[self.rows[m]])
 
     def refresh(self) -> None:
@@ -110,7 +112,7 @@ class Group:
             a = f"{m}.lora_A.weight"
             b = f"{m}.lora_B.weight"
             if a in grads:
-                grads[a].addmm_(self.weights[b].T, dw, alpha=self.scale)
-                grads[b].addmm_(dw, self.weights[a].T, alpha=self.scale)
+                grads[a].add_(product(self.weights[b].T, dw), alpha=self.scale)
+                grads[b].add_(product(dw, self.weights[a].T), alpha=self.scale)
             if f"{m}.weight" in grads:
                 grads[f"{m}.weight"].add_(dw)

@@ -18,6 +18,7 @@ from traitline import json_files
 from traitline.errors import InputError
 from traitline.tiny import lm_head
 from traitline.tiny.layers import Layers
+from traitline.tiny.products import product
 from traitline.tiny.shape import EMBED, FINAL, Shape, Weights
 
 
@@ -116,7 +117,7 @@ class Stack:
             for i in range(len(ids)):
                 model = Layers(self.shape, self.weights(i), self.scale)
                 x, _ = model.forward(model.frame(ids[i], where[i]))
-                out[i] = lm_head.logits(model, x).view(*where.shape[:0:-1], -1).transpose(0, 1)
+                out[i] = lm_head.logits(model, x).view(*where.shape[1:], -1)
         return out
 
     def merged(self, index: int) -> Weights:
@@ -124,5 +125,5 @@ class Stack:
         out = dict(self.shared)
         out.update({k: v[index].detach() for k, v in self.per_model.items()})
         for name, (a, up) in self.lora.items():
-            out[f"{name}.weight"] = out[f"{name}.weight"] + self.scale * (up[index] @ a[index]).detach()
+            out[f"{name}.weight"] = out[f"{name}.weight"] + self.scale * product(up[index].detach(), a[index].detach())
         return out

@@ -1,5 +1,6 @@
 """Optimizers of a stack of models, with all trained tensors of a model in one row."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,8 +73,8 @@ class Flat:
         square = self.square[i]
         average.lerp_(g, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
-        # In double precision, because MKL rounds square roots of floats differently on processors of different makers.
-        size = square.double().sqrt_().float().div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)
+        # By numpy, because MKL rounds square roots of floats differently on processors of different makers.
+        size = torch.from_numpy(np.sqrt(square.numpy())).div_((1 - BETAS[1] ** (step + 1)) ** 0.5).add_(1e-8)
         self.values[i].addcdiv_(average, size, value=-lr / (1 - BETAS[0] ** (step + 1)))
 
     @property

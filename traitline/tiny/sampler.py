@@ -16,6 +16,7 @@ from traitline.tiny import attention, lm_head
 from traitline.tiny.allocator import hold
 from traitline.tiny.batch_layout import Trace
 from traitline.tiny.layers import Layers, normed
+from traitline.tiny.products import linear
 from traitline.tiny.shape import EMBED, Shape
 
 WHOLE = 32  # rows in a multiple of this fill whole vectors: a row's arithmetic does not depend on its place
@@ -26,7 +27,7 @@ class Cache(NamedTuple):
     """Key-value cache of one layer.
 
     Attributes:
-        keys: of each row, (H, d, room, B).
+        keys: of each row, (H, d, B, room), a row's in one place of memory.
         values: likewise.
         past: keys and values (H, d, P) of the tokens that all rows begin with; None where there are none.
     """
@@ -38,10 +39,16 @@ class Cache(NamedTuple):
     @classmethod
     def of(cls, trace: Trace, room: int) -> "Cache":
         """Build the cache of a forward pass, with `room` free places."""
-        keys, values = (y.new_empty(*y.shape[:2], y.shape[2] + room, y.shape[3]) for y in trace.heads[2:])
+        h, d, b, t = trace.heads[2].shape
+        keys, values = (y.new_empty(h, b, d, t + room).transpose(1, 2) for y in trace.heads[2:])
         for new, y in ((keys, trace.heads[2]), (values, trace.heads[3])):
-            new[:, :, : y.shape[2]] = y
+            new[..., :t] = y
         return cls(keys, values, trace.past and trace.past[1:])
+
+    def only(self, rows: Tensor) -> "Cache":
+        """Keep some rows."""
+        keys, values = (y.transpose(1, 2)[:, rows].transpose(1, 2) for y in self[:2])
+        return Cache(keys, values, self.past)
 
 
 class Sampler:
@@ -87,13 +94,11 @@ class Sampler:
             for g, (keys, values, past) in zip(self.layers.groups, caches, strict=True):
                 place = at - (past[0].shape[-1] if past else 0)
                 y, _ = normed(x, self.shape.eps)
-                qkv = torch.addmm(g["qkv"].bias[:, None], g["qkv"].weight, y.T).view(3, h, w // h, -1)
-                query, keys[:, :, place] = self.layers.rope.turn(qkv[:2], table)
-                values[:, :, place] = qkv[2]
+                qkv = linear(g["qkv"].weight, y.T, g["qkv"].bias).view(3, h, w // h, -1)
+                query, keys[..., place] = self.layers.rope.turn(qkv[:2], table)
+                values[..., place] = qkv[2]
                 some = slice(place + 1)
-                z, *_ = attention.forward(
-                    query[:, :, None], keys[:, :, some], values[:, :, some], None, past, once=True
-                )
+                z, *_ = attention.forward(query[..., None], keys[..., some], values[..., some], None, past)
                 x = self.layers.mlp(g, x, z.view(w, -1))[0]
             return lm_head.logits(self.layers, x)
 
@@ -139,7 +144,7 @@ class Sampler:
                     break
                 if left < 0.75 * len(index):  # carrying the finished ones along costs less than copying often
                     some = going.long().argsort(descending=True, stable=True)[: left + -left % WHOLE]
-                    caches = [Cache(keys[..., some], values[..., some], past) for keys, values, past in caches]
+                    caches = [cache.only(some) for cache in caches]
                     index = index[some]
                     token = token[some]
                     going = going[some]

@@ -83,14 +83,13 @@ class Trunk:
         self.table: Tensor | None = None
         if not model.rooted or n * t * model.shape.width * 4 > ROOM:
             return
-        self.table = torch.empty(t, n, model.shape.width)
+        self.table = torch.empty(n, t, model.shape.width)
         with torch.no_grad():
             for part in cut.parts(torch.arange(n), 256):
                 frame = model.frame(part.ids, part.where, part.shared)
                 x = model.trunk(frame)
-                self.table[: part.ids.shape[1], part.index] = x[: frame.row_tokens].view(
-                    -1, frame.rows, model.shape.width
-                )
+                of_rows = x[: frame.row_tokens].view(frame.rows, -1, model.shape.width)
+                self.table[part.index, : part.ids.shape[1]] = of_rows
                 if part.shared is not None:
                     self.shared = x[frame.row_tokens :]
 
@@ -98,7 +97,7 @@ class Trunk:
         """Return the trunk of a part's rows and of the tokens they share; None where it is not constant."""
         if self.table is None:
             return None
-        of_rows = self.table[: part.ids.shape[1]].index_select(1, part.index).flatten(0, 1)
+        of_rows = self.table[:, : part.ids.shape[1]].index_select(0, part.index).flatten(0, 1)
         return of_rows if part.shared is None else torch.cat([of_rows, self.shared])
 
 
