@@ -37,6 +37,7 @@ FLOORS = [
     {"evaluation"},
     {"study"},
     {"lineage"},
+    {"scan"},
     {"workflow", "analysis"},
     {"cli"},
 ]

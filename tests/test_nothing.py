@@ -24,9 +24,9 @@ WORDS = {
     "export": [STUDENT, "out"], "attested": ["out/provenance.dsse.json", "--key", "key.pub", "results"], "crate": [],
     "page": [], "register": ["registry/new", "--origin", "x"],
     "judge": ["results/responses.jsonl", "--out", "out", "--base", BASE], "estimate": ["configs/ci.yaml"],
-    "pin": ["--check"], "restore": [], "plan": [],
+    "pin": ["--check"], "restore": [], "plan": [], "scan": [".", "--cache", "cache"],
 }  # fmt: skip
-LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register")
+LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register", "scan")
 WRITERS = ("index", "export", "crate", "page", "register")
 # In these nothing can be looked at; in `whole` everything can, in `read-only` and `full` nothing can be written.
 SITUATIONS = ("empty", "none", "broken", "links", "pipe", "elsewhere", "nobody", "renamed")

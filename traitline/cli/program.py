@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from traitline.cli import exchange, origins, study
+from traitline.cli.scan import scan
 from traitline.errors import LONGEST_LINE, InputError, disk_complaint, visible
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ for command in (
         origins.kin,
         origins.index,
     ),
-    *(exchange.export, exchange.attested, exchange.crate, exchange.page, exchange.register),
+    *(scan, exchange.export, exchange.attested, exchange.crate, exchange.page, exchange.register),
     *(study.judge, study.estimate, study.pin, study.restore),
 ):
     app.command()(command)

@@ -1,6 +1,6 @@
 """The audit as a gate: a policy applied to the marks of chosen artifacts, printed or as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,32 +111,76 @@ def apply(
         InputError: no manifest knows anything of an artifact, or it is neither weights nor data; a hash of the policy
             names nothing; or no model is there.
     """
-    carriers = {_listed(graph, f"carriers[{i}]", c.sha256): c.trait for i, c in enumerate(policy.carriers)}
-    matched = [[_listed(graph, f"matched[{i}]", sha) for sha in group] for i, group in enumerate(policy.matched)]
-    accepted = {_listed(graph, f"accept[{i}]", a.sha256): a.reason for i, a in enumerate(policy.accept)}
-    result = audit(graph, carriers=carriers, matched=matched)
-    if seal:
-        result.prove(seal.sealed(graph.files()))
+    judge = Judge(graph, policy, seal)
     only, unplaced, names = list[int](), list[Unplaced](), dict[int, str]()
     for name in artifacts:
         located = graph.locate(name)
         unplaced += located.unplaced
         names |= located.names
         for entry in located.entries:
-            if entry.artifact_id in result.marks:
+            if entry.artifact_id in judge.audit.marks:
                 only.append(entry.artifact_id)
             elif strange := _unmarked(graph, name, located.names.get(entry.artifact_id, name), entry):
                 unplaced.append(strange)
-    only = list(dict.fromkeys(only))
-    chosen = only if artifacts else list(result.marks if data else result.models)
-    if not (chosen or unplaced):
-        raise InputError("no manifest names a model, so nothing was audited; --data audits data sets")
-    # Data never fail a release unless they were asked about.
-    judged = result.models | set(only)
-    failed = {
-        a for a in chosen if a in judged and a not in accepted and any(m.mark in policy.fail for m in result.marks[a])
-    }
-    return Gate(graph, result, only if artifacts else None, chosen, failed, accepted, unplaced, names, seal)
+    return judge.gate(list(dict.fromkeys(only)) if artifacts else None, unplaced, names, data=data)
+
+
+class Judge:
+    """A graph audited under a policy.
+
+    Args:
+        graph: of origins.
+        policy: what fails, and what people know beyond manifests.
+        seal: a trusted root that holds.
+        related: groups of artifacts that start from the same weights, by evidence.
+
+    Raises:
+        InputError: a hash of the policy names nothing.
+    """
+
+    def __init__(
+        self, graph: Graph, policy: Policy, seal: Comparison | None = None, related: Iterable[Sequence[int]] = ()
+    ) -> None:
+        self.graph, self.policy, self.seal = graph, policy, seal
+        carriers = {_listed(graph, f"carriers[{i}]", c.sha256): c.trait for i, c in enumerate(policy.carriers)}
+        matched = [[_listed(graph, f"matched[{i}]", sha) for sha in group] for i, group in enumerate(policy.matched)]
+        self.accepted = {_listed(graph, f"accept[{i}]", a.sha256): a.reason for i, a in enumerate(policy.accept)}
+        self.audit = audit(graph, carriers=carriers, matched=_united([*matched, *related]))
+        if seal:
+            self.audit.prove(seal.sealed(graph.files()))
+
+    def fails(self, artifact_id: int) -> bool:
+        """Tell whether an artifact stops a release by one of its marks."""
+        return artifact_id not in self.accepted and any(
+            m.mark in self.policy.fail for m in self.audit.marks[artifact_id]
+        )
+
+    def gate(
+        self, only: list[int] | None, unplaced: list[Unplaced], names: dict[int, str], *, data: bool = False
+    ) -> Gate:
+        """The gate for chosen artifacts; for the arguments see `Gate`.
+
+        Raises:
+            InputError: no model is there.
+        """
+        chosen = list(self.audit.marks if data else self.audit.models) if only is None else only
+        if not (chosen or unplaced):
+            raise InputError("no manifest names a model, so nothing was audited; --data audits data sets")
+        judged = self.audit.models | set(only or ())  # data never fail a release unless they were asked about
+        failed = {a for a in chosen if a in judged and self.fails(a)}
+        return Gate(self.graph, self.audit, only, chosen, failed, self.accepted, unplaced, names, self.seal)
+
+
+def _united(groups: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Groups of which no two have a member in common: what is alike to the same is alike."""
+    united = list[set[int]]()
+    for group in groups:
+        together = set(group)
+        for other in [g for g in united if g & together]:
+            together |= other
+            united.remove(other)
+        united.append(together)
+    return [sorted(group) for group in united]
 
 
 def _listed(graph: Graph, key: str, sha: str) -> int:

@@ -193,12 +193,12 @@ class Graph:
         """Files in a folder that are known weights under a name that is none."""
         looked_at = {file for weight_set in sets for file in weight_set.files}
         files = [f for f in sorted(path.iterdir()) if f.is_file() and f not in looked_at] if path.is_dir() else []
-        known = [(f, self._by_content(manifest.sha256(f))) for f in files if not f.name.endswith(".manifest.json")]
+        known = [(f, self.by_content(manifest.sha256(f))) for f in files if not f.name.endswith(".manifest.json")]
         return [WeightSet(f.name, (f,)) for f, entry in known if entry and entry.kind == "model"]
 
     def _place(self, weight_set: WeightSet, label: str) -> tuple[list[Entry], list[Unplaced]]:
         """(artifacts that a set of files is known as, files that no manifest places)."""
-        by_file = {file: self._by_content(manifest.sha256(file)) for file in weight_set.files}
+        by_file = {file: self.by_content(manifest.sha256(file)) for file in weight_set.files}
         known = list({e.artifact_id: e for e in by_file.values() if e}.values())
         if weight_set.problem:
             return known, [Unplaced(label, None, weight_set.problem)]
@@ -240,7 +240,8 @@ class Graph:
             raise InputError(f"{what}: more than one artifact; say which by its hash: {some}")
         return self.entry(matches[0])
 
-    def _by_content(self, sha: str) -> Entry | None:
+    def by_content(self, sha: str) -> Entry | None:
+        """The artifact of which a file has this sha256; None where no manifest knows it."""
         row = self.db.execute("SELECT artifact_id FROM content WHERE sha256 = ?", (sha,)).fetchone()
         return self.entry(row[0]) if row else None
 

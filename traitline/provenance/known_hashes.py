@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ class KnownHashes:
 
     Args:
         file: where they are kept. A missing or damaged one costs time and nothing else.
+        compute: what is remembered of a file; by default the sha256 of its content.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, compute: Callable[[str], str] = manifest.sha256) -> None:
         self.file = file
+        self.compute = compute
         self.kept = json_files.recall(file)
         self.new: dict[str, list[Any]] = {}
 
@@ -39,11 +42,11 @@ class KnownHashes:
         try:
             status = os.stat(path)
         except FileNotFoundError:
-            return manifest.sha256(path)  # its error
+            return self.compute(path)  # its error
         if (known := self.recall(path, status)) is not None:
             return known
         _let_clock_advance(status)
-        sha = manifest.sha256(path)
+        sha = self.compute(path)
         if _identity(os.stat(path)) == _identity(status):
             self.new[path] = [*_identity(status), sha]
         return sha

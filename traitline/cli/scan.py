@@ -1,0 +1,39 @@
+"""The command that looks at folders of models which traitline did not make."""
+
+from typing import Annotated
+
+import typer
+
+from traitline.cli.options import OBJECTION, Json, write_json
+
+
+def scan(
+    folders: Annotated[list[str] | None, typer.Argument(metavar="FOLDER...", help="Default: this folder.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML: what fails, known carriers, matches.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
+    page: Annotated[str | None, typer.Option(metavar="FILE", help="Also write the graph as one HTML file.")] = None,
+    cache: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Where hashes are remembered. Default: ~/.cache/traitline.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What is in a folder of models: claims of cards against bytes and records, and marks. Exits with 3 to object."""
+    from pathlib import Path
+
+    from traitline.lineage.policy import Policy, load
+    from traitline.scan.scan import scan as scanned
+
+    rules = load(policy) if policy else Policy()
+    result = scanned(folders or ["."], rules, cache=Path(cache) if cache else None)
+    if page:
+        from traitline import atomic
+        from traitline.lineage.page import render
+
+        atomic.put(Path(page), render(result.graph, f"scan of {', '.join(result.folders)}", result.gate.audit))
+    if as_json:
+        write_json(result.as_json())
+    else:
+        result.show(limit)
+    raise typer.Exit(OBJECTION if result.objects else 0)
