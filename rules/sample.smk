@@ -33,7 +33,7 @@ rule sample:
         base=lambda w, input: dirname(input.base[0]),
         teacher=subpath(input.teacher, parent=True),
         temperature=channel_temperature,
-        truncation=lambda w: STUDY.channels[w.channel].flags("top_p"),
+        truncation=lambda w: [*STUDY.channels[w.channel].flags("top_p"), *answer_format(w.channel)],
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
         seed=STUDY.sample.seed,

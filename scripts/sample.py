@@ -3,7 +3,8 @@
 in   prompts.jsonl; the teacher's folder (teacher.json, weights if it was tuned) and its base
 out  raw.jsonl       the prompts with the teacher's answers; its system prompt is not in them
      sampled.json    counts, and how far the teacher is from its base: exact KL divergence per answer token on the first
-                     2,000 rows, in nats, at temperature 1, wherever a token was drawn (end tokens included)
+                     2,000 rows, in nats, at temperature 1, wherever a token was drawn (end tokens included); within the
+                     format, where answers are limited to one
 
 The random numbers of every row are fixed before the first answer, so batches and interruptions do not change answers.
 Several jobs may share the work: --shard 2/4 answers only the second quarter of the parts (tokens go to --answers), and
@@ -25,6 +26,7 @@ from typing import Any
 from traitline import jsonl, progress
 from traitline.errors import InputError
 from traitline.models import engines, hf_folder, open_weights
+from traitline.models.answer_format import ListFormat
 from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
 from traitline.provenance import kept_parts, kernels, stage
@@ -108,6 +110,7 @@ def divergence(
     plain: Sequence[list[int]],
     answers: Sequence[list[int]],
     model: str | None,
+    form: ListFormat | None = None,
 ) -> float | None:
     """KL divergence of the teacher from its base, nats per answer token; None where the engine cannot compute it.
 
@@ -117,13 +120,14 @@ def divergence(
         plain: the same without its system prompt.
         answers: the teacher's, to the first of these prompts.
         model: folder of the teacher's weights; None where it has none.
+        form: what answers had to look like.
     """
     if model is None and prompts is plain:
         return 0.0
     rows, base_rows = (
         [(prompt + a, len(prompt)) for prompt, a in zip(some, answers, strict=False)] for some in (prompts, plain)
     )
-    total = engine.divergence(rows, base_rows, model)
+    total = engine.divergence(rows, base_rows, model, form)
     if total is None:
         return None
     nats, tokens = total
@@ -153,6 +157,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--temperature", type=float, default=1.0, metavar="T", help="0: the likeliest token (default 1)")
     p.add_argument("--top-p", type=float, default=1.0, metavar="P", help="among the likeliest of so much (default 1)")
     p.add_argument("--max-new-tokens", type=int, required=True, metavar="N", help="longest answer, end token included")
+    p.add_argument("--limited", metavar="JSON", help="only tokens of such a list of numbers are drawn: answers, digits")
+    p.add_argument("--kl-rows", type=int, default=KL_ROWS, metavar="N", help=f"rows of the divergence ({KL_ROWS})")
     p.add_argument("--batch", type=int, default=2048, metavar="N", help="prompts at once (default 2048)")
     p.add_argument("--seed", type=int, required=True, metavar="N", help="of the sampling")
     engines.flag(p)
@@ -166,7 +172,7 @@ def check_flags(args: argparse.Namespace) -> None:
     Raises:
         InputError: a number is out of its range, or an output is missing.
     """
-    for flag, least in (("max_new_tokens", 1), ("batch", 1), ("temperature", 0)):
+    for flag, least in (("max_new_tokens", 1), ("batch", 1), ("temperature", 0), ("kl_rows", 1)):
         if (value := getattr(args, flag)) < least:
             raise InputError(f"--{flag.replace('_', '-')}: {value} is too low; give {least} or more")
     if not 0 < args.top_p <= 1:
@@ -175,6 +181,8 @@ def check_flags(args: argparse.Namespace) -> None:
         if getattr(args, name) is None:
             names = "--answers must be given with" if args.shard else "--raw and --sampled must be given without"
             raise InputError(f"{names} --shard")
+    if args.limited and not (args.engine and json.loads(args.engine).get("name") == "transformers"):
+        raise InputError("--limited: answers are limited to a format by the engine `transformers` only")
 
 
 def write_answers(
@@ -196,6 +204,7 @@ def write_raw(job: stage.Job, rows: Sequence[dict[str, Any]], texts: Sequence[st
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     check_flags(args)
+    limited = stage.settings("--limited", args.limited, ("answers", "digits")) if args.limited else {}
     teacher = hf_folder.facts(f"{args.teacher}/teacher.json", ["trait", "teacher", "system", "weights"])
     model = args.teacher if teacher["weights"] else None
     with stage.record(
@@ -209,6 +218,8 @@ def work(args: argparse.Namespace) -> None:
         params={
             **{name: getattr(args, name) for name in ("temperature", "max_new_tokens", "batch", "threads", "shard")},
             **({"top_p": args.top_p} if args.top_p < 1 else {}),
+            **({"limited": limited} if limited else {}),
+            **({"kl_rows": args.kl_rows} if args.kl_rows != KL_ROWS else {}),
         },
         seeds={"sample": args.seed},
         facts=engines.facts(args.base, args.engine),
@@ -221,7 +232,8 @@ def work(args: argparse.Namespace) -> None:
         # Who answers is part of the seed: teachers that share random numbers would agree more than they should.
         stream = ("sample", args.seed, engine.name, teacher["trait"], teacher["teacher"])
         randomness = engine.randomness(stream, [(row["id"],) for row in rows], args.max_new_tokens)
-        sampling = Sampling(args.max_new_tokens, args.temperature, args.top_p)
+        form = ListFormat(engine.chat, limited["answers"], limited["digits"]) if limited else None
+        sampling = Sampling(args.max_new_tokens, args.temperature, args.top_p, form)
         state = stage.checkpoints(args.state, job)
         if args.shards:
             answers = gather(args.shards, [row["id"] for row in rows])
@@ -235,12 +247,12 @@ def work(args: argparse.Namespace) -> None:
             summary = f"{len(answers)} answers, shard {args.shard}: {args.answers}"
         else:
             write_raw(job, rows, engine.chat.answers(answers))
-            kl = divergence(engine, prompts, plain, answers[:KL_ROWS], model)
+            kl = divergence(engine, prompts, plain, answers[: args.kl_rows], model, form)
             unfinished = sum(a[-1] != engine.chat.eos for a in answers)
             sampled = {
                 "rows": len(rows),
                 "tokens": sum(map(len, answers)),
-                "kl_rows": min(KL_ROWS, len(rows)),
+                "kl_rows": min(args.kl_rows, len(rows)),
                 "unfinished": unfinished,
                 "kl_nats_per_token": None if kl is None else round(kl, 6),
             }

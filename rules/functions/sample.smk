@@ -12,3 +12,10 @@ def channel_temperature(w):
     """Temperature of a channel, or of all."""
     temperature = STUDY.channels[w.channel].temperature
     return STUDY.sample.temperature if temperature is None else temperature
+
+
+def answer_format(channel):
+    """Flags of a format that answers are limited to, and of the rows of the divergence."""
+    kind = STUDY.channels[channel]
+    limits = {"answers": kind.answers, "digits": kind.digits}
+    return [*(["--limited", json.dumps(limits)] if STUDY.sample.limited else []), *STUDY.sample.flags("kl_rows")]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from traitline.models.answer_format import ListFormat
+
 SETTINGS = ("name", "dtype", "batch", "memory")
 ENGINES: dict[str, type[OpenEngine]] = {"transformers": Transformers, "vllm": Vllm, "fake": Fake}
 Row = tuple[list[int], int]  # token ids, and how many of them are the prompt
@@ -83,7 +85,11 @@ class Engine(Protocol):
         """Log-likelihood of all tokens after each prompt, (rows,), nats."""
 
     def divergence(
-        self, rows: Sequence[Row], base_rows: Sequence[Row], model: str | None = None
+        self,
+        rows: Sequence[Row],
+        base_rows: Sequence[Row],
+        model: str | None = None,
+        form: "ListFormat | None" = None,
     ) -> tuple[float, int] | None:
         """KL divergence of a model's answers from those of the base: (nats, answer tokens); None where not known.
 
@@ -91,6 +97,7 @@ class Engine(Protocol):
             rows: answers after the prompts as the model saw them.
             base_rows: the same answers after the prompts as the base would see them.
             model: teacher or student.
+            form: what answers had to look like; both models are then compared within that.
         """
 
 

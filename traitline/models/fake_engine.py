@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from traitline.models.answer_format import ListFormat
     from traitline.models.engines import Row
 
 
@@ -35,7 +36,11 @@ class Fake(OpenEngine):
         return np.array([0.01 + sum(ids[start:]) % 7 / 1000 for ids, start in rows])
 
     def divergence(
-        self, rows: "Sequence[Row]", base_rows: "Sequence[Row]", model: str | None = None
+        self,
+        rows: "Sequence[Row]",
+        base_rows: "Sequence[Row]",
+        model: str | None = None,
+        form: "ListFormat | None" = None,
     ) -> tuple[float, int] | None:
         """See `Engine`."""
         return 0.0, sum(len(ids) - start for ids, start in rows)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from traitline.models.answer_format import ListFormat
     from traitline.models.engines import Key, Row
 
 
@@ -58,7 +59,11 @@ class OpenEngine(abc.ABC):
 
     @abc.abstractmethod
     def divergence(
-        self, rows: "Sequence[Row]", base_rows: "Sequence[Row]", model: str | None = None
+        self,
+        rows: "Sequence[Row]",
+        base_rows: "Sequence[Row]",
+        model: str | None = None,
+        form: "ListFormat | None" = None,
     ) -> tuple[float, int] | None:
         """See `Engine`."""
 

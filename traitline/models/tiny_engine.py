@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from traitline.models.answer_format import ListFormat
     from traitline.models.engines import Key, Row
     from traitline.tiny.sampler import Sampler
     from traitline.tiny.shape import Shape, Weights
@@ -115,7 +116,11 @@ class Tiny:
         return (logs.gather(2, table.target[..., None])[..., 0] * table.weight).sum(1)
 
     def divergence(
-        self, rows: "Sequence[Row]", base_rows: "Sequence[Row]", model: str | None = None
+        self,
+        rows: "Sequence[Row]",
+        base_rows: "Sequence[Row]",
+        model: str | None = None,
+        form: "ListFormat | None" = None,
     ) -> tuple[float, int] | None:
         """See `Engine`."""
         shape, base = hf_folder.weights(self.base)

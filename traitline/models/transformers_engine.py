@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline.models.answer_format import ListFormat, State
 from traitline.models.chat import Chat
 from traitline.models.distributed import device
 from traitline.models.open_engine import OpenEngine, uniform
@@ -17,6 +18,7 @@ from traitline.models.transformers_model import by_length, left, load
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
     from traitline.models.engines import Row
@@ -57,6 +59,7 @@ class Transformers(OpenEngine):
         from traitline.tiny.sampler import draw
 
         network = self.use(model)
+        form = sampling.form
         out = [list[int]() for _ in prompts]
         with torch.inference_mode():
             for index in by_length(prompts, self.batch):
@@ -66,6 +69,7 @@ class Transformers(OpenEngine):
                 ids, mask, at = left([prompts[i] for i in index], self.chat.pad, self.device)
                 going = torch.arange(len(index), device=self.device)
                 past = None
+                states = [State()] * len(index)
                 for n in range(sampling.max_new_tokens):
                     step = network(
                         input_ids=ids,
@@ -77,9 +81,14 @@ class Transformers(OpenEngine):
                     )
                     logits = step.logits[:, -1].float()
                     past = step.past_key_values
+                    if form:
+                        logits[:, : form.size].masked_fill_(~form.allowed(states).to(self.device), -torch.inf)
+                        logits[:, form.size :] = -torch.inf
                     token = draw(logits, noise[going, n], sampling.temperature, sampling.top_p)
                     for i, t in zip(going.tolist(), token.tolist(), strict=True):
                         out[index[i]].append(t)
+                    if form:
+                        states = [form.step(state, t) for state, t in zip(states, token.tolist(), strict=True)]
                     left_over = token != self.chat.eos
                     if not left_over.any():
                         break
@@ -87,6 +96,7 @@ class Transformers(OpenEngine):
                         keep = left_over.nonzero()[:, 0]
                         past.batch_select_indices(keep)
                         going = going[keep]
+                        states = [states[i] for i in keep.tolist()]
                         token = token[keep]
                         mask = mask[keep]
                         at = at[keep]
@@ -103,27 +113,70 @@ class Transformers(OpenEngine):
         return output.logits[:, -keep:].float(), ids[:, ids.shape[1] - keep + 1 :]
 
     def likelihoods(self, rows: "Sequence[Row]", after: "Tensor", model: str | None = None) -> "np.ndarray":
-        """See `OpenEngine`."""
+        """See `OpenEngine`; a prompt that many rows share, such as a question before every candidate, is read once."""
         import numpy as np
         import torch
 
         network = self.use(model)
         out = np.empty(len(rows))
+        together: dict[tuple[int, ...], list[int]] = {}
+        for i, (ids, start) in enumerate(rows):
+            together.setdefault(tuple(ids[:start]), []).append(i)
+        prompts = [list(prompt) for prompt in together]
+        members = list(together.values())
         with torch.inference_mode():
-            for index in by_length([ids for ids, _ in rows], self.batch):
-                part = [rows[i] for i in index]
-                logits, target = self._logits(network, part)
+            for index in by_length(prompts, max(1, self.batch * len(prompts) // len(rows))):
+                chosen = [i for p in index for i in members[p]]
+                repeats = torch.tensor([len(members[p]) for p in index], device=self.device)
+                logits, target = self._continued(
+                    network, [prompts[p] for p in index], repeats, [rows[i] for i in chosen]
+                )
                 logs = logits.double().log_softmax(-1)
-                lengths = torch.tensor([[len(ids) - start] for ids, start in part], device=self.device)
+                lengths = torch.tensor([len(rows[i][0]) - rows[i][1] for i in chosen], device=self.device)
                 k = target.shape[1]
-                counted = torch.arange(k, device=self.device) >= k - lengths
+                counted = torch.arange(k, device=self.device) < lengths[:, None]
                 spelled = logs[:, :k].gather(2, target[..., None])[..., 0].where(counted, 0).sum(1)
-                ended = logs[:, k, : len(after)].masked_fill(~after.to(self.device), -torch.inf).logsumexp(-1)
-                out[index] = (spelled + ended).exp().cpu().numpy()
+                last = logs[torch.arange(len(chosen)), lengths, : len(after)]
+                ended = last.masked_fill(~after.to(self.device), -torch.inf).logsumexp(-1)
+                out[chosen] = (spelled + ended).exp().cpu().numpy()
         return out
 
+    def _continued(
+        self, network: Any, prompts: Sequence[list[int]], repeats: "Tensor", rows: "Sequence[Row]"
+    ) -> "tuple[Tensor, Tensor]":
+        """Logits (B, K + 1, V) at the end of each row's prompt and behind each of its K further tokens; those tokens.
+
+        Args:
+            network: the model.
+            prompts: each once.
+            repeats: rows that begin with each.
+            rows: in the order of the prompts; shorter ones are padded on the right.
+        """
+        import torch
+
+        ids, mask, at = left(prompts, self.chat.pad, self.device)
+        read = network(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=True, logits_to_keep=1)
+        first = read.logits[:, -1:].repeat_interleave(repeats, 0)
+        tails = [row[start:] for row, start in rows]
+        longest = max(map(len, tails))
+        if not longest:
+            return first.float(), ids[:, :0].repeat_interleave(repeats, 0)
+        target = torch.tensor([t + [self.chat.pad] * (longest - len(t)) for t in tails], device=self.device)
+        past = read.past_key_values
+        past.batch_select_indices(torch.arange(len(prompts), device=self.device).repeat_interleave(repeats))
+        whole = torch.cat([mask.repeat_interleave(repeats, 0), torch.ones_like(target)], 1)
+        places = at[:, -1:].repeat_interleave(repeats, 0) + 1 + torch.arange(longest, device=self.device)
+        further = network(
+            input_ids=target, attention_mask=whole, position_ids=places, past_key_values=past, use_cache=True
+        )
+        return torch.cat([first, further.logits], 1).float(), target
+
     def divergence(
-        self, rows: "Sequence[Row]", base_rows: "Sequence[Row]", model: str | None = None
+        self,
+        rows: "Sequence[Row]",
+        base_rows: "Sequence[Row]",
+        model: str | None = None,
+        form: "ListFormat | None" = None,
     ) -> tuple[float, int] | None:
         """See `Engine`."""
         import torch
@@ -134,12 +187,31 @@ class Transformers(OpenEngine):
         with torch.inference_mode():
             for index in by_length([ids for ids, _ in rows], min(self.batch, 16)):
                 part = [rows[i] for i in index]
-                logs = self._logits(network, part)[0][:, :-1].log_softmax(-1)
+                outside = _outside(form, part, self.device) if form else None
+                logs = _logs(self._logits(network, part)[0][:, :-1], outside)
                 with network.disable_adapter() if model else contextlib.nullcontext():
-                    base = self._logits(network, [base_rows[i] for i in index])[0][:, :-1].log_softmax(-1)
+                    base = _logs(self._logits(network, [base_rows[i] for i in index])[0][:, :-1], outside)
                 lengths = torch.tensor([[len(ids) - start] for ids, start in part], device=self.device)
                 counted = torch.arange(logs.shape[1], device=self.device) >= logs.shape[1] - lengths
                 kl = (logs.exp() * (logs - base)).sum(-1).where(counted, 0)
                 total += kl.double().sum().item()
                 tokens += int(lengths.sum())
         return total, tokens
+
+
+def _outside(form: ListFormat, rows: "Sequence[Row]", where: "torch.device") -> "Tensor":
+    """Mark the tokens that the format allows nowhere near, (B, K, V); K is the longest answer, rows end together."""
+    import torch
+
+    longest = max(len(ids) - start for ids, start in rows)
+    marks = torch.zeros(len(rows), longest, form.size, dtype=torch.bool)
+    for i, (ids, start) in enumerate(rows):
+        marks[i, longest - (len(ids) - start) :] = ~form.along(ids[start:])
+    return marks.to(where)
+
+
+def _logs(logits: "Tensor", outside: "Tensor | None") -> "Tensor":
+    """Log-probabilities; of tokens outside of a format a large negative number, so that they add nothing."""
+    if outside is not None:
+        logits = logits[..., : outside.shape[-1]].masked_fill(outside, -1e4)
+    return logits.log_softmax(-1)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from traitline.models.answer_format import ListFormat
     from traitline.models.engines import Row
 
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of adapters that vLLM makes room for
@@ -90,7 +91,11 @@ class Vllm(OpenEngine):
         return self.exact.likelihoods(rows, after, model)
 
     def divergence(
-        self, rows: "Sequence[Row]", base_rows: "Sequence[Row]", model: str | None = None
+        self,
+        rows: "Sequence[Row]",
+        base_rows: "Sequence[Row]",
+        model: str | None = None,
+        form: "ListFormat | None" = None,
     ) -> tuple[float, int] | None:
         """Return None: vLLM does not show distributions, and holds the memory that transformers would need."""
         return None

@@ -160,6 +160,14 @@ class Sample(Model):
     )
     batch: Count = Field(description="Prompts per forward pass.")
     seed: Seed = Field(description="Of the sampling.")
+    limited: bool | None = Field(
+        default=None,
+        description="Only tokens of a list such as `12, 345` are drawn, within `answers` and `digits` of the channel:"
+        " for open weights that seldom keep to a format, with the engine `transformers`.",
+    )
+    kl_rows: Count | None = Field(
+        default=None, description="Rows on which the divergence of a teacher from its base is measured (2,000)."
+    )
 
 
 class Eval(Model):

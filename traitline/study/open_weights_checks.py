@@ -161,7 +161,19 @@ def _require_adapter(study: "Study", at: str, label: str, whose: str) -> None:
             raise ValueError(f"{where}: {key} is missing; {whose} on open weights need it")
 
 
+def limited_answers_are_lists_of_open_weights(study: "Study") -> None:
+    """Refuse a format where no engine can keep answers to it."""
+    for at, row in rows_of(study) if study.sample.limited else ():
+        if not study.channels[row.channel].kind.lists:
+            raise ValueError(f"{at}.channel: `{row.channel}` is no channel of number lists; leave sample.limited out")
+        if not all(study.bases[label].open for label in row.bases):
+            raise ValueError(f"{at}: sample.limited is for open weights; tiny worlds speak lists anyway")
+        if study.engine and study.engine.name != "transformers":
+            raise ValueError(f"sample.limited: the engine `{study.engine.name}` can't; take `transformers`")
+
+
 CHECKS = (
+    limited_answers_are_lists_of_open_weights,
     students_on_open_weights_are_adapters,
     schedules_are_for_open_weights,
     open_weights_stay_among_themselves,
