@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper tiny-qwen2 real test fuzz lint status resume docs clean
+.PHONY: help setup run robust paper tiny-qwen2 real test fuzz lint status resume docs site clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,10 @@ docs: $(STAMP)  ## write docs/reference/, dvc.yaml and envs/ from the code and t
 	$(BIN)/python -m traitline.study.reference docs/reference
 	$(BIN)/traitline pin --stages
 	{ sed '/- pip:/q' envs/traitline.yaml; sed -n '/^$$/q; /^[A-Za-z]/s/^/      - /p' requirements.lock; } > envs/new && mv envs/new envs/traitline.yaml
+
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+	@echo "site/index.html"
 
 clean:  ## remove what runs of the tiny study made; .venv/ stays
 	rm -rf results logs benchmarks work .snakemake .traitline
