@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works, tensors
+from traitline import __version__
+from traitline.cli import program
 
 ROOT = Path(__file__).resolve().parent.parent
 EVIL = "\x1b[31m[bold]<script>\u202e\n"
@@ -177,7 +179,34 @@ def test_a_check_that_looked_at_nothing_never_passes(ask, tmp_path):
         assert code == 2 and err.startswith("traitline: error: bare: no manifest is there"), command
 
 
+def test_the_version_and_help_have_the_usual_flags(ask):
+    assert ask("--version")[:2] == (0, f"traitline {__version__}\n")
+    assert ask("-h")[1] == ask("--help")[1] and ask("trace", "-h")[0] == 0
+
+
+def test_the_help_groups_commands_and_cuts_no_sentence(ask):
+    out = ask("--help")[1]
+    lines = out.splitlines()
+    for heading, functions in program.GROUPS.items():
+        assert f"{heading}:" in lines
+        below = lines[lines.index(f"{heading}:") + 1 :]
+        assert [line.split()[0] for line in below[: len(functions)]] == [program.spelled_name(f) for f in functions]
+    assert "..." not in out.partition("Ask:")[2] and max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands_and_options(shell):
+    """As the script of `--install-completion` asks for it."""
+    words = {"COMP_WORDS": "traitline che", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "traitline che"}
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "_TRAITLINE_COMPLETE": f"complete_{shell}", **words}
+    env["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+    command = [sys.executable, "-m", "traitline.cli"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert "check-signature" in done.stdout and "audit" not in done.stdout, done.stderr
+
+
 def test_the_old_name_of_a_command_names_the_new_one(ask):
+    assert "`traitline attested` is called `traitline check-signature`" in ask("attested", "x", "--key", "y")[2]
     code, out, err = ask("plan", "configs/x.yaml", "--gpu", "h200", "--json")
     assert (
         code == 2 and out == "" and err.startswith("traitline: error: `traitline plan` is called `traitline estimate`")
@@ -205,7 +234,7 @@ def test_help_is_instant_and_names_the_exit_codes():
         f"print(*(n for n in {heavy!r}.split() if n in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "3 there is" in done.stdout and "trace" in done.stdout
+    assert "3 findings" in done.stdout and "trace" in done.stdout
     assert done.stdout.splitlines()[-1] == ""
 
 
@@ -217,12 +246,12 @@ def test_what_somebody_signed_is_checked_by_one_command(works, ask, tmp_path):
     code, said, _ = ask("export", works.near, tmp_path / "handed", "--key", key)
     sealed, folder = tmp_path / "handed/provenance.dsse.json", (works.root / works.near).parent
     assert code == 0 and str(sealed) in said
-    code, said, _ = ask("attested", sealed, folder, "--key", public)
+    code, said, _ = ask("check-signature", sealed, folder, "--key", public)
     assert code == 0 and said.endswith("1 files as attested, 0 changed, 0 missing\n")
-    code, said, _ = ask("attested", sealed, tmp_path, "--key", public, "--json")
+    code, said, _ = ask("check-signature", sealed, tmp_path, "--key", public, "--json")
     assert code == 3 and json.loads(said)["files"]["missing"] == [Path(works.near).name]
     sealed.write_text(sealed.read_text().replace('"sig": "', '"sig": "AAAA'))
-    code, said, _ = ask("attested", sealed, folder, "--key", public)
+    code, said, _ = ask("check-signature", sealed, folder, "--key", public)
     assert code == 3 and said.startswith("no signature in ")
 
 

@@ -21,10 +21,11 @@ STUDENT = "results/bases/a/owl/numbers/a-student/adapter_model.safetensors"
 BASE = "results/bases/a/model.safetensors"
 WORDS = {
     "trace": [STUDENT], "impact": [BASE], "verify": [], "seal": [], "audit": [], "diff": [STUDENT, BASE], "index": [],
-    "export": [STUDENT, "out"], "attested": ["out/provenance.dsse.json", "--key", "key.pub", "results"], "crate": [],
+    "export": [STUDENT, "out"],
+    "check-signature": ["out/provenance.dsse.json", "--key", "key.pub", "results"], "crate": [],
     "page": [], "register": ["registry/new", "--origin", "x"],
     "judge": ["results/responses.jsonl", "--out", "out", "--base", BASE], "estimate": ["configs/ci.yaml"],
-    "pin": ["--check"], "restore": [], "plan": [], "scan": [".", "--cache", "cache"],
+    "pin": ["--check"], "restore": [], "plan": [], "attested": [], "scan": [".", "--cache", "cache"],
 }  # fmt: skip
 LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register", "scan")
 WRITERS = ("index", "export", "crate", "page", "register")
@@ -150,7 +151,7 @@ def test_every_command_stands_in_the_table_in_every_situation():
     wanted |= {(name, situation) for name in WRITERS for situation in ("read-only", "full")}
     rows = expected()
     assert {(row["command"], row["situation"]) for row in rows} == wanted and len(rows) == len(wanted)
-    assert commands() == [*WORDS], "say with which words a new command is tried"
+    assert sorted(commands()) == sorted(WORDS), "say with which words a new command is tried"
 
 
 def test_a_check_that_looked_at_nothing_never_passes():

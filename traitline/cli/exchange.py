@@ -15,7 +15,7 @@ def export(
     folders: Folders = None,
     as_json: Json = False,
 ) -> None:
-    """Card, attestation, Croissant and lineage of a model or a data set, for others; signed where a key is given."""
+    """Write card, attestation and lineage for others. Of a model or a data set; signed where a key is given."""
     from traitline.lineage.export import export
 
     graph = graph_of(folders, None)
@@ -26,13 +26,13 @@ def export(
         print("\n".join(written))
 
 
-def attested(
+def check_signature(
     attestation: Annotated[str, typer.Argument(metavar="ENVELOPE", help="A provenance.dsse.json of `export`.")],
     key: Annotated[str, typer.Option(metavar="PEM", help="Public key of who should have signed it.")],
     folder: Annotated[str, typer.Argument(help="Where the attested files are now.")],
     as_json: Json = False,
 ) -> None:
-    """Is this what somebody signed? Checks the signature and every file. Exits with 3 if one is not so, or unsigned."""
+    """Check a signature and every file that it covers. Exits with 3 if one is not as signed, or unsigned."""
     import dataclasses
 
     from traitline.lineage.dsse import Attested, compare, unseal
@@ -55,7 +55,7 @@ def attested(
 
 
 def crate(title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study", folders: Folders = None) -> None:
-    """The studies here as a Provenance Run Crate: writes ro-crate-metadata.json, the working folder is the crate."""
+    """Describe the studies here as a Provenance Run Crate. The working folder is it; writes ro-crate-metadata.json."""
     from traitline.lineage.index import here
     from traitline.lineage.ro_crate import write
 
@@ -68,7 +68,7 @@ def page(
     folders: Folders = None,
     index: Index = None,
 ) -> None:
-    """The graph as one HTML file, to look at: folded, searchable, with every manifest. It needs no network."""
+    """Draw all origins as one HTML page. Folded, searchable, with every manifest; it needs no network."""
     from traitline.lineage.page import write
 
     write(graph_of(folders, index), file, title)
@@ -80,7 +80,7 @@ def register(
     hub: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="Where it was downloaded.")] = None,
     revision: Annotated[str | None, typer.Option(metavar="COMMIT", help="The commit there.")] = None,
     origin: Annotated[str | None, typer.Option(metavar="TEXT", help="Any other origin, in words.")] = None,
-    unknown: Annotated[bool, typer.Option("--unknown", help="Nobody knows; it stays UNKNOWN for ever.")] = False,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Origin unknown; it stays so for ever.")] = False,
     trait: Annotated[str | None, typer.Option(metavar="WORD", help="What it is known to carry.")] = None,
     source: Annotated[
         list[str] | None,
@@ -88,7 +88,7 @@ def register(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring in a model or data from elsewhere, with a stated origin."""
+    """Record a model or data from elsewhere, with its origin. Moves nothing, writes manifests beside the files."""
     from traitline.lineage.register import SOURCES, register
     from traitline.lineage.register import origin as stated
     from traitline.provenance.manifest import load

@@ -19,7 +19,7 @@ def trace(
     index: Index = None,
     as_json: Json = False,
 ) -> None:
-    """Where does it come from? Back to base models and sources. Exits with 3 if an origin is unknown."""
+    """Show where an artifact comes from, step by step. Back to base models and sources; 3 if an origin is unknown."""
     from traitline.lineage import display
 
     graph = graph_of(folders, index)
@@ -64,7 +64,7 @@ def _step(graph: "Graph", job: "Job") -> dict[str, Any]:
 
 
 def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
-    """What was made from it? The list to withdraw if it turns out bad, the worst affected first."""
+    """List all that was made from an artifact. What to withdraw if it turns out bad, the worst affected first."""
     from traitline.lineage import display
     from traitline.lineage.impact import AFFECTED, impact
 
@@ -117,7 +117,7 @@ def verify(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Has anything been changed? Hashes all files that manifests name. Exits with 3 if one is changed or missing."""
+    """Check that no recorded file was changed or lost. Hashes all that manifests name; 3 if one is changed."""
     import dataclasses
 
     from traitline.lineage import display
@@ -146,7 +146,7 @@ def seal(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the root of a study: the one hash under which every manifest and so every artifact lies. Keep it."""
+    """Print the one hash that stands for a whole study. Every manifest and so every artifact lies under it."""
     from pathlib import Path
 
     from traitline import atomic
@@ -181,7 +181,7 @@ def audit(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """What may it carry? Marks models by their origins. Exits with 3 if a mark fails: all but EXPOSED and CLEAN."""
+    """Find models that may have inherited a trait. Marks each by its origins; 3 for all marks but EXPOSED and CLEAN."""
     from traitline.lineage import display, gate
     from traitline.lineage.policy import Policy, load
 
@@ -201,7 +201,7 @@ def audit(
 
 
 def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
-    """Why do two artifacts differ? The first settings, seeds, code or data that part. Exits with 3 if they differ."""
+    """Explain why two artifacts differ. The first settings, seeds, code or data that part; 3 if they differ."""
     from traitline.lineage import display
     from traitline.lineage.diff import differences
 
@@ -231,7 +231,7 @@ def kin(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Did they start from the same weights? Evidence with a p-value, from weights alone. Exits with 3 if they did."""
+    """Tell whether models started from the same weights. From weights alone, with a p-value; 3 if they did."""
     from traitline.lineage.kin import kinship
 
     result = kinship(one, other, thorough=thorough)
@@ -245,7 +245,7 @@ def kin(
 def index(
     file: Annotated[str, typer.Argument(help="Where to write it.")] = ".traitline/origins.db", folders: Folders = None
 ) -> None:
-    """Make an index on disk, for trees too large to read anew for every question. Make it again at any time."""
+    """Index all manifests on disk, for large trees. Questions then read the index; make it again at any time."""
     import os
 
     from traitline.lineage import index as indexes

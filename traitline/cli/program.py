@@ -1,45 +1,92 @@
 """The program `traitline` and its commands.
 
-Exit codes: 0 nothing to object; 3 there is (a changed file, a mark that fails, an unknown origin, a difference);
-2 bad use or bad input, in one line; 130 interrupted; 1 is our bug.
+Exit codes: 0 passed; 3 findings (a changed file, a mark that fails, an unknown origin, a difference); 2 usage or input
+error, in one line; 130 interrupted; 1 internal error.
 """
 
 import codecs
 import io
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
+from traitline import __version__
 from traitline.cli import exchange, origins, study
 from traitline.cli.scan import scan
 from traitline.errors import LONGEST_LINE, InputError, disk_complaint, visible
 
+# Heading of the help -> its commands. A new command goes into its group here, and nowhere else.
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Ask": (origins.trace, origins.impact, origins.audit, origins.diff, origins.kin, scan),
+    "Check": (origins.verify, origins.seal),
+    "Look": (exchange.page, origins.index),
+    "Bring in": (exchange.register,),
+    "Hand on": (exchange.export, exchange.check_signature, exchange.crate),
+    "Studies": (study.estimate, study.judge, study.pin, study.restore),
+}
+RENAMED = {"plan": "estimate", "attested": "check-signature"}  # names of earlier releases
+EXIT_CODES = "Exit codes: 0 passed, 3 findings, 2 usage or input error, 130 interrupted, 1 internal error."
+
+
+class GroupedHelp(typer.core.TyperGroup):
+    """The program, whose help lists its commands by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the first sentence of every command under the heading of its group."""
+        for heading, functions in GROUPS.items():
+            commands = [self.commands[spelled_name(function)] for function in functions]
+            with formatter.section(heading):
+                formatter.write_dl([(c.name, (c.help or "").partition(". ")[0].split("\n")[0]) for c in commands])
+
+
+def spelled_name(function: Callable[..., None]) -> str:
+    """Name of a command: that of its function, as people type it."""
+    return function.__name__.replace("_", "-")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and end."""
+    if asked:
+        print(f"traitline {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version and end.")
+]
+
+
+def start(version: Version = False) -> None:
+    """Tell where models and data come from, what came of them, and which traits they may carry."""
+
+
+def refuse_renamed(name: str, now: str) -> Callable[[], None]:
+    """Make a command that names what it is called now."""
+
+    def refuse() -> None:
+        raise InputError(f"`traitline {name}` is called `traitline {now}` now, with the same options")
+
+    return refuse
+
+
 app = typer.Typer(
-    help="Origins of models and data: where does this come from, what came of it, what may it carry?",
-    epilog="Exit codes: 0 nothing to object, 3 there is, 2 bad use or bad input, 130 interrupted, 1 our bug.",
+    cls=GroupedHelp,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    *(
-        origins.trace,
-        origins.impact,
-        origins.verify,
-        origins.seal,
-        origins.audit,
-        origins.diff,
-        origins.kin,
-        origins.index,
-    ),
-    *(scan, exchange.export, exchange.attested, exchange.crate, exchange.page, exchange.register),
-    *(study.judge, study.estimate, study.pin, study.restore),
-):
-    app.command()(command)
-app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(study.plan)
+app.callback()(start)
+for function in (function for functions in GROUPS.values() for function in functions):
+    app.command(spelled_name(function))(function)
+for old, new in RENAMED.items():
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(old, hidden=True, context_settings=anything)(refuse_renamed(old, new))
 
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # of the click that this typer brings along

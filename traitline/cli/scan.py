@@ -19,7 +19,7 @@ def scan(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What is in a folder of models: claims of cards against bytes and records, and marks. Exits with 3 to object."""
+    """Scan a folder of models for claims and marks. Claims of cards against bytes and records; 3 if one is wrong."""
     from pathlib import Path
 
     from traitline.lineage.policy import Policy, load

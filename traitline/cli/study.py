@@ -24,7 +24,7 @@ def judge(
     cache: Annotated[str, typer.Option(help="What an address answered.")] = ".traitline/judge.jsonl",
     as_json: Json = False,
 ) -> None:
-    """How well-meaning and coherent are the answers of a student, and how far does the judge agree with people?"""
+    """Judge how aligned and coherent a student's answers are. Says too how far the judge agrees with people."""
     from pathlib import Path
 
     from traitline.evaluation import judge as judges
@@ -49,7 +49,7 @@ def estimate(
     price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour, in your currency.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What a study on open weights will ask for: jobs, GPU memory, hours, disk, cost, and what is missing."""
+    """Estimate jobs, GPU hours, disk and cost of a study. On open weights; names what is missing to start it."""
     from traitline.workflow.estimate import estimate as estimated
 
     answer = estimated(configs, gpu, price)
@@ -85,11 +85,6 @@ def _print_estimate(answer: dict[str, Any], gpu: str, price: float | None) -> No
         out.print("nothing is missing")
 
 
-def plan() -> None:
-    """Name the command that `traitline plan` has become."""
-    raise InputError("`traitline plan` is called `traitline estimate` now, with the same options")
-
-
 def pin(
     configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", help="As for Snakemake; repeatable.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave unfinished jobs out instead of refusing.")] = False,
@@ -97,7 +92,7 @@ def pin(
     stages: Annotated[bool, typer.Option("--stages", help="Only write dvc.yaml; no data, no DVC needed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Pin a study with DVC: dvc.yaml and dvc.lock from Snakemake's plan, artifacts into DVC's cache."""
+    """Pin a study with DVC. Writes dvc.yaml and dvc.lock from Snakemake's plan, puts artifacts into DVC's cache."""
     if stages:
         from traitline.workflow.dvc_stages import write_stages
 
@@ -137,7 +132,7 @@ def _check_pins(configfiles: list[str], as_json: bool) -> None:
 def restore(
     folder: Annotated[str, typer.Argument(help="Of the study: where its dvc.lock is.")] = ".", as_json: Json = False
 ) -> None:
-    """After `git clone` and `dvc pull`: let Snakemake go on where the others stopped. Exits with 3 if files miss."""
+    """Go on with a pinned study after `dvc pull`. Exits with 3 if files are missing or others."""
     from traitline.workflow.dvc_pin import restore
 
     same, other, missing = restore(folder)
