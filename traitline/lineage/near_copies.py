@@ -37,6 +37,7 @@ ROUNDING = 2.0**-7  # relative; bfloat16 keeps 8 bits, and both may have been ro
 SMALLEST = 1e-6  # of the largest element: what half precision loses near zero
 LONGEST = 1 << 22  # numbers of a tensor that are compared
 SAMPLE = 4096  # numbers of a tensor that a distance is measured on
+UNLIKE = 0.5  # two tensors that have nothing in common differ by 0.7 of their size
 TIED = 1.001  # relatives whose distance is within this factor of the nearest are equally near
 MOST = 8  # equally near relatives that are written down
 
@@ -61,6 +62,7 @@ class Model:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = list(files)
+        self.samples: dict[tuple[str, int], numpy.ndarray] = {}
 
     @cached_property
     def beginnings(self) -> TensorSet:
@@ -71,6 +73,12 @@ class Model:
     def sorted(self) -> list[Sorted]:
         """The numbers of its smaller tensors, in order."""
         return sorted_values(self.files)
+
+    def sample(self, key: tuple[str, int]) -> "numpy.ndarray":
+        """The first numbers of a tensor."""
+        if key not in self.samples:
+            self.samples[key] = _values(self.tensors[key], SAMPLE)
+        return self.samples[key]
 
     @cached_property
     def tensors(self) -> dict[tuple[str, int], tuple[Path, Place]]:
@@ -202,18 +210,31 @@ def _nearest(new: Model, models: dict[int, Model]) -> list[int]:
 
 
 def _distance(new: Model, known: Model) -> float:
-    """Mean difference of tensors of the same names, relative to their size; else the share of tensors that differ."""
+    """Mean difference of tensors relative to their size; else the share of tensors that differ.
+
+    Tensors are paired by their names. Where those differ, each is paired with the one that is most like it.
+    """
+    shared = new.tensors.keys() & known.tensors.keys()
+    if 2 * len(shared) >= len(new.tensors):
+        differences = [_difference(new.sample(key), known.sample(key)) for key in shared]
+    else:
+        by_size: dict[int, list[numpy.ndarray]] = {}
+        for key in known.tensors:
+            by_size.setdefault(key[1], []).append(known.sample(key))
+        alike = [[_difference(new.sample(key), b) for b in by_size.get(key[1], ())] for key in new.tensors]
+        differences = [min(each) for each in alike if each]
+    if differences and (mean := sum(differences) / len(differences)) <= UNLIKE:
+        return mean
+    one, other = ({t.sha256 for t in model.beginnings.tensors} for model in (new, known))
+    equal_share = len(one & other) / max(1, len(one | other))
+    reordered_share = equal(new.sorted, known.sorted) / (1 + max(len(new.sorted), len(known.sorted)))
+    return 1.0 - max(equal_share, reordered_share)
+
+
+def _difference(one: "numpy.ndarray", other: "numpy.ndarray") -> float:
+    """Mean difference relative to the size; 0 for tensors of zeros."""
     import numpy as np
 
-    differences = list[float]()
-    for key in new.tensors.keys() & known.tensors.keys():
-        a, b = (_values(model.tensors[key], SAMPLE) for model in (new, known))
-        with np.errstate(all="ignore"):
-            size = float(np.abs(a).mean()) + float(np.abs(b).mean()) if a.size == b.size else 0.0
-            if size and np.isfinite(size):
-                differences.append(float(np.abs(a - b).mean()) / size)
-    aligned = sum(differences) / len(differences) if differences else 1.0
-    if aligned <= 0.5:  # two that have nothing in common differ by 0.7
-        return aligned
-    alike = equal(new.sorted, known.sorted)
-    return 1.0 - alike / (1 + max(len(new.sorted), len(known.sorted)))
+    with np.errstate(all="ignore"):
+        size = float(np.abs(one).mean()) + float(np.abs(other).mean()) if one.size == other.size > 0 else 0.0
+        return float(np.abs(one - other).mean()) / size if size and np.isfinite(size) else 0.0
