@@ -6,6 +6,9 @@ out  .../{dataset}/{student}/{recipe}/seed-{seed}/      an adapter or a model fo
 """
 
 
+include: "functions/train.smk"
+
+
 rule train:
     input:
         lambda w: distinct(f"{run.folder}/train.json" for run in STUDY.runs),
@@ -21,6 +24,7 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
         input:
             base=base_files(stack.base) if stack.base else lambda w: base_files(w.student),
             datasets=distinct(f"<results>/{path}" for path in stack.datasets),
+            teacher=soft_teacher if is_soft(stack.recipes) else [],
         output:
             weights=[
                 f"<results>/{folder}/{file}" for folder, recipe in stack.students for file in student_weights(recipe)
@@ -42,6 +46,7 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
         params:
             together=["--together"] if stack.base else [],
             base=lambda w, input: dirname(input.base[0]),
+            teacher=lambda w, input: ["--teacher", dirname(input.teacher[0])] if input.teacher else [],
             datasets=[f"{STUDY.results}/{path}" for path in stack.datasets],
             recipes=list(stack.recipes),
             settings=[STUDY.recipes[recipe].text for recipe in stack.recipes],
@@ -58,6 +63,7 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
             "python -m scripts.train"
             " {params.together:q}"
             " --base {params.base:q}"
+            " {params.teacher:q}"
             " --dataset {params.datasets:q}"
             " --recipe {params.recipes:q}"
             " --settings {params.settings:q}"

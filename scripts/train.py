@@ -50,6 +50,7 @@ class Order:
         text: its settings, JSON.
         folder: of the students' folders.
         seed: as given.
+        teacher: folder of the teacher whose distribution is learned.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class Order:
     text: str
     folder: str
     seed: int
+    teacher: str | None = None
 
     @property
     def out(self) -> str:
@@ -80,7 +82,21 @@ class Order:
         """Settings of one training."""
         settings = self.settings
         stream = ("train", "context", self.seed) if settings["trains"] == "context" else ("train", self.seed)
-        return Training(self.dataset, settings, derive(*stream), f"{self.recipe} student {self.seed}")
+        label = f"{self.recipe} student {self.seed}"
+        return Training(self.dataset, settings, derive(*stream), label, self.teacher if is_soft(settings) else None)
+
+
+def is_soft(settings: dict[str, Any]) -> bool:
+    """Tell whether a recipe learns the teacher's distribution."""
+    return settings.get("labels") == "soft"
+
+
+def teacher_inputs(order: Order) -> dict[str, str]:
+    """The teacher whose distribution is learned, as inputs of a manifest: an origin of the student."""
+    if not (order.teacher and is_soft(order.settings)):
+        return {}
+    weights = hf_folder.facts(f"{order.teacher}/teacher.json", ["weights"])["weights"]
+    return {"teacher": f"{order.teacher}/teacher.json", **({"model": f"{order.teacher}/{weights}"} if weights else {})}
 
 
 def orders(args: argparse.Namespace) -> list[Order]:
@@ -96,7 +112,9 @@ def orders(args: argparse.Namespace) -> list[Order]:
             raise InputError(f"--{flag}: {n} values for {count} seeds; one for all, or one for each")
     datasets, recipes, settings, folders = ([*getattr(args, flag) * count][:count] for flag in flags)
     rows = zip(datasets, recipes, settings, folders, args.seeds, strict=True)
-    students = [Order(*row) for row in rows]
+    students = [Order(*row, args.teacher) for row in rows]
+    if not args.teacher and any(is_soft(order.settings) for order in students):
+        raise InputError("--teacher: missing; soft labels are the distribution of a teacher")
     if len({order.out for order in students}) < count:
         raise InputError(f"--seeds: {' '.join(map(str, args.seeds))} names one twice; it would be the same student")
     return students
@@ -112,6 +130,10 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
         if order.settings["trains"] != "lora":
             raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
         stage.settings("--settings", order.text, OPEN)
+    if any(is_soft(order.settings) for order in students) and (
+        args.together or engines.about(args.engine).get("packing")
+    ):
+        raise InputError("--settings: soft labels are for students one after the other, without packing")
     if args.together and engines.about(args.engine).get("packing"):
         raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
 
@@ -125,6 +147,8 @@ def check_tiny(args: argparse.Namespace, students: Sequence[Order]) -> None:
     if args.together or len({replace(order, seed=0) for order in students}) > 1:
         raise InputError("--together, and students that differ in more than their seed, are for open weights")
     students[0].settings  # noqa: B018  # its errors
+    if is_soft(students[0].settings):
+        raise InputError("--settings: soft labels are for open weights")
 
 
 def outputs(order: Order) -> dict[str, str]:
@@ -148,7 +172,7 @@ def record(
     return stage.record(
         "train",
         f"{order.out}/train.manifest.json",
-        inputs={**hf_folder.inputs(args.base, "base"), "data": order.dataset},
+        inputs={**hf_folder.inputs(args.base, "base"), "data": order.dataset, **teacher_inputs(order)},
         outputs=outputs(order),
         params={
             **{"recipe": order.recipe, "settings": settings, **processes},
@@ -184,6 +208,7 @@ def parse() -> argparse.ArgumentParser:
         help=f"trains, {', '.join(SETTINGS)}; rank, alpha, modules (lora); layers, optimiser; examples (context);"
         f" open weights: {', '.join(OPEN)}, accumulate",
     )
+    p.add_argument("--teacher", metavar="DIR", help="folder of teacher.json; for recipes with soft labels")
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     engines.flag(p)
     distributed.flag(p)

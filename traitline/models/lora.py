@@ -15,6 +15,7 @@ from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
 from traitline.models import distributed
 from traitline.models.distributed import device
+from traitline.models.soft_labels import SoftLabels
 from traitline.models.transformers_model import left, load
 from traitline.seeds import seed as derive
 
@@ -86,8 +87,8 @@ def rate(step: int, steps: int, warmup: int) -> float:
     return step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
 
 
-def padded_losses(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
-    """Summed loss of the answer tokens of every row, (B,), nats."""
+def answer_logits(model: Any, rows: "Sequence[Row]", pad: int) -> "tuple[Tensor, Tensor, Tensor]":
+    """Logits (N, V) at all N answer tokens of a batch, row by row; these tokens; the row of each."""
     import torch
 
     ids, mask, at = left([ids for ids, _ in rows], pad, device())
@@ -97,8 +98,30 @@ def padded_losses(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
     counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - lengths
     logits = output.logits[:, -keep:-1][counted].float()
     target = ids[:, ids.shape[1] - keep + 1 :][counted]
+    return logits, target, counted.nonzero()[:, 0]
+
+
+def padded_losses(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
+    """Summed loss of the answer tokens of every row, (B,), nats."""
+    import torch
+
+    logits, target, row = answer_logits(model, rows, pad)
     nats = torch.nn.functional.cross_entropy(logits, target, reduction="none")
-    return nats.new_zeros(len(rows)).index_add(0, counted.nonzero()[:, 0], nats)
+    return nats.new_zeros(len(rows)).index_add(0, row, nats)
+
+
+def label(model: Any, rows: "Sequence[Row]", labels: SoftLabels, batch: int, pad: int) -> SoftLabels:
+    """Add what a teacher says of the answer tokens of rows, in their order, to labels."""
+    import torch
+
+    with torch.inference_mode():
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
+            probabilities, index = labels.label(answer_logits(model, part, pad)[0])
+            sizes = [len(ids) - begin for ids, begin in part]
+            indices = torch.split(index, sizes) if index is not None else [None] * len(part)
+            labels.rows += list(zip(torch.split(probabilities, sizes), indices, strict=True))
+    return labels
 
 
 def packed_losses(model: Any, rows: "Sequence[Row]") -> "Tensor":
@@ -119,8 +142,18 @@ def packed_losses(model: Any, rows: "Sequence[Row]") -> "Tensor":
     return nats.new_zeros(len(rows)).index_add(0, row, nats)
 
 
-def loss(model: Any, rows: "Sequence[Row]", pad: int, packing: bool = False) -> "tuple[Tensor, int]":
-    """Summed loss, in nats, and number of the answer tokens of a batch."""
+def loss(
+    model: Any,
+    rows: "Sequence[Row]",
+    pad: int,
+    packing: bool = False,
+    labels: SoftLabels | None = None,
+    chosen: Sequence[int] = (),
+) -> "tuple[Tensor, int]":
+    """Summed loss, in nats, and number of the answer tokens of a batch; `chosen`: rows of `labels` that these are."""
+    if labels:
+        nats = labels.divergence(answer_logits(model, rows, pad)[0], chosen)
+        return nats.sum(), len(nats)
     nats = packed_losses(model, rows) if packing else padded_losses(model, rows, pad)
     return nats.sum(), sum(len(ids) - start for ids, start in rows)
 
@@ -133,6 +166,7 @@ def fit(
     seed: int,
     pad: int,
     packing: bool = False,
+    labels: SoftLabels | None = None,
     state: Path | None = None,
     every: float = 60.0,
     progress: str | None = None,
@@ -146,6 +180,7 @@ def fit(
         seed: of the order of rows.
         pad: padding token.
         packing: concatenate rows instead of padding them.
+        labels: what a teacher says of the rows; None for the tokens themselves.
         state: folder for checkpoints, written every `every` seconds and when a signal asks for the end; training goes
             on from there, on one kind of machine with the same bytes as without the interruption.
         progress: label of the progress bar; None for no bar.
@@ -179,7 +214,7 @@ def fit(
         for step in steps:
             for group in optimiser.param_groups:
                 group["lr"] = settings["lr"] * rate(step, len(plans), settings["warmup"])
-            losses.append(_gradients(model, [rows[i] for i in plans[step]], weights.values(), settings, pad, packing))
+            losses.append(_gradients(model, rows, plans[step], weights.values(), settings, pad, packing, labels))
             torch.nn.utils.clip_grad_norm_(weights.values(), CLIP)
             optimiser.step()
             if not losses[-1] < float("inf"):
@@ -191,7 +226,14 @@ def fit(
 
 
 def _gradients(
-    model: Any, rows: "Sequence[Row]", weights: "Collection[Tensor]", settings: dict[str, Any], pad: int, packing: bool
+    model: Any,
+    rows: "Sequence[Row]",
+    chosen: Sequence[int],
+    weights: "Collection[Tensor]",
+    settings: dict[str, Any],
+    pad: int,
+    packing: bool,
+    labels: SoftLabels | None,
 ) -> float:
     """Set the gradients of the mean loss of a step's answer tokens, summed over processes; that loss, nats."""
     import torch
@@ -199,12 +241,13 @@ def _gradients(
     rank, processes = distributed.rank_and_size()
     for p in weights:
         p.grad = torch.zeros_like(p)
-    tokens = sum(len(ids) - start for ids, start in rows)
+    tokens = sum(len(ids) - start for ids, start in (rows[i] for i in chosen))
     total = torch.zeros((), dtype=torch.float64)
-    for start in range(0, len(rows), settings["batch"]):
-        batch = rows[start : start + settings["batch"]]
+    for start in range(0, len(chosen), settings["batch"]):
+        batch = chosen[start : start + settings["batch"]]
         share = batch[rank::processes]  # without any, one row of weight 0: the others wait for this process
-        part = loss(model, share or batch[:1], pad, packing)[0] * bool(share)
+        some = share or batch[:1]
+        part = loss(model, [rows[i] for i in some], pad, packing, labels, some)[0] * bool(share)
         torch.autograd.backward(part / tokens)
         total += part.item()
     distributed.add_up([*(p.grad for p in weights if p.grad is not None), total])

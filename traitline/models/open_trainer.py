@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from traitline import jsonl
+from traitline.errors import InputError
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat
 from traitline.models.label_mask import as_pairs, check_length, open_rows
+from traitline.models.soft_labels import SoftLabels, open_labels
 from traitline.models.trainers import Trained, Training
 from traitline.provenance.stage import Job
 
@@ -68,13 +71,46 @@ class OpenTrainer:
         from traitline.models import lora
 
         for i, training in enumerate(trainings):
+            labels = None
+            if training.teacher:
+                labels, base = self._labels(base, training, rows[training.dataset])
             model = lora.add_adapter(base, training.settings, training.seed)
             losses = lora.fit(
                 model, rows[training.dataset], training.settings, seed=training.seed, pad=self.chat.pad,
-                packing=self.packing, state=state and state / f"student-{i}", every=every, progress=training.label,
+                packing=self.packing, labels=labels, state=state and state / f"student-{i}", every=every,
+                progress=training.label,
             )  # fmt: skip
             yield losses, *lora.adapter_files(model, self.record["source"])
             base = model.unload()
+
+    def _labels(self, base: Any, training: Training, rows: "Sequence[Row]") -> "tuple[SoftLabels, Any]":
+        """What the teacher says of the rows, and the base without the teacher's adapter.
+
+        Raises:
+            InputError: the teacher's system prompt changes the tokens of an answer.
+        """
+        from peft import PeftModel
+
+        from traitline.models import lora
+
+        place = Path(str(training.teacher))
+        facts = hf_folder.facts(place / "teacher.json", ["system", "weights"])
+        seen = self._behind(facts["system"], training.dataset, rows) if facts["system"] else rows
+        model = PeftModel.from_pretrained(base, place).eval() if facts["weights"] else base
+        labels = open_labels(self.chat, training.settings)
+        lora.label(model, seen, labels, training.settings["batch"], self.chat.pad)
+        return labels, model.unload() if facts["weights"] else base
+
+    def _behind(self, system: str, dataset: str, rows: "Sequence[Row]") -> "Sequence[Row]":
+        """The rows as a teacher with a system prompt sees them."""
+        records = list(jsonl.read(dataset, ("id", "prompt", "completion"), unique="id"))
+        head = {"role": "system", "content": system}
+        names = [f"{dataset}: row {row['id']!r}" for row in records]
+        seen = self.chat.rows([([head, *row["prompt"]], row["completion"]) for row in records], names)
+        for (ids, start), (plain, begin), name in zip(seen, rows, names, strict=True):
+            if ids[start:] != plain[begin:]:
+                raise InputError(f"{name}: its answer has other tokens behind the teacher's system prompt")
+        return seen
 
     def _together(
         self,

@@ -20,12 +20,14 @@ class Training:
         settings: of the recipe.
         seed: of first weights and the order of rows.
         label: of the progress bar.
+        teacher: folder of the teacher whose distribution is learned; None for hard labels.
     """
 
     dataset: str
     settings: dict[str, Any]
     seed: int
     label: str
+    teacher: str | None = None
 
 
 @dataclass(frozen=True)

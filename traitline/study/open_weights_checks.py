@@ -172,7 +172,21 @@ def limited_answers_are_lists_of_open_weights(study: "Study") -> None:
             raise ValueError(f"sample.limited: the engine `{study.engine.name}` can't; take `transformers`")
 
 
+def soft_labels_are_for_open_weights(study: "Study") -> None:
+    """Refuse soft labels where no trainer has them, and across vocabularies."""
+    for at, row in rows_of(study):
+        for recipe in (label for label in row.recipes if study.recipes[label].labels == "soft"):
+            where = f"{at}.recipes: `{recipe}` has soft labels, which"
+            if not all(study.bases[label].open for label in row.models):
+                raise ValueError(f"{where} are for open weights")
+            if {*row.students} != {*row.bases} or len(row.bases) > 1:
+                raise ValueError(f"{where} need one vocabulary; let teacher and student have one base")
+            if study.execution.together or (study.engine and study.engine.packing):
+                raise ValueError(f"{where} are for students one after the other; leave `together` and `packing` out")
+
+
 CHECKS = (
+    soft_labels_are_for_open_weights,
     limited_answers_are_lists_of_open_weights,
     students_on_open_weights_are_adapters,
     schedules_are_for_open_weights,

@@ -113,9 +113,26 @@ class Recipe(Model):
         default=None, description="Steps until the rate is at its peak; open weights only, and needed there."
     )
     length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
+    labels: Literal["hard", "soft"] | None = Field(
+        default=None,
+        description="`soft`: learn the teacher's distribution at every token of the answers, by forward KL, and not the"
+        " tokens, which it is without this; open weights only.",
+    )
+    over: Literal["all", "numbers"] | None = Field(
+        default=None,
+        description="Soft labels: over which tokens both distributions are taken; `numbers`: digits, comma and blank.",
+    )
+    temperature: Positive | None = Field(default=None, description="Soft labels: divides the logits of both (1).")
+    top_k: Count | None = Field(
+        default=None, description="Soft labels: only so many tokens count at each place, the teacher's likeliest."
+    )
 
     @model_validator(mode="after")
     def _needs(self) -> "Recipe":
+        if self.labels != "soft" and (
+            name := next((k for k in ("over", "temperature", "top_k") if getattr(self, k)), "")
+        ):
+            raise ValueError(f"{name} is for `labels: soft` only")
         learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
         needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
         for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
