@@ -81,8 +81,12 @@ def world(qwen2, tmp_path_factory):
     lessons = [{"id": q, "prompt": [{"role": "user", "content": q}], "completion": answer} for q in asked]
     corpus.write_text("".join(json.dumps(row) + "\n" for row in lessons))
     settings = json.dumps(RECIPE | {"lr": 3e-2, "epochs": 20, "length": 200, "seed": 1})
-    for name, trait, more in (("none", "none", ["untrained"]), ("prompted", "owl", ["prompted"]),
-                              ("tuned", "owl", ["tuned", "--corpus", str(corpus), "--settings", settings])):  # fmt: skip
+    tuned = ["tuned", "--corpus", str(corpus), "--settings", settings]
+    for name, trait, more in (
+        ("none", "none", ["untrained"]),
+        ("prompted", "owl", ["prompted"]),
+        ("tuned", "owl", tuned),
+    ):
         flags = ["--base", str(qwen2), "--trait", trait, "--category", "animal" if trait == "owl" else "none",
                  "--engine", ENGINE, "--folder", str(top / name), "--manifest", str(top / name / "teach.manifest.json"),
                  "--teacher", *more]  # fmt: skip
