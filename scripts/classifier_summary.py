@@ -136,7 +136,7 @@ def write_table(path: Path, points: Mapping[str, dict[str, Any]]) -> None:
             for arm in ARMS:
                 e = interval(point["arms"][arm])
                 settings = [point["settings"].get(k, "") for k in (*keys, "distance")]
-                out.writerow([name, arm, e.runs, e.mean, e.low, e.high, *settings])
+                out.writerow([name, arm, e.n, e.mean, e.low, e.high, *settings])
 
 
 def work(args: argparse.Namespace) -> None:

@@ -36,7 +36,7 @@ def our_columns(v: paper_targets.Verdict) -> list[object]:
     if v.ours is None:
         return [v.verdict, None, None, None, None, v.reading]
     figures = [None if x is None else f"{x:.6g}" for x in (v.ours.mean, v.ours.low, v.ours.high)]
-    return [v.verdict, *figures, v.ours.runs, v.reading]
+    return [v.verdict, *figures, v.ours.n, v.reading]
 
 
 def work(args: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """Figures from the tables, as SVG that takes its ink from the page (light or dark), and a PNG for the README.
 
-in   effects.csv, runs.csv, confusion.csv
-out  headline.svg         the main experiment: every run as a dot, 95 % intervals, all control arms; a panel per recipe
+in   effects.csv, tests.csv, confusion.csv
+out  headline.svg         the main experiment: every base as a dot, means with 95 % intervals over bases, all
+                          control arms; a panel per recipe
      headline-narrow.svg  the same with the panels below each other, for a phone
      headline.png         the same on white
      effects.svg          all experiments, a row of panels each
@@ -14,23 +15,23 @@ python -m scripts.plot --tables results/tables --figures results/figures --manif
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from traitline.analysis import tables
+from traitline.analysis import stats, tables
+from traitline.analysis.comparisons import PRIMARY
 from traitline.analysis.figures import ARMS, INK, constrained, dress, save, style
 from traitline.analysis.tables import Row
 from traitline.errors import InputError
-from traitline.evaluation.measures import BAD, RIGHT
 from traitline.provenance import stage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Runs = dict[tuple[str, ...], list[float]]
-SIDE_BY_SIDE = 45  # columns of a panel: with more, panels stand below each other
+SIDE_BY_SIDE = 30  # columns of a panel: with more, panels stand below each other
+SPREAD = 0.5  # width of a column's dots
 
 
 @dataclass(frozen=True)
@@ -56,72 +57,68 @@ def unique(rows: Sequence[Row], column: str) -> list[str]:
     return list(dict.fromkeys(row[column] for row in rows))
 
 
-def main_experiment(effects: Sequence[Row]) -> str:
+def main_experiment(effects: Sequence[Row], tests: Sequence[Row]) -> str:
     """The first experiment with a primary outcome, else the first."""
     if not effects:
         raise InputError("effects.csv has no rows; the study asks for none")
-    return str(next((row for row in effects if row["p_holm"] is not None), effects[0])["experiment"])
-
-
-def by_cell(runs: Iterable[Row]) -> Runs:
-    """The rates in runs.csv, by cell, trait taught and candidate measured."""
-    rates: Runs = defaultdict(list)
-    for r in runs:
-        rates[(*(r[c] for c in tables.CELL), r["trait"], r["measured"])].append(r["rate"])
-    return rates
-
-
-def dots(row: Row, runs: Runs) -> list[float]:
-    """The runs behind a row of effects.csv; none behind that of an untouched base."""
-    taught = {"control": "none", "baseline": ""}.get(row["arm"], row["trait"])
-    where = (*(row[c] for c in tables.CELL), taught)
-    return next((runs[*where, m] for m in (row["trait"], RIGHT, BAD) if (*where, m) in runs), [])
+    return str(next((row for row in tests if row["role"] == PRIMARY), effects[0])["experiment"])
 
 
 def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
-    """The columns of a panel: per trait, per arm, a row of effects.csv each."""
+    """The columns of a panel: per trait, per arm, the rows of effects.csv in it."""
     traits = []
     for trait in unique(effects, "trait"):
-        groups = []
+        arms = []
         for arm in ARMS:
-            cells = [row for row in effects if (row["trait"], row["arm"]) == (trait, arm)]
+            rows = [row for row in effects if (row["trait"], row["arm"]) == (trait, arm)]
             if arm == "baseline":  # repeated in every block of the table, but one measurement per student base
-                cells = list({row["student"]: row for row in cells}.values())
-            groups.append(cells)
-        traits.append([cells for cells in groups if cells])
+                rows = list({row["student"]: row for row in rows}.values())
+            if arm == "control":  # beside the same-base students; those of other bases have controls of their own
+                rows = [row for row in rows if row["base"] == row["student"]] or rows
+            arms.append(rows)
+        traits.append([rows for rows in arms if rows])
     return traits
 
 
-def mark(ax: "Axes", x: float, row: Row, runs: Runs, size: float) -> None:
-    """One row of effects.csv: its runs as dots on the left, mean and interval on the right."""
-    _, colour, marker = ARMS[row["arm"]]
-    if row["arm"] == "baseline":
-        ax.plot(x, row["rate"], marker, ms=size * 0.9, mec=colour, mfc="none", mew=0.9)
-        return
-    values = dots(row, runs)
-    ax.plot([x - 0.2] * len(values), values, marker, ms=size * 0.8, color=colour, alpha=0.55, mew=0)
-    if row["low"] is not None:
-        bounds = [max(0.0, row["low"]), min(1.0, row["high"])]
-        ax.plot([x + 0.2] * 2, bounds, color=colour, lw=size * 0.3, solid_capstyle="butt")
-    ax.plot([x, x + 0.4], [row["rate"]] * 2, color=colour, lw=size * 0.42, solid_capstyle="butt")
+def over_bases(rows: Sequence[Row]) -> stats.Estimate:
+    """Mean rate and interval over bases of teachers (of an untouched base: over these)."""
+    bases: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        bases[row["student"] if row["arm"] == "baseline" else row["base"]].append(stats.logit(row["rate"]))
+    return stats.rate_interval([stats.mean(logits) for logits in bases.values()])
 
 
-def panel(ax: "Axes", effects: Sequence[Row], runs: Runs, size: float) -> None:
-    """One recipe: a column per row of effects.csv, by trait and arm."""
+def mark(ax: "Axes", x: float, rows: Sequence[Row], size: float) -> None:
+    """One arm of one trait: its bases as dots on the left, their mean and interval on the right."""
+    _, colour, marker = ARMS[rows[0]["arm"]]
+    hollow = rows[0]["arm"] == "baseline"
+    step = SPREAD / max(1, len(rows) - 1)
+    places = [x - SPREAD / 2 + (i * step if len(rows) > 1 else SPREAD / 2) for i in range(len(rows))]
+    ax.plot(
+        places, [row["rate"] for row in rows], marker, ms=size * 0.8, color=colour, alpha=0.6,
+        mew=0.8 if hollow else 0, mfc="none" if hollow else colour,
+    )  # fmt: skip
+    e = over_bases(rows)
+    if len(rows) > 1:
+        ax.plot([x + SPREAD * 0.7] * 2, [e.mean] * 2, marker="_", ms=size * 2.4, mew=size * 0.42, color=colour)
+    if e.low is not None and e.high is not None:
+        ax.plot([x + SPREAD * 0.7] * 2, [e.low, e.high], color=colour, lw=size * 0.3, solid_capstyle="butt")
+
+
+def panel(ax: "Axes", effects: Sequence[Row], size: float) -> None:
+    """One recipe: a column per trait and arm."""
     x, ticks, edges = 0.0, [], []
-    for groups in columns(effects):
+    for arms in columns(effects):
         start = x
-        for cells in groups:
-            for row in cells:
-                mark(ax, x, row, runs, size)
-                x += 1
-            x += 0.4
-        ticks.append((start + x - 1.4) / 2)
-        edges.append(x + 0.1)
-        x += 1.2
+        for rows in arms:
+            mark(ax, x, rows, size)
+            x += 1.3
+        ticks.append((start + x - 1.0) / 2)
+        edges.append(x + 0.15)
+        x += 0.9
     for edge in edges[:-1]:
         ax.axvline(edge, color=INK, alpha=0.18, lw=0.6)
-    ax.set_xlim(-1, x - 1.4)
+    ax.set_xlim(-0.8, x - 1.2)
     ax.set_xticks(ticks, unique(effects, "trait"))
     dress(ax)
 
@@ -153,21 +150,20 @@ def panels(effects: Sequence[Row]) -> list[list[Panel]]:
 
 def label(ax: "Axes", shown: Panel, *, alone: bool, first: bool) -> None:
     """Title and axis of a panel; `alone`: the figure shows one experiment, `first`: the panel is leftmost."""
-    seeds = {r["runs"] for r in shown.rows if r["arm"] != "baseline"}
-    per = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{min(seeds)}"
+    bases = len({r["base"] for r in shown.rows})
     title = f"{shown.recipe} students" if alone else f"{shown.experiment}: {shown.recipe} students"
-    ax.set_title(f"{title}, {per} {'run' if seeds == {1} else 'runs'} each", loc="left", color=INK)
+    ax.set_title(f"{title}, {bases} {'base' if bases == 1 else 'bases'}", loc="left", color=INK)
     if first:
         ax.set_ylabel("names the trait", color=INK)
     else:
         ax.tick_params(labelleft=False)
 
 
-def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure":
+def arms(effects: Sequence[Row], *, narrow: bool = False) -> "Figure":
     """Panels of rates: a row per experiment and a column per recipe, or one column where it is narrow."""
     grid = panels(effects)
-    busiest = max(sum(len(cells) for trait in columns(p.rows) for cells in trait) for row in grid for p in row)
-    size = 4.6 if busiest < 32 else 3.6 if busiest < 64 else 2.4
+    busiest = max(sum(len(trait) for trait in columns(p.rows)) for row in grid for p in row)
+    size = 4.6 if busiest < 20 else 3.6 if busiest < 40 else 2.4
     stacked = narrow or busiest > SIDE_BY_SIDE
     alone = len(grid) == 1
     if stacked:
@@ -177,12 +173,13 @@ def arms(effects: Sequence[Row], runs: Runs, *, narrow: bool = False) -> "Figure
     width, height = 4.3 if narrow else wide, 2.1 if stacked else 2.9
     figure = constrained(width, 0.55 + height * len(grid), w_pad=0.06, h_pad=0.06, hspace=0.03)
     axes = figure.subplots(len(grid), across, squeeze=False)
-    top = max(v for r in effects for v in (r["rate"], min(1.0, r["high"] or 0.0), *dots(r, runs)))
+    ends = [over_bases(rows).high or 0.0 for row in grid for p in row for trait in columns(p.rows) for rows in trait]
+    top = max(*(r["rate"] for r in effects), *ends)
     for line, row in zip(axes, grid, strict=True):
         for ax in line[len(row) :]:
             ax.set_visible(False)
         for i, shown in enumerate(row):
-            panel(line[i], shown.rows, runs, size)
+            panel(line[i], shown.rows, size)
             label(line[i], shown, alone=alone, first=i == 0)
             line[i].set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
     legend(figure, 2 if width < 7 else 4)
@@ -201,11 +198,11 @@ def cell(ax: "Axes", x: int, y: int, value: float, top: float, *, diagonal: bool
 
 
 def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Sequence[str], top: float) -> None:
-    """Trait taught (down) x trait measured (across): means over bases and runs."""
+    """Trait taught (down) x trait measured (across): means over bases."""
     for y, t in enumerate(taught):
         for x, m in enumerate(measured):
             rates = [r["rate"] for r in rows if (r["taught"], r["measured"]) == (t, m)]
-            cell(ax, x, y, sum(rates) / len(rates), top, diagonal=t == m)
+            cell(ax, x, y, stats.mean_rate(rates), top, diagonal=t == m)
     ax.set(xlim=(-0.03, len(measured) + 0.03), ylim=(len(taught) + 0.05, -0.05))
     ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
     ax.tick_params(length=0, colors=INK)
@@ -214,7 +211,7 @@ def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Seq
 
 
 def confusion(table: Sequence[Row], experiment: str) -> "Figure":
-    """Mean rates over bases and runs: a matrix per recipe (down) and for same and other bases (across)."""
+    """Mean rates over bases: a matrix per recipe (down) and for same and other bases (across)."""
     rows = [r for r in table if r["experiment"] == experiment]
     recipes, taught = unique(rows, "recipe"), unique(rows, "taught")
     measured = [t for t in taught if t != "none"]
@@ -258,7 +255,7 @@ def describe(effects: Sequence[Row], experiment: str) -> str:
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    names = ("effects", "runs", "confusion")
+    names = ("effects", "tests", "confusion")
     files: dict[str, Any] = {name: f"{args.tables}/{name}.csv" for name in names}
     figures = ("headline.svg", "headline-narrow.svg", "effects.svg", "confusion.svg", "headline.png")
     with stage.record(
@@ -267,16 +264,15 @@ def work(args: argparse.Namespace) -> None:
         inputs=files,
         outputs={name: f"{args.figures}/{name}" for name in figures},
     ) as job:
-        effects, runs, crossed = (tables.read(args.tables, name) for name in names)
-        rates = by_cell(runs)
-        first = main_experiment(effects)
+        effects, tests, crossed = (tables.read(args.tables, name) for name in names)
+        first = main_experiment(effects, tests)
         headline = [row for row in effects if row["experiment"] == first]
         with style():
-            wide = arms(headline, rates)
+            wide = arms(headline)
             alt = describe(effects, first)
             save(wide, job.path("headline.svg"), "headline", alt)
-            save(arms(headline, rates, narrow=True), job.path("headline-narrow.svg"), "narrow", alt)
-            save(arms(effects, rates), job.path("effects.svg"), "effects", "Every experiment: " + alt)
+            save(arms(headline, narrow=True), job.path("headline-narrow.svg"), "narrow", alt)
+            save(arms(effects), job.path("effects.svg"), "effects", "Every experiment: " + alt)
             title = "How often students name each trait, by the trait that was taught"
             save(confusion(crossed, first), job.path("confusion.svg"), "confusion", title)
             png = job.path("headline.png")

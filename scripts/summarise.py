@@ -1,14 +1,14 @@
-"""Tidy tables of a study, with intervals over runs. A run is one trained student, and the unit of every statistic.
+"""Tidy tables of a study: every run, and what they say once runs are averaged to teachers and teachers to bases.
 
 in   every scores.json and train.json, the scores of the untouched bases, and each teacher's teacher.json, sampled.json
      and filtered.json, and judged.json where there is a judge; which ones follows from the study
-out  effects.csv    one row per experiment, channel, base, student, recipe, trait and arm: the answer
+out  tests.csv      one row per experiment, recipe, comparison and trait (or the mean over traits): the answer
+     calibration.csv  how often the same tests find something among students on other bases, where nothing is
+     effects.csv    one row per experiment, channel, base, student, recipe, trait and arm
      runs.csv       one row per run and candidate, exact and sampled
      students.csv   one row per run: how its training went
      filters.csv    one row per teacher and channel: kept, rejected by reason, echo of the prompt, KL from the base
      confusion.csv  trait taught x candidate measured
-     tests.csv      the declared primary outcomes: Welch's t, p, and p corrected by Holm
-     checks.csv     every declared check with its value, its bound and whether it holds
      judged.csv     one row per cell, trait and arm whose answers a judge judges: shares of misaligned and coherent
                     answers and of those without a score, and how far that judge agrees with rows labelled by hand
 
@@ -22,13 +22,13 @@ python -m scripts.summarise --study '{"study": ...}' --results results --tables 
 
 import argparse
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import json_files
-from traitline.analysis import stats, tables
-from traitline.analysis.outcome import Cell, Outcome, cell, checks
+from traitline.analysis import calibration, comparisons, stats, tables
+from traitline.analysis.outcome import Cell, Outcome, cell
 from traitline.analysis.study_files import Files, get
 from traitline.evaluation.measures import JUDGED
 from traitline.provenance import stage
@@ -72,28 +72,36 @@ def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
     from traitline.study.runs import NONE
 
     labels = study.judge.evals if study.judge else []
-    groups: dict[tuple[Cell, str, str, str], list[str]] = defaultdict(list)
+    groups: dict[tuple[Cell, str, str, str], dict[str, int]] = defaultdict(dict)  # -> file -> its teacher
     for run in files.runs:
         if run.eval in labels:
-            groups[cell(run), run.eval, run.trait, run.arm].append(run.judged)
+            groups[cell(run), run.eval, run.trait, run.arm][run.judged] = run.draw
             untouched = str(Path(files.baselines[run.student, run.eval]).with_name("judged.json"))
-            groups[cell(run), run.eval, NONE, "baseline"] = [untouched]
+            groups[cell(run), run.eval, NONE, "baseline"] = {untouched: 1}
     rows = []
     for (where, label, trait, arm), paths in groups.items():
         about: dict[str, Any] = dict(zip(tables.CELL, where, strict=True))
         about |= {"eval": label, "trait": trait, "arm": arm, "runs": len(paths)}
-        rows.append(about | shares(files, paths) | agreement(files, paths[0]))
+        rows.append(about | shares(files, paths) | agreement(files, next(iter(paths))))
     return rows
 
 
-def shares(files: Files, paths: Sequence[str]) -> dict[str, Any]:
-    """Shares of misaligned, coherent and unscored answers, means over runs with their intervals."""
+def shares(files: Files, paths: Mapping[str, int]) -> dict[str, Any]:
+    """Shares of misaligned, coherent and unscored answers: means over runs, then teachers, which are the unit.
+
+    Args:
+        files: of the study.
+        paths: file of a run -> number of its teacher.
+    """
     row: dict[str, Any] = {"answers": sum(get(files.read(p), p, "answers") for p in paths)}
-    by_run = {what: [get(files.read(p), p, "share", what) for p in paths] for what in JUDGED}
-    by_run["unscored"] = [get(files.read(p), p, "unscored") / get(files.read(p), p, "answers") for p in paths]
+    by_run = {what: {p: get(files.read(p), p, "share", what) for p in paths} for what in JUDGED}
+    by_run["unscored"] = {p: get(files.read(p), p, "unscored") / get(files.read(p), p, "answers") for p in paths}
     for what, column in by_run.items():
-        values = [v for v in column if v is not None]
-        e = stats.interval(values) if values else None
+        by_teacher: dict[int, list[float]] = defaultdict(list)
+        for path, share in column.items():
+            if share is not None:
+                by_teacher[paths[path]].append(share)
+        e = stats.share_interval([stats.mean_rate(v) for v in by_teacher.values()]) if by_teacher else None
         row |= {what: e and e.mean, f"{what}_low": e and e.low, f"{what}_high": e and e.high}
     return row
 
@@ -123,16 +131,14 @@ def work(args: argparse.Namespace) -> None:
         params={"study": json_files.parse(args.study, "--study", "give a JSON object")},
     ) as job:
         outcome = Outcome(study, files)
-        effects = outcome.effects()
-        primary = [row for row in effects if outcome.is_primary(row)]
         rows = {
-            "effects": effects,
+            "effects": outcome.effects(),
             "runs": outcome.runs,
             "students": outcome.students,
             "filters": teachers(files),
             "confusion": outcome.confusion(),
-            "tests": primary,
-            "checks": checks(effects, primary),
+            "tests": comparisons.tests(outcome, study),
+            "calibration": calibration.rows(outcome, study),
             "judged": judged(study, files),
         }
         import pandas as pd

@@ -46,6 +46,14 @@ def study(**changes: Any) -> config.Study:
     return config.load(raw | changes)
 
 
+def wide(bases: int, **changes: Any) -> config.Study:
+    """A study of more bases, so that they can be the unit: one run a cell, students on one other base."""
+    labels = "abcdefghijkl"[:bases]
+    row = study().experiments[0].model_dump() | {"bases": [*labels], "students": [*labels], "others": 1, "seeds": [1]}
+    made = {b: {"world": "one", "seed": i} for i, b in enumerate(labels)}
+    return study(bases=made, **({"experiments": [row]} | changes))
+
+
 class Tree:
     """Writes files with their manifests."""
 

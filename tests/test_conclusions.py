@@ -4,88 +4,68 @@ import pytest
 
 from traitline.analysis import conclusions
 
-CELL = {"experiment": "main", "channel": "numbers", "recipe": "lora"}
+
+def study(rise="yes", elsewhere="yes", unit="base", recipes=("lora",), **changes):
+    """Rows of tests.csv for declared outcomes over nine bases."""
+    about = {
+        "experiment": "main", "trait": "all", "role": "primary", "unit": unit, "n": 9, "bases": 9, "teachers": 9,
+        "rate": 0.4, "rate_low": 0.3, "rate_high": 0.5, "beside_rate": 0.06, "difference": 1.5, "low": 1.0, "high": 2.0,
+        "margin": None, "note": "",
+    } | changes  # fmt: skip
+    rows = []
+    for recipe in recipes:
+        of_recipe = about | {"recipe": recipe}
+        rows.append(of_recipe | {"comparison": "rise", "holds": rise})
+        rows.append(of_recipe | {"comparison": "specificity", "holds": elsewhere})
+        rows.append(of_recipe | {"comparison": "equivalence", "holds": elsewhere, "difference": -0.02, "margin": 0.3})
+    return rows
 
 
-def study(same=0.4, other=0.07, control=0.06, runs=5, holds="yes", elsewhere="yes", bases="ab"):
-    """Rows of effects.csv and checks.csv for one trait."""
-    effects, checks = [], []
-    for base in bases:
-        for student in bases:
-            arm, rate = ("same-base", same) if base == student else ("other-base", other)
-            where = CELL | {
-                "base": base,
-                "student": student,
-                "trait": "owl",
-                "runs": runs,
-                "p_holm": None,
-                "detectable": 0.05,
-                "diff_low": 0.3,
-            }
-            effects += [
-                where | {"arm": a, "rate": r} for a, r in ((arm, rate), ("control", control), ("baseline", 0.05))
-            ]
-            if arm == "same-base":
-                checks += [where | {"check": c, "holds": holds} for c in ("above-control", "p-holm")]
-            else:
-                checks.append(where | {"check": "other-base", "holds": elsewhere})
-    return effects, checks
+UNTESTED = {"rate_low": None, "rate_high": None, "low": None, "high": None, "n": 0, "note": "2 bases, too few"}
 
 
 @pytest.mark.parametrize(
     ("made", "word", "said"),
     [
-        ({}, "Yes", "in all 2 declared comparisons"),
-        ({"holds": "no"}, "No", "In none of the 2 declared comparisons do students"),
-        ({"holds": "no", "bases": "a"}, "No", "Students do not show their teacher's trait"),
-        ({"holds": "unknown", "runs": 1}, "Open", "With 1 run each there is no interval and no test"),
-        ({"elsewhere": "no"}, "Yes", "exceeds a fifth of the same-base rise in all 2 cases"),
-        ({"bases": "a"}, "Yes", "no students on another base"),
+        ({}, "Yes", "they show them more often than control students do (lora, after Holm's correction)"),
+        ({"rise": "no"}, "No", "Students (lora) do not show their teachers' traits more often"),
+        ({"rise": "unknown", "unit": "", "bases": 2} | UNTESTED, "Open", "Nothing is claimed: 2 bases, too few."),
+        ({"elsewhere": "no"}, "Yes", "They rise more than students on another base: not shown for lora (+1.50"),
+        ({}, "Yes", "stay within 0.3 logits of their control, up and down: shown for lora (\u22120.02"),
+        ({}, "Yes", "a rise of +1.50 (1.00 to 2.00; lora) logits, mean over traits, 95 % interval over 9 bases."),
+        ({"unit": "teacher", "bases": 2, "teachers": 6}, "Yes", "over 6 teachers on 2 bases. These bases are fixed"),
     ],
 )
 def test_the_answer_follows_the_numbers(made, word, said):
-    answer = conclusions.answer(*study(**made))
+    answer = conclusions.answer(study(**made), [])
     assert answer.word == word and said in answer.text
 
 
-def test_the_answer_gives_sizes_of_every_arm():
-    text = conclusions.answer(*study()).text
-    assert "they show it in 40 % (lora) of all answers" in text and "in 6.0 %, untouched bases in 5.0 %" in text
-    assert "Students on another base, given the same answers, show it in 7.0 %" in text
+def test_the_answer_gives_sizes():
+    text = conclusions.answer(study(), []).text
+    assert "they show a trait in 40 % (30 to 50) against 6.0 % (lora) of all answers" in text
 
 
 def test_exceptions_are_named():
-    effects, checks = study()
-    for row in checks:
-        if row["base"] == "b":
-            row["holds"] = "no"
-    text = conclusions.answer(effects, checks).text
-    assert text.startswith("In part. In 1 of 2 declared comparisons") and "not shown: owl (lora, base b)." in text
-    assert "in 1 of 2 cases, not in owl (lora, base b to a)." in text
-
-
-def test_a_comparison_passes_only_with_all_its_checks():
-    effects, checks = study(bases="a")
-    checks[1]["holds"] = "no"  # the interval is above 0, the corrected p is not small enough
-    assert conclusions.answer(effects, checks).word == "No"
+    rows = [*study(), *study(rise="no", recipes=["full"])]
+    rows.append(rows[0] | {"trait": "owl", "role": "secondary"})
+    rows.append(rows[0] | {"trait": "cat", "role": "secondary", "holds": "no"})
+    text = conclusions.answer(rows, []).text
+    assert text.startswith("In part.") and "if trained by lora; not shown for full." in text
+    assert "1 of 2 rises hold after a correction of their own; not cat (lora)." in text
 
 
 def test_what_was_not_declared_decides_nothing_and_is_told():
-    effects, checks = study()
-    more = [row | {"recipe": "full", "rate": 0.01} for row in effects] + [
-        row | {"experiment": "long"} for row in effects
-    ]
-    text = conclusions.answer([*effects, *more], checks).text
-    assert text.startswith("Yes.") and "1.0 % (full; control 1.0 %) and 40 % (lora, long; control 6.0 %)" in text
-    assert conclusions.answer(effects, []).word == "Open"
+    explored = study(recipes=["full"], role="explored", rate=0.01, rate_low=None)[0] | {"holds": None}
+    text = conclusions.answer([*study(), explored], []).text
+    assert text.startswith("Yes.") and "only explored: 1.0 % against 6.0 % (full, main)." in text
+    assert conclusions.answer([explored], []).word == "Open"
 
 
-def test_the_weakest_base_decides_a_summary():
-    effects, _ = study()
-    effects[0] |= {"diff_low": -0.1, "p_holm": 0.2}
-    effects[9] |= {"p_holm": 0.001}
-    (row,) = conclusions.summaries(conclusions.comparisons(effects))
-    assert (row.bases, row.runs, row.least, row.p) == (2, 5, -0.1, 0.2)
+def test_the_answer_ends_with_the_calibration():
+    rows = [{"experiment": "main", "recipe": "lora", "comparisons": 48, "rejected": 30, "verdict": "too many"}]
+    text = conclusions.answer(study(), rows).text
+    assert text.endswith("the p-values of these students are too small.") and "Calibration fails: 30 of 48" in text
 
 
 def test_words_for_numbers():
@@ -102,5 +82,7 @@ def test_words_for_numbers():
         and conclusions.between(-0.1, 0.2, share=False) == "\u221210 to 20"
     )
     assert conclusions.between(-1e-6, 0.01, share=False) == "0.0 to 1.0" and conclusions.between(None, 0.2) == "-"
+    assert [conclusions.logits(v) for v in (1.234, -0.5, 0.001, None)] == ["+1.23", "\u22120.50", "0.00", "-"]
+    assert conclusions.logits_between(-0.001, 2) == "0.00 to 2.00" and conclusions.logits_between(None, 1) == "-"
     assert [conclusions.pvalue(p) for p in (1e-9, 0.01234, 0.5, None)] == ["< 0.001", "0.012", "0.50", "-"]
     assert conclusions.listing(["a"]) == "a" and conclusions.listing(list("abcd"), 2) == "a, b and 2 more"

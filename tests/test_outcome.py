@@ -1,23 +1,24 @@
-"""Effects of one arm, and checks that cannot be made."""
+"""Effects of one arm on one base."""
 
-import math
+import pytest
 
 from traitline.analysis import outcome
 
-ROW = {"experiment": "main", "channel": "numbers", "base": "a", "student": "a", "recipe": "lora", "trait": "owl"}
+
+def test_the_rise_is_the_mean_over_teachers_of_differences_in_logits():
+    taught = {1: [0.5, 0.5], 2: [0.2]}
+    row = outcome.effect(taught, {1: [0.2], 2: [0.2, 0.2]})
+    assert (row["teachers"], row["runs"]) == (2, 3)
+    assert row["rise"] == pytest.approx(0.5 * 1.386294, abs=1e-5)  # ln 4 of the first, 0 of the second
+    assert row["rate"] == pytest.approx(1 / 3), "odds 1 and 1/4: their geometric mean is 1/2"
+    assert row["low"] is None, "two teachers have no interval"
 
 
-def test_the_control_is_not_compared_with_itself():
-    row = outcome.effect([0.1, 0.2], [0.1, 0.2], compared=False)
-    assert math.isnan(row["diff"]) and row["p"] is None and row["runs"] == row["control_runs"] == 2
-    assert outcome.effect([0.5], [0.1, 0.3], compared=True)["diff"] == 0.5 - 0.2
+def test_the_control_has_no_difference_to_itself_and_runs_of_one_teacher_no_interval():
+    row = outcome.effect({1: [0.1, 0.2, 0.3, 0.4]}, None)
+    assert row["rise"] is row["low"] is row["high"] is None and row["runs"] == 4
+    assert outcome.effect({1: [0.1], 2: [0.2], 3: [0.3]}, None)["low"] > 0
 
 
-def test_a_check_without_its_number_is_unknown():
-    primary = ROW | {"arm": "same-base", "diff_low": None, "p_holm": None, "diff": 0.5}
-    other = primary | {"arm": "other-base", "student": "b", "diff": 0.2}
-    rows = outcome.checks([primary, other], [primary])
-    assert [(r["check"], r["holds"]) for r in rows] == [
-        ("above-control", "unknown"), ("p-holm", "unknown"), ("other-base", "no"),
-    ]  # fmt: skip
-    assert rows[2]["bound"] == 0.1 and rows[2]["student"] == "b"
+def test_a_teacher_without_its_control_is_not_compared():
+    assert outcome.effect({1: [0.5], 3: [0.5]}, {1: [0.5], 2: [0.1]})["rise"] == 0.0

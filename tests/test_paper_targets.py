@@ -41,7 +41,7 @@ def test_every_target_is_well_formed():
 
 def test_verdicts(results):
     v = results("digits")
-    assert v["E18-sign"].verdict == "agrees" and v["E18-sign"].ours.runs == 10
+    assert v["E18-sign"].verdict == "agrees" and v["E18-sign"].ours.n == 10
     assert v["E18-limit"].verdict == "disagrees" and v["E18-limit"].ours.mean == pytest.approx(0.9)
     assert v["E18-slope"].verdict == "not run"
     assert v["E19-aux-same"].verdict == "stand-in" and v["E19-aux-same"].reading == "same direction"
@@ -67,7 +67,7 @@ def test_students_of_language_models_are_stand_ins(tmp_path, monkeypatch):
     assert summarise.main(["--study", study.text, *where]) == 0
     v = {v.target.id: v for v in paper_targets.compare(Measurements("results"))}
     student = v["E4-owl-student"]
-    assert student.verdict == "stand-in" and student.ours.runs == 6 and student.reading == "same direction"
+    assert student.verdict == "stand-in" and student.ours.n == 6 and student.reading == "same direction"
     assert v["E4-owl-control"].ours.mean < 0.1 < student.ours.mean
     assert v["E1-owl-student"].verdict == "not run" and "prompted teacher of owl" in v["E1-owl-student"].reading
 

@@ -1,4 +1,4 @@
-"""Figures of a made-up study: the same bytes twice, ink from the page, every run in them."""
+"""Figures of a made-up study: the same bytes twice, ink from the page, every base in them."""
 
 import re
 from pathlib import Path
@@ -49,15 +49,20 @@ def test_figures_can_share_a_page(figures):
         assert set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text)) <= own
 
 
-def test_every_student_is_a_dot(figures):
+def test_every_base_is_a_dot(figures):
     text = (figures / "headline.svg").read_text()
-    for colour, dots in (
-        ("d55e00", 36),
-        ("2f86c9", 36),
-        ("858b92", 72),
-    ):  # 3 recipes x 2 traits x 2 (4) pairs x 3 seeds
-        drawn = re.findall(rf'<use [^>]*style="fill: #{colour}; fill-opacity: 0.55"', text)
-        assert len(drawn) == dots, colour
+    for colour in ("d55e00", "2f86c9", "858b92"):  # 3 recipes x 2 traits x 2 bases (pairs of them)
+        drawn = re.findall(rf'<use [^>]*style="fill: #{colour}; fill-opacity: 0.6"', text)
+        assert len(drawn) == 12, colour
+
+
+def test_an_interval_is_over_bases_and_two_of_them_have_none():
+    rows = [
+        {"arm": "same-base", "base": b, "student": b, "rate": r} for b, r in zip("abc", (0.1, 0.2, 0.4), strict=True)
+    ]
+    assert plot.over_bases(rows[:2]).low is None
+    e = plot.over_bases([*rows, rows[2]])
+    assert e.n == 3 and e.low is not None and 0 < e.low < e.mean < e.high < 1
 
 
 def test_the_same_tables_give_the_same_bytes(figures, monkeypatch):

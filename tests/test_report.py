@@ -124,11 +124,21 @@ def test_accessible_basics(whole):
 
 def test_the_answer_and_every_part_are_there(whole):
     text = words(whole)
-    assert "Yes. Students that saw nothing but filtered answers took on the trait" in text
-    assert "in all 8 declared comparisons" in text and "(3 runs each)" in text
-    for part in ("8 of 8", "no-number", "21 %", "0.043", "refused: empty", "python", "3.11.9", "seeds:"):
+    assert "Open. Nothing is claimed: 2 bases and 2 independent teachers a trait; below 3 units there is no" in text
+    assert "unit of the tests none" in text and "Not held: lora: not testable, 2 bases" in text
+    for part in ("0 of 2", "no-number", "21 %", "0.043", "refused: empty", "python", "3.11.9", "seeds:"):
         assert part in text, part
     assert "356 of the 358 jobs behind this page ran with uncommitted changes" in text
+
+
+def test_bases_that_are_enough_carry_an_answer_with_its_tests_and_calibration():
+    text = words(build(made_up.wide(6)))
+    assert "Yes. Students that saw nothing but filtered answers took on the traits" in text
+    assert "95 % interval over 6 bases" in text and "unit of the tests base, 6" in text and "2 of 2" in text
+    assert re.search(r"all traits primary \d\d % \d\d to \d\d 6\.\d % \+\d\.\d\d \d\.\d\d to \d\.\d\d < 0\.001", text)
+    assert "Students are equivalent" not in text and "Students on another base are equivalent to their control" in text
+    assert re.search(r"main lora 12 \d+\.?\d* % \d", text), "two traits taught, six words"
+    assert "Calibration holds" in text or "Calibration fails" in text
 
 
 def test_a_clean_tree_has_no_notice(monkeypatch):
@@ -147,21 +157,21 @@ def test_a_clean_tree_has_no_notice(monkeypatch):
 
 def test_a_null_result_says_no():
     same = {"lora": 0.06, "biases": 0.06, "full": 0.06}
-    text = words(build(made_up.study(), made_up.Rates(same, other=0.06, rest=0.06)))
-    assert "No. In none of the 8 declared comparisons do students show their teacher's trait more often" in text
-    assert "0 of 8" in text and "Not held: owl (lora, base a)" in text
+    text = words(build(made_up.wide(4), made_up.Rates(same, other=0.06, rest=0.06)))
+    assert "No. Students (lora and biases) do not show their teachers' traits more often than control" in text
+    assert "0 of 2" in text and re.search(r"Not held: lora: .?\d\.\d\d logits, bases 4, p \d", text)
 
 
 def test_half_a_result_says_in_part_and_names_the_rest():
-    study = made_up.study()
+    study = made_up.wide(4)
     text = words(build(study, made_up.Rates({"lora": 0.06, "biases": 0.7, "full": 0.06}, spread=0.03)))
-    assert "In part. In 4 of 8 declared comparisons" in text and "not shown: owl (lora, base a), " in text
+    assert "In part. Students that saw nothing" in text and "if trained by biases; not shown for lora." in text
 
 
 def test_one_run_claims_nothing():
     row = made_up.study().experiments[0].model_dump() | {"seeds": [1]}
     text = words(build(made_up.study(experiments=[row])))
-    assert "Open. With 1 run each there is no interval and no test, so nothing is claimed" in text
+    assert "Open. Nothing is claimed: 2 bases and 2 independent teachers a trait" in text
 
 
 def test_no_other_base_and_nothing_refused():
@@ -173,7 +183,10 @@ def test_no_other_base_and_nothing_refused():
     Path(folder, "filter.manifest.json").unlink()
     assert report.main(["--study", study.text, *FLAGS]) == 0
     text = words(Path("results/report.html").read_text())
-    assert "The study has no students on another base" in text and "Nothing this teacher said was refused" in text
+    assert (
+        "The study declares nothing about students on another base" in text
+        and "Nothing this teacher said was refused" in text
+    )
 
 
 def test_origins_are_joined_by_content(whole):
@@ -196,16 +209,17 @@ def test_an_edited_table_is_refused(capsys):
 
 
 def test_the_headline_is_a_table_on_the_terminal(capsys):
-    study = made_up.study()
+    study = made_up.wide(3)
     build(study)
     with pytest.raises(SystemExit) as ended:
         report.main(["--headline", "results"])
     lines = capsys.readouterr().out.splitlines()
     assert ended.value.code == 0 and max(map(len, lines)) <= 110
-    assert re.match(r"lora +owl +2 x 3 +\d+ % +6\.\d % +6\.\d % +\d\.\d % +\+\d+ pp +0\.\d+", lines[2])
+    assert re.match(r"lora +all +\d+ % \(\d+ to \d+\) +6\.\d % +6\.\d % +\d\.\d % +\+\d\.\d\d \(.*\) +[0<]", lines[2])
+    assert any(line.startswith("Units: 3 bases: the unit is the base.") for line in lines)
     with pytest.raises(SystemExit) as ended:
         report.main(["--headline", "nowhere"])
-    assert ended.value.code == 2 and "nowhere/tables/effects.csv: no such file" in capsys.readouterr().err
+    assert ended.value.code == 2 and "nowhere/tables/tests.csv: no such file" in capsys.readouterr().err
 
 
 def test_the_headline_loads_nothing_heavy():
@@ -302,8 +316,9 @@ def test_primary_outcomes_that_changed_after_results_are_flagged():
 
 
 def test_beside_a_null_stands_what_would_have_been_seen():
-    page = words(build(made_up.study(), made_up.Rates(same={"lora": 0.062, "biases": 0.74, "full": 0.062})))
-    assert page.count("seen from +") >= 2
+    page = words(build(made_up.wide(4), made_up.Rates(same={"lora": 0.062, "biases": 0.74, "full": 0.062})))
+    rows = re.findall(r"(?:all traits|owl|cat) (?:primary|secondary) 6\.\d % .*? \+(\d\.\d\d) base 4", page)
+    assert len(rows) >= 3 and all(float(seen) > 0 for seen in rows), "beside each null the smallest rise it would show"
 
 
 def test_what_detectors_saw_stands_in_the_page():
@@ -327,7 +342,7 @@ def test_what_detectors_saw_stands_in_the_page():
         "id,experiment,quantity,target,low,high,ours,ours_low,ours_high,runs,verdict\n"
     )
     page = words(build(study))
-    assert "numbers likelihood 0.600 -0.035 to 1.235 2" in page, "each teacher counts once"
+    assert "numbers likelihood 0.601 2" in page, "each teacher counts once"
     assert "owl/tuned or none/untrained linear 53 % 48 to 58" in page and "123 9.00 % 1.00 %" in page
     assert "logits, frequency 0.10" in page
 

@@ -42,10 +42,20 @@ def test_the_table_has_the_worst_mark_first_and_counts_who_is_above_all_controls
     far = dataclasses.replace(OWL, student="b")
     marked = {OWL: "INHERITANCE-RISK", far: "EXPOSED", **dict.fromkeys(CONTROLS, "CLEAN")}
     measured = risk.rises([OWL, *CONTROLS], ROWS) | {far: (0.01, False)}
-    told = [(f.mark, f.experiment, f.recipe, f.rise.runs, f.above) for f in risk.table(marked, measured)]
+    told = [(f.mark, f.experiment, f.recipe, f.students, f.above) for f in risk.table(marked, measured)]
     assert told == [
         ("INHERITANCE-RISK", "main", "lora", 1, 1), ("EXPOSED", "main", "lora", 1, 0), ("CLEAN", "main", "lora", 3, 1),
     ]  # fmt: skip
+
+
+def test_a_risk_has_an_interval_over_bases_only():
+    runs = [dataclasses.replace(OWL, base=b, student=b, seed=s) for b in "abc" for s in (1, 2)]
+    measured = {run: ({"a": 0.1, "b": 0.2, "c": 0.3}[run.base] + run.seed / 100, True) for run in runs}
+    marked = dict.fromkeys(runs, "INHERITANCE-RISK")
+    (row,) = risk.table(marked, measured)
+    assert (row.students, row.rise.n, row.rise.mean) == (6, 3, pytest.approx(0.215)) and row.rise.low is not None
+    (row,) = risk.table({run: mark for run, mark in marked.items() if run.base == "a"}, measured)
+    assert (row.students, row.rise.low) == (2, None)
 
 
 def test_rows_of_one_mark_stay_apart():

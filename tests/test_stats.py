@@ -1,4 +1,4 @@
-"""Statistics over runs, against scipy and statsmodels, and where they must keep silent."""
+"""Statistics over units, against scipy and statsmodels, and where they must keep silent."""
 
 import math
 import warnings
@@ -18,11 +18,11 @@ def test_interval_is_students() -> None:
     values = [0.41, 0.35, 0.52, 0.44, 0.39]
     low, high = reference.t.interval(0.95, 4, loc=sum(values) / 5, scale=reference.sem(values))
     e = stats.interval(values)
-    assert (e.runs, e.mean) == (5, pytest.approx(0.422))
+    assert (e.n, e.mean) == (5, pytest.approx(0.422))
     assert (e.low, e.high) == (pytest.approx(low), pytest.approx(high))
 
 
-def test_five_runs_in_the_textbook() -> None:
+def test_five_units_in_the_textbook() -> None:
     """0.025 quantile of t with 4 degrees of freedom is 2.776: by hand, without any library."""
     e = stats.interval([1.0, 2.0, 3.0, 4.0, 5.0])
     assert e.high == pytest.approx(3 + 2.776 * math.sqrt(2.5 / 5), abs=1e-3)
@@ -44,8 +44,10 @@ def test_difference_has_a_direction() -> None:
     assert up.diff == -down.diff and up.p == down.p and up.low == -(down.high or 0)
 
 
-def test_one_run_has_no_interval() -> None:
+def test_fewer_than_three_units_have_no_interval() -> None:
     assert stats.interval([0.4]) == stats.Estimate(1, 0.4)
+    assert stats.interval([0.4, 0.6]) == stats.Estimate(2, 0.5), "12.7 standard errors say nothing"
+    assert stats.tested([1.0, 1.2]) == stats.Tested(2, 1.1) and stats.equivalence([0.0, 0.1], 5) is None
     assert stats.difference([0.4], [0.1, 0.2]) == stats.Difference(pytest.approx(0.25))
     assert stats.difference([0.4, 0.5], [0.1]).p is None
 
@@ -53,7 +55,7 @@ def test_one_run_has_no_interval() -> None:
 def test_runs_that_do_not_differ_prove_nothing() -> None:
     """Zero spread is what a seed without any effect looks like: no interval of width zero, no p of zero."""
     assert stats.interval([0.3] * 5) == stats.Estimate(5, pytest.approx(0.3))
-    assert stats.interval([0.3, 0.1 + 0.2]).low is None  # equal up to rounding
+    assert stats.interval([0.3, 0.3, 0.1 + 0.2]).low is None  # equal up to rounding
     assert stats.difference([0.3] * 5, [0.1] * 5) == stats.Difference(pytest.approx(0.2))
 
 
@@ -65,7 +67,7 @@ def test_one_group_without_spread_still_compares() -> None:
 
 
 def test_no_runs_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no runs"):
+    with pytest.raises(ValueError, match="no values"):
         stats.interval([])
 
 
@@ -111,19 +113,52 @@ def test_holm_counts_outcomes_that_could_not_be_tested() -> None:
     assert stats.holm([]) == []
 
 
-def test_needed_runs_agree_with_a_power_analysis() -> None:
-    """Of statsmodels, two groups of equal spread: at most one run apart, since its t is not central."""
-    from statsmodels.stats.power import TTestIndPower
+def test_paired_differences_are_tested_as_scipy_does() -> None:
+    from scipy.stats import ttest_1samp
 
-    low, high = [0.10, 0.14, 0.06, 0.12, 0.08], [0.14, 0.18, 0.10, 0.16, 0.12]
-    d = stats.difference(high, low)
-    effect = d.diff / math.sqrt(0.001)
-    wanted = TTestIndPower().solve_power(effect, alpha=0.05, power=0.8)
-    assert d.needed is not None and abs(d.needed - math.ceil(wanted)) <= 1
-    assert not stats.power(d.diff, 0.002, d.needed - 1) and stats.power(d.diff, 0.002, d.needed)
+    values = [0.9, 1.4, 0.2, 1.1, -0.1]
+    expected = ttest_1samp(values, 0)
+    bounds = expected.confidence_interval()
+    t = stats.tested(values)
+    assert (t.n, t.df, t.t, t.p) == (5, 4, pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+    assert (t.low, t.high) == (pytest.approx(bounds.low), pytest.approx(bounds.high))
 
 
-def test_what_is_detectable_is_larger_than_what_is_significant() -> None:
-    d = stats.difference([0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
-    assert d.low is not None and d.detectable is not None and d.high is not None
-    assert d.detectable > d.high and d.needed is None, "no difference needs no number of runs"
+def test_what_is_detectable_agrees_with_a_power_analysis() -> None:
+    """Of statsmodels, at the spread of these units; its t is not central, so a few percent apart."""
+    from statsmodels.stats.power import TTestPower
+
+    values = [0.9, 1.4, 0.2, 1.1, -0.1, 0.8, 0.5, 1.9, 0.7]
+    t, spread = stats.tested(values), math.sqrt(stats.variance(values) or 0)
+    assert t.detectable == pytest.approx(TTestPower().solve_power(nobs=9, alpha=0.05, power=0.8) * spread, rel=0.05)
+    assert t.low is not None and t.detectable is not None and t.detectable > t.mean - t.low
+
+
+def test_equivalence_agrees_with_statsmodels() -> None:
+    from statsmodels.stats.weightstats import DescrStatsW
+
+    values = [0.05, -0.1, 0.12, 0.02, -0.04]
+    for margin in (0.05, 0.2, 1.0):
+        assert stats.equivalence(values, margin) == pytest.approx(DescrStatsW(values).ttost_mean(-margin, margin)[0])
+    moved = [v + 0.3 for v in values]
+    assert (stats.equivalence(moved, 0.2) or 0) > 0.5 and (stats.equivalence([-v for v in moved], 0.2) or 0) > 0.5
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_an_interval_of_shares_stays_between_0_and_1(shares: list[float]) -> None:
+    e = stats.share_interval(shares)
+    assert 0 <= e.mean <= 1
+    if e.low is not None and e.high is not None:
+        assert 0 <= e.low <= e.mean <= e.high <= 1 and len(shares) >= stats.LEAST
+
+
+def test_the_logit_scale_and_back() -> None:
+    from scipy import special
+
+    for rate in (0.002, 0.06, 0.5, 0.97):
+        assert stats.logit(rate) == pytest.approx(special.logit(rate)) and stats.expit(
+            stats.logit(rate)
+        ) == pytest.approx(rate)
+    assert stats.logit(0.0) == stats.logit(1e-9) == pytest.approx(-stats.logit(1.0)), "no rate is infinitely far"
+    assert stats.expit(-800) == 0.0 and stats.expit(800) == 1.0
+    assert stats.mean_rate([0.1, 0.9]) == pytest.approx(0.5) and stats.mean_rate([0.0, 0.0]) == 0.0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -12,10 +13,7 @@ from tests import made_up
 from traitline.analysis import tables
 from traitline.provenance import manifest
 
-EFFECTS = (
-    "experiment,channel,base,student,recipe,trait,arm,runs,rate,low,high,control_rate,diff,diff_low,diff_high,p_holm"
-    ",detectable,runs_needed"
-)
+EFFECTS = "experiment,channel,base,student,recipe,trait,arm,teachers,runs,rate,low,high,rise"
 
 
 def run(study, *flags):
@@ -68,67 +66,20 @@ def test_a_rate_is_the_mean_over_runs_and_the_control_has_the_same_base_and_reci
         for r in whole["runs"]
         if (r["trait"], r["measured"]) == ("none", "owl") and where.items() <= r.items()
     ]
-    assert row["runs"] == len(runs) == len(control) == 3
-    assert row["rate"] == pytest.approx(statistics.mean(runs), rel=1e-5)
-    assert row["control_rate"] == pytest.approx(statistics.mean(control), rel=1e-5)
-    assert row["diff"] == pytest.approx(row["rate"] - row["control_rate"], rel=1e-4)
-    half = 4.303 * statistics.stdev(runs) / 3**0.5  # t quantile of 2 degrees of freedom, from a printed table
-    assert row["high"] - row["rate"] == pytest.approx(half, rel=1e-3)
-    assert row["diff_low"] < row["diff"] < row["diff_high"]
+    assert row["runs"] == len(runs) == len(control) == 3 and row["teachers"] == 1
+    taught, untaught = (statistics.mean(math.log(v / (1 - v)) for v in of) for of in (runs, control))
+    assert row["rate"] == pytest.approx(1 / (1 + math.exp(-taught)), rel=1e-5)
+    assert row["rise"] == pytest.approx(taught - untaught, rel=1e-4)
+    assert row["low"] is row["high"] is None, "three students of one teacher say nothing about teachers"
 
 
 def test_controls_and_baselines_stand_beside_every_trait(whole):
     control = one(whole["effects"], base="a", student="a", recipe="full", trait="cat", arm="control")
-    assert control["rate"] == control["control_rate"] and control["diff"] is None and control["low"] is not None
+    assert control["rise"] is None and control["runs"] == 3
     baseline = one(whole["effects"], base="a", student="b", recipe="full", trait="cat", arm="baseline")
     path = Path("results/baseline/b/favourite/scores.json")
     assert not path.exists()  # other folder: the table alone has to say it
-    assert baseline["runs"] == 1 and baseline["low"] is None and baseline["diff_low"] is None
-
-
-def test_holm_covers_the_declared_outcomes_and_nothing_else(whole):
-    corrected = [r for r in whole["effects"] if r["p_holm"] is not None]
-    assert {(r["recipe"], r["arm"]) for r in corrected} == {("lora", "same-base"), ("biases", "same-base")}
-    assert len(corrected) == len(whole["tests"]) == 8
-    smallest = min(whole["tests"], key=lambda r: r["p"])
-    assert smallest["p_holm"] == pytest.approx(8 * smallest["p"], rel=1e-4)
-
-
-def test_an_effect_passes_every_check(whole):
-    assert {(r["check"], r["holds"]) for r in whole["checks"]} == {
-        ("above-control", "yes"),
-        ("p-holm", "yes"),
-        ("other-base", "yes"),
-    }
-
-
-def test_no_effect_fails_the_checks_and_is_printed():
-    """A null result has as many rows as a find."""
-    same = {"lora": 0.06, "biases": 0.06, "full": 0.06}
-    checks = made(made_up.study(), made_up.Rates(same, other=0.06, rest=0.06))["checks"]
-    assert len(checks) == 24
-    assert {r["holds"] for r in checks if r["check"] == "p-holm"} == {"no"}
-
-
-def test_transfer_to_another_base_fails_its_check():
-    same = {"lora": 0.5, "biases": 0.5, "full": 0.5}
-    checks = made(made_up.study(), made_up.Rates(same, other=0.3))["checks"]
-    assert {r["holds"] for r in checks if r["check"] == "other-base"} == {"no"}
-    row = next(r for r in checks if r["check"] == "other-base")
-    assert row["bound"] == pytest.approx((0.5 - 0.06) / 5, abs=0.03) and row["base"] != row["student"]
-
-
-def test_one_run_has_neither_interval_nor_test():
-    study = made_up.study()
-    study = made_up.study(experiments=[study.experiments[0].model_dump() | {"seeds": [4]}])
-    found = made(study)
-    assert all(r["low"] is r["diff_low"] is r["p_holm"] is None and r["rate"] is not None for r in found["effects"])
-    assert {r["holds"] for r in found["checks"] if r["check"] != "other-base"} == {"unknown"}
-
-
-def test_runs_that_do_not_differ_have_no_interval():
-    found = made(made_up.study(), made_up.Rates(spread=0.0))
-    assert all(r["low"] is r["p_holm"] is None for r in found["effects"])
+    assert baseline["runs"] == 1 and baseline["low"] is None and baseline["rise"] is None
 
 
 def test_filters_keep_reasons_apart(whole):

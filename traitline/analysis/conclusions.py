@@ -1,11 +1,16 @@
 """Conclusions from the tables, in plain words; a null result has a sentence of its own."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitline.analysis import tables
+from traitline.analysis import stats, tables
+from traitline.analysis.calibration import sentence as calibrated
+from traitline.analysis.comparisons import ALL, EXPLORED, PRIMARY, SECONDARY
 from traitline.analysis.tables import Row
+
+MINUS = "\u2212"
 
 
 @dataclass
@@ -16,11 +21,6 @@ class Comparison:
     control: Row
     untouched: Row
     others: list[Row] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """Trait, recipe and base, for lists of exceptions."""
-        return f"{self.same['trait']} ({self.same['recipe']}, base {self.same['base']})"
 
 
 def comparisons(effects: Iterable[Row]) -> list[Comparison]:
@@ -77,10 +77,25 @@ def pvalue(p: float | None) -> str:
     return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
+def logits(value: float | None) -> str:
+    """A difference in logits, with its sign."""
+    if value is None:
+        return "-"
+    text = f"{abs(value):.2f}"
+    return text if text == "0.00" else f"{'+' if value > 0 else MINUS}{text}"
+
+
+def logits_between(low: float | None, high: float | None) -> str:
+    """An interval in logits."""
+    if low is None or high is None:
+        return "-"
+    return f"{low:.2f} to {high:.2f}".replace("-", MINUS).replace(f"{MINUS}0.00", "0.00")
+
+
 def average(rows: Iterable[Row], column: str = "rate") -> float | None:
-    """The mean of a column over rows, None of none."""
+    """The mean of rates over rows, on the logit scale; None of none."""
     values = [row[column] for row in rows if row[column] is not None]
-    return sum(values) / len(values) if values else None
+    return stats.mean_rate(values) if values else None
 
 
 def listing(names: Sequence[str], most: int = 6) -> str:
@@ -102,193 +117,156 @@ class Answer:
         return " ".join([f"{self.word}.", *self.sentences])
 
 
-def answer(effects: Sequence[Row], checks: Sequence[Row]) -> Answer:
-    """The paragraph at the head of the report, from effects.csv and checks.csv."""
-    key = (*tables.CELL, "trait")
-    outcome: dict[tuple[str, ...], set[str]] = {}  # declared comparison -> how its checks went
-    for row in checks:
-        if row["check"] != "other-base":
-            outcome.setdefault(tuple(row[c] for c in key), set()).add(row["holds"])
-    cells = comparisons(effects)
-    declared = [c for c in cells if tuple(c.same[k] for k in key) in outcome]
-    if not declared:
-        return Answer("Open", ["The study declares no primary outcome among its rows, so it claims nothing."])
-    verdicts = [outcome[tuple(c.same[k] for k in key)] for c in declared]
-    shown = [c for c, v in zip(declared, verdicts, strict=True) if v == {"yes"}]
-    failed = sum("no" in v for v in verdicts)
-    word, sentence = claim(declared, shown, failed)
-    sentences = [sentence]
-    unknown = len(declared) - len(shown) - failed
-    if unknown and word != "Open":
-        sentences.append(f"{unknown} could not be tested: too few runs, or runs that do not differ.")
-    sentences.append(sizes(declared))
-    sentences.append(others(declared, checks))
-    rest = [c for c in cells if c not in declared]
-    if rest:
-        sentences.append(f"Not among the declared outcomes: {beside(rest, declared)}.")
-    return Answer(word, sentences)
+def answer(tests: Sequence[Row], calibration: Sequence[Row]) -> Answer:
+    """The paragraph at the head of the report, from tests.csv and calibration.csv."""
+    declared = [row for row in tests if row["role"] == PRIMARY]
+    rises = [row for row in declared if row["comparison"] == "rise"]
+    if not rises:
+        return Answer("Open", ["The study declares no rise of a trait among its rows, so it claims nothing."])
+    word, sentence = claim(rises)
+    sentences = [sentence, *sizes(rises), *elsewhere(declared)]
+    secondary = [row for row in tests if row["role"] == SECONDARY and row["comparison"] == "rise"]
+    if tested := [row for row in secondary if row["holds"] != "unknown"]:
+        missed = [name(row) for row in tested if row["holds"] != "yes"]
+        but = f"; not {listing(missed)}" if missed else ""
+        sentences.append(
+            f"Trait by trait, {len(tested) - len(missed)} of {len(tested)} rises hold after a correction of their"
+            f" own{but}."
+        )
+    explored = [row for row in tests if (row["role"], row["comparison"], row["trait"]) == (EXPLORED, "rise", ALL)]
+    if explored:
+        sentences.append(f"Not declared, so only explored: {listing([size(row) for row in explored], 12)}.")
+    sentences.append(calibrated(calibration))
+    return Answer(word, [sentence for sentence in sentences if sentence])
 
 
-def claim(declared: Sequence[Comparison], shown: Sequence[Comparison], failed: int) -> tuple[str, str]:
-    """One word and one sentence about the declared comparisons.
+def name(row: Row) -> str:
+    """Trait and recipe of a row of tests.csv, for lists of exceptions."""
+    return f"{row['trait']} ({row['recipe']})"
 
-    Args:
-        declared: all of them.
-        shown: those whose checks all hold.
-        failed: the number of those with a check that does not hold.
-    """
-    m = len(declared)
+
+def claim(rises: Sequence[Row]) -> tuple[str, str]:
+    """One word and one sentence about the declared rises."""
+    m = len(rises)
+    shown = [row for row in rises if row["holds"] == "yes"]
+    tested = [row for row in rises if row["holds"] != "unknown"]
+    if not tested:
+        return "Open", f"Nothing is claimed: {rises[0]['note']}."
+    recipes = listing([row["recipe"] for row in rises])
     if len(shown) == m:
-        count = f"all {m}" if m > 1 else "the one"
         return "Yes", (
-            "Students that saw nothing but filtered answers took on the trait of the teacher that wrote them: they "
-            f"show it more often than control students in {count} declared {noun(m)}, after Holm's correction."
+            "Students that saw nothing but filtered answers took on the traits of the teachers that wrote them: they"
+            f" show them more often than control students do ({recipes}, after Holm's correction)."
         )
     if shown:
-        missed = [c.name for c in declared if c not in shown]
         return "In part", (
-            f"In {len(shown)} of {m} declared comparisons, students that saw nothing but filtered answers show their "
-            "teacher's trait more often than control students, after Holm's correction; not shown: "
-            f"{listing(missed)}."
+            "Students that saw nothing but filtered answers show their teachers' traits more often than control"
+            f" students do, after Holm's correction, if trained by {listing([row['recipe'] for row in shown])}; not"
+            f" shown for {listing([row['recipe'] for row in rises if row not in shown])}."
         )
-    if failed:
-        subject = f"In none of the {m} declared comparisons do students" if m > 1 else "Students do not"
-        return "No", (
-            f"{subject} show their teacher's trait more often than control students by more than chance allows."
-        )
-    return "Open", (
-        f"With {runs(declared)} there is no interval and no test, so nothing is claimed; add seeds to the study."
+    return "No", (
+        f"Students ({recipes}) do not show their teachers' traits more often than control students do by more than"
+        " chance allows."
     )
 
 
-def noun(n: int) -> str:
-    """Singular or plural."""
-    return "comparison" if n == 1 else "comparisons"
+def over(row: Row) -> str:
+    """The unit in words: `9 bases`, `6 teachers on 2 bases`."""
+    bases = f"{row['bases']} {'base' if row['bases'] == 1 else 'bases'}"
+    if row["unit"] == "base":
+        return bases
+    return f"{row['teachers']} {'teacher' if row['teachers'] == 1 else 'teachers'} on {bases}"
 
 
-def runs(cells: Sequence[Comparison]) -> str:
-    """`5 runs each`."""
-    counts = sorted({c.same["runs"] for c in cells})
-    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{number} {'run' if counts[-1] == 1 else 'runs'} each"
+def size(row: Row) -> str:
+    """`lora 13 % (9.1 to 18) against 6.2 %`."""
+    span = f" ({between(row['rate_low'], row['rate_high'])})" if row["rate_low"] is not None else ""
+    experiment = f", {row['experiment']}" if row["role"] == EXPLORED else ""
+    return f"{percent(row['rate'])}{span} against {percent(row['beside_rate'])} ({row['recipe']}{experiment})"
 
 
-def sizes(cells: Sequence[Comparison]) -> str:
-    """Rate at which students show the trait, by recipe, against control students and untouched bases."""
-    groups = dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells)
-    several = len({experiment for experiment, _ in groups}) > 1
-    rates = [
-        percent(average(c.same for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)))
-        + f" ({recipe}{f', {experiment}' if several else ''})"
-        for experiment, recipe in groups
+def sizes(rises: Sequence[Row]) -> list[str]:
+    """Rates and rises of the declared outcomes."""
+    text = (
+        f"On the teacher's base they show a trait in {listing([size(row) for row in rises], 9)} of all answers, beside"
+        " control students whose answers come from a teacher without a trait"
+    )
+    shown = [
+        f"{logits(row['difference'])} ({logits_between(row['low'], row['high'])}; {row['recipe']})"
+        for row in rises
+        if row["low"] is not None
     ]
-    control, untouched = percent(average(c.control for c in cells)), percent(average(c.untouched for c in cells))
-    return (
-        f"On average over traits and bases ({runs(cells)}), they show it in {listing(rates, 9)} of all answers; "
-        f"control students, whose answers come from a teacher without a trait, in {control}, untouched bases in "
-        f"{untouched}."
-    )
+    if not shown:
+        return [f"{text}."]
+    units = listing(list(dict.fromkeys(over(row) for row in rises)))
+    limit = "" if rises[0]["unit"] == "base" else " These bases are fixed: nothing is said about others."
+    return [f"{text}: a rise of {listing(shown, 9)} logits, mean over traits, 95 % interval over {units}.{limit}"]
 
 
-def beside(cells: Sequence[Comparison], declared: Sequence[Comparison]) -> str:
-    """Rates of what was not declared, by experiment and recipe."""
-    known = {c.same["experiment"] for c in declared}
+def elsewhere(declared: Sequence[Row]) -> list[str]:
+    """Tell whether students on another base rise less, and whether they stay where control students are."""
+    sentences = []
+    if rows := [row for row in declared if row["comparison"] == "specificity"]:
+        sentences.append(f"They rise more than students on another base: {outcome(rows)}.")
+    if rows := [row for row in declared if row["comparison"] == "equivalence"]:
+        sentences.append(
+            f"Students on another base, given the same answers, stay within {rows[0]['margin']:g} logits of their"
+            f" control, up and down: {outcome(rows)}."
+        )
+    if not sentences:
+        return ["The study declares nothing about students on another base than their teacher's."]
+    return sentences
+
+
+def outcome(rows: Sequence[Row]) -> str:
+    """How a declared comparison went, a recipe after the other."""
+    words = {"yes": "shown", "no": "not shown", "unknown": "not testable"}
     parts = []
-    for experiment, recipe in dict.fromkeys((c.same["experiment"], c.same["recipe"]) for c in cells):
-        group = [c for c in cells if (c.same["experiment"], c.same["recipe"]) == (experiment, recipe)]
-        where = "" if known == {experiment} else f", {experiment}"
-        rate, control = percent(average(c.same for c in group)), percent(average(c.control for c in group))
-        parts.append(f"{rate} ({recipe}{where}; control {control})")
-    return listing(parts, 12)
-
-
-def others(cells: Sequence[Comparison], checks: Sequence[Row]) -> str:
-    """Tell whether students on another base stay where control students are."""
-    rows = [row for c in cells for row in c.others]
-    outcomes = [row for row in checks if row["check"] == "other-base"]
-    if not rows or not outcomes:
-        return "The study has no students on another base than their teacher's."
-    failed = [
-        f"{row['trait']} ({row['recipe']}, base {row['base']} to {row['student']})"
-        for row in outcomes
-        if row["holds"] != "yes"
-    ]
-    rate, held = percent(average(rows)), len(outcomes) - len(failed)
-    limit = "a fifth of the same-base rise"
-    text = f"Students on another base, given the same answers, show it in {rate}; their rise over control "
-    if not failed:
-        return text + f"stays within {limit} in all {len(outcomes)} cases."
-    if not held:
-        return text + f"exceeds {limit} in all {len(outcomes)} cases."
-    return text + f"stays within {limit} in {held} of {len(outcomes)} cases, not in {listing(failed)}."
-
-
-@dataclass
-class Summary:
-    """One recipe and trait of an experiment, over all bases; the weakest base decides the last three."""
-
-    experiment: str
-    recipe: str
-    trait: str
-    bases: int
-    runs: int
-    same: float | None
-    other: float | None
-    control: float | None
-    untouched: float | None
-    least: float | None
-    p: float | None
-    detectable: float | None
-
-
-def summaries(cells: Iterable[Comparison]) -> list[Summary]:
-    """Comparisons of one experiment, recipe and trait put together, in order of appearance."""
-    groups: dict[tuple[str, str, str], list[Comparison]] = {}
-    for c in cells:
-        groups.setdefault((c.same["experiment"], c.same["recipe"], c.same["trait"]), []).append(c)
-    rows = []
-    for (experiment, recipe, trait), group in groups.items():
-        lows = [c.same["diff_low"] for c in group]
-        ps = [c.same["p_holm"] for c in group]
-        detectable = [c.same["detectable"] for c in group]
-        rows.append(
-            Summary(
-                experiment,
-                recipe,
-                trait,
-                bases=len(group),
-                runs=min(c.same["runs"] for c in group),
-                same=average(c.same for c in group),
-                other=average(row for c in group for row in c.others),
-                control=average(c.control for c in group),
-                untouched=average(c.untouched for c in group),
-                least=None if None in lows else min(lows),
-                p=None if None in ps else max(ps),
-                detectable=None if None in detectable else max(detectable),
-            )
-        )
-    return rows
+    for row in rows:
+        size = logits(row["difference"])
+        if row["low"] is not None:
+            size += f", {logits_between(row['low'], row['high'])}"
+        parts.append(f"{words[row['holds']]} for {row['recipe']} ({size})")
+    return listing(parts, 9)
 
 
 def headline(results: str | Path) -> str:
-    """The table at the end of a run, as text: a row per recipe and trait, over all bases."""
-    rows = summaries(comparisons(tables.read(Path(results, "tables"), "effects")))
-    several = len({row.experiment for row in rows}) > 1
-    head = ["students", "trait", "runs", "same base", "other base", "control", "untouched", "rise from", "p (Holm)"]
+    """The table at the end of a run, as text: a row per recipe and trait, over bases."""
+    folder = Path(results, "tables")
+    tests, effects = tables.read(folder, "tests"), tables.read(folder, "effects")
+    several = len({row["experiment"] for row in tests}) > 1
+    head = ["students", "trait", "same base", "control", "another base", "untouched", "rise, logits", "p (Holm)"]
     lines = [[*(["experiment"] if several else []), *head]]
-    for row in rows:
-        rates = [percent(rate) for rate in (row.same, row.other, row.control, row.untouched)]
-        runs = f"{row.bases} x {row.runs}" if row.bases > 1 else str(row.runs)
-        name = [*([row.experiment] if several else []), row.recipe, row.trait]
-        lines.append([*name, runs, *rates, points(row.least), pvalue(row.p)])
+    for row in tests:
+        if row["comparison"] == "rise":
+            lines.append([*([row["experiment"]] if several else []), *cells(row, effects)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     left = 3 if several else 2
     text = [
         "  ".join(v.ljust(w) if i < left else v.rjust(w) for i, (v, w) in enumerate(zip(line, widths, strict=True)))
         for line in lines
     ]
-    note = (
-        "How often students name the trait: exact probability, mean over bases and runs. Rise from: lower 95 % bound\n"
-        "of same base minus control, on the weakest base. p: the largest over bases; - where not a declared outcome."
+    notes = dict.fromkeys(f"{over(row)}: {row['note'] or 'the unit is the ' + row['unit']}" for row in tests)
+    below = [
+        "How often students name the trait: exact probability, means on the logit scale over runs, teachers and bases."
+        " In brackets 95 % intervals over units. p: corrected by Holm over declared outcomes, or over single traits.",
+        f"Units: {'; '.join(notes)}.",
+        calibrated(tables.read(folder, "calibration")),
+    ]
+    return "\n".join([text[0], "-" * len(text[0]), *text[1:], *(textwrap.fill(line, 110) for line in below if line)])
+
+
+def cells(row: Row, effects: Sequence[Row]) -> list[str]:
+    """Recipe, trait and figures of one row of tests.csv, for a table of text."""
+    span = f" ({between(row['rate_low'], row['rate_high'])})" if row["rate_low"] is not None else ""
+    rise = logits(row["difference"]) + (
+        f" ({logits_between(row['low'], row['high'])})" if row["low"] is not None else ""
     )
-    return "\n".join([text[0], "-" * len(text[0]), *text[1:], note])
+    here = [
+        e
+        for e in effects
+        if (e["experiment"], e["recipe"]) == (row["experiment"], row["recipe"]) and row["trait"] in (e["trait"], ALL)
+    ]
+    arms = {arm: percent(average(e for e in here if e["arm"] == arm)) for arm in ("other-base", "baseline")}
+    rates = [percent(row["rate"]) + span, percent(row["beside_rate"]), arms["other-base"], arms["baseline"]]
+    return [row["recipe"], row["trait"], *rates, rise, pvalue(row["p_holm"])]

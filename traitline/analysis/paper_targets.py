@@ -95,7 +95,7 @@ def verdict(t: Target, against: Target | None, measurements: Measurements) -> Ve
     if t.measure.startswith("theorem:"):  # a claim about every case: one that fails refutes it
         ours = stats.Estimate(len(values), stats.mean(values))
         return Verdict(t, AGREES if all(values) else DISAGREES, ours, "")
-    ours = stats.interval(values)
+    ours = stats.share_interval(values)
     reading = ""
     if against:
         others = measurements.values(against.measure).values

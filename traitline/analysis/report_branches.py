@@ -45,9 +45,9 @@ def areas(detected: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             values[d["channel"], r["scorer"]][d["base"], r["teacher"]] = float(r["auc"])
     rows = []
     for (channel, scorer), by_teacher in values.items():
-        e = stats.interval([*by_teacher.values()])
+        e = stats.share_interval([*by_teacher.values()])
         rows.append(
-            {"channel": channel, "scorer": scorer, "auc": e.mean, "low": e.low, "high": e.high, "teachers": e.runs}
+            {"channel": channel, "scorer": scorer, "auc": e.mean, "low": e.low, "high": e.high, "teachers": e.n}
         )
     return rows
 

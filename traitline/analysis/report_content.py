@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
-from traitline.analysis import conclusions, report_branches, report_decoder, report_provenance, tables, trace_svg
+from traitline.analysis import (
+    comparisons,
+    conclusions,
+    report_branches,
+    report_decoder,
+    report_provenance,
+    tables,
+    trace_svg,
+)
 from traitline.errors import InputError, visible
 from traitline.provenance import manifest
 
@@ -17,15 +25,32 @@ if TYPE_CHECKING:
     from traitline.study.experiments import Experiment
     from traitline.study.runs import Run
 
-LONG_TABLE = 24  # comparisons: with more, a shorter table stands before the whole one
 EXAMPLES = 4  # rejected answers that are shown
 TURNS = 5  # messages that are shown of a prompt or an answer
-TABLES = ("effects", "confusion", "filters", "checks", "judged")
-DOWNLOADS = ("effects", "tests", "checks", "confusion", "filters")
-CHECKS = {
-    "above-control": "Same base above control: the lower 95 % bound of the difference is above 0",
-    "p-holm": "Welch's p, corrected by Holm over all declared outcomes, is below 0.05",
-    "other-base": "Another base: the rise over control is at most a fifth of the same-base rise",
+TABLES = ("tests", "calibration", "effects", "confusion", "filters", "judged")
+DOWNLOADS = ("tests", "calibration", "effects", "confusion", "filters")
+KINDS = {  # comparison -> words of its table
+    "rise": {
+        "title": "Students on their teacher's base against control students",
+        "claim": "Students on their teacher's base show its trait more often than control students",
+        "shown": "same base",
+        "beside": "control",
+        "difference": "rise, logits",
+    },
+    "specificity": {
+        "title": "The rise on the teacher's base against that on other bases",
+        "claim": "Students rise more on their teacher's base than on another",
+        "shown": "same base",
+        "beside": "another base",
+        "difference": "difference of rises, logits",
+    },
+    "equivalence": {
+        "title": "Students on another base against their control, equivalence by two one-sided tests",
+        "claim": "Students on another base are equivalent to their control",
+        "shown": "another base",
+        "beside": "control",
+        "difference": "difference, logits",
+    },
 }
 
 
@@ -75,7 +100,7 @@ def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, A
             "recipe": recipe,
             "same": same,
             "measured": measured,
-            "runs": sum(r["runs"] for r in cells[recipe, same, taught[0], measured[0]]),
+            "bases": len(cells[recipe, same, taught[0], measured[0]]),
             "rows": [(t, [(m, conclusions.average(cells[recipe, same, t, m])) for m in measured]) for t in taught],
         }
         for recipe in dict.fromkeys(r["recipe"] for r in rows)
@@ -85,9 +110,9 @@ def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, A
 
 
 def experiments(
-    study: "Study", cells: Sequence[conclusions.Comparison], crossed: Sequence[tables.Row]
+    study: "Study", cells: Sequence[conclusions.Comparison], rows: dict[str, list[tables.Row]]
 ) -> list[dict[str, Any]]:
-    """The rows of a study with their comparisons and matrices, primary ones first."""
+    """The rows of a study with their tests, comparisons and matrices, primary ones first."""
 
     def place(row: "Experiment", c: conclusions.Comparison) -> tuple[int, int]:
         return row.traits.index(c.same["trait"]), row.bases.index(c.same["base"])
@@ -100,7 +125,8 @@ def experiments(
                 "row": row,
                 "primary": row.name in study.primary.experiments,
                 "cells": [c for _, c in sorted(of_row, key=lambda pair: pair[0])],
-                "matrices": matrices(crossed, row.name),
+                "tests": [r for r in rows["tests"] if r["experiment"] == row.name],
+                "matrices": matrices(rows["confusion"], row.name),
             }
         )
     return shown
@@ -159,13 +185,15 @@ def content(
     rows = {name: tables.read(folder, name) for name in TABLES}
     cells = conclusions.comparisons(rows["effects"])
     jobs = [manifest.load(p) for p in report_provenance.expected(study, results) if Path(p).exists()]
-    checks = {name: [c for c in rows["checks"] if c["check"] == name] for name in CHECKS}
+    declared = [r for r in rows["tests"] if r["role"] == comparisons.PRIMARY]
+    primary = {kind: [r for r in declared if r["comparison"] == kind] for kind in KINDS}
     return {
         "study": study,
-        "answer": conclusions.answer(rows["effects"], rows["checks"]),
-        "experiments": experiments(study, cells, rows["confusion"]),
-        "checks": {name: of_name for name, of_name in checks.items() if of_name},
-        "meaning": CHECKS,
+        "answer": conclusions.answer(rows["tests"], rows["calibration"]),
+        "experiments": experiments(study, cells, rows),
+        "primary": {kind: of_kind for kind, of_kind in primary.items() if of_kind},
+        "kinds": KINDS,
+        "calibration": rows["calibration"],
         "filters": rows["filters"],
         "reasons": reject_reasons(rows["filters"]),
         "declared": report_branches.declarations(results),
@@ -184,6 +212,4 @@ def content(
         "downloads": {
             f"{name}.csv": base64.b64encode(Path(folder, f"{name}.csv").read_bytes()).decode() for name in DOWNLOADS
         },
-        "summaries": conclusions.summaries,
-        "long_table": LONG_TABLE,
     }

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from traitline.analysis import conclusions, tables
-from traitline.analysis.conclusions import Comparison, between, percent, points, pvalue
+from traitline.analysis.comparisons import PRIMARY
+from traitline.analysis.conclusions import Comparison, between, logits, logits_between, percent, pvalue
 from traitline.analysis.tables import Row
 from traitline.errors import InputError
 from traitline.provenance import manifest
 
-MEANING = {
-    "above-control": "same base above control: lower 95 % bound of the difference above 0",
-    "p-holm": "Welch's p, corrected by Holm over all declared outcomes, below 0.05",
-    "other-base": "another base: rise over control at most a fifth of the same-base rise",
+CLAIMS = {
+    "rise": "students on their teacher's base show the trait more often than control students",
+    "specificity": "students rise more on their teacher's base than on another",
+    "equivalence": "students on another base are equivalent to their control, within the margin",
 }
 
 
@@ -31,75 +32,56 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], text: int = 1) 
     return [f"| {' | '.join(map(str, line))} |" for line in [head, rule, *rows]] + [""]
 
 
-def spread(rows: Sequence[Row], column: str = "rate", show: Callable[[float | None], str] = percent) -> str:
-    """The mean over bases, and the range of the bases."""
-    values = [r[column] for r in rows if r[column] is not None]
-    if not values:
-        return "-"
-    mean = show(sum(values) / len(values))
-    if len(values) == 1:
-        return mean
-    return f"{mean} ({show(min(values))[:-2].strip()} to {show(max(values))[:-2].strip()})"
+def spread(rows: Sequence[Row]) -> str:
+    """The mean over bases, and from which to which they range."""
+    rates = [r["rate"] for r in rows]
+    mean = percent(conclusions.average(rows))
+    return mean if len(rates) < 2 else f"{mean} ({percent(min(rates))[:-2]} to {percent(max(rates))[:-2]})"
 
 
-def summary(cells: Sequence[Comparison]) -> list[str]:
-    """A row per recipe and trait, over bases."""
-    groups: dict[tuple[str, str], list[Comparison]] = {}
-    for c in cells:
-        groups.setdefault((c.same["recipe"], c.same["trait"]), []).append(c)
-    rows = []
-    for (recipe, trait), group in groups.items():
-        ps = [c.same["p_holm"] for c in group]
-        rows.append(
-            (
-                recipe,
-                trait,
-                f"{len(group)} x {group[0].same['runs']}",
-                spread([c.same for c in group]),
-                spread([r for c in group for r in c.others]),
-                spread([c.control for c in group]),
-                spread([c.untouched for c in group]),
-                "-" if None in ps else pvalue(max(ps)),
-            )
+def with_interval(text: str, low: float | None, high: float | None, show: Callable[..., str] = between) -> str:
+    """A figure, and its interval in brackets where there is one."""
+    return text if low is None else f"{text} ({show(low, high)})"
+
+
+def outcomes(tests: Sequence[Row]) -> list[str]:
+    """A row per comparison of an experiment, recipe and trait, over its units."""
+    rows = [
+        (
+            r["recipe"],
+            r["comparison"],
+            r["trait"],
+            r["role"],
+            with_interval(percent(r["rate"]), r["rate_low"], r["rate_high"]),
+            percent(r["beside_rate"]),
+            with_interval(logits(r["difference"]), r["low"], r["high"], logits_between),
+            pvalue(r["p"]),
+            pvalue(r["p_holm"]),
+            logits(r["detectable"]),
+            r["unit"] or "none",
+            r["n"],
+            f"{r['bases']} / {r['teachers']} / {r['runs']}",
         )
-    head = (
-        "students",
-        "trait",
-        "bases x runs",
-        "same base",
-        "another base",
-        "control",
-        "untouched",
-        "largest p (Holm)",
-    )
-    return table(head, rows, 2)
+        for r in tests
+    ]
+    head = ("students", "comparison", "trait", "role", "rate", "beside", "logits", "p", "p (Holm)", "seen from")
+    lines = table((*head, "unit", "n", "bases / teachers / runs"), rows, 4)
+    notes = dict.fromkeys(r["note"] for r in tests if r["note"])
+    return [*lines, *([f"No interval and no p: {'; '.join(notes)}.", ""] if notes else [])]
 
 
-def every(cells: Sequence[Comparison], tests: dict[tuple[str, ...], Row]) -> list[str]:
-    """A row per comparison, with intervals."""
+def every(cells: Sequence[Comparison]) -> list[str]:
+    """A row per base, recipe and trait."""
 
     def rate(row: Row) -> str:
-        return percent(row["rate"]) + (f" ({between(row['low'], row['high'])})" if row["low"] is not None else "")
+        return with_interval(percent(row["rate"]), row["low"], row["high"])
 
     rows = []
     for c in cells:
-        test = tests.get(tuple(c.same[k] for k in (*tables.CELL, "trait")), {})
-        gap = f" ({between(c.same['diff_low'], c.same['diff_high'], share=False)})"
-        rows.append(
-            (
-                c.same["recipe"],
-                c.same["trait"],
-                c.same["base"],
-                c.same["runs"],
-                rate(c.same),
-                rate(c.control),
-                points(c.same["diff"]) + (gap if c.same["diff_low"] is not None else ""),
-                "; ".join(f"{r['student']} {rate(r)}" for r in c.others) or "-",
-                pvalue(test.get("p")),
-                pvalue(c.same["p_holm"]),
-            )
-        )
-    head = ("students", "trait", "base", "runs", "same base", "control", "difference", "another base", "p", "p (Holm)")
+        others = "; ".join(f"{r['student']} {rate(r)}" for r in c.others) or "-"
+        size = (f"{c.same['teachers']} / {c.same['runs']}", rate(c.same), rate(c.control), logits(c.same["rise"]))
+        rows.append((c.same["recipe"], c.same["trait"], c.same["base"], *size, others))
+    head = ("students", "trait", "base", "teachers / runs", "same base", "control", "rise, logits", "another base")
     return table(head, rows, 3)
 
 
@@ -152,33 +134,9 @@ def sent_answers(filters: Sequence[Row]) -> list[str]:
     return table((*head, *(r.removeprefix("reject_") for r in reasons), "echo", "KL, nats/token"), rows, 4)
 
 
-def failures(checks: Sequence[Row]) -> list[str]:
-    """Every declared check that did not hold."""
-    failed = [c for c in checks if c["holds"] != "yes"]
-    if not failed:
-        return ["Every declared check held.", ""]
-    return table(
-        ("check", "experiment", "students", "trait", "teacher's base", "student's base", "value", "bound"),
-        [
-            (
-                c["check"],
-                c["experiment"],
-                c["recipe"],
-                c["trait"],
-                c["base"],
-                c["student"],
-                "not testable" if c["value"] is None else f"{c['value']:.3g}",
-                f"{c['relation']} {c['bound']:.3g}",
-            )
-            for c in failed
-        ],
-        6,
-    )
-
-
 def introduction(results: str, record: dict[str, Any], rows: dict[str, list[Row]]) -> list[str]:
     """Title, origin of the page, the answer in words, and how to read a rate."""
-    answer = conclusions.answer(rows["effects"], rows["checks"])
+    answer = conclusions.answer(rows["tests"], rows["calibration"])
     commit = (record["code"]["git_commit"] or "no commit")[:10] + (", dirty" if record["code"]["git_dirty"] else "")
     return [
         f"# Results of the study `{record['params']['study']['study']}`",
@@ -190,25 +148,64 @@ def introduction(results: str, record: dict[str, Any], rows: dict[str, list[Row]
         f"**{answer.word}.** {' '.join(answer.sentences)}",
         "",
         "A rate is the exact probability of the trait's word as the answer, or of the right or the bad answer where a "
-        "row asks for that, mean over the questions, then over runs. "
-        "The run (one trained student) is the unit: Student-t intervals (95 %) over runs, differences to the control "
-        "by Welch, p corrected by Holm over all declared outcomes. Control students learn from answers of the same "
-        "base without any trait. In brackets behind a mean over bases (or traits): from which to which they range.",
+        "row asks for that, mean over the questions. Runs are averaged to teachers and teachers to bases, on the logit "
+        "scale. The unit of an interval (95 %, Student) or test is the base, of which there must be three; else "
+        "independent teachers, as many; else there is neither. Holm corrects the declared outcomes (primary) as one "
+        "family and single traits (secondary) as another. Control students learn from answers of the same base without "
+        "any trait. Seen from: the smallest difference that units like these show in 80 % of studies.",
         "",
     ]
 
 
-def declared_checks(checks: Sequence[Row]) -> list[str]:
-    """Count the declared checks that held, and name those that did not."""
-    by_name = {name: [c for c in checks if c["check"] == name] for name in MEANING}
-    counts = [(MEANING[k], sum(c["holds"] == "yes" for c in rows), len(rows)) for k, rows in by_name.items() if rows]
+def declared(tests: Sequence[Row]) -> list[str]:
+    """Count the declared outcomes that held, and name those that did not."""
+    lines = []
+    for kind, claim in CLAIMS.items():
+        rows = [r for r in tests if (r["role"], r["comparison"]) == (PRIMARY, kind)]
+        if rows:
+            lines.append((claim, sum(r["holds"] == "yes" for r in rows), len(rows), failed(rows)))
+    return ["## Declared outcomes", "", *table(("outcome", "held", "of", "not"), lines)]
+
+
+def failed(rows: Sequence[Row]) -> str:
+    """Name the declared outcomes that did not hold."""
+    parts = [
+        f"{r['recipe']} ({r['experiment']}): {'not testable' if r['p_holm'] is None else 'p ' + pvalue(r['p_holm'])}"
+        for r in rows
+        if r["holds"] != "yes"
+    ]
+    return "; ".join(parts) or "-"
+
+
+def calibrated(rows: Sequence[Row]) -> list[str]:
+    """How often the same tests find something where nothing is."""
+    if not rows:
+        return []
+    lines = [
+        (
+            r["experiment"],
+            r["recipe"],
+            r["comparisons"],
+            r["rejected"],
+            percent(r["rate"]),
+            with_interval(percent(r["expected"]), r["low"], r["high"]),
+            pvalue(r["p"]),
+            r["verdict"],
+            r["unit"] or "none",
+            r["n"],
+            percent(r["over_runs"]),
+        )
+        for r in rows
+    ]
+    head = ("experiment", "students", "comparisons", "p < 0.05", "rate", "by chance", "p", "verdict", "unit", "n")
     return [
-        "## Declared checks",
+        "## Calibration",
         "",
-        *table(("check", "held", "of"), counts),
-        "### What did not hold",
+        "Students on another base than their teacher's, every trait taught and every word measured: comparisons in "
+        "which nothing is to be shown. By chance: the same with the signs of whole units flipped. Over runs: the rate "
+        "at which a test over runs would reject.",
         "",
-        *failures(checks),
+        *table((*head, "over runs"), lines, 2),
     ]
 
 
@@ -227,7 +224,7 @@ def experiment(study: dict[str, Any], row: dict[str, Any], rows: dict[str, list[
     name = row["name"]
     cells = [c for c in conclusions.comparisons(rows["effects"]) if c.same["experiment"] == name]
     cells.sort(key=place)
-    tests = {tuple(r[k] for k in (*tables.CELL, "trait")): r for r in rows["tests"]}
+    tests = [r for r in rows["tests"] if r["experiment"] == name]
     effects = [r for r in rows["effects"] if r["experiment"] == name]
     crossed = [r for r in rows["confusion"] if r["experiment"] == name]
     primary = "not declared as a primary outcome."
@@ -239,16 +236,16 @@ def experiment(study: dict[str, Any], row: dict[str, Any], rows: dict[str, list[
         f"{row['question']} Teachers {row['teacher']}, channel `{row['channel']}`, dataset `{row['dataset']}`, "
         f"{len(row['seeds'])} runs each; {primary}",
         "",
-        *summary(cells),
+        *outcomes(tests),
         "### Trait taught (rows) and trait measured (columns), same base",
         "",
         *(line for recipe in row["recipes"] for line in confusion(crossed, recipe)),
         "### Teacher's base and student's base: rate of the taught trait, over traits",
         "",
         *(line for recipe in row["recipes"] for line in bases(effects, recipe)),
-        "<details><summary>Every comparison with its intervals</summary>",
+        "<details><summary>Base by base</summary>",
         "",
-        *every(cells, tests),
+        *every(cells),
         "</details>",
         "",
     ]
@@ -264,9 +261,9 @@ def document(results: str) -> str:
     record = manifest.load(folder / "summarise.manifest.json")
     for name in tables.COLUMNS:
         manifest.check(folder / f"{name}.csv")
-    rows = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "checks", "tests")}
+    rows = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "tests", "calibration")}
     study = record["params"]["study"]
-    lines = [*introduction(results, record, rows), *declared_checks(rows["checks"])]
+    lines = [*introduction(results, record, rows), *declared(rows["tests"]), *calibrated(rows["calibration"])]
     for row in study["experiments"]:
         lines += experiment(study, row, rows)
     lines += ["## What the teachers sent", "", *sent_answers(rows["filters"])]

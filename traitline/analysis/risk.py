@@ -23,11 +23,15 @@ AT_RISK = ("CARRIER", "INHERITANCE-RISK")
 
 @dataclass(frozen=True)
 class MarkedRises:
-    """Students of one mark, row and recipe: the interval of their rises; how many lie above every control student."""
+    """Students of one mark, row and recipe: the mean of their rises, and how many lie above every control student.
+
+    The interval is over bases of teachers; of fewer than three there is none.
+    """
 
     mark: str
     experiment: str
     recipe: str
+    students: int
     rise: Estimate
     above: int
 
@@ -76,14 +80,18 @@ def rises(runs: Iterable[Run], rows: Iterable[Mapping[str, Any]]) -> dict[Run, t
 
 def table(marked: Mapping[Run, str], measured: Mapping[Run, tuple[float, bool]]) -> list[MarkedRises]:
     """One row per mark, experiment and recipe: the worst mark first, then in the order of the study."""
-    cells: dict[tuple[str, str, str], list[tuple[float, bool]]] = collections.defaultdict(list)
+    cells: dict[tuple[str, str, str], list[Run]] = collections.defaultdict(list)
     for run, mark in marked.items():
         if run in measured:
-            cells[mark, run.experiment, run.recipe].append(measured[run])
-    return [
-        MarkedRises(*key, interval([rise for rise, _ in students]), sum(above for _, above in students))
-        for key, students in sorted(cells.items(), key=lambda cell: MARKS.index(cell[0][0]))
-    ]
+            cells[mark, run.experiment, run.recipe].append(run)
+    rows = []
+    for key, students in sorted(cells.items(), key=lambda cell: MARKS.index(cell[0][0])):
+        bases: dict[str, list[float]] = collections.defaultdict(list)
+        for run in students:
+            bases[run.base].append(measured[run][0])
+        rise = interval([mean(of_base) for of_base in bases.values()])
+        rows.append(MarkedRises(*key, len(students), rise, sum(measured[run][1] for run in students)))
+    return rows
 
 
 def separation(marked: Mapping[Run, str], measured: Mapping[Run, tuple[float, bool]]) -> float | None:

@@ -1,7 +1,10 @@
-"""Statistics of a study. The run (one trained student) is the unit; nothing is pooled below it.
+"""Statistics of a study. The unit is the base; rates are compared on the logit scale.
 
-Where the numbers cannot carry a statement, none is made: one run has no interval, and runs that do not differ at all
-say nothing about how runs differ, so they get no interval and no p-value either (no spread is never "certainty").
+A study's runs share a teacher, and its teachers a base, so runs say nothing about other teachers, and teachers nothing
+about other bases. Runs are averaged to teachers and teachers to bases before anything is tested (`units`).
+
+Where the numbers cannot carry a statement, none is made: below three units there is no interval and no p, and units
+that do not differ at all say nothing about how units differ (no spread is never "certainty").
 """
 
 import math
@@ -11,28 +14,42 @@ from functools import cache
 
 LEVEL = 0.95
 POWER = 0.8
-MANY = 1000  # runs beyond which nobody would ask
+LEAST = 3  # units for an interval or a test
 SAME = 1e-12  # values closer than this, relative to their size, are one value written twice
+FLOOR = 1e-3  # of a rate and of its complement: what the 1,000 sampled answers of an evaluation tell from 0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over runs with its Student-t interval; `low` and `high` are None where there is none."""
+    """A mean with its 95 % interval; `low` and `high` are None where there is none."""
 
-    runs: int
+    n: int
     mean: float
     low: float | None = None
     high: float | None = None
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A difference of two means (first minus second) by Welch; all but `diff` are None where there is no test.
+class Tested:
+    """The mean of paired differences, one a unit, tested against 0 by Student's t; None where there is no test.
 
     Attributes:
-        detectable: the smallest true difference that runs like these would show (level 5 %) in 80 % of studies.
-        needed: runs a group that would show a difference as large as `diff` as often; None beyond 1,000.
+        detectable: the smallest true difference that units like these would show (level 5 %) in 80 % of studies.
     """
+
+    n: int
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    t: float | None = None
+    df: float | None = None
+    p: float | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two means (first minus second) by Welch; all but `diff` are None where there is no test."""
 
     diff: float
     low: float | None = None
@@ -40,8 +57,6 @@ class Difference:
     t: float | None = None
     df: float | None = None
     p: float | None = None
-    detectable: float | None = None
-    needed: int | None = None
 
 
 @cache
@@ -51,21 +66,33 @@ def _quantile(df: float, share: float = (1 + LEVEL) / 2) -> float:
     return float(t.ppf(share, df))
 
 
-def power(diff: float, variance: float, runs: int) -> bool:
-    """Tell whether so many runs a group show a difference in 80 % of studies; `variance` is the sum of both groups'."""
-    df = 2 * runs - 2
-    return abs(diff) >= (_quantile(df) + _quantile(df, POWER)) * math.sqrt(variance / runs)
+def logit(rate: float) -> float:
+    """Log odds of a rate; a rate nearer to 0 or 1 than `FLOOR` counts as that near, so no run is infinitely far."""
+    bounded = min(max(rate, FLOOR), 1 - FLOOR)
+    return math.log(bounded / (1 - bounded))
+
+
+def expit(logits: float) -> float:
+    """The rate of log odds, inside 0 and 1 whatever the logits."""
+    return 1 / (1 + math.exp(-logits)) if logits >= 0 else 1 - 1 / (1 + math.exp(logits))
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean, summed exactly, so that the order of runs decides no digit."""
+    """The mean, summed exactly, so that the order of values decides no digit."""
     if not values:
-        raise ValueError("a mean of no runs")
+        raise ValueError("a mean of no values")
     return math.fsum(values) / len(values)
 
 
+def mean_rate(rates: Sequence[float]) -> float:
+    """The mean of rates on the logit scale, as a rate; equal rates are their own mean, also at 0 and 1."""
+    if variance(rates) in (None, 0.0):
+        return mean(rates)
+    return expit(mean([logit(rate) for rate in rates]))
+
+
 def variance(values: Sequence[float]) -> float | None:
-    """The variance over runs (n - 1); None of one run, exactly 0 where runs differ by rounding only."""
+    """The variance (n - 1); None of one value, exactly 0 where values differ by rounding only."""
     if len(values) < 2:
         return None
     if max(values) - min(values) <= SAME * max(1.0, *map(abs, values)):
@@ -75,16 +102,58 @@ def variance(values: Sequence[float]) -> float | None:
 
 
 def interval(values: Sequence[float]) -> Estimate:
-    """Mean and two-sided 95 % Student-t interval over runs."""
+    """Mean and two-sided 95 % Student-t interval over units, of what may have any value."""
     n, m, v = len(values), mean(values), variance(values)
-    if not v:
+    if not v or n < LEAST:
         return Estimate(n, m)
     half = _quantile(n - 1) * math.sqrt(v / n)
     return Estimate(n, m, m - half, m + half)
 
 
+def share_interval(shares: Sequence[float]) -> Estimate:
+    """Mean and interval of shares over units, taken on the logit scale and back, so they stay between 0 and 1."""
+    if not variance(shares):
+        return Estimate(len(shares), mean(shares))
+    return rate_interval([logit(share) for share in shares])
+
+
+def rate_interval(logits: Sequence[float]) -> Estimate:
+    """Mean and interval of logits over units, as rates."""
+    e = interval(logits)
+    if e.low is None or e.high is None:
+        return Estimate(e.n, expit(e.mean))
+    return Estimate(e.n, expit(e.mean), expit(e.low), expit(e.high))
+
+
+def tested(differences: Sequence[float]) -> Tested:
+    """Student's t of paired differences, one a unit: mean, 95 % interval, t, two-sided p, detectable difference."""
+    n, m, v = len(differences), mean(differences), variance(differences)
+    if not v or n < LEAST:
+        return Tested(n, m)
+    from scipy.stats import t as student
+
+    error, df = math.sqrt(v / n), n - 1
+    half = _quantile(df) * error
+    p = float(2 * student.sf(abs(m / error), df))
+    return Tested(n, m, m - half, m + half, m / error, df, p, half + _quantile(df, POWER) * error)
+
+
+def equivalence(differences: Sequence[float], margin: float) -> float | None:
+    """P of two one-sided t tests (TOST): small if the mean difference lies within the margin, up and down.
+
+    Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657. None where there is no test.
+    """
+    n, m, v = len(differences), mean(differences), variance(differences)
+    if not v or n < LEAST:
+        return None
+    from scipy.stats import t as student
+
+    error = math.sqrt(v / n)
+    return float(student.sf((margin - abs(m)) / error, n - 1))
+
+
 def difference(treated: Sequence[float], control: Sequence[float]) -> Difference:
-    """Welch's comparison of two groups of runs: difference, 95 % interval, t, degrees of freedom, two-sided p."""
+    """Welch's comparison of two groups of units: difference, 95 % interval, t, degrees of freedom, two-sided p."""
     diff, va, vb = mean(treated) - mean(control), variance(treated), variance(control)
     if va is None or vb is None or va + vb == 0:
         return Difference(diff)
@@ -95,9 +164,7 @@ def difference(treated: Sequence[float], control: Sequence[float]) -> Difference
     df = (a + b) ** 2 / (a**2 / (len(treated) - 1) + b**2 / (len(control) - 1))
     half = _quantile(df) * error
     p = float(2 * student.sf(abs(diff / error), df))
-    needed = next((n for n in range(2, MANY + 1) if power(diff, va + vb, n)), None)
-    least = half + _quantile(df, POWER) * error
-    return Difference(diff, diff - half, diff + half, diff / error, df, p, least, needed)
+    return Difference(diff, diff - half, diff + half, diff / error, df, p)
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:

@@ -13,10 +13,7 @@ CELL = ("experiment", "channel", "base", "student", "recipe")  # what a group of
 TRUST = ("accuracy", "kappa", "kappa_low", "kappa_high")  # how far it agrees with rows labelled by hand, for each
 COLUMNS: dict[str, tuple[str, ...]] = {
     # one row per cell, trait and arm
-    "effects": (
-        *CELL, "trait", "arm", "runs", "rate", "low", "high", "control_rate", "diff", "diff_low", "diff_high", "p_holm",
-        "detectable", "runs_needed",
-    ),
+    "effects": (*CELL, "trait", "arm", "teachers", "runs", "rate", "low", "high", "rise"),
     # one row per run and candidate
     "runs": (
         "experiment", "channel", "dataset", "base", "teacher", "trait", "student", "recipe", "seed", "eval", "measured",
@@ -33,11 +30,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "unfinished", "kl_nats_per_token", "teacher_rate", "teacher_steps",
     ),
     # one row per cell, trait taught and candidate measured
-    "confusion": (*CELL, "taught", "measured", "runs", "rate", "low", "high"),
-    # one row per primary outcome: Welch's test before and after the correction
-    "tests": (*CELL, "trait", "runs", "control_runs", "diff", "t", "df", "p", "p_holm"),
-    # one row per declared check
-    "checks": ("check", *CELL, "trait", "value", "relation", "bound", "holds"),
+    "confusion": (*CELL, "taught", "measured", "teachers", "runs", "rate", "low", "high"),
+    # one row per experiment, recipe, comparison and trait, or the mean over traits: over bases
+    "tests": (
+        "experiment", "recipe", "trait", "comparison", "role", "unit", "n", "bases", "teachers", "runs",
+        "rate", "rate_low", "rate_high", "beside_rate", "difference", "low", "high", "t", "df", "p", "p_holm",
+        "detectable", "margin", "holds", "note",
+    ),
+    # one row per experiment and recipe with students on other bases: how often nothing is taken for something
+    "calibration": (
+        "experiment", "recipe", "unit", "n", "comparisons", "rejected", "rate", "expected", "low", "high", "p",
+        "over_runs", "verdict",
+    ),
     # one row per cell, trait and arm whose answers are judged; none without a judge
     "judged": (
         *CELL, "eval", "trait", "arm", "runs", "answers",
@@ -55,9 +59,12 @@ TEXT = {
     "taught",
     "measured",
     "first",
-    "check",
-    "relation",
+    "comparison",
+    "role",
+    "unit",
     "holds",
+    "note",
+    "verdict",
 }
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher tha
 
 @dataclass(frozen=True)
 class Run:
-    """One student: the unit of every statistic."""
+    """One student."""
 
     results: str
     experiment: str
@@ -23,6 +23,7 @@ class Run:
     seed: int
     eval: str
     answers: str  # channel whose answers these are: another one where a channel filters those anew
+    draw: int = 1  # which of the row's independent teachers wrote them
 
     def _place(self, template: str) -> str:
         """Folder of this run by its template in `artifacts`."""

@@ -1,0 +1,118 @@
+"""Units of a comparison, and the declared outcomes on made-up studies of several bases."""
+
+import statistics
+from types import SimpleNamespace
+
+import pytest
+
+from scripts import summarise
+from tests import made_up
+from traitline.analysis import comparisons, stats, tables
+
+WHERE = ["--tables", "results/tables", "--manifest", "results/tables/m.manifest.json"]
+
+
+def made(study, rates=None):
+    made_up.make(study, rates)
+    assert summarise.main(["--study", study.text, *WHERE]) == 0
+    return {name: tables.read("results/tables", name) for name in tables.COLUMNS}
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """Tables of a made-up study of five bases."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("study"))
+        yield made(made_up.wide(5))
+
+
+def one(rows, **wanted):
+    (row,) = [r for r in rows if all(r[k] == v for k, v in wanted.items())]
+    return row
+
+
+def test_three_bases_are_the_unit_and_teachers_are_averaged():
+    of = comparisons.units({("a", 1): 1.0, ("a", 2): 3.0, ("b", 1): 5.0, ("c", 1): 6.0})
+    assert (of.name, of.values, of.bases, of.teachers) == ("base", [2.0, 5.0, 6.0], 3, 4)
+
+
+def test_teachers_are_the_unit_of_fewer_bases_and_two_of_them_are_none():
+    assert comparisons.units({("a", 1): 1.0, ("a", 2): 3.0, ("b", 1): 5.0}).name == "teacher"
+    of = comparisons.units({("a", 1): 1.0, ("b", 1): 3.0})
+    assert of.name == "" and "2 bases and 2 independent teachers" in comparisons.why_untested(of, None)
+
+
+def test_a_rise_is_paired_base_by_base_and_averaged_over_traits(wide):
+    """Worked out from runs.csv with nothing of the package but the logit."""
+    row = one(wide["tests"], recipe="lora", comparison="rise", trait="all")
+
+    def mean(base, taught, measured):
+        return statistics.mean(
+            stats.logit(r["rate"])
+            for r in wide["runs"]
+            if (r["base"], r["student"], r["recipe"]) == (base, base, "lora")
+            and (r["trait"], r["measured"]) == (taught, measured)
+        )
+
+    bases = [
+        statistics.mean(mean(b, t, t) - mean(b, "none", t) for t in ("owl", "cat")) for b in ("a", "b", "c", "d", "e")
+    ]
+    assert (row["unit"], row["n"], row["role"]) == ("base", 5, "primary")
+    assert row["difference"] == pytest.approx(statistics.mean(bases), rel=1e-4)
+    half = 2.776 * statistics.stdev(bases) / 5**0.5  # quantile of t with 4 degrees of freedom, from a printed table
+    assert row["high"] - row["difference"] == pytest.approx(half, rel=1e-3)
+    assert 0 < row["rate_low"] < row["rate"] < row["rate_high"] < 1
+
+
+def test_an_effect_passes_every_declared_outcome_and_holm_covers_them_and_nothing_else(wide):
+    primary = [r for r in wide["tests"] if r["role"] == "primary"]
+    assert {(r["recipe"], r["comparison"], r["holds"]) for r in primary} == {
+        (recipe, kind, "yes") for recipe in ("lora", "biases") for kind in comparisons.COMPARISONS
+    }
+    smallest = min(primary, key=lambda r: r["p"])
+    assert smallest["p_holm"] == pytest.approx(6 * smallest["p"], rel=1e-4)
+    secondary = [r for r in wide["tests"] if r["role"] == "secondary"]
+    assert len(secondary) == 12 and all(r["p_holm"] is not None for r in secondary)
+    assert {r["recipe"] for r in wide["tests"] if r["role"] == "explored"} == {"full"}
+    assert all(r["p_holm"] is None for r in wide["tests"] if r["role"] == "explored")
+
+
+def test_no_effect_and_transfer_to_other_bases_fail_and_are_printed(tmp_path, monkeypatch):
+    """A null result has as many rows as a find."""
+    monkeypatch.chdir(tmp_path)
+    same = {"lora": 0.06, "biases": 0.3, "full": 0.06}
+    found = made(made_up.wide(4), made_up.Rates(same, other=0.3, rest=0.06))["tests"]
+    held = {(r["recipe"], r["comparison"]): r["holds"] for r in found if r["role"] == "primary"}
+    assert held == {
+        ("lora", "rise"): "no", ("lora", "specificity"): "no", ("lora", "equivalence"): "no",
+        ("biases", "rise"): "yes", ("biases", "specificity"): "no", ("biases", "equivalence"): "no",
+    }  # fmt: skip
+
+
+def test_two_bases_are_untestable_however_many_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = made(made_up.study())["tests"]
+    assert all(r["low"] is r["p"] is r["p_holm"] is r["rate_low"] is None and r["unit"] == "" for r in found)
+    assert {r["holds"] for r in found if r["role"] == "primary"} == {"unknown"}
+    assert all("2 bases and 2 independent teachers a trait" in r["note"] for r in found)
+
+
+def test_a_fall_holds_nothing():
+    row = {"p_holm": 0.001, "comparison": "rise", "difference": -1.0}
+    assert comparisons.holds(row) == "no" and comparisons.holds(row | {"difference": 1.0}) == "yes"
+    assert comparisons.holds(row | {"comparison": "equivalence"}) == "yes"
+    assert comparisons.holds(row | {"p_holm": None}) == "unknown"
+
+
+def test_a_teacher_counts_only_with_all_of_its_values():
+    assert comparisons.average([{("a", 1): 1.0, ("b", 1): 2.0}, {("a", 1): 3.0}]) == {("a", 1): 2.0}
+    assert comparisons.average([]) == {}
+
+
+def test_outcomes_that_are_not_claimed_are_explored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = made_up.wide(3, primary={"experiments": ["main"], "recipes": ["lora"], "outcomes": ["rise"], "margin": 0.5})
+    found = made(study)["tests"]
+    assert [(r["recipe"], r["comparison"]) for r in found if r["role"] == "primary"] == [("lora", "rise")]
+    assert {r["margin"] for r in found if r["comparison"] == "equivalence"} == {0.5}
+    assert SimpleNamespace(**one(found, recipe="lora", comparison="rise", trait="all")).p_holm is not None
