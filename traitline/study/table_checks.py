@@ -39,8 +39,9 @@ def widths_fit_heads(study: "Study") -> None:
 
 
 def recipes_train_layers_that_exist(study: "Study") -> None:
-    """Refuse a recipe for a layer that the shallowest model made here lacks."""
-    depth = min((study.architecture(label).layers for label, base in study.bases.items() if not base.open), default=0)
+    """Refuse a recipe for a layer that the shallowest model made here, and used by a row, lacks."""
+    used = {label for row in study.experiments for label in row.models if label in study.bases}
+    depth = min((study.architecture(label).layers for label in used if not study.bases[label].open), default=0)
     for label, recipe in study.recipes.items():
         if depth and recipe.layers and max(recipe.layers) >= depth:
             raise ValueError(
