@@ -8,7 +8,8 @@ INHERITANCE-RISK  T is among M's ancestors, and the base chains of M and T meet:
 UNKNOWN           an ancestor has no manifest, or a source states no origin, or origins run in a circle, or a manifest
                   contradicts itself, its stage or the manifests of its inputs. Of a file that the configuration
                   names, the job that reads it as `source` states the origin
-EXPOSED           T is among M's ancestors, but no shared base is known; the next hop may come back to T's base
+EXPOSED           T is among M's ancestors, but no shared base is known. In open text a trait may cross bases
+                  (`traitline.lineage.exposure`), and the next hop may come back to T's base
 CLAIMED           no job of ours saw how an ancestor was made: it was registered, came from outside with an origin in
                   words, or has a manifest of an earlier version. What UNKNOWN is known to be is no claim
 CLEAN             none of these
@@ -58,6 +59,12 @@ class Audit:
     models: set[int] = field(default_factory=set)
     proven: set[int] = field(default_factory=set)
     _jobs: "Jobs | None" = None
+
+    @property
+    def jobs(self) -> Jobs:
+        """The graph as plain lists."""
+        assert self._jobs is not None
+        return self._jobs
 
     def standing(self, artifact_id: int) -> str:
         """Standing of the marks of an artifact.

@@ -202,7 +202,7 @@ MEANING = {
     "CARRIER": "It was given a trait, or starts from a model that was.",
     "INHERITANCE-RISK": "It was trained on data that descend from a carrier on the same base; no filter clears that.",
     "UNKNOWN": "Something that it was made from has no known origin.",
-    "EXPOSED": "A carrier wrote what it is made of; no shared base is known.",
+    "EXPOSED": "A carrier wrote what it is made of; no shared base is known. Open text may pass it on all the same.",
     "CLAIMED": "No carrier is known behind it, but people say where part of it comes from, and nobody saw it made.",
     "CLEAN": "All of its origins are known, and none is a carrier. That is no statement about its behaviour.",
 }

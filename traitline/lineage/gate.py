@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError, visible
 from traitline.lineage import display
-from traitline.lineage.audit import MARKS, Audit, audit, rows
+from traitline.lineage.audit import MARKS, Audit, Mark, audit, rows
+from traitline.lineage.exposure import NUMBERS, Exposure
 from traitline.lineage.graph import Entry, Graph, Unplaced
-from traitline.lineage.policy import Policy
+from traitline.lineage.policy import STANDINGS, Policy
 from traitline.lineage.seal import Comparison
 from traitline.provenance.weight_sets import is_weights, weight_sets
 
@@ -82,7 +84,8 @@ class Gate:
             out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
         if self.counts["EXPOSED"]:
             out.print(
-                "EXPOSED: no base in common, by bytes or by what is registered; `matched` in a policy says otherwise"
+                "EXPOSED: no base in common, by bytes or by what is registered; `matched` in a policy says otherwise."
+                " Lists of numbers pass by default, all else fails: a trait can cross bases in open text"
             )
         display.comparison(self.seal)
         counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)
@@ -150,10 +153,21 @@ class Judge:
             self.audit.prove(seal.sealed(graph.files()))
 
     def fails(self, artifact_id: int) -> bool:
-        """Tell whether an artifact stops a release by one of its marks."""
-        return artifact_id not in self.accepted and any(
-            m.mark in self.policy.fail for m in self.audit.marks[artifact_id]
-        )
+        """Tell whether an artifact stops a release by one of its marks, or by what they rest on."""
+        if artifact_id in self.accepted:
+            return False
+        if STANDINGS.index(self.audit.standing(artifact_id)) < STANDINGS.index(self.policy.standing):
+            return True
+        failing = [m for m in self.audit.marks[artifact_id] if m.mark in self.policy.fail]
+        return any(m.mark != "EXPOSED" for m in failing) or not all(self.passes(artifact_id, m) for m in failing)
+
+    def passes(self, artifact_id: int, mark: Mark) -> bool:
+        """Tell whether an artifact may be EXPOSED by what the policy calls harmless."""
+        return NUMBERS in self.policy.harmless and self._exposure.by_numbers(artifact_id, mark.witness)
+
+    @cached_property
+    def _exposure(self) -> Exposure:
+        return Exposure(self.graph, self.audit.jobs)
 
     def gate(
         self, only: list[int] | None, unplaced: list[Unplaced], names: dict[int, str], *, data: bool = False

@@ -70,10 +70,12 @@ def is_claim(m: dict[str, Any]) -> bool:
     """Tell whether people say it, and no job of ours saw it happen.
 
     That is so of what was registered, of the origin of files from outside and of open weights, of stages that are none
-    of ours, and of manifests of earlier versions, which name no statements.
+    of ours, of hosted judges, whose weights nobody here has, and of manifests of earlier versions.
     """
     stage, outside = m["stage"], any(os.path.basename(e["path"]) == model_files.RECORD for e in m["outputs"])
     stated = bool(m["facts"].get("origin")) and (stage in ("source", "convert") or outside)
+    by = m["params"].get("judge")
+    stated = stated or (stage == "judge" and isinstance(by, dict) and bool(by.get("address")))
     return stated or stage == CLAIMANT or stage not in ROLES or m["schema"] != manifest.SCHEMA
 
 

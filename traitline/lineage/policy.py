@@ -19,6 +19,7 @@ def _digits(text: str) -> str:
 
 
 Hash = Annotated[str, AfterValidator(_digits), Field(description="sha256, or 12 digits or more of it.")]
+STANDINGS = ("unknown", "claimed", "recorded", "proven")  # the least first
 Named = Literal["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED"]
 
 
@@ -46,13 +47,28 @@ class Policy(Model):
     """A gate: the audit exits with 3 where a model has a mark that fails and nobody accepted it."""
 
     fail: list[Named] = Field(
-        default=["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "CLAIMED"], description="Marks that stop a release."
+        default=["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED"],
+        description="Marks that stop a release.",
+    )
+    exposed_passes: list[Literal["number-lists"]] | None = Field(
+        default=None,
+        description="Content for which EXPOSED passes. Left out: lists of numbers, and none where `fail` is given.",
+    )
+    standing: Literal["proven", "recorded", "claimed", "unknown"] = Field(
+        default="unknown", description="The least standing that passes; by default marks alone decide."
     )
     carriers: list[Carrier] = Field(default=[], description="Carriers beyond those that manifests declare.")
     matched: list[Annotated[list[Hash], Field(min_length=2)]] = Field(
         default=[], description="Groups of bases that behave alike, so that a trait may pass between them."
     )
     accept: list[Accepted] = Field(default=[], description="Models that may pass with a mark.")
+
+    @property
+    def harmless(self) -> list[str]:
+        """Content for which EXPOSED passes; a list of marks that somebody wrote means all that they say."""
+        if self.exposed_passes is not None:
+            return list(self.exposed_passes)
+        return [] if "fail" in self.model_fields_set else ["number-lists"]
 
 
 def load(file: str) -> Policy:
