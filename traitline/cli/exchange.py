@@ -93,8 +93,8 @@ def register(
     from traitline.lineage.register import origin as stated
     from traitline.provenance.manifest import load
 
-    if sum(map(bool, (hub, origin, unknown, source))) != 1:
-        raise InputError("say where it comes from: one of --hub, --origin, --from, or --unknown")
+    if sum(map(bool, (hub, origin, unknown, source))) != 1 and not (hub and source and not (origin or unknown)):
+        raise InputError("say where it comes from: one of --hub, --origin, --from, --unknown; or --hub with --from")
     pairs = [tuple(s.split("=", 1)) for s in source or []]
     if any(len(p) != 2 or p[0] not in SOURCES or not p[1] for p in pairs):
         raise InputError(
@@ -110,7 +110,7 @@ def register(
 
 
 def _print_assumed(m: dict[str, Any], *, stated: bool) -> None:
-    """Print what a manifest of `register` takes for granted, and what an adapter says of its base."""
+    """Print what a manifest of `register` takes for granted, and what a card or an adapter says of its base."""
     from traitline.provenance.manifest import maker
 
     bases = [e["path"] for e in m["inputs"] if e["role"] == "base"]
@@ -124,4 +124,4 @@ def _print_assumed(m: dict[str, Any], *, stated: bool) -> None:
         hubs += [str(hub)] if hub else []
     if named and named not in hubs:
         known = f"its base is registered as {visible(hubs[0])}" if hubs else "no base of it is registered by that name"
-        print(f"  look again: adapter_config.json names {visible(named)}, and {known}")
+        print(f"  look again: its card or settings name {visible(named)}, and {known}")

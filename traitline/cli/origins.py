@@ -181,7 +181,7 @@ def audit(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Find models that may have inherited a trait. Marks each by its origins; 3 for all but CLEAN and EXPOSED by numbers."""
+    """Find models that may have inherited a trait. Marks each by its origins; 3 for all but CLEAN and EXPOSED lists."""
     from traitline.lineage import display, gate
     from traitline.lineage.policy import Policy, load
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from traitline import json_files
 from traitline.errors import InputError, visible
 from traitline.lineage.base_evidence import base_evidence
+from traitline.lineage.claimed_sources import claimed_sources
 from traitline.lineage.folders import DATA, PACKED, REGISTERED, contents, is_data, walk
 from traitline.lineage.index import ENDING
 from traitline.lineage.links import DvcCache
 from traitline.lineage.meaning import SUPPORT
-from traitline.model_files import ADAPTER_CONFIG, RECORD
+from traitline.model_files import RECORD
 from traitline.provenance import manifest
 from traitline.provenance.weight_sets import SUFFIXES, WeightSet, is_safe, is_weights, weight_sets
 
@@ -129,11 +129,16 @@ def _write_with_evidence(
 ) -> Path:
     """Write the manifest of a part; where nobody says what it starts from, that is the model beside it.
 
-    What somebody says stands. The known models that its weights share a start with are added to it.
+    What somebody says stands. Added to it is what the card and the settings name, where that is registered, and the
+    known models that its weights share a start with.
     """
-    sources = [*parents] if parents else [("base", file) for file in part.beside]
+    names, claimed = claimed_sources(part.folder, stated={role for role, _ in parents})
+    given = [file for _, file in part.files]
+    sources = [*parents, *(pair for pair in claimed if pair[1] not in given)]
+    sources += [] if parents else [("base", file) for file in part.beside if ("base", file) not in sources]
     if not part.is_model:
         return _write(part, facts, sources, trait)
+    facts = {**facts, **({"named_base": names[0]} if names else {})}
     bases = [file for role, file in sources if role == "base"]
     more, added = base_evidence([file for role, file in part.files if role not in BESIDE], part.weights, bases)
     return _write(part, {**facts, **more}, [*sources, *(("base", file) for file in added)], trait)
@@ -276,19 +281,9 @@ def _source_files(word: str, name: str) -> list[Path]:
     return files
 
 
-def _named_base(folder: Path) -> str | None:
-    """Name of the base on the hub by an adapter's own settings: a claim, which no command builds on."""
-    try:
-        name = json_files.read_object(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
-    except InputError:
-        return None
-    return name if isinstance(name, str) and HUB.fullmatch(name) and not Path(name).exists() else None
-
-
 def _write(part: Part, facts: Mapping[str, Any], sources: Sequence[tuple[str, Path]], trait: str | None) -> Path:
     """Write the manifest of a part, under a name that is free."""
-    named = _named_base(part.folder) if part.files[0][0] == "adapter" else None
-    known = {"trait": trait, "weights": part.weights, "named_base": named}
+    known = {"trait": trait, "weights": part.weights}
     stated = {**facts, **{key: value for key, value in known.items() if value}}
     place = part.folder / REGISTERED
     if os.path.lexists(place):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from traitline import json_files
 from traitline.errors import InputError
+from traitline.lineage.claims import BASE, ROLES, Claim
 from traitline.scan import foreign_records
-from traitline.scan.claims import BASE, ROLES, Claim
 from traitline.scan.survey import Survey
 from traitline.scan.tree import Item
 

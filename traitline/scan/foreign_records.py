@@ -11,7 +11,7 @@ from typing import Any
 
 from traitline import json_files, yaml_files
 from traitline.errors import InputError
-from traitline.scan.claims import BASE, DATA, JUDGE, MOST, TEACHER, Claim, claims, commit, texts
+from traitline.lineage.claims import BASE, DATA, JUDGE, MOST, TEACHER, Claim, claims, commit, texts
 
 REMEDY = "look at who wrote it"
 LARGEST = 64 << 20  # bytes of a crate; the largest of ours have 10

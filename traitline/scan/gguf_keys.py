@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from traitline.errors import InputError
+from traitline.lineage.claims import BASE, DATA, SELF, Claim, claims
 from traitline.plain_files import open_plain
-from traitline.scan.claims import BASE, DATA, SELF, Claim, claims
 
 MAGIC = b"GGUF"
 HEADER = 256 << 20  # bytes of metadata

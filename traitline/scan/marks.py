@@ -13,10 +13,10 @@ from typing import Any
 
 import traitline
 from traitline.lineage import index
+from traitline.lineage.claims import BASE, DATA, JUDGE, ROLES, TEACHER, TRAIT, Claim
 from traitline.lineage.graph import Graph, Job
 from traitline.lineage.index_rows import Part, Row
 from traitline.provenance import manifest
-from traitline.scan.claims import BASE, DATA, JUDGE, ROLES, TEACHER, TRAIT, Claim
 from traitline.scan.contradictions import names_itself
 from traitline.scan.survey import Survey
 from traitline.scan.tree import Item

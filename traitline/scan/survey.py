@@ -13,9 +13,10 @@ from pathlib import Path, PurePath
 
 from traitline import model_files
 from traitline.errors import InputError
+from traitline.lineage import cards
+from traitline.lineage.claims import BASE, DATA, SELF, Claim
 from traitline.lineage.index_rows import Row, read_row
-from traitline.scan import cards, foreign_records, gguf_keys
-from traitline.scan.claims import BASE, DATA, SELF, Claim
+from traitline.scan import foreign_records, gguf_keys
 from traitline.scan.hashing import Hashes, Tensors, hash_all
 from traitline.scan.tree import Item, Tree, walk
 

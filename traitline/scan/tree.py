@@ -11,13 +11,14 @@ from pathlib import Path
 
 from traitline import model_files
 from traitline.errors import InputError, visible
+from traitline.lineage import cards
 from traitline.lineage.folders import is_data
 from traitline.lineage.index import ENDING
 from traitline.lineage.meaning import SUPPORT
 from traitline.lineage.register import PAGE, POINTER
 from traitline.plain_files import open_plain
 from traitline.provenance.weight_sets import is_weights, weight_sets
-from traitline.scan import cards, foreign_records
+from traitline.scan import foreign_records
 
 DEEPEST = 64  # folders within each other
 MOST = 2_000_000  # entries of a scan

@@ -19,8 +19,8 @@ from typing import Any
 
 from traitline import json_files, yaml_files
 from traitline.errors import InputError
+from traitline.lineage.claims import BASE, DATA, JUDGE, MOST, TEACHER, TRAIT, Claim, claims, commit, target_of, texts
 from traitline.plain_files import read_text
-from traitline.scan.claims import BASE, DATA, JUDGE, MOST, TEACHER, TRAIT, Claim, claims, commit, target_of, texts
 
 FRONT = re.compile(r"---[ \t]*\r?\n(.*?)(?:\r?\n)---[ \t]*(?:\r?\n|$)", re.S)
 LARGEST = 4 << 20  # bytes of a card
