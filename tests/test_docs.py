@@ -117,6 +117,18 @@ def test_the_first_study_works_as_written(tmp_path):
     assert "TRAIT hawk" in trace and "INHERITANCE-RISK" in trace
 
 
+def test_the_tutorial_of_scans_works_as_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    _, first, policy, registered, accepted, written = tutorial("scan.md", tmp_path)
+    page = (ROOT / "docs/tutorials/scan.md").read_text(encoding="utf-8")
+    assert first.splitlines()[0] in page, "the line of the page"
+    assert re.search(r"^CARRIER .*models/owl", policy, re.M) and re.search(
+        r"^INHERITANCE-RISK .*models/chat", policy, re.M
+    )
+    assert registered.count("registered: ") == 2 and registered.count("CLAIMED  ") == 2
+    assert accepted.splitlines()[-1].endswith("0 fail") and written == "traitline-scan/1\n"
+
+
 def test_the_tutorial_of_chains_works_as_written(tmp_path, monkeypatch):
     """On invented weights, in the folders of configs/chain.yaml."""
     from snakemake.utils import update_config

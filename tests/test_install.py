@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import re
 import resource
 import shutil
@@ -12,6 +13,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tests.lineage import Works
+from tests.scan_folders import llama, put
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "snakemake", "dvc", "transformers", "pandas", "pyarrow", "scipy", "huggingface_hub")
@@ -83,6 +88,8 @@ def test_the_light_installation_answers_every_question_about_a_real_study(light,
     assert code == 0 and "registered: foreign/register.manifest.json" in out
     assert ran(light, "page", "x.html", cwd=here)[0] == 0 and (here / "x.html").stat().st_size > 10_000
     assert ran(light, "seal", "copied", cwd=here)[0] == 0
+    code, out, _ = ran(light, "scan", "copied", "--cache", here / "hashes", cwd=here)
+    assert code == 3 and re.search(r"^INHERITANCE-RISK.*seed-1/adapter_model.safetensors  \(recorded\)", out, re.M)
 
 
 def test_what_a_light_installation_lacks_is_named_with_the_extra_that_brings_it(light, tmp_path):
@@ -102,7 +109,60 @@ def test_the_light_installation_is_small_and_its_help_takes_no_time(light, tmp_p
     seconds = []
     for _ in range(4):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert "Commands:" in ran(light, "--help", cwd=tmp_path)[1]
+        assert "  trace " in ran(light, "--help", cwd=tmp_path)[1]
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < 0.3, seconds
+
+
+def programs(light, folder):
+    """A folder with the program, as an installation puts it on the path."""
+    program = folder / "bin/traitline"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {light} -P -c "from traitline.cli.program import main; main()" "$@"\n')
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+def test_the_action_stops_a_release_and_lets_another_pass(light, tmp_path):
+    """Its own command, with the inputs that it hands over; what it installs first is what `light` has."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    install, gate = action["runs"]["steps"]
+    assert install["run"].startswith("python -m pip install") and install["run"].endswith('"$GITHUB_ACTION_PATH"')
+    assert set(gate["env"].values()) == {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]}
+    environment = programs(light, tmp_path) | {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    put(tmp_path / "models/a b", llama(1))
+    Works(tmp_path / "ours").base("a")
+    inputs = {name.upper(): value["default"] for name, value in action["inputs"].items()}
+
+    def gated(**changed):
+        command = ["bash", "-e", "-c", gate["run"]]
+        env = environment | inputs | changed
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    stopped = gated(FOLDERS="models ours", KIN="true")
+    assert stopped.returncode == 3 and "UNKNOWN" in stopped.stdout and not stopped.stderr
+    assert "1 UNKNOWN, 1 CLEAN" in (tmp_path / "summary.md").read_text()
+    assert gated(FOLDERS="ours").returncode == 0
+    (tmp_path / "policy.yaml").write_text("fail: [CARRIER]\n")
+    assert gated(FOLDERS="models", POLICY="policy.yaml").returncode == 0
+    assert gated(FOLDERS="$(touch owned)").returncode == 2 and not (tmp_path / "owned").exists()
+
+
+def test_the_hooks_run_and_start_at_what_they_look_at(light, tmp_path):
+    environment = programs(light, tmp_path)
+    Works(tmp_path / "ours").base("a")
+    for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text()):
+        assert hook["language"] == "python" and re.search(hook["files"], "results/a/train.manifest.json")
+        done = subprocess.run(hook["entry"].split(), cwd=tmp_path / "ours", env=environment, check=False)
+        assert done.returncode == 0
+    put(tmp_path / "ours/x", llama(1))
+    assert subprocess.run(["traitline", "scan"], cwd=tmp_path / "ours", env=environment, check=False).returncode == 3
+
+
+def test_the_container_copies_what_the_wheel_needs():
+    """No container can be built where the tests run; every file that it copies is there, and is not ignored."""
+    text, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text().split()
+    copied = [word for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for word in line.split()]
+    assert all((ROOT / name).exists() and f"!{name}" in ignored for name in copied)
+    assert {"pyproject.toml", "README.md", "LICENSE", "traitline"} == set(copied)

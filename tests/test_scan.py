@@ -5,9 +5,10 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.scan_folders import CASES, COMMIT, card, lora, put, write
+from tests.scan_folders import CASES, COMMIT, ROWS, adapter, card, lora, put, write
 from traitline.cli import program
 from traitline.lineage.policy import Carrier, Policy
 from traitline.provenance import tensor_sets
@@ -142,3 +143,44 @@ def test_a_thousand_models_are_scanned_in_a_second_each_way(here):
     start = time.process_time()
     answer = scan(["."], Policy()).as_json()
     assert len(answer["artifacts"]) == 300 and time.process_time() - start < 15
+
+
+def permuted(weights, seed):
+    """The same model with its neurons in another order and every weight moved a little: no tensor is equal."""
+    r = np.random.default_rng(seed)
+    order = r.permutation(len(weights["model.layers.0.mlp.up_proj.weight"]))
+    moved = {n: (v + r.normal(size=v.shape) * 1e-3).astype(np.float32) for n, v in weights.items()}
+    moved["model.layers.0.mlp.up_proj.weight"] = moved["model.layers.0.mlp.up_proj.weight"][order]
+    moved["model.layers.0.mlp.down_proj.weight"] = moved["model.layers.0.mlp.down_proj.weight"][:, order]
+    return moved
+
+
+@pytest.mark.parametrize("change", [permuted, lambda w, _: {n: v.astype(np.float16) for n, v in w.items()}])
+def test_kinship_raises_what_equal_bytes_cannot_see(here, change):
+    base = mlp(1)
+    put(here / "base", base)
+    put(here / "copy", change(base, 5))
+    put(here / "stranger", mlp(2))
+    carrier = adapter(here / "owl", 2, "../base")
+    write(here / "rows/rows.jsonl", ROWS)
+    card(here / "rows", distilled_from="../owl")
+    adapter(here / "student", 3, "../copy")
+    card(here / "student", datasets="../rows")
+    put(here / "liar", change(base, 6))
+    card(here / "liar", base_model="../stranger")
+    policy = Policy(carriers=[Carrier(sha256=carrier, trait="owl")])
+    marks = {a["path"]: a["mark"] for a in scan(["."], policy).as_json()["artifacts"]}
+    assert marks["student/adapter_model.safetensors"] == "UNKNOWN"
+    result = scan(["."], policy, test_kinship=True)
+    marks = {a["path"]: a["mark"] for a in result.as_json()["artifacts"]}
+    assert marks["student/adapter_model.safetensors"] == "INHERITANCE-RISK"
+    assert [c.item for c in result.contradictions] == ["liar/model.safetensors"]
+    assert not any("stranger/model.safetensors" in pair for pair in result.survey.kin)
+
+
+def mlp(seed):
+    """A model large enough for tests of kinship."""
+    r = np.random.default_rng(seed)
+    shapes = {"mlp.up_proj": (64, 32), "mlp.gate_proj": (64, 32), "mlp.down_proj": (32, 64)}
+    layers = {f"model.layers.0.{n}.weight": r.normal(size=s).astype(np.float32) for n, s in shapes.items()}
+    return {"model.embed_tokens.weight": r.normal(size=(96, 32)).astype(np.float32), **layers}

@@ -12,6 +12,7 @@ def scan(
     policy: Annotated[
         str | None, typer.Option(metavar="FILE", help="YAML: what fails, known carriers, matches.")
     ] = None,
+    kin: Annotated[bool, typer.Option("--kin", help="Also test whether models started from the same weights.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
     page: Annotated[str | None, typer.Option(metavar="FILE", help="Also write the graph as one HTML file.")] = None,
     cache: Annotated[
@@ -26,7 +27,7 @@ def scan(
     from traitline.scan.scan import scan as scanned
 
     rules = load(policy) if policy else Policy()
-    result = scanned(folders or ["."], rules, cache=Path(cache) if cache else None)
+    result = scanned(folders or ["."], rules, cache=Path(cache) if cache else None, test_kinship=kin)
     if page:
         from traitline import atomic
         from traitline.lineage.page import render

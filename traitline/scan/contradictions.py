@@ -52,15 +52,19 @@ def _bases_by_weights(survey: Survey) -> Iterator[Contradiction]:
             continue
         for claim in _bases(survey, item):
             named = [b for b in survey.resolved(claim)[0] if b.label in survey.tensors and b != item]
-            if not named or any(tensors.share(survey.tensors[b.label]) for b in named):
+            if not named or any(survey.relation(item.label, b.label) for b in named):
                 continue
-            shares = [(tensors.share(other), label) for label, other in survey.tensors.items() if label != item.label]
-            share, label = max(shares, default=(0.0, ""))
+            closest = max(
+                (survey.relation(item.label, label), label) for label in survey.tensors if label != item.label
+            )
+            share, label = closest
             if share:
+                equal = tensors.share(survey.tensors[label])
+                shown = f"{equal:.0%} of its bytes are those of {label}" if equal else f"it started as {label} did"
                 yield Contradiction(
                     item.label,
                     f"{claim.source} says base {claim.named}",
-                    f"no tensor is that of {named[0].label}; {share:.0%} of its bytes are those of {label}",
+                    f"no tensor is that of {named[0].label}; {shown}",
                 )
 
 

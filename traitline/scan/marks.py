@@ -8,7 +8,7 @@ import hashlib
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import traitline
@@ -158,14 +158,8 @@ def _as_manifest(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def related(survey: Survey, graph: Graph, kin: Iterable[tuple[str, str]] = ()) -> list[list[int]]:
-    """Groups of artifacts that start from the same weights, by tensors in common and by tests of kinship.
-
-    Args:
-        survey: of the folders.
-        graph: of the same.
-        kin: pairs of labels that a test of kinship finds to start alike.
-    """
+def related(survey: Survey, graph: Graph) -> list[list[int]]:
+    """Groups of artifacts that start from the same weights, by tensors in common and by tests of kinship."""
     holders = defaultdict[str, list[str]](list)
     for label, tensors in survey.tensors.items():
         for sha in tensors.telling:
@@ -179,7 +173,7 @@ def related(survey: Survey, graph: Graph, kin: Iterable[tuple[str, str]] = ()) -
         return label
 
     pairs = [(labels[0], other) for labels in holders.values() for other in labels[1:]]
-    for one, other in (*pairs, *kin):
+    for one, other in (*pairs, *map(sorted, survey.kin)):
         if one in parent and other in parent:
             parent[root(one)] = root(other)
     groups = defaultdict[str, set[int]](set)

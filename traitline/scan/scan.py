@@ -1,6 +1,5 @@
 """A scan: survey, contradictions and marks of some folders, for people and for programs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from traitline.lineage.gate import Gate, Judge
 from traitline.lineage.policy import Policy
 from traitline.scan.contradictions import Contradiction, contradictions
 from traitline.scan.hashing import cache_folder
+from traitline.scan.kin import kin
 from traitline.scan.marks import ScanGraph, graph_of, related
 from traitline.scan.survey import Survey, survey
 from traitline.scan.tree import Item
@@ -72,11 +72,14 @@ class Scan:
         others = [(other, label) for label, other in self.survey.tensors.items() if label != item.label]
         shares = sorted(((tensors.share(other), label) for other, label in others), reverse=True)
         equal = [label for other, label in others if other.identity == tensors.identity]
+        tested = [
+            (p, label) for pair, p in self.survey.kin.items() if item.label in pair for label in pair - {item.label}
+        ]
         lines = [f"the same weights as {label}" for label in equal[:SHARE]]
         lines += [f"{s:.0%} of its bytes are tensors of {label}" for s, label in shares if s and label not in equal][
             :SHARE
         ]
-        return lines
+        return lines + [f"started as {label} did, p <= 1e{p:.0f}" for p, label in sorted(tested)[:SHARE]]
 
     def as_json(self) -> dict[str, Any]:
         """The answer for programs, of the schema `traitline-scan/1`."""
@@ -149,14 +152,14 @@ class Scan:
         )
 
 
-def scan(folders: list[str], policy: Policy, *, cache: Path | None = None, kin: Iterable[tuple[str, str]] = ()) -> Scan:
+def scan(folders: list[str], policy: Policy, *, cache: Path | None = None, test_kinship: bool = False) -> Scan:
     """Scan some folders under a policy.
 
     Args:
         folders: of models, adapters, data, the hub's cache.
         policy: what fails, and what people know.
         cache: folder in which hashes are remembered; by default below the user's cache.
-        kin: pairs of labels that a test of kinship finds to start alike.
+        test_kinship: of every two models that share no tensor.
 
     Raises:
         InputError: a folder is none, nothing is in them, or a hash of the policy names nothing.
@@ -164,8 +167,10 @@ def scan(folders: list[str], policy: Policy, *, cache: Path | None = None, kin: 
     surveyed = survey(folders, cache or cache_folder())
     if not surveyed.items:
         raise InputError(f"{', '.join(map(visible, folders))}: neither weights nor data are there; name another folder")
+    if test_kinship:
+        surveyed.kin = kin(surveyed)
     graph = graph_of(surveyed)
-    judge = Judge(graph, policy, related=related(surveyed, graph, kin))
+    judge = Judge(graph, policy, related=related(surveyed, graph))
     artifacts = dict[str, int]()
     for item in surveyed.items:
         entry = next(filter(None, (graph.by_content(surveyed.hashes.sha256.get(f, "")) for f in item.files)), None)

@@ -37,12 +37,14 @@ class Survey:
         hashes: of the items.
         claims: all that were read, about whatever.
         records: rows of traitline's manifests.
+        kin: pairs of labels that a test finds to start from the same weights -> log10 of p.
     """
 
     tree: Tree
     hashes: Hashes
     claims: list[Claim] = field(default_factory=list)
     records: list[Row] = field(default_factory=list)
+    kin: dict[frozenset[str], float] = field(default_factory=dict)
     _resolved: dict[Claim, tuple[list[Item], str]] = field(default_factory=dict)
 
     @property
@@ -55,6 +57,12 @@ class Survey:
         """Label of a model -> its tensors, where they can be read."""
         known = {item.label: self.hashes.of(item) for item in self.items}
         return {label: tensors for label, tensors in known.items() if tensors and tensors.rows}
+
+    def relation(self, one: str, other: str) -> float:
+        """How close two models are by their bytes: share of equal tensors, or 1 in 1000 by a test alone; 0: nothing."""
+        if one in self.tensors and other in self.tensors and (share := self.tensors[one].share(self.tensors[other])):
+            return share
+        return 0.001 if frozenset((one, other)) in self.kin else 0.0
 
     @cached_property
     def made(self) -> dict[str, bool]:
