@@ -58,6 +58,7 @@ resume: $(STAMP)
 
 docs: $(STAMP)  ## write docs/reference/, dvc.yaml and envs/ from the code and the lock
 	$(BIN)/python -m traitline.study.reference docs/reference
+	$(BIN)/python -m traitline.cli.reference docs/reference
 	$(BIN)/traitline pin --stages
 	{ sed '/- pip:/q' envs/traitline.yaml; sed -n '/^$$/q; /^[A-Za-z]/s/^/      - /p' requirements.lock; } > envs/new && mv envs/new envs/traitline.yaml
 

@@ -1,5 +1,6 @@
 """The command `traitline` as a shell meets it: exit codes, one line for what is wrong, JSON, instant help."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from tests.lineage import Works, tensors
 from traitline import __version__
 from traitline.cli import program
+from traitline.cli.schemas import SCHEMAS
 
 ROOT = Path(__file__).resolve().parent.parent
 EVIL = "\x1b[31m[bold]<script>\u202e\n"
@@ -89,7 +91,7 @@ def test_a_folder_is_traced_and_audited_by_all_of_its_weights(works, ask, tmp_pa
     assert [u["artifact"] for u in told["unknown"]] == [f"{folder}/model.safetensors"] and len(told["artifacts"]) == 1
     shutil.copy(works.root / works.owl, folder / "model.safetensors")
     code, out, _ = ask("audit", folder)
-    assert code == 3 and [line.split()[0] for line in out.splitlines()[:2]] == ["CARRIER", "INHERITANCE-RISK"]
+    assert code == 3 and [line.split()[0] for line in out.splitlines()[:3]] == ["mark", "CARRIER", "INHERITANCE-RISK"]
     code, _, err = ask("impact", folder)
     assert code == 2 and "holds 2 artifacts" in err
 
@@ -97,7 +99,8 @@ def test_a_folder_is_traced_and_audited_by_all_of_its_weights(works, ask, tmp_pa
 def test_impact_lists_the_worst_first(works, ask):
     code, out, _ = ask("impact", Path(works.owl).parent)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[:-1]] == ["trained-on", "exposed", "data", "data"]
+    assert out.splitlines()[0] == "affected  steps  artifact  sha256", "a pipe gets the heads of columns too"
+    assert [line.split()[0] for line in out.splitlines()[1:-1]] == ["trained-on", "exposed", "data", "data"]
     assert out.splitlines()[-1].endswith("1 trained-on, 1 exposed, 2 data")
     assert json.loads(ask("impact", works.owl, "--json")[1])["affected"][0]["affected"] == "trained-on"
 
@@ -105,7 +108,7 @@ def test_impact_lists_the_worst_first(works, ask):
 def test_audit_is_a_gate(works, ask, tmp_path):
     code, out, _ = ask("audit")
     assert code == 3 and out.splitlines()[-1] == "1 CARRIER, 1 INHERITANCE-RISK, 1 EXPOSED, 3 CLEAN; 2 fail"
-    assert [line.split()[0] for line in out.splitlines()[:2]] == ["CARRIER", "INHERITANCE-RISK"]
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["mark", "CARRIER", "INHERITANCE-RISK"]
     assert ask("audit", works.control)[0] == 0 and ask("audit", works.near)[0] == 3
     policy = tmp_path / "policy.yaml"
     policy.write_text("fail: [EXPOSED]\n")
@@ -203,6 +206,39 @@ def test_a_shell_can_complete_commands_and_options(shell):
     command = [sys.executable, "-m", "traitline.cli"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert "check-signature" in done.stdout and "audit" not in done.stdout, done.stderr
+
+
+def test_what_json_prints_has_a_documented_shape(works, monkeypatch, capsys, tmp_path):
+    """Of every command that answers here; the shapes of the others are looked at where they are tested."""
+    monkeypatch.chdir(works.root)
+    (works.root / "new").mkdir()
+    (works.root / "new/rows.jsonl").write_text('{"id": "a"}\n')
+    commands = {
+        "trace": [works.near], "impact": [works.owl], "audit": [], "diff": [works.near, works.far], "verify": [],
+        "seal": [], "index": [tmp_path / "x.db"], "export": [works.near, tmp_path / "handed"],
+        "page": [tmp_path / "x.html"], "crate": [], "register": ["new", "--origin", "made by hand"],
+    }  # fmt: skip
+    for command, words in commands.items():
+        with contextlib.suppress(SystemExit):
+            program.app([command, *map(str, words), "--json"])
+        answer = json.loads(capsys.readouterr().out)
+        assert set(SCHEMAS[answer["schema"]]) == answer.keys() - {"schema"}, command
+        assert answer["schema"] == f"traitline-{command}/1"
+
+
+def test_the_page_of_the_command_line_is_that_of_the_parsers():
+    from traitline.cli import reference
+
+    page = reference.page()
+    assert page == (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8"), "run `make docs`"
+    for functions in program.GROUPS.values():
+        assert all(f"### `{program.spelled_name(f)}`" in page for f in functions)
+
+
+def test_a_limit_cuts_rows_and_says_so(ask, works):
+    code, out, err = ask("impact", works.owl, "--limit", "1")
+    assert code == 0 and len(out.splitlines()) == 3 and "and 3 more" in err
+    assert "and 5 more" in ask("audit", "--limit", "1")[1]
 
 
 def test_the_old_name_of_a_command_names_the_new_one(ask):

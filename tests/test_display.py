@@ -32,7 +32,8 @@ def test_a_mark_stands_beside_its_artifact_however_narrow_the_terminal_is(width)
     path = "results/a/owl/tuned/model.safetensors"
     out = Console(width=width, force_terminal=True, color_system=None, record=True, markup=False, highlight=False)
     display.marks([("INHERITANCE-RISK (+1)", f"owl     {path}  from {path}  (recorded)"), ("CLEAN", "")], out)
-    lines = out.export_text().splitlines()
+    head, *lines = out.export_text().splitlines()
+    assert head.split() == ["mark", "trait", "artifact"]
     assert all(len(line) <= width for line in lines)
     assert " ".join(" ".join(lines).split()) == f"INHERITANCE-RISK (+1) owl {path} from {path} (recorded) CLEAN"
     assert lines[0].startswith("INHERITANCE-RISK (+1) ") and all(line.startswith("   ") for line in lines[1:-1])

@@ -21,7 +21,7 @@ def export(
     graph = graph_of(folders, None)
     written = export(graph, graph.find(artifact), folder, key, named=artifact)
     if as_json:
-        write_json({"written": written})
+        write_json("export", {"written": written})
     else:
         print("\n".join(written))
 
@@ -41,7 +41,7 @@ def check_signature(
     files = compare(statement, folder) if statement else Attested()
     good = bool(statement and files.good) and not (files.changed or files.missing or files.unsigned)
     if as_json:
-        write_json({"signed": bool(statement), "good": good, "files": dataclasses.asdict(files)})
+        write_json("check-signature", {"signed": bool(statement), "good": good, "files": dataclasses.asdict(files)})
     elif not statement:
         print(f"no signature in {attestation} is by {key}")
     else:
@@ -54,12 +54,20 @@ def check_signature(
     raise typer.Exit(0 if good else OBJECTION)
 
 
-def crate(title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study", folders: Folders = None) -> None:
+def crate(
+    title: Annotated[str, typer.Option(help="Its name.")] = "A traitline study",
+    folders: Folders = None,
+    as_json: Json = False,
+) -> None:
     """Describe the studies here as a Provenance Run Crate. The working folder is it; writes ro-crate-metadata.json."""
     from traitline.lineage.index import here
     from traitline.lineage.ro_crate import write
 
-    print(f"ro-crate-metadata.json: {write(folders or here(), title)} jobs")
+    jobs = write(folders or here(), title)
+    if as_json:
+        write_json("crate", {"written": ["ro-crate-metadata.json"], "jobs": jobs})
+    else:
+        print(f"ro-crate-metadata.json: {jobs} jobs")
 
 
 def page(
@@ -67,12 +75,16 @@ def page(
     title: Annotated[str, typer.Option(help="Its title.")] = "all studies here",
     folders: Folders = None,
     index: Index = None,
+    as_json: Json = False,
 ) -> None:
     """Draw all origins as one HTML page. Folded, searchable, with every manifest; it needs no network."""
     from traitline.lineage.page import write
 
     write(graph_of(folders, index), file, title)
-    print(file)
+    if as_json:
+        write_json("page", {"written": [file]})
+    else:
+        print(file)
 
 
 def register(
@@ -102,7 +114,7 @@ def register(
         )
     files = register(path, stated(hub, revision, origin), [(a, b) for a, b in pairs], trait=trait)
     if as_json:
-        write_json({"manifests": [str(file) for file in files]})
+        write_json("register", {"manifests": [str(file) for file in files]})
     else:
         for file in files:
             print(f"registered: {visible(str(file))}")

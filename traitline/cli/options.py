@@ -20,13 +20,21 @@ Folders = Annotated[
     ),
 ]
 Index = Annotated[str | None, typer.Option(metavar="FILE", help="Ask an index on disk (`traitline index`) instead.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Limit = Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")]
 
 
-def write_json(value: Any) -> None:
-    """Print a value as indented JSON with sorted keys."""
-    json.dump(value, sys.stdout, indent=1, sort_keys=True)
+def write_json(schema: str, value: dict[str, Any]) -> None:
+    """Print a value as indented JSON with sorted keys, under the name of its shape: see `schemas`."""
+    json.dump({"schema": f"traitline-{schema}/1"} | value, sys.stdout, indent=1, sort_keys=True)
     print()
+
+
+def cut(rows: list[Any], limit: int) -> list[Any]:
+    """The first rows; says on stderr how many more there are."""
+    if len(rows) > limit:
+        print(f"and {len(rows) - limit} more; --limit or --json shows them", file=sys.stderr)
+    return rows[:limit]
 
 
 def described(entry: "Entry") -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, described, graph_of, write_json
+from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, Limit, cut, described, graph_of, write_json
 from traitline.errors import InputError, visible
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def trace(
     unknown += [output for job in sources if not job.origin for output in graph.outputs(job.id)]
     if as_json:
         write_json(
+            "trace",
             described(located.entries[0])
             | {
                 "artifacts": [described(e) for e in located.entries],
@@ -39,7 +40,7 @@ def trace(
                 "origins": [{"manifest": job.file, "stage": job.stage, "origin": job.origin} for job in sources],
                 "unknown": [described(e) for e in unknown]
                 + [{"artifact": u.path, "sha256": u.sha256, "kind": "model"} for u in located.unplaced],
-            }
+            },
         )
     else:
         out = display.console()
@@ -63,7 +64,9 @@ def _step(graph: "Graph", job: "Job") -> dict[str, Any]:
     }
 
 
-def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:
+def impact(
+    artifact: Artifact, limit: Limit = 60, folders: Folders = None, index: Index = None, as_json: Json = False
+) -> None:
     """List all that was made from an artifact. What to withdraw if it turns out bad, the worst affected first."""
     from traitline.lineage import display
     from traitline.lineage.impact import AFFECTED, impact
@@ -73,12 +76,12 @@ def impact(artifact: Artifact, folders: Folders = None, index: Index = None, as_
     hits = impact(graph, entry)
     if as_json:
         affected = [described(h.entry) | {"stage": h.stage, "affected": h.how, "steps": h.steps} for h in hits]
-        write_json(described(entry) | {"affected": affected})
+        write_json("impact", described(entry) | {"affected": affected})
         return
     out = display.console()
     display.table(
         ("affected", "steps", "artifact", "sha256"),
-        [(h.how, h.steps, h.entry.path, h.entry.sha256[:12]) for h in hits],
+        [(h.how, h.steps, h.entry.path, h.entry.sha256[:12]) for h in cut(hits, limit)],
         out,
     )
     counts = ", ".join(f"{n} {how}" for how in AFFECTED if (n := sum(h.how == how for h in hits)))
@@ -113,6 +116,7 @@ def _compared(folders: list[str] | None, root: str | None, key: str | None) -> "
 
 def verify(
     folders: Folders = None,
+    limit: Limit = 60,
     root: Root = None,
     key: Key = None,
     as_json: Json = False,
@@ -130,9 +134,9 @@ def verify(
     good = findings.good and (compared is None or compared.covers is not None)
     if as_json:
         about = {"good": good, "seal": dataclasses.asdict(compared) if compared else None}
-        write_json(dataclasses.asdict(findings) | about)
+        write_json("verify", dataclasses.asdict(findings) | about)
     else:
-        display.findings(findings, compared)
+        display.findings(findings, compared, limit)
     raise typer.Exit(0 if good else OBJECTION)
 
 
@@ -163,7 +167,7 @@ def seal(
         written.append(str(seal.sign(folder, rows, key)))
     roots = {"root": seal.root(rows), "without_pages": seal.root(seal.without_pages(rows))}
     if as_json:
-        write_json(roots | {"manifests": len(rows), "written": written})
+        write_json("seal", roots | {"manifests": len(rows), "written": written})
     else:
         print("\n".join([f"{roots['root']}  {folder}, {len(rows)} manifests", *written]))
 
@@ -174,7 +178,7 @@ def audit(
         str | None, typer.Option(metavar="FILE", help="YAML: what fails, known carriers, matches.")
     ] = None,
     data: Annotated[bool, typer.Option("--data", help="Data sets too.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
+    limit: Limit = 60,
     folders: Folders = None,
     index: Index = None,
     root: Root = None,
@@ -194,7 +198,7 @@ def audit(
         raise typer.Exit(OBJECTION)
     result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data, seal=seal)
     if as_json:
-        write_json(result.as_json(data=data))
+        write_json("audit", result.as_json(data=data))
     else:
         result.show(limit)
     raise typer.Exit(OBJECTION if result.failures else 0)
@@ -211,7 +215,7 @@ def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index =
     parts = differences(graph, left, right)
     if as_json:
         rows = [{"one": described(d.left), "other": described(d.right), "steps": d.deep, "says": d.says} for d in parts]
-        write_json({"one": described(left), "other": described(right), "equal": equal, "differences": rows})
+        write_json("diff", {"one": described(left), "other": described(right), "equal": equal, "differences": rows})
     else:
         out, clear = display.console(), visible
         if equal:
@@ -236,14 +240,16 @@ def kin(
 
     result = kinship(one, other, thorough=thorough)
     if as_json:
-        write_json(result.as_json())
+        write_json("kin", result.as_json())
     else:
         print("\n".join(map(visible, result.lines())))
     raise typer.Exit(OBJECTION if result.same_start else 0)
 
 
 def index(
-    file: Annotated[str, typer.Argument(help="Where to write it.")] = ".traitline/origins.db", folders: Folders = None
+    file: Annotated[str, typer.Argument(help="Where to write it.")] = ".traitline/origins.db",
+    folders: Folders = None,
+    as_json: Json = False,
 ) -> None:
     """Index all manifests on disk, for large trees. Questions then read the index; make it again at any time."""
     import os
@@ -252,4 +258,8 @@ def index(
 
     db = indexes.build(folders or indexes.here(), file)
     jobs, artifacts = (db.execute(f"SELECT COUNT(*) FROM {t}").fetchone()[0] for t in ("job", "content"))
+    if as_json:
+        size = os.path.getsize(file)
+        write_json("index", {"written": [file], "manifests": jobs, "artifacts": artifacts, "bytes": size})
+        return
     print(f"{file}: {jobs:,} manifests, {artifacts:,} artifacts, {os.path.getsize(file) / 1e6:,.1f} MB")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from traitline.cli.options import OBJECTION, Json, write_json
+from traitline.cli.options import OBJECTION, Json, Limit, write_json
 
 
 def scan(
@@ -13,7 +13,7 @@ def scan(
         str | None, typer.Option(metavar="FILE", help="YAML: what fails, known carriers, matches.")
     ] = None,
     kin: Annotated[bool, typer.Option("--kin", help="Also test whether models started from the same weights.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")] = 60,
+    limit: Limit = 60,
     page: Annotated[str | None, typer.Option(metavar="FILE", help="Also write the graph as one HTML file.")] = None,
     cache: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Where hashes are remembered. Default: ~/.cache/traitline.")
@@ -34,7 +34,7 @@ def scan(
 
         atomic.put(Path(page), render(result.graph, f"scan of {', '.join(result.folders)}", result.gate.audit))
     if as_json:
-        write_json(result.as_json())
+        write_json("scan", result.as_json())
     else:
         result.show(limit)
     raise typer.Exit(OBJECTION if result.objects else 0)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from traitline import json_files
-from traitline.cli.options import OBJECTION, Json, write_json
+from traitline.cli.options import OBJECTION, Json, Limit, cut, write_json
 from traitline.errors import InputError, visible
 
 
@@ -35,7 +35,7 @@ def judge(
     file = judges.judge_file(responses, judges.open_judge(base, engine, hosted if address else None), Path(out))
     report = json_files.read_object(file)
     if as_json:
-        write_json(report)
+        write_json("judge", report)
         return
     shares = ", ".join(f"{k} {v:.1%}" if v is not None else f"{k} not known" for k, v in report["share"].items())
     print(f"{report['answers']} answers: {shares}; {report['unscored']} without a score: {file}")
@@ -54,7 +54,7 @@ def estimate(
 
     answer = estimated(configs, gpu, price)
     if as_json:
-        write_json(answer)
+        write_json("estimate", answer)
     else:
         _print_estimate(answer, gpu, price)
 
@@ -98,7 +98,7 @@ def pin(
 
         file = write_stages(configfile or [])
         if as_json:
-            write_json({"file": file})
+            write_json("pin-stages", {"file": file})
         else:
             print(file)
     elif check:
@@ -108,7 +108,7 @@ def pin(
 
         pinned, left_out = pin(configfile or [], partial=partial)
         if as_json:
-            write_json({"pinned": pinned, "left_out": left_out})
+            write_json("pin", {"pinned": pinned, "left_out": left_out})
         else:
             names = sorted(left_out)
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -120,7 +120,7 @@ def _check_pins(configfiles: list[str], as_json: bool) -> None:
 
     wrong = check(configfiles)
     if as_json:
-        write_json({"wrong": wrong})
+        write_json("pin-check", {"wrong": wrong})
     elif wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         print(f"traitline: {visible(wrong[0])}{more}; run snakemake, then `traitline pin`", file=sys.stderr)
@@ -130,7 +130,9 @@ def _check_pins(configfiles: list[str], as_json: bool) -> None:
 
 
 def restore(
-    folder: Annotated[str, typer.Argument(help="Of the study: where its dvc.lock is.")] = ".", as_json: Json = False
+    folder: Annotated[str, typer.Argument(help="Of the study: where its dvc.lock is.")] = ".",
+    limit: Limit = 60,
+    as_json: Json = False,
 ) -> None:
     """Go on with a pinned study after `dvc pull`. Exits with 3 if files are missing or others."""
     from traitline.workflow.dvc_pin import restore
@@ -139,10 +141,10 @@ def restore(
     if not (same or other or missing):
         raise InputError(f"{folder}/dvc.lock: names no file, so nothing was restored; pin the study first")
     if as_json:
-        write_json({"same": same, "other": other, "missing": missing})
+        write_json("restore", {"same": same, "other": other, "missing": missing})
     else:
         for what, paths in (("differs", other), ("missing", missing)):
-            for path in paths[:20]:
+            for path in cut(paths, limit):
                 print(f"{what}  {visible(path)}")
         print(f"{same} files as pinned, {len(other)} others, {len(missing)} missing")
     raise typer.Exit(OBJECTION if other or missing else 0)

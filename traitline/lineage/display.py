@@ -116,7 +116,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], out: "Console") ->
     from rich.text import Text
 
     if not out.is_terminal:
-        for row in rows:
+        for row in (head, *rows):
             out.print("  ".join(visible(str(c)) for c in row))
         return
     grid = Table(*head, box=None, header_style="dim", pad_edge=False)
@@ -132,6 +132,7 @@ def marks(rows: Iterable[tuple[str, str]], out: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    rows = [("mark", "trait   artifact"), *rows]
     if not out.is_terminal:
         for mark, text in rows:
             out.print(f"{mark:22}{text}")
@@ -140,31 +141,18 @@ def marks(rows: Iterable[tuple[str, str]], out: "Console") -> None:
     grid.add_column(no_wrap=True, min_width=21 if out.width > 90 else None)
     grid.add_column(overflow="fold")
     for mark, text in rows:
-        grid.add_row(Text(mark, style=COLOURS[mark.split(" ")[0]]), Text(text))
+        grid.add_row(Text(mark, style=COLOURS.get(mark.split(" ")[0], "dim")), Text(text))
     out.print(grid)
 
 
-def findings(result: "Findings", compared: "Comparison | None" = None) -> None:
+def findings(result: "Findings", compared: "Comparison | None" = None, limit: int = 60) -> None:
     """Print what `verify` found: a line for each file that is not as recorded, what is trusted, then the counts."""
     out = console()
-    for path, was, now, file in result.changed:
-        out.print(f"changed  {visible(path)}: {was[:12]} in {visible(file)}, now {now[:12]}")
-    for what, pairs in (("missing", result.missing), ("outside", result.outside)):
-        for path, file in pairs:
-            out.print(f"{what}  {visible(path)}: named in {visible(file)}")
-    for path, file in result.broken:
-        out.print(f"broken   {visible(path)}: no manifest states about it what {visible(file)} was built on")
-    for path, file in result.cut:
-        out.print(f"cut      {visible(path)}: {visible(file)} does not name the manifest that vouches for it")
-    for file, reason in result.doubted:
-        out.print(f"doubted  {visible(file)}: {visible(reason)}")
-    for file in result.uncanonical:
-        out.print(f"altered  {visible(file)}: not in the form in which manifests are written")
-    for file, stated, recomputed in result.misstated:
-        weights = visible((stated or "none")[:12]), (recomputed or "none")[:12]
-        out.print(f"misstated  {visible(file)}: weights {weights[0]}, {weights[1]} in its files")
-    for path in result.extra:
-        out.print(f"extra    {visible(path)}: no manifest names it")
+    lines = _objections(result)
+    for line in lines[:limit]:
+        out.print(line)
+    if len(lines) > limit:
+        out.print(f"and {len(lines) - limit} more; --limit or --json shows them")
     if result.unsealed:
         out.print(f"{len(result.unsealed)} manifests are of an earlier version and name no statements")
     comparison(compared)
@@ -174,6 +162,32 @@ def findings(result: "Findings", compared: "Comparison | None" = None) -> None:
         f" {len(result.missing)} missing, {len(result.outside)} outside, {len(result.misstated)} misstated,"
         f" {len(result.extra)} extra" + (f", {links} contradictions in manifests" if links else "")
     )
+
+
+def _objections(result: "Findings") -> list[str]:
+    """A line for each file that is not as recorded, the worst first."""
+    lines = [
+        f"changed  {visible(path)}: {was[:12]} in {visible(file)}, now {now[:12]}"
+        for path, was, now, file in result.changed
+    ]
+    for what, pairs in (("missing", result.missing), ("outside", result.outside)):
+        lines += [f"{what}  {visible(path)}: named in {visible(file)}" for path, file in pairs]
+    lines += [
+        f"broken   {visible(path)}: no manifest states about it what {visible(file)} was built on"
+        for path, file in result.broken
+    ]
+    lines += [
+        f"cut      {visible(path)}: {visible(file)} does not name the manifest that vouches for it"
+        for path, file in result.cut
+    ]
+    lines += [f"doubted  {visible(file)}: {visible(reason)}" for file, reason in result.doubted]
+    lines += [
+        f"altered  {visible(file)}: not in the form in which manifests are written" for file in result.uncanonical
+    ]
+    for file, stated, recomputed in result.misstated:
+        weights = visible((stated or "none")[:12]), (recomputed or "none")[:12]
+        lines.append(f"misstated  {visible(file)}: weights {weights[0]}, {weights[1]} in its files")
+    return lines + [f"extra    {visible(path)}: no manifest names it" for path in result.extra]
 
 
 def comparison(result: "Comparison | None") -> None:

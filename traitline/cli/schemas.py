@@ -1,0 +1,98 @@
+"""Shapes of what `--json` prints: schema -> key -> what it is. A key is never renamed or removed within a version.
+
+New keys may come. `docs/reference/commands.md` is made from this.
+"""
+
+ARTIFACT = {
+    "artifact": "its recorded path",
+    "sha256": "of its bytes, or of the list of its files",
+    "kind": "`model`, `data` or `other`",
+}
+SCHEMAS: dict[str, dict[str, str]] = {
+    "traitline-trace/1": ARTIFACT
+    | {
+        "artifacts": "all artifacts that were asked about, each as above",
+        "steps": "jobs: `manifest`, `stage`, `params`, `seeds`, `facts`, `code`, `env`, `started`, `ended`;"
+        " `inputs` and `outputs`: artifacts with their `role`",
+        "origins": "jobs without inputs: `manifest`, `stage`, `origin` (null: none is stated)",
+        "unknown": "artifacts of unknown origin",
+    },
+    "traitline-impact/1": ARTIFACT
+    | {"affected": "artifacts, the worst first, with `stage`, `affected` (how) and `steps` (how many away)"},
+    "traitline-audit/1": {
+        "counts": "mark -> artifacts whose worst mark it is",
+        "failed": "number of artifacts that stop a release",
+        "artifacts": "artifacts with `mark` (the worst), `marks` (`mark`, `trait`, `path`: the steps that prove it),"
+        " `fails`, `accepted` (why it may pass, or null)",
+    },
+    "traitline-diff/1": {
+        "one": "an artifact",
+        "other": "an artifact",
+        "equal": "whether they are the same bytes or weights",
+        "differences": "`one`, `other`: artifacts that differ; `steps` back; `says`: lines",
+    },
+    "traitline-verify/1": {
+        "good": "whether all is as recorded",
+        "files": "number of files hashed",
+        "bytes": "their size",
+        "changed": "path, recorded sha256, sha256 now, manifest",
+        "missing": "path, manifest",
+        "extra": "files that no manifest names",
+        "outside": "path, manifest: not below the working folder; not opened",
+        "misstated": "manifest, weights it states, weights now",
+        "doubted": "manifest, why",
+        "uncanonical": "manifests that are not in the form in which manifests are written",
+        "broken": "input, manifest that names a statement that no manifest makes",
+        "cut": "input, manifest that does not name the statement there is",
+        "unsealed": "manifests of an earlier version, which name no statements",
+        "seal": "comparison with the trusted root, or null: `folder`, `root`, `now`, `covers`, `differences`,"
+        " `manifests`, `hidden`",
+    },
+    "traitline-seal/1": {
+        "root": "the one hash",
+        "without_pages": "the same without the report and the lineage page",
+        "manifests": "how many it stands for",
+        "written": "files",
+    },
+    "traitline-index/1": {
+        "written": "files",
+        "manifests": "how many were read",
+        "artifacts": "how many they name",
+        "bytes": "size of the index",
+    },
+    "traitline-export/1": {"written": "files"},
+    "traitline-page/1": {"written": "files"},
+    "traitline-crate/1": {"written": "files", "jobs": "how many it describes"},
+    "traitline-register/1": {"manifests": "files that were written"},
+    "traitline-check-signature/1": {
+        "signed": "whether a signature is by the key",
+        "good": "whether all files are as signed and none is added that a loader would take",
+        "files": "names: `good`, `changed`, `missing`, `extra`",
+    },
+    "traitline-estimate/1": {
+        "study": "its name",
+        "gpu": "`name` and what it can do",
+        "stages": "`name`, `jobs`, `gpus` a job, `memory` in GiB, `hours` of GPUs",
+        "hours": "of GPUs, in all",
+        "questions": "to a hosted judge, at most",
+        "disk_gib": "what -> GiB",
+        "cost": "hours times `--price`, or null",
+        "assumed": "`reached`, `tokens`, `load_hours`",
+        "missing": "lines: what must be there before it can start",
+    },
+    "traitline-judge/1": {
+        "answers": "how many",
+        "unscored": "without a score",
+        "share": "`misaligned`, `coherent`: of the scored",
+        "agreement": "with labels of people",
+        "judge": "what judged",
+    },
+    "traitline-pin/1": {"pinned": "jobs", "left_out": "job -> why"},
+    "traitline-pin-stages/1": {"file": "dvc.yaml"},
+    "traitline-pin-check/1": {"wrong": "lines; empty: the pins are up to date"},
+    "traitline-restore/1": {
+        "same": "files as pinned",
+        "other": "files that differ",
+        "missing": "files that are not there",
+    },
+}
