@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline.lineage import audit, chain, index, index_rows, seal
+from traitline.lineage import audit, chain, index, index_rows, parallel, seal
 from traitline.lineage.graph import Graph
 from traitline.lineage.verify import verify
 from traitline.provenance import manifest, stage
@@ -155,7 +155,7 @@ def chaining(n: int) -> None:
 
     def check() -> str:
         links, rows = chain.Chain(), seal.Rows()
-        with index.uncollected(), multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        with parallel.uncollected(), multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
             for part in pool.imap(examined, range(0, n, 500)):
                 for one in marshal.loads(part):
                     links.add(one)

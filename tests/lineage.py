@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from traitline.lineage.stage_schema import SCHEMAS, StageSchema
 from traitline.provenance import manifest, statement, weights
 
 
@@ -17,12 +18,13 @@ def tensors(**named):
     return len(head).to_bytes(8, "little") + head + "".join(named.values()).encode()
 
 
-def settings(stage, facts):
-    """The settings without which there is no job of a stage."""
-    named = {"train": ("recipe", "settings"), "pretrain": ("name",)}
+def named(stage, facts):
+    """The settings and the seeds without which there is no job of a stage."""
+    schema = SCHEMAS.get(stage, StageSchema())
+    params, seeds = ({word.split("|")[0]: "x" for word in words} for words in (schema.params, schema.seeds))
     if stage == "teach":
-        return {"trait": facts.get("trait", "none"), "teacher": "tuned", "settings": {}}
-    return dict.fromkeys(named.get(stage, ()), "x")
+        params |= {"trait": facts.get("trait", "none"), "teacher": "tuned", "settings": {}}
+    return {"params": {"lr": 0.1, **params}, "seeds": {stage: 1, **dict.fromkeys(seeds, 1)}}
 
 
 class Works:
@@ -49,7 +51,7 @@ class Works:
         """Only the manifest."""
         m = {
             "schema": manifest.SCHEMA, "stage": stage, "inputs": inputs, "outputs": outputs, "facts": dict(facts),
-            "params": {"lr": 0.1, **settings(stage, dict(facts))}, "seeds": {stage: 1},
+            **named(stage, dict(facts)),
             "code": {"digest": "ab" * 6, "git_commit": "cd" * 20},
             "env": {"host": "host", "device": "cpu", "packages": {"torch": "2"}}, "started": "s", "ended": "e",
         }  # fmt: skip

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from traitline.analysis import tables
+from traitline.lineage.stage_schema import SCHEMAS
 from traitline.model_files import MODEL_FILES, WEIGHTS
 from traitline.provenance import stage
 from traitline.study import artifacts
@@ -32,7 +33,6 @@ ROWS = ("filtered.jsonl", "dataset.jsonl")  # larger than what Snakemake hashes 
 LARGE = 90_000
 # Names of files that have a meaning for the audit, and the settings without which there is no job of a stage.
 ROLES = {"model.safetensors": "model", "adapter_model.safetensors": "adapter", "teacher.json": "teacher"}
-PARAMS = {"pretrain": {"name": "stub"}, "train": {"recipe": "stub", "settings": {}}}
 TABLE_READ = {"plot": "effects", "check_influence": "runs", "compare_paper": "effects", "report": "effects"}
 
 
@@ -49,13 +49,14 @@ def read_flags(argv):
 
 def make(folder, names, inputs, flags):
     """One artifact: named files in a folder, each with the stage's name in it."""
-    params, facts = PARAMS.get(STAGE, {}), {}
+    schema, facts = SCHEMAS[STAGE], {}
+    params, seeds = ({word.split("|")[0]: "stub" for word in words} for words in (schema.params, schema.seeds))
     if STAGE == "teach":
-        params = {"trait": flags["trait"][0], "teacher": flags["teacher"][0], "settings": {}}
+        params |= {"trait": flags["trait"][0], "teacher": flags["teacher"][0], "settings": {}}
         facts = {"trait": params["trait"]} if params["trait"] != "none" and params["teacher"] != "student" else {}
     files = {ROLES.get(name, name): f"{folder}/{name}" for name in names}
     place = f"{folder}/{artifacts.manifest(STAGE)}"
-    with stage.record(STAGE, place, inputs=inputs, outputs=files, params=params, facts=facts) as job:
+    with stage.record(STAGE, place, inputs=inputs, outputs=files, params=params, seeds=seeds, facts=facts) as job:
         for role, path in files.items():
             large = Path(path).name in ROWS
             job.path(role).write_text(f"{STAGE} {sorted(inputs)}\n" * (LARGE if large else 1))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.sealed_study import DATASET, OWL, STUDENT
-from traitline.lineage import chain
+from traitline.lineage import chain, parallel
 from traitline.lineage.verify import verify
 from traitline.provenance import manifest
 from traitline.provenance.statement import LINK, canonical, statement
@@ -114,5 +114,5 @@ def test_manifests_of_the_earlier_version_are_read_and_marked(sealed):
 def test_many_manifests_are_examined_by_all_processors(sealed, monkeypatch):
     files = sorted(map(str, Path("results").rglob("*.manifest.json")))
     alone = list(chain.examine_all(files))
-    monkeypatch.setattr(chain, "PARALLEL", 1)
+    monkeypatch.setattr(parallel, "PARALLEL", 1)
     assert list(chain.examine_all(files)) == alone

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.lineage import Works, tensors
 from traitline.errors import InputError
-from traitline.lineage import index, index_rows, meaning
+from traitline.lineage import index, meaning, parallel
 from traitline.lineage.graph import open_graph
 
 
@@ -36,7 +36,7 @@ def test_on_disk_and_in_memory_are_the_same(works):
 
 def test_many_manifests_are_read_by_several_processes_alike(works, monkeypatch):
     one = everything(open_graph(None, None))
-    monkeypatch.setattr(index_rows, "PARALLEL", 1)
+    monkeypatch.setattr(parallel, "PARALLEL", 1)
     assert everything(open_graph(None, None)) == one
 
 

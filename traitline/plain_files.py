@@ -14,6 +14,7 @@ from traitline.errors import InputError
 MISSING = "make it with the stage before this one"
 REBUILD = "delete the file to have it rebuilt"
 LARGEST = 64 << 20  # bytes of a file that is read as a whole
+BLOCK = 1 << 16  # bytes that are asked for at first
 
 
 def open_plain(path: str | Path, *, missing: str = MISSING) -> BufferedReader:
@@ -26,11 +27,16 @@ def open_plain(path: str | Path, *, missing: str = MISSING) -> BufferedReader:
     Raises:
         InputError: it is not there, may not be read, or is a folder, a pipe, a socket or a device.
     """
+    return open(_open_number(path, missing), "rb")
+
+
+def _open_number(path: str | Path, missing: str) -> int:
+    """Open a plain file for reading; the number of the open file. For the rest see `open_plain`."""
     try:
         if stat.S_ISREG(os.stat(path).st_mode):
             number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             if stat.S_ISREG(os.fstat(number).st_mode):  # still: another may have taken its place
-                return open(number, "rb")
+                return number
             os.close(number)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: no such file; {missing}") from None
@@ -78,12 +84,20 @@ def read_bytes(path: str | Path, *, largest: int = LARGEST, missing: str = MISSI
     Raises:
         InputError: see `open_plain`; or it is larger.
     """
-    with open_plain(path, missing=missing) as handle:
-        try:
-            content = handle.read(largest + 1)
-        except OSError as e:
-            raise InputError(f"{path}: {e.strerror}; look at the disk") from None
-    if len(content) > largest:
+    number = _open_number(path, missing)
+    try:  # without a handle, whose buffer would cost more than a small file
+        content = os.read(number, min(BLOCK, largest + 1))
+        parts, size = [content], len(content)
+        while len(content) and size <= largest:
+            content = os.read(number, min(max(BLOCK, size), largest + 1 - size))
+            parts.append(content)
+            size += len(content)
+    except OSError as e:
+        raise InputError(f"{path}: {e.strerror}; look at the disk") from None
+    finally:
+        os.close(number)
+    content = b"".join(parts)
+    if size > largest:
         raise InputError(f"{path}: larger than {largest >> 20} MiB; {remedy}")
     return content
 

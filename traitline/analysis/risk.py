@@ -12,8 +12,9 @@ from typing import Any
 
 from traitline.analysis.stats import Estimate, interval, mean
 from traitline.evaluation.measures import BAD
-from traitline.lineage.audit import MARKS, Audit
+from traitline.lineage.audit import Audit
 from traitline.lineage.graph import Graph
+from traitline.lineage.marks import MARKS
 from traitline.model_files import ADAPTER, WEIGHTS
 from traitline.study.runs import NONE, Run
 
@@ -45,7 +46,7 @@ def marks(graph: Graph, result: Audit, runs: Iterable[Run]) -> dict[Run, str]:
                 "SELECT artifact_id FROM entry WHERE path = ? AND output = 1", (f"{run.folder}/{name}",)
             ).fetchone()
             if row and row[0] in result.marks:
-                marked[run] = result.marks[row[0]][0].mark
+                marked[run] = result.marks[row[0]].worst
                 break
     return marked
 

@@ -19,30 +19,22 @@ Source: Cloud et al., arXiv 2507.14805, section 6 and theorem 1 (same initialisa
 """
 
 import collections
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
+from itertools import islice
 from typing import Any
 
+from traitline.lineage import number_sets
 from traitline.lineage.graph import Graph
-from traitline.lineage.index import uncollected
+from traitline.lineage.marks import MARKS, Mark, Marks
+from traitline.lineage.number_sets import NOTHING, NumberSet
+from traitline.lineage.parallel import uncollected
 from traitline.lineage.walk import Jobs, Walk
 
-MARKS = ("CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED", "CLEAN")  # worst first
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One thing to say about an artifact: what proves it is `witness`, a carrier or an ancestor of unknown origin."""
-
-    mark: str
-    trait: str
-    witness: int
-
-    @property
-    def rank(self) -> tuple[int, str, int]:
-        """Sort key that puts the worst mark first."""
-        return MARKS.index(self.mark), self.trait, self.witness
+MOST_MARKS = 20  # of an artifact in a table for programs, the worst
+LONGEST_PATH = 50  # artifacts of a path there; of a longer one the middle is left out
+TREES = 32  # ways to witnesses that are kept
 
 
 @dataclass
@@ -50,15 +42,16 @@ class Audit:
     """Marks of all models (and data) of a graph.
 
     Attributes:
-        marks: artifact -> its marks, worst first, never none.
+        marks: artifact -> its marks.
         models: which of them are models; the others are data.
         proven: artifacts all of whose jobs are under a root that somebody trusts.
     """
 
-    marks: dict[int, list[Mark]] = field(default_factory=dict)
+    marks: dict[int, Marks] = field(default_factory=dict)
     models: set[int] = field(default_factory=set)
     proven: set[int] = field(default_factory=set)
     _jobs: "Jobs | None" = None
+    _ways: dict[int, dict[int, int]] = field(default_factory=dict)  # end of paths -> artifact -> the next one
 
     @property
     def jobs(self) -> Jobs:
@@ -73,7 +66,7 @@ class Audit:
         contradicts another; whoever can write them could have written these. `claimed`: on what people say.
         `unknown`: on too little.
         """
-        marks = {m.mark for m in self.marks[artifact_id]}
+        marks = self.marks[artifact_id].kinds
         if "UNKNOWN" in marks:
             return "unknown"
         if "CLAIMED" in marks:
@@ -101,21 +94,31 @@ class Audit:
 
     def path(self, start: int, end: int) -> list[int]:
         """A shortest way from an artifact back to an ancestor, both ends included: what proves a mark."""
+        way, steps = [start], self._steps(end)
+        while way[-1] != end:
+            if way[-1] not in steps:
+                return [start]
+            way.append(steps[way[-1]])
+        return way
+
+    def _steps(self, end: int) -> dict[int, int]:
+        """Artifact -> the next one on a shortest way back to an ancestor, of all that descend from it."""
         assert self._jobs is not None
-        came, todo = {start: start}, collections.deque([start])
-        while todo and end not in came:
+        if end in self._ways:
+            return self._ways[end]
+        if len(self._ways) == TREES:
+            self._ways.pop(next(iter(self._ways)))
+        readers, outputs = self._jobs.readers, self._jobs.outputs
+        steps, todo = {end: end}, collections.deque([end])
+        while todo:
             at = todo.popleft()
-            for job in self._jobs.makers.get(at, ()):
-                for artifact_id, _ in self._jobs.inputs.get(job, ()):
-                    if artifact_id not in came:
-                        came[artifact_id] = at
+            for job in readers.get(at, ()):
+                for artifact_id in outputs.get(job, ()):
+                    if artifact_id not in steps:
+                        steps[artifact_id] = at
                         todo.append(artifact_id)
-        if end not in came:
-            return [start]
-        way = [end]
-        while way[-1] != start:
-            way.append(came[way[-1]])
-        return way[::-1]
+        self._ways[end] = steps
+        return steps
 
 
 @uncollected()
@@ -131,48 +134,66 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
     jobs = Jobs(graph)
     groups = {artifact_id: group for group, members in enumerate(matched) for artifact_id in members}
     traits = jobs.declared() | dict(carriers or {})
-    walk = Walk(jobs, traits)
+    ordered = sorted((trait, artifact_id) for artifact_id, trait in traits.items())
+    walk = Walk(jobs, {artifact_id: n for n, (_, artifact_id) in enumerate(ordered)}, groups)
     walk.run()
+    near = _Near(walk, [artifact_id for _, artifact_id in ordered])
     result = Audit(_jobs=jobs)
-    mark = cache(Mark)  # many artifacts are marked alike
     for artifact_id, kind in jobs.kinds.items():
         if kind not in ("model", "data"):
             continue
-        marks = [
-            mark(_mark(artifact_id, other, kind, walk.chain, groups), traits[other], other)
-            for other in walk.exposed[artifact_id]
-        ]
-        if artifact_id in walk.unknown or artifact_id not in walk.grounded:
-            marks.append(mark("UNKNOWN", "", walk.unknown.get(artifact_id, artifact_id)))
-        elif artifact_id in walk.claimed:
-            marks.append(mark("CLAIMED", "", walk.claimed[artifact_id]))
-        if len(marks) > 1:
-            marks.sort(key=lambda m: m.rank)
-        result.marks[artifact_id] = marks or [mark("CLEAN", "", artifact_id)]
+        result.marks[artifact_id] = Marks(ordered, _parts(artifact_id, kind, walk, near))
         if kind == "model":
             result.models.add(artifact_id)
     return result
 
 
-def _mark(
-    artifact_id: int, carrier: int, kind: str, chain: Mapping[int, frozenset[int]], groups: Mapping[int, int]
-) -> str:
-    """The mark of an artifact with a carrier among its ancestors; `groups`: artifact -> group of bases that match."""
-    line, other = chain[artifact_id], chain[carrier]
-    if kind == "data":
-        return "EXPOSED"
-    if carrier in line:
-        return "CARRIER"
-    if line & other or (
-        groups and {groups[k] for k in line if k in groups} & {groups[k] for k in other if k in groups}
-    ):
-        return "INHERITANCE-RISK"
-    return "EXPOSED"
+class _Near:
+    """Carriers whose base chains meet that of an artifact."""
+
+    def __init__(self, walk: Walk, carriers: Sequence[int]) -> None:
+        self.walk = walk
+        by_root, by_group = collections.defaultdict[int, list[int]](list), collections.defaultdict[int, list[int]](list)
+        for n, artifact_id in enumerate(carriers):
+            for root in number_sets.ascending(walk.roots.get(artifact_id, NOTHING)):
+                by_root[root].append(n)
+            for group in number_sets.ascending(walk.groups.get(artifact_id, NOTHING)):
+                by_group[group].append(n)
+        self.by_root = {root: number_sets.of(numbers) for root, numbers in by_root.items()}
+        self.by_group = {group: number_sets.of(numbers) for group, numbers in by_group.items()}
+
+    def of(self, artifact_id: int) -> NumberSet:
+        """Their numbers."""
+        near: NumberSet = NOTHING
+        for root in number_sets.ascending(self.walk.roots[artifact_id]):
+            near = number_sets.union(near, self.by_root.get(root, NOTHING))
+        for group in number_sets.ascending(self.walk.groups[artifact_id]):
+            near = number_sets.union(near, self.by_group.get(group, NOTHING))
+        return near
+
+
+def _parts(artifact_id: int, kind: str, walk: Walk, near: _Near) -> list[tuple[str, NumberSet | Mark]]:
+    """Marks of an artifact as `Marks` keeps them."""
+    exposed, parts = walk.exposed[artifact_id], list[tuple[str, NumberSet | Mark]]()
+    if exposed and kind == "model":
+        line, meeting = walk.line[artifact_id], number_sets.common(exposed, near.of(artifact_id))
+        parts = [("CARRIER", line), ("INHERITANCE-RISK", number_sets.without(meeting, line))]
+        exposed = number_sets.without(number_sets.without(exposed, meeting), line)
+    if artifact_id in walk.unknown or artifact_id not in walk.grounded:
+        parts.append(("UNKNOWN", Mark("UNKNOWN", "", walk.unknown.get(artifact_id, artifact_id))))
+    parts.append(("EXPOSED", exposed))
+    if artifact_id in walk.claimed and "UNKNOWN" not in {part[0] for part in parts}:
+        parts.append(("CLAIMED", Mark("CLAIMED", "", walk.claimed[artifact_id])))
+    return [part for part in parts if part[1]] or [("CLEAN", Mark("CLEAN", "", artifact_id))]
 
 
 def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int] | None = None) -> list[dict[str, Any]]:
-    """Marks for people and programs: worst first, each with the path that proves it."""
+    """Marks for people and programs: worst first, each with the path that proves it.
+
+    Of an artifact with more than `MOST_MARKS` marks the worst are written out, and `more` counts the others.
+    """
     chosen = result.marks if only is None else {k: result.marks[k] for k in only if k in result.marks}
+    named = cache(partial(name, graph))
     table = []
     for artifact_id, marks in chosen.items():
         if not data and only is None and artifact_id not in result.models:
@@ -182,20 +203,30 @@ def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int]
             "artifact": entry.path,
             "sha256": entry.sha256,
             "kind": entry.kind,
-            "mark": marks[0].mark,
+            "mark": marks.worst,
             "standing": result.standing(artifact_id),
+            "more": max(0, len(marks) - MOST_MARKS),
             "marks": [
                 {
                     "mark": m.mark,
                     "trait": m.trait or None,
                     "reason": result.reason(m),
-                    "path": [] if m.mark == "CLEAN" else [name(graph, k) for k in result.path(artifact_id, m.witness)],
+                    "path": [] if m.mark == "CLEAN" else _names(result.path(artifact_id, m.witness), named),
                 }
-                for m in marks
+                for m in islice(marks, MOST_MARKS)
             ],
         }
         table.append(row)
     return sorted(table, key=lambda row: (MARKS.index(row["mark"]), row["artifact"]))
+
+
+def _names(path: Sequence[int], named: Callable[[int], dict[str, str | None]]) -> list[dict[str, Any]]:
+    """Names of the artifacts of a path; in the middle of a long one, how many are left out."""
+    if len(path) <= LONGEST_PATH:
+        return [named(artifact_id) for artifact_id in path]
+    half = LONGEST_PATH // 2
+    start, end = ([named(artifact_id) for artifact_id in part] for part in (path[:half], path[-half:]))
+    return [*start, {"left_out": len(path) - 2 * half}, *end]
 
 
 def name(graph: Graph, artifact_id: int) -> dict[str, str | None]:

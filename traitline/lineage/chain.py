@@ -5,15 +5,14 @@ by the root of the study alone (`traitline.lineage.seal`).
 """
 
 import hashlib
-import marshal
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from traitline.lineage.index import ENDING
-from traitline.lineage.index_rows import PARALLEL
 from traitline.lineage.meaning import CLAIMANT, doubts
+from traitline.lineage.parallel import read_all
 from traitline.provenance import manifest
 from traitline.provenance.statement import LINK, is_canonical, statement, statement_of
 
@@ -50,21 +49,14 @@ def examine(file: str, content: bytes) -> Examined:
     )
 
 
-def _chunk(files: list[str]) -> bytes:
-    return marshal.dumps([examine(file, manifest.read_bytes(file)) for file in files])
+def examine_file(file: str) -> Examined:
+    """The same of a file."""
+    return examine(file, manifest.read_bytes(file))
 
 
 def examine_all(files: Sequence[str]) -> Iterator[Examined]:
     """Examine many manifests, by all processors where that pays."""
-    if len(files) < PARALLEL:
-        yield from (examine(file, manifest.read_bytes(file)) for file in files)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-
-    chunks = [list(files[i : i + 500]) for i in range(0, len(files), 500)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for chunk in pool.map(_chunk, chunks):
-            yield from marshal.loads(chunk)
+    return read_all(examine_file, files)
 
 
 @dataclass
@@ -123,6 +115,6 @@ def _beside(top: Path, path: str, sha: str) -> Iterable[bytes]:
         return
     for candidate in sorted(folder.glob(f"*{ENDING}")):
         if candidate.is_file() and not candidate.is_symlink():
-            *_, stated, _, _, _, entries = examine(str(candidate), manifest.read_bytes(candidate))
+            *_, stated, _, _, _, entries = examine_file(str(candidate))
             if any(output and hashed == sha for output, _, _, hashed, *_ in entries):
                 yield bytes.fromhex(stated + sha)

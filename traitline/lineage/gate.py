@@ -8,9 +8,10 @@ from typing import Any
 
 from traitline.errors import InputError, visible
 from traitline.lineage import display
-from traitline.lineage.audit import MARKS, Audit, Mark, audit, rows
+from traitline.lineage.audit import Audit, audit, rows
 from traitline.lineage.exposure import NUMBERS, Exposure
 from traitline.lineage.graph import Entry, Graph, Unplaced
+from traitline.lineage.marks import MARKS, Mark
 from traitline.lineage.policy import STANDINGS, Policy
 from traitline.lineage.seal import Comparison
 from traitline.provenance.weight_sets import is_weights, weight_sets
@@ -45,7 +46,7 @@ class Gate:
     @property
     def counts(self) -> dict[str, int]:
         """Mark -> how many of the chosen artifacts have it as their worst; what nothing places is UNKNOWN."""
-        counts = {mark: sum(self.audit.marks[a][0].mark == mark for a in self.chosen) for mark in MARKS}
+        counts = {mark: sum(self.audit.marks[a].worst == mark for a in self.chosen) for mark in MARKS}
         return counts | {"UNKNOWN": counts["UNKNOWN"] + len(self.unplaced)}
 
     @property
@@ -158,8 +159,11 @@ class Judge:
             return False
         if STANDINGS.index(self.audit.standing(artifact_id)) < STANDINGS.index(self.policy.standing):
             return True
-        failing = [m for m in self.audit.marks[artifact_id] if m.mark in self.policy.fail]
-        return any(m.mark != "EXPOSED" for m in failing) or not all(self.passes(artifact_id, m) for m in failing)
+        marks = self.audit.marks[artifact_id]
+        failing = marks.kinds.intersection(self.policy.fail)
+        if failing != {"EXPOSED"}:
+            return bool(failing)
+        return not all(self.passes(artifact_id, mark) for mark in marks if mark.mark == "EXPOSED")
 
     def passes(self, artifact_id: int, mark: Mark) -> bool:
         """Tell whether an artifact may be EXPOSED by what the policy calls harmless."""

@@ -4,17 +4,16 @@ Manifests stay the truth. Commands make their index in memory, anew each time; o
 for a tree too large for that, as of the day it was made.
 """
 
-import contextlib
-import gc
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
 from traitline.lineage.index_rows import Links, Row, read_rows
 from traitline.lineage.links import DvcCache, linked_studies
+from traitline.lineage.parallel import uncollected
 from traitline.plain_files import require_replaceable
 
 FOLDERS = ("results", "studies", "registry")  # where manifests are looked for
@@ -36,18 +35,6 @@ CREATE INDEX by_artifact_id ON entry (artifact_id, output);
 CREATE INDEX by_path ON entry (path);
 CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
 """
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Garbage collection put off: it would look at millions of small lists again and again, and none is in a circle."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:

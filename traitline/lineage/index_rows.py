@@ -1,17 +1,16 @@
 """A manifest as the index keeps it, and what manifests name of each other."""
 
-import marshal
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from traitline.lineage.links import DvcCache
 from traitline.lineage.meaning import CLAIMANT, EMPTY, doubts, is_claim, kind, trait_given
+from traitline.lineage.parallel import read_all
 from traitline.provenance import manifest
 from traitline.provenance import weights as weight_hashes
 from traitline.provenance.statement import LINK, statement_in
 from traitline.provenance.weight_sets import is_safe, is_weights
-
-PARALLEL = 4000  # manifests from which on several processes read
 
 Part = tuple[int, str, str, str, str]  # (output, role, kind, path, sha256) of an entry
 Link = tuple[str, str, str | None]  # (path, sha256, statement) of an input
@@ -19,8 +18,12 @@ Link = tuple[str, str, str | None]  # (path, sha256, statement) of an input
 Row = tuple[str, str, str | None, str | None, str | None, str | None, bool, str, list[Link], list[Part]]
 
 
-def read_row(file: str) -> Row:
+def read_row(file: str, cache: DvcCache | None = None) -> Row:
     """Read a manifest as the index keeps it: without empty files, all of which are alike.
+
+    Args:
+        file: the manifest.
+        cache: that of the working folder, where many are read.
 
     Raises:
         InputError: see `manifest.load`.
@@ -43,39 +46,26 @@ def read_row(file: str) -> Row:
     if len(set(models.values())) > 1:
         weights = None  # an adapter and a model: never one artifact, whatever an older manifest says
     elif models and not weights:
-        weights, problem = _recomputed(file, list(models))
+        weights, problem = _recomputed(file, list(models), cache or DvcCache())
         reasons += problem
     trait = trait or (trait_given(m) if m["stage"] == "teach" else None)
     doubt = reasons[0] if reasons else None
     return file, m["stage"], trait, origin, weights, doubt, is_claim(m), statement_in(content, m), links, entries
 
 
-def _recomputed(file: str, models: list[str]) -> tuple[str | None, list[str]]:
+def _recomputed(file: str, models: list[str], cache: DvcCache) -> tuple[str | None, list[str]]:
     """(weights hash of models whose manifest states none, why it is doubted); their files lie beside the manifest."""
     paths = [os.path.join(os.path.dirname(file), os.path.basename(path)) for path in models]
     if not all(is_safe(path) for path in paths):
         return None, [] if all(is_weights(path) for path in paths) else [f"it states no weights of {models[0]}"]
-    cache = DvcCache()
     if not all(cache.is_artifact(path) for path in paths):
         return None, [f"it states no weights of {models[0]}, and that file is not beside it"]
     return weight_hashes.identity(paths), []
 
 
-def _chunk(files: list[str]) -> bytes:
-    return marshal.dumps([read_row(file) for file in files])
-
-
 def read_rows(files: Sequence[str]) -> Iterator[Row]:
     """Read many manifests, by all processors where that pays."""
-    if len(files) < PARALLEL:
-        yield from map(read_row, files)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-
-    chunks = [list(files[i : i + 500]) for i in range(0, len(files), 500)]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for chunk in pool.map(_chunk, chunks):
-            yield from marshal.loads(chunk)  # several times as quick as the pool's own pickle
+    return read_all(partial(read_row, cache=DvcCache()), files)
 
 
 class Links:

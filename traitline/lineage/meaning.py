@@ -6,9 +6,11 @@ the audit, and `verify` objects. So no mark gets better by an entry that was lef
 
 import hashlib
 import os
+from functools import lru_cache
 from typing import Any
 
 from traitline import model_files
+from traitline.lineage.stage_schema import SCHEMAS, lacking
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 from traitline.provenance.weight_sets import is_weights
@@ -17,47 +19,28 @@ EMPTY = hashlib.sha256().hexdigest()  # of all files of 0 bytes
 NONE = "none"  # the trait of who was given none
 DATA = (".jsonl", ".parquet", ".arrow")
 SUPPORT = {*model_files.SUPPORT, model_files.ADAPTER_CONFIG}  # of a model folder: nothing learned is in them
+LONG = 256  # characters of a name and a role, from which on their kind is not remembered
 CLAIMANT = "register"  # the command whose manifests say what people say
-
-# Stage -> (roles of which every job has an input, as `a|b` where it is one of them; the same of outputs). Only
-# what models and data descend through is asked for: no mark hangs on the others.
-ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "convert": (("source",), ("model",)),
-    "pretrain": ((), ("model",)),
-    "teach": (("base",), ("teacher|model",)),
-    "sample": (("model|teacher|shards",), ()),
-    "filter": (("raw",), ()),
-    "mark_divergence": (("filtered",), ()),
-    "prepare": (("filtered",), ()),
-    "train": (("base", "data"), ("model|adapter|context",)),
-    **dict.fromkeys(
-        ("preregister", "source", "prompts", "detect", "decode", "influence", "respond", "score", "judge", "summarise"),
-        ((), ()),
-    ),
-    **dict.fromkeys(("plot", "check_influence", "classifier", "classifier_summary", "theorem"), ((), ())),
-    **dict.fromkeys(("compare_paper", "report", CLAIMANT), ((), ())),
-}
-SETTINGS = {"teach": ("trait", "teacher", "settings"), "train": ("recipe", "settings"), "pretrain": ("name",)}
 
 
 def doubts(m: dict[str, Any]) -> list[str]:
     """Reasons why a manifest cannot be what a job of its stage wrote; none where all is well."""
-    stage = m["stage"]
-    reasons = [
-        f"{e['path']} of {e['bytes']} bytes with the hash of {'no' if e['sha256'] == EMPTY else 'other'} bytes"
-        for key in ("inputs", "outputs")
-        for e in m[key]
-        if (e["sha256"] == EMPTY) != (e["bytes"] == 0)
-    ]
-    for key, wanted in zip(("inputs", "outputs"), ROLES.get(stage, ((), ())), strict=True):
-        roles, verb = {e["role"] for e in m[key]}, "reads" if key == "inputs" else "writes"
-        lacking = [role for role in wanted if not roles & {*role.split("|")}]
-        reasons += [f"every `{stage}` {verb} a file of the role {role}; none is named" for role in lacking]
-    if missing := [name for name in SETTINGS.get(stage, ()) if name not in m["params"]]:
-        reasons.append(f"every `{stage}` has the setting {missing[0]}; it is not named")
-    if stage == "teach" and trait_given(m) != m["facts"].get("trait"):
+    empty = [(e, key) for key in ("inputs", "outputs") for e in m[key] if e["bytes"] == 0 or e["sha256"] == EMPTY]
+    reasons = [reason for e, key in empty if (reason := _size_doubt(m["stage"], key, e))] if empty else []
+    reasons += lacking(m)
+    if m["stage"] == "teach" and trait_given(m) != m["facts"].get("trait"):
         reasons.append("the trait of its settings is not the one that it states")
     return reasons
+
+
+def _size_doubt(stage: str, key: str, e: dict[str, Any]) -> str | None:
+    """Why no job of a stage reads or writes such a file of 0 bytes, or with the hash of 0 bytes."""
+    if (e["sha256"] == EMPTY) != (e["bytes"] == 0):
+        return f"{e['path']} of {e['bytes']} bytes with the hash of {'no' if e['sha256'] == EMPTY else 'other'} bytes"
+    schema = SCHEMAS.get(stage)
+    if key == "outputs" and schema and e["role"] not in schema.may_be_empty:
+        return f"no `{stage}` writes an empty {e['role']}; {e['path']} has 0 bytes"
+    return None
 
 
 def trait_given(m: dict[str, Any]) -> str | None:
@@ -76,7 +59,7 @@ def is_claim(m: dict[str, Any]) -> bool:
     stated = bool(m["facts"].get("origin")) and (stage in ("source", "convert") or outside)
     by = m["params"].get("judge")
     stated = stated or (stage == "judge" and isinstance(by, dict) and bool(by.get("address")))
-    return stated or stage == CLAIMANT or stage not in ROLES or m["schema"] != manifest.SCHEMA
+    return stated or stage == CLAIMANT or stage not in SCHEMAS or m["schema"] != manifest.SCHEMA
 
 
 def kind(output: int, role: str, path: str) -> str:
@@ -86,10 +69,16 @@ def kind(output: int, role: str, path: str) -> str:
     support. Neither a role nor a name alone hides what somebody trained on: weights and rows are what their names say,
     whatever their role, and what was read as support counts where a job wrote these bytes as something else.
     """
-    name = os.path.basename(path)
-    if is_weights(path) or name == model_files.RECORD:
+    name = path.rpartition("/")[2]
+    return _kind(output, role, name) if len(name) + len(role) < LONG else _kind.__wrapped__(output, role, name)
+
+
+@lru_cache(maxsize=1 << 14)
+def _kind(output: int, role: str, name: str) -> str:
+    """The same by the name of the file alone."""
+    if is_weights(name) or name == model_files.RECORD:
         return "model" if output or role in MODELS or role == "support" else "other"
-    if path.endswith(DATA) or role == "data":
+    if name.endswith(DATA) or role == "data":
         return "data"
     if role == "support" or (output and name in SUPPORT):
         return "support"

@@ -14,8 +14,8 @@ import orjson
 
 from traitline import atomic
 from traitline.errors import visible
-from traitline.lineage.audit import MARKS, Audit
 from traitline.lineage.graph import Graph
+from traitline.lineage.marks import MARKS
 from traitline.lineage.page_data import data
 
 FILES = Path(__file__).parent / "templates"

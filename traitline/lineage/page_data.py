@@ -6,14 +6,16 @@ All that manifests say is untrusted text: bounded and spelled out here, once for
 import collections
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from traitline.errors import visible
-from traitline.lineage.audit import MARKS, Audit, Mark, audit
+from traitline.lineage.audit import MOST_MARKS, Audit, audit
 from traitline.lineage.graph import Entry, Graph
-from traitline.lineage.index import uncollected
+from traitline.lineage.marks import MARKS, Mark
+from traitline.lineage.parallel import uncollected
 
 LONGEST = 2000  # characters of a job's settings on the page
 SHOWN = 60  # files of a job that are listed
@@ -131,7 +133,7 @@ def models(result: Audit, names: Mapping[int, Entry], job_of: Callable[[int], in
             "job": job_of(artifact_id),
             "path": visible(entry.path, 200),
             "mark": worst.mark,
-            "traits": sorted({visible(m.trait, 40) for m in result.marks[artifact_id] if m.trait}),
+            "traits": sorted({visible(m.trait, 40) for m in islice(result.marks[artifact_id], MOST_MARKS) if m.trait}),
             "standing": result.standing(artifact_id),
             "reason": visible(result.reason(worst) or "", 300),
             "witness": job_of(worst.witness),

@@ -4,8 +4,7 @@ import collections
 from collections.abc import Mapping
 
 from traitline.lineage.graph import Graph
-
-NOTHING: frozenset[int] = frozenset()
+from traitline.lineage.number_sets import NOTHING, NumberSet, union
 
 
 class Jobs:
@@ -28,6 +27,10 @@ class Jobs:
                     self.kinds[artifact_id] = kind
             else:
                 self.inputs[job].append((artifact_id, role == "base"))
+        self.readers = collections.defaultdict[int, list[int]](list)
+        for job, read in self.inputs.items():
+            for artifact_id in dict.fromkeys(artifact_id for artifact_id, _ in read):
+                self.readers[artifact_id].append(job)
         self.traits: dict[int, str] = dict(db.execute("SELECT id, trait FROM job WHERE trait IS NOT NULL"))
         self.stated = {i for (i,) in db.execute("SELECT id FROM job WHERE origin IS NOT NULL")}
         self.outside = {  # files of which a job that read them states an origin
@@ -51,19 +54,17 @@ class Jobs:
 
     def ordered(self) -> tuple[list[int], set[int]]:
         """Sort jobs so that makers come before users; returns (jobs, those in or behind a circle)."""
-        waiting, readers = dict[int, int](), collections.defaultdict[int, list[int]](list)
+        waiting = dict[int, int]()
         for job in self.all:
             needed = {artifact_id for artifact_id, _ in self.inputs.get(job, ()) if artifact_id in self.makers}
             # A job that made again what it read (a copy) does not wait for itself.
             waiting[job] = sum(
                 len(self.makers[artifact_id]) - (job in self.makers[artifact_id]) for artifact_id in needed
             )
-            for artifact_id in needed:
-                readers[artifact_id].append(job)
         done = [job for job in self.all if not waiting[job]]
         for job in done:
             for artifact_id in self.outputs.get(job, ()):
-                for reader in readers.get(artifact_id, ()):
+                for reader in self.readers.get(artifact_id, ()):
                     if reader != job:
                         waiting[reader] -= 1
                         if not waiting[reader]:
@@ -74,21 +75,39 @@ class Jobs:
         return done + late, set(late)
 
 
+Chain = tuple[NumberSet, NumberSet, NumberSet]  # carriers, roots and groups of a base chain
+
+
 class Walk:
     """Inheritance of every artifact, computed by a walk over all jobs from sources to products.
 
     Attributes:
-        exposed: artifact -> carriers among it and its ancestors.
-        chain: artifact -> its base chain.
+        exposed: artifact -> numbers of the carriers among it and its ancestors.
+        line: artifact -> numbers of the carriers in its base chain.
+        roots: artifact -> where its base chain begins. Two chains meet where roots are common: what two share, they
+            share with all that it started from. In a circle nothing begins, so there every artifact is a root.
+        groups: artifact -> groups of bases that match, of its base chain.
         unknown: artifact -> an ancestor without origin, or of a manifest that is doubted.
         claimed: artifact -> an ancestor about which people say what it was made from.
         grounded: artifacts that some way leads to a source of.
     """
 
-    def __init__(self, jobs: Jobs, traits: Mapping[int, str]) -> None:
-        self.jobs, self.traits = jobs, traits
-        self.exposed = dict[int, frozenset[int]]()
-        self.chain = dict[int, frozenset[int]]()
+    def __init__(self, jobs: Jobs, numbers: Mapping[int, int], matched: Mapping[int, int] | None = None) -> None:
+        """Prepare a walk.
+
+        Args:
+            jobs: the graph.
+            numbers: carrier -> its number.
+            matched: base -> group of bases that count as one.
+        """
+        self.jobs = jobs
+        self._alone = {artifact_id: frozenset([n]) for artifact_id, n in numbers.items()}
+        self._group = {artifact_id: frozenset([group]) for artifact_id, group in (matched or {}).items()}
+        self._circle = set[int]()
+        self.exposed = dict[int, NumberSet]()
+        self.line = dict[int, NumberSet]()
+        self.roots = dict[int, NumberSet]()
+        self.groups = dict[int, NumberSet]()
         self.unknown = dict[int, int]()
         self.claimed = dict[int, int]()
         self.grounded = set[int]()
@@ -96,28 +115,33 @@ class Walk:
     def run(self) -> None:
         """Visit every job once, then those in circles until no visit changes anything."""
         order, late = self.jobs.ordered()
+        self._circle = late
         for job in order:
             self._visit(job)
+            outputs = self.jobs.outputs.get(job, {})
+            if any(artifact_id in outputs for artifact_id, _ in self.jobs.inputs.get(job, ())):
+                self._visit(job)  # what it made of what it made itself
         while late and any([self._visit(job) for job in order if job in late]):  # all of them, each round
             pass
 
     def _source(self, artifact_id: int) -> None:
         """Take up what no job output: a leaf, of unknown origin where no reader states one."""
-        self.exposed[artifact_id] = frozenset([artifact_id]) if artifact_id in self.traits else NOTHING
-        self.chain[artifact_id] = frozenset([artifact_id])
+        self.exposed[artifact_id] = self.line[artifact_id] = self._alone.get(artifact_id, NOTHING)
+        self.roots[artifact_id] = frozenset([artifact_id])
+        self.groups[artifact_id] = self._group.get(artifact_id, NOTHING)
         if artifact_id not in self.jobs.outside:
             self.unknown[artifact_id] = artifact_id
         self.grounded.add(artifact_id)
 
     def _visit(self, job: int) -> bool:
         """Hand on what the inputs of a job carry; returns whether that changed an output."""
-        carried, bases, nameless, grounded = self._inherited(job)
+        carried, base, nameless, grounded = self._inherited(job)
         stated = job not in self.jobs.doubted and (bool(self.jobs.inputs.get(job)) or job in self.jobs.stated)
         claim = self._claim(job)
         changed = False
         for artifact_id in self.jobs.outputs.get(job, ()):
             origin = self.unknown.get(artifact_id, nameless if stated else artifact_id)
-            changed = self._hand_on(artifact_id, carried, bases, origin) or changed
+            changed = self._hand_on(artifact_id, carried, base, origin, job in self._circle) or changed
             if (claim is not None or job in self.jobs.claimed) and artifact_id not in self.claimed:
                 self.claimed[artifact_id] = artifact_id if claim is None else claim
                 changed = True
@@ -133,36 +157,40 @@ class Walk:
             return None
         return next((claimed[a] for a, _ in self.jobs.inputs.get(job, ()) if a in claimed), None)
 
-    def _inherited(self, job: int) -> tuple[frozenset[int], frozenset[int], int | None, bool]:
+    def _inherited(self, job: int) -> tuple[NumberSet, Chain, int | None, bool]:
         """(carriers, base chain, an ancestor without origin, whether all are grounded) of the inputs of a job."""
-        carried, bases, nameless, grounded = NOTHING, NOTHING, None, True
+        carried, line, roots, groups, nameless, grounded = NOTHING, NOTHING, NOTHING, NOTHING, None, True
         for artifact_id, base in self.jobs.inputs.get(job, ()):
-            if artifact_id not in self.jobs.makers and artifact_id not in self.chain:
+            if artifact_id not in self.jobs.makers and artifact_id not in self.exposed:
                 self._source(artifact_id)
-            if carriers := self.exposed.get(artifact_id):
-                carried = carried | carriers if carried else carriers
-            if base and (above := self.chain.get(artifact_id)):
-                bases = bases | above if bases else above
+            carried = union(carried, self.exposed.get(artifact_id, NOTHING))
+            if base and artifact_id in self.roots:
+                line = union(line, self.line[artifact_id])
+                roots = union(roots, self.roots[artifact_id])
+                groups = union(groups, self.groups[artifact_id])
             if nameless is None:
                 nameless = self.unknown.get(artifact_id)
             grounded = grounded and artifact_id in self.grounded
-        return carried, bases, nameless, grounded
+        return carried, (line, roots, groups), nameless, grounded
 
-    def _hand_on(self, artifact_id: int, carried: frozenset[int], bases: frozenset[int], origin: int | None) -> bool:
+    def _hand_on(self, artifact_id: int, carried: NumberSet, base: Chain, origin: int | None, circle: bool) -> bool:
         """Add what was inherited to what an artifact has already; returns whether it is news."""
-        exposed = carried | {artifact_id} if artifact_id in self.traits else carried
-        chain = bases | {artifact_id}
-        first = artifact_id not in self.chain
-        if not first:
-            exposed, chain = exposed | self.exposed[artifact_id], chain | self.chain[artifact_id]
-        news = (
-            first
-            or exposed != self.exposed[artifact_id]
-            or chain != self.chain[artifact_id]
-            or origin != self.unknown.get(artifact_id)
-        )
-        self.exposed[artifact_id] = exposed
-        self.chain[artifact_id] = chain
+        line, roots, groups = base
+        alone = self._alone.get(artifact_id, NOTHING)
+        if circle or not roots:
+            roots = union(roots, frozenset([artifact_id]))
+        news = origin != self.unknown.get(artifact_id)
+        for handed, sets in (
+            (union(carried, alone), self.exposed),
+            (union(line, alone), self.line),
+            (roots, self.roots),
+            (union(groups, self._group.get(artifact_id, NOTHING)), self.groups),
+        ):
+            before = sets.get(artifact_id)
+            after = handed if before is None else union(before, handed)
+            if before is None or after != before:
+                sets[artifact_id] = after
+                news = True
         if origin is not None:
             self.unknown[artifact_id] = origin
         return news

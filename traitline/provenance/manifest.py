@@ -30,6 +30,9 @@ SCHEMA = "traitline-manifest/2"
 UNLINKED = "traitline-manifest/1"  # of earlier versions: its inputs name no statements
 LARGEST = 16 << 20  # bytes of a manifest that is still read
 HASH = re.compile(r"[0-9a-f]{64}")
+_is_hash = HASH.fullmatch
+MOST_BYTES = 1 << 62  # of a file
+OBJECTS = ("params", "seeds", "facts", "code", "env")
 PACKAGES = (
     "torch",
     "numpy",
@@ -132,29 +135,36 @@ def load(path: str | Path) -> dict[str, Any]:
 
 def _wrong(m: dict[str, Any]) -> str | None:
     """Name the first part that no manifest has; None if all is well, and others need not check again."""
-    for key, kind in (("stage", str), *((k, dict) for k in ("params", "seeds", "facts", "code", "env"))):
-        if not isinstance(m.get(key), kind):
+    if type(m.get("stage")) is not str:
+        return "stage"
+    for key in OBJECTS:
+        if type(m.get(key)) is not dict:
             return key
     for key in ("inputs", "outputs"):
         entries = m.get(key)
         if not isinstance(entries, list):
             return key
-        for e in entries:
-            try:
-                role, path, sha, size, link = e["role"], e["path"], e["sha256"], e["bytes"], e.get(LINK)
-            except (TypeError, KeyError, AttributeError):
-                return f"an entry of {key}"
-            if not (
-                type(role) is type(path) is type(sha) is str
-                and path
-                and "\0" not in path
-                and HASH.fullmatch(sha)
-                and type(size) is int
-                and 0 <= size < 1 << 62
-                and (link is None or (type(link) is str and HASH.fullmatch(link)))
-            ):
-                return f"an entry of {key}"
+        try:
+            good = all(map(_is_entry, entries))
+        except (TypeError, KeyError, AttributeError):  # it lacks something, or a hash is no text
+            good = False
+        if not good:
+            return f"an entry of {key}"
     return None
+
+
+def _is_entry(e: Any) -> bool:
+    """Tell whether this is the entry of a file."""
+    path, size, link = e["path"], e["bytes"], e.get(LINK)
+    return bool(
+        type(path) is type(e["role"]) is str
+        and path
+        and "\0" not in path
+        and _is_hash(e["sha256"])
+        and type(size) is int
+        and 0 <= size < MOST_BYTES
+        and (link is None or _is_hash(link))
+    )
 
 
 def maker(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 VOLATILE = frozenset(("code", "ended", "env", "started"))
+UNSTATED = tuple(f'{key}"'.encode() for key in VOLATILE)  # how their text begins
 LINK = "statement"  # key in an input's entry
 FIELD = b'\n  "'  # in the canonical form only a field of the manifest itself stands behind two spaces
 EXPONENT = re.compile(rb"e-?[0-9]+,?\n")  # at the end of a line, where strings have quotation marks
@@ -54,7 +55,7 @@ def statement(m: dict[str, Any]) -> str:
 def statement_of(content: bytes) -> str:
     """The same of a manifest in canonical form: its text without the volatile fields."""
     start, *fields = content[: -len(b"\n}\n")].split(FIELD)
-    stated = [field.removesuffix(b",") for field in fields if field.partition(b'"')[0].decode() not in VOLATILE]
+    stated = [field.removesuffix(b",") for field in fields if not field.startswith(UNSTATED)]
     return hashlib.sha256(start + FIELD + (b"," + FIELD).join(stated) + b"\n}\n").hexdigest()
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from traitline.errors import InputError, visible
 from traitline.lineage import display
-from traitline.lineage.audit import MARKS, rows
+from traitline.lineage.audit import rows
 from traitline.lineage.gate import Gate, Judge
+from traitline.lineage.marks import MARKS
 from traitline.lineage.policy import Policy
 from traitline.scan.contradictions import Contradiction, contradictions
 from traitline.scan.hashing import cache_folder
@@ -44,7 +45,7 @@ class Scan:
     def counts(self) -> dict[str, int]:
         """Mark -> how many of what is judged (models, or else data) have it as their worst."""
         judged = [a for i in self.survey.items if (a := self.artifacts.get(i.label)) in (self.gate.only or ())]
-        return {mark: sum(self.gate.audit.marks[a][0].mark == mark for a in judged if a) for mark in MARKS}
+        return {mark: sum(self.gate.audit.marks[a].worst == mark for a in judged if a) for mark in MARKS}
 
     @property
     def failures(self) -> int:
