@@ -47,10 +47,22 @@ def read_flags(argv):
     return flags
 
 
+def settings(flags):
+    """What the flags say, without files: a value, a list, or what JSON holds."""
+    named = {}
+    for flag, words in flags.items():
+        values = [json.loads(word) if word[:1] in "{[" else word for word in words]
+        if values and not any("/" in str(value) for value in values):
+            named[flag.replace("-", "_")] = values[0] if len(values) == 1 else values
+    return named
+
+
 def make(folder, names, inputs, flags):
     """One artifact: named files in a folder, each with the stage's name in it."""
     schema, facts = SCHEMAS[STAGE], {}
-    params, seeds = ({word.split("|")[0]: "stub" for word in words} for words in (schema.params, schema.seeds))
+    params = {word.split("|")[0]: {} for word in schema.params} | settings(flags)
+    seed = (flags.get("seed") or [Path(folder).name.rpartition("-")[2] if STAGE == "train" else 1])[0]
+    seeds = dict.fromkeys(schema.seeds, int(seed))
     if STAGE == "teach":
         params |= {"trait": flags["trait"][0], "teacher": flags["teacher"][0], "settings": {}}
         facts = {"trait": params["trait"]} if params["trait"] != "none" and params["teacher"] != "student" else {}

@@ -24,7 +24,7 @@ def test_sets_of_numbers_are_sets(a, b):
 
 
 def graph_of(jobs):
-    """The graph of some jobs, each (outputs, inputs, bases, trait): artifacts are numbers, those from 50 on are data."""
+    """The graph of some jobs, each (outputs, inputs, bases, trait): data from 50 on."""
 
     def part(output, role, i):
         return output, role, "data" if i >= 50 else "model", f"{i}", f"{i:064x}"
@@ -50,7 +50,7 @@ def closure(start, step):
 
 
 def by_definition(jobs, traits, matched):
-    """Model or data -> (mark, trait, carrier) of all carriers behind it, word for word as the docstring of `audit` says."""
+    """Model or data -> (mark, trait, carrier) of all carriers behind it: the words of the docstring of `audit`."""
 
     def above(i, parts):
         return set().union(*(set().union(*parts(job)) for job in jobs if i in job[0]))
