@@ -132,7 +132,10 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
             initialisation; behavioural matches are a statement of whoever wrote the policy).
     """
     jobs = Jobs(graph)
-    groups = {artifact_id: group for group, members in enumerate(matched) for artifact_id in members}
+    groups = collections.defaultdict[int, set[int]](set)
+    for group, members in enumerate(matched):
+        for artifact_id in members:
+            groups[artifact_id].add(group)
     traits = jobs.declared() | dict(carriers or {})
     ordered = sorted((trait, artifact_id) for artifact_id, trait in traits.items())
     walk = Walk(jobs, {artifact_id: n for n, (_, artifact_id) in enumerate(ordered)}, groups)
@@ -181,9 +184,11 @@ def _parts(artifact_id: int, kind: str, walk: Walk, near: _Near) -> list[tuple[s
         exposed = number_sets.without(number_sets.without(exposed, meeting), line)
     if artifact_id in walk.unknown or artifact_id not in walk.grounded:
         parts.append(("UNKNOWN", Mark("UNKNOWN", "", walk.unknown.get(artifact_id, artifact_id))))
-    parts.append(("EXPOSED", exposed))
-    if artifact_id in walk.claimed and "UNKNOWN" not in {part[0] for part in parts}:
-        parts.append(("CLAIMED", Mark("CLAIMED", "", walk.claimed[artifact_id])))
+        parts.append(("EXPOSED", exposed))
+    else:
+        parts.append(("EXPOSED", exposed))
+        if artifact_id in walk.claimed:
+            parts.append(("CLAIMED", Mark("CLAIMED", "", walk.claimed[artifact_id])))
     return [part for part in parts if part[1]] or [("CLEAN", Mark("CLEAN", "", artifact_id))]
 
 
@@ -194,11 +199,11 @@ def rows(graph: Graph, result: Audit, *, data: bool = False, only: Iterable[int]
     """
     chosen = result.marks if only is None else {k: result.marks[k] for k in only if k in result.marks}
     named = cache(partial(name, graph))
-    table = []
+    entries, table = graph.entries(chosen), []
     for artifact_id, marks in chosen.items():
         if not data and only is None and artifact_id not in result.models:
             continue
-        entry = graph.entry(artifact_id)
+        entry = entries[artifact_id]
         row = {
             "artifact": entry.path,
             "sha256": entry.sha256,

@@ -1,5 +1,7 @@
 """The audit as a gate: a policy applied to the marks of chosen artifacts, printed or as JSON."""
 
+import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,8 +48,9 @@ class Gate:
     @property
     def counts(self) -> dict[str, int]:
         """Mark -> how many of the chosen artifacts have it as their worst; what nothing places is UNKNOWN."""
-        counts = {mark: sum(self.audit.marks[a].worst == mark for a in self.chosen) for mark in MARKS}
-        return counts | {"UNKNOWN": counts["UNKNOWN"] + len(self.unplaced)}
+        counts = Counter(self.audit.marks[a].worst for a in self.chosen)
+        counts["UNKNOWN"] += len(self.unplaced)
+        return {mark: counts[mark] for mark in MARKS}
 
     @property
     def failures(self) -> int:
@@ -58,7 +61,7 @@ class Gate:
         """Counts, and a row for each artifact (`data`: for data sets too)."""
         table = rows(self.graph, self.audit, data=data, only=self.only)
         reasons = {self.graph.entry(a).sha256: reason for a, reason in self.accepted.items()}
-        fails = {self.graph.entry(a).sha256 for a in self.failed}
+        fails = {entry.sha256 for a, entry in self.graph.entries(self.failed).items() if a in self.failed}
         for row in table:
             row |= {"fails": row["sha256"] in fails, "accepted": reasons.get(row["sha256"])}
         strange = [_unplaced_row(u) for u in self.unplaced]
@@ -68,9 +71,10 @@ class Gate:
         """Print the worst first, no more than `limit` rows, and the counts."""
         out = display.console()
         rows = [("UNKNOWN", f"{'':8}{visible(u.path)}  {visible(u.reason)}") for u in self.unplaced]
-        worst = sorted(self.chosen, key=lambda a: (self.audit.marks[a][0].rank[:2], self.graph.entry(a).path))
-        for artifact_id in worst[:limit]:
-            marks, entry = self.audit.marks[artifact_id], self.graph.entry(artifact_id)
+        entries, counts = self.graph.entries(self.chosen), self.counts
+        worst = heapq.nsmallest(limit, self.chosen, key=lambda a: (self.audit.marks[a][0].rank[:2], entries[a].path))
+        for artifact_id in worst:
+            marks, entry = self.audit.marks[artifact_id], entries[artifact_id]
             more = f" (+{len(marks) - 1})" if len(marks) > 1 else ""
             source = visible(self._source(artifact_id))
             source += visible(f"  ({reason})" if (reason := self.audit.reason(marks[0])) else "")
@@ -81,16 +85,16 @@ class Gate:
                 shown = f"{visible(name)} = {shown}"
             rows.append((marks[0].mark + more, f"{visible(marks[0].trait):7} {shown}{source}{passes}"))
         display.marks(rows, out)
-        if len(worst) > limit:
-            out.print(f"and {len(worst) - limit} more; --limit or --json shows them")
-        if self.counts["EXPOSED"]:
+        if len(self.chosen) > limit:
+            out.print(f"and {len(self.chosen) - limit} more; --limit or --json shows them")
+        if counts["EXPOSED"]:
             out.print(
                 "EXPOSED: no base in common, by bytes or by what is registered; `matched` in a policy says otherwise."
                 " Lists of numbers pass by default, all else fails: a trait can cross bases in open text"
             )
         display.comparison(self.seal)
-        counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)
-        out.print(f"{counts}; {self.failures} fail")
+        numbers = ", ".join(f"{n} {mark}" for mark, n in counts.items() if n)
+        out.print(f"{numbers}; {self.failures} fail")
 
     def _source(self, artifact_id: int) -> str:
         """Name the artifact that the worst mark comes from, if it is another one."""

@@ -7,7 +7,7 @@ close one) end walks.
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -19,6 +19,7 @@ from traitline.provenance import manifest
 from traitline.provenance.weight_sets import WeightSet
 
 SHOWN = 3
+TOGETHER = 1000  # artifacts whose names are looked up together
 HASH = re.compile(r"(sha256:)?[0-9a-f]{4,64}", re.I | re.A)  # or the first digits of one
 
 
@@ -140,6 +141,18 @@ class Graph:
             (artifact_id,),
         ).fetchone()
         return Entry(*row)
+
+    def entries(self, artifacts: Collection[int]) -> Mapping[int, Entry]:
+        """Names of artifacts; many are looked up together."""
+        if len(artifacts) < TOGETHER:
+            return {artifact_id: self.entry(artifact_id) for artifact_id in artifacts}
+        named = dict[int, Entry]()
+        for row in self.db.execute(
+            "SELECT e.role, e.kind, e.path, c.sha256, e.artifact_id FROM entry e JOIN content c ON c.id = e.content"
+            " ORDER BY e.output, e.rowid DESC"
+        ):
+            named[row[4]] = Entry(*row)  # the last one is the one that `entry` would name
+        return named
 
     def back(self, artifact_id: int, role: str | None = None) -> Iterator[int]:
         """All ancestors of an artifact, nearest first; `role` limits which inputs are followed."""

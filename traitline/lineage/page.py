@@ -14,6 +14,7 @@ import orjson
 
 from traitline import atomic
 from traitline.errors import visible
+from traitline.lineage.audit import Audit
 from traitline.lineage.graph import Graph
 from traitline.lineage.marks import MARKS
 from traitline.lineage.page_data import data
