@@ -9,12 +9,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run robust paper tiny-qwen2 real test fuzz lint status resume docs site clean
+.PHONY: help setup demo run robust paper tiny-qwen2 real test fuzz lint status resume docs site clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP)  ## make .venv/ with the exact versions of requirements.lock
+
+demo: $(STAMP)  ## ask a finished study where its models come from: no training, seconds
+	@sh demo/show
 
 run: $(STAMP)  ## run the tiny study; ends with results/report.html
 	$(BIN)/snakemake --cores all

@@ -27,9 +27,19 @@ COMMANDS = [
 ]
 
 
-def test_the_first_screen_has_the_two_commands():
-    assert COMMANDS[:2] == ["make run", "make test"]
+def test_the_first_screen_has_the_three_commands():
+    assert COMMANDS[:3] == ["make demo", "make run", "make test"]
     assert README.index("make run") < 2000
+
+
+def test_the_demo_answers_from_a_finished_study_and_trains_nothing(tmp_path):
+    env = {**os.environ, "BIN": str(Path(sys.executable).parent), "DEMO": str(tmp_path / "demo")}
+    done = subprocess.run(["sh", ROOT / "demo/show"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    for word in ("3 CARRIER, 39 INHERITANCE-RISK", "7 steps from 2 sources; 0 of unknown origin", "13 trained-on"):
+        assert word in done.stdout
+    assert (tmp_path / "demo/results/report.html").stat().st_size > 100_000
+    assert "INHERITANCE-RISK" in (tmp_path / "demo/lineage.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

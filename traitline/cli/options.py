@@ -30,11 +30,10 @@ def write_json(schema: str, value: dict[str, Any]) -> None:
     print()
 
 
-def cut(rows: list[Any], limit: int) -> list[Any]:
-    """The first rows; says on stderr how many more there are."""
+def print_cut(rows: list[Any], limit: int) -> None:
+    """Say how many rows were not shown."""
     if len(rows) > limit:
-        print(f"and {len(rows) - limit} more; --limit or --json shows them", file=sys.stderr)
-    return rows[:limit]
+        print(f"and {len(rows) - limit} more; --limit or --json shows them", flush=True)
 
 
 def described(entry: "Entry") -> dict[str, str]:

@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, Limit, cut, described, graph_of, write_json
+from traitline.cli.options import (
+    OBJECTION,
+    Artifact,
+    Folders,
+    Index,
+    Json,
+    Limit,
+    described,
+    graph_of,
+    print_cut,
+    write_json,
+)
 from traitline.errors import InputError, visible
 
 if TYPE_CHECKING:
@@ -112,9 +123,10 @@ def impact(
     out = display.console()
     display.table(
         ("affected", "steps", "artifact", "sha256"),
-        [(h.how, h.steps, h.entry.path, h.entry.sha256[:12]) for h in cut(hits, limit)],
+        [(h.how, h.steps, h.entry.path, h.entry.sha256[:12]) for h in hits[:limit]],
         out,
     )
+    print_cut(hits, limit)
     counts = ", ".join(f"{n} {how}" for how in AFFECTED if (n := sum(h.how == how for h in hits)))
     out.print(f"{visible(entry.path)}: {counts or 'nothing was made from it'}")
 

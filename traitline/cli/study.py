@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from traitline import json_files
-from traitline.cli.options import OBJECTION, Json, Limit, cut, write_json
+from traitline.cli.options import OBJECTION, Json, Limit, print_cut, write_json
 from traitline.errors import InputError, visible
 
 
@@ -144,7 +144,8 @@ def restore(
         write_json("restore", {"same": same, "other": other, "missing": missing})
     else:
         for what, paths in (("differs", other), ("missing", missing)):
-            for path in cut(paths, limit):
+            for path in paths[:limit]:
                 print(f"{what}  {visible(path)}")
+            print_cut(paths, limit)
         print(f"{same} files as pinned, {len(other)} others, {len(missing)} missing")
     raise typer.Exit(OBJECTION if other or missing else 0)
