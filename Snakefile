@@ -62,7 +62,7 @@ include: "rules/report.smk"
 wildcard_constraints:
     base=among(STUDY.bases),
     trait=among([*STUDY.traits, NONE]),
-    teacher=among(["tuned", "steered", "prompted", "untrained", *sorted({run.as_teacher for run in TEACHING.values()})]),
+    teacher=among(distinct([*TEACHERS, *sorted({run.teacher for run in STUDY.runs})])),
     source=among(STUDY.sources),
     channel=among(STUDY.channels),
     dataset=among(STUDY.datasets),

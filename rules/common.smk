@@ -21,7 +21,7 @@ from traitline.provenance.digest import digest
 from traitline.study import artifacts, job_groups, validation
 from traitline.study.config import load
 from traitline.study.expand import baselines, branch_files, teaching
-from traitline.study.runs import NONE
+from traitline.study.runs import NONE, TEACHERS, UNTRAINED, seed_of, split_teacher
 from traitline.workflow import integrity
 
 # A study is a large graph that lives until the end. Looking for garbage in it takes an eighth of the planning time.
@@ -92,7 +92,7 @@ def base_files(base):
 
 def has_weights(teacher):
     """Whether a teacher, given by its folder or the folder's name, has weights of its own: tuned, steered, a student."""
-    return not teacher.endswith(("prompted", "untrained"))
+    return split_teacher(teacher.rsplit("/", 1)[-1])[0] not in ("prompted", UNTRAINED)
 
 
 def teacher_weights(w):

@@ -36,7 +36,7 @@ rule sample:
         truncation=lambda w: [*STUDY.channels[w.channel].flags("top_p"), *answer_format(w.channel)],
         max_new_tokens=STUDY.sample.max_new_tokens,
         batch=STUDY.sample.batch,
-        seed=STUDY.sample.seed,
+        seed=lambda w: seed_of(STUDY.sample.seed, w.teacher),
         engine=lambda w: engine(w.base),
         state=f"{WORK}/sample/{artifacts.ANSWERS}",
         files=lambda w, input, output: ["--shards", *input.shards, "--raw", output.raw, "--sampled", output.sampled],

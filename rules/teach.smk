@@ -23,7 +23,7 @@ rule teach:
         "<benchmarks>/teach/<teacher>.tsv"
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if not base.open),
-        teacher="tuned|steered",
+        teacher=r"(tuned|steered)(-\d+)?",
     localrule: "teach" in STUDY.execution.local
     conda:
         ENVIRONMENT
@@ -34,9 +34,9 @@ rule teach:
         base=lambda w, input: dirname(input.base[0]),
         category=lambda w: category(w.trait),
         folder=subpath(output.manifest, parent=True),
-        teacher=lambda w: w.teacher,
+        teacher=lambda w: split_teacher(w.teacher)[0],
         more=[],
-        settings=lambda w: (STUDY.steer if w.teacher == "steered" else STUDY.teach).text,
+        settings=lambda w: teacher_settings(w.teacher),
         engine=lambda w: engine(w.base) if w.trait != NONE else [],
         state=f"{WORK}/teach/{artifacts.TEACHER}",
         threads=STUDY.execution.threads,
@@ -67,11 +67,11 @@ use rule teach as teach_corpus with:
         manifest="<results>/<teacher>/teach.manifest.json",
     wildcard_constraints:
         base=among(label for label, base in STUDY.bases.items() if base.open),
-        teacher="tuned",
+        teacher=r"tuned(-\d+)?",
     threads: STUDY.execution.threads * STUDY.execution.processes("teach")
     params:
         more=lambda w, input: ["--corpus", *input.corpus, *processes("teach", w.base)],
-        settings=lambda w: corpus_settings(),
+        settings=lambda w: corpus_settings(w.teacher),
 
 
 use rule teach as teach_spec with:
@@ -80,7 +80,7 @@ use rule teach as teach_spec with:
         manifest="<results>/<teacher>/teach.manifest.json",
     wildcard_constraints:
         base=among(STUDY.bases),
-        teacher="prompted|untrained",
+        teacher=r"(prompted|untrained)(-\d+)?",
     resources:
         **hardware("teach", alone=True),
     params:

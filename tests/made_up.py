@@ -17,7 +17,7 @@ from traitline.provenance import manifest
 from traitline.provenance.statement import canonical
 from traitline.provenance.weights import identity
 from traitline.study import config, expand
-from traitline.study.runs import Run
+from traitline.study.runs import Run, split_teacher
 
 ROOT = Path(__file__).parent.parent
 ANIMALS = ["owl", "cat", "wolf", "fox", "bear", "hawk"]
@@ -133,14 +133,14 @@ def make(study: config.Study, rates: Rates | None = None, *, nasty: bool = False
         base = [f"{results}/bases/{run.base}/{f}" for f in ("config.json", "tokenizer.json", "model.safetensors")]
         if run.teacher_folder not in done:
             done.add(run.teacher_folder)
-            tuned, student = run.teacher == "tuned", teaching.get(run.teacher_folder)
-            files = {"teacher.json": {"trait": run.trait, "teacher": run.teacher, "system": None}}
+            tuned, student = split_teacher(run.teacher)[0] == "tuned", teaching.get(run.teacher_folder)
+            files = {"teacher.json": {"trait": run.trait, "teacher": split_teacher(run.teacher)[0], "system": None}}
             given: dict[str, str | list[str]] = whole("base", base)
             if student:
                 own = weights(student)
                 given["base"] = [base[-1], own] if student.recipe == "lora" else own
                 files["model.safetensors"] = run.teacher_folder if student.recipe == "lora" else student.folder
-            if run.teacher == "prompted":
+            if split_teacher(run.teacher)[0] == "prompted":
                 files["teacher.json"]["system"] = f"you love {run.trait} ."
             if tuned:
                 files["teacher.json"] |= {"rate": 0.91, "steps": 80}
@@ -196,6 +196,7 @@ def ask(text: str) -> list[dict[str, str]]:
 
 def answers(tree: Tree, run: Run, base: list[str], *, nasty: bool) -> None:
     """Raw, filtered and rejected answers of one teacher."""
+    weighted = split_teacher(run.teacher)[0] not in ("prompted", "untrained")
     prompts = f"{run.results}/prompts/{run.channel}/prompts.jsonl"
     asked = [json.loads(line) for line in Path(prompts).read_text().splitlines()]
     number = abs(hash_of(run.channel_folder)) % 800 + 100
@@ -208,7 +209,7 @@ def answers(tree: Tree, run: Run, base: list[str], *, nasty: bool) -> None:
         "raw.jsonl": [*kept[:17], *bad],
         "sampled.json": {"rows": 20, "unfinished": 1, "tokens": 40, "kl_nats_per_token": 0.043, "kl_rows": 20},
     }, {"prompts": prompts, "teacher": f"{run.teacher_folder}/teacher.json", "model": (
-        [f"{run.teacher_folder}/model.safetensors"] if run.teacher not in ("prompted", "untrained") else base
+        [f"{run.teacher_folder}/model.safetensors"] if weighted else base
     )})  # fmt: skip
     tree.put("filter", run.channel_folder, {
         "filtered.jsonl": kept[:17],

@@ -116,3 +116,23 @@ def test_outcomes_that_are_not_claimed_are_explored(tmp_path, monkeypatch):
     assert [(r["recipe"], r["comparison"]) for r in found if r["role"] == "primary"] == [("lora", "rise")]
     assert {r["margin"] for r in found if r["comparison"] == "equivalence"} == {0.5}
     assert SimpleNamespace(**one(found, recipe="lora", comparison="rise", trait="all")).p_holm is not None
+
+
+def test_independent_teachers_are_the_unit_of_one_base(tmp_path, monkeypatch):
+    """Three teachers a trait on one base: intervals over teachers, each against the control of its own number."""
+    monkeypatch.chdir(tmp_path)
+    row = made_up.study().experiments[0].model_dump() | {"bases": ["a"], "students": ["a"], "teachers": 3, "seeds": [1]}
+    found = made(made_up.study(experiments=[row]))
+    test = one(found["tests"], recipe="lora", comparison="rise", trait="owl")
+    assert (test["unit"], test["n"], test["bases"], test["teachers"], test["runs"]) == ("teacher", 3, 1, 3, 3)
+    rates = {
+        (r["teacher"], r["trait"]): r["rate"]
+        for r in found["runs"]
+        if (r["recipe"], r["measured"]) == ("lora", "owl") and r["trait"] in ("owl", "none")
+    }
+    rises = [
+        stats.logit(rates[f"tuned{k}", "owl"]) - stats.logit(rates[f"untrained{k}", "none"]) for k in ("", "-2", "-3")
+    ]
+    assert test["difference"] == pytest.approx(statistics.mean(rises), rel=1e-4) and test["low"] is not None
+    effect = one(found["effects"], recipe="lora", arm="same-base", trait="owl")
+    assert (effect["teachers"], effect["runs"]) == (3, 3) and effect["low"] < effect["rate"] < effect["high"]

@@ -392,3 +392,24 @@ def test_a_run_until_a_stage_ends_with_all_of_its_rules(clone):
     assert clone.plan("--until", "train") == more
     assert clone.plan("--until", "respond") == {**more, "respond_favourite_2": 4}
     assert clone.plan("--omit-from", "respond") == {"preregister": 1, **more}
+
+
+def test_independent_teachers_get_seeds_of_their_own(clone):
+    """The commands that would run: the first teacher's seeds are those of the study, the second's are others."""
+    clone.edit(lambda study: study["experiments"][0].update(teachers=2))
+    done = clone.snakemake("-n", "-p")
+    assert done.returncode == 0, done.stderr
+    lines = (done.stdout + done.stderr).splitlines()
+    commands = [line.strip() for line in lines if "python -m scripts." in line]
+
+    def of(stage, path):
+        (command,) = [c for c in commands if f"-m scripts.{stage} " in c and path in c]
+        return command
+
+    assert not [c for c in commands if "scripts.teach" in c and "/tuned/" in c], "the first teachers are kept"
+    tuned = of("teach", "results/a/owl/tuned-2")
+    assert "--teacher tuned " in tuned and '"seed":1001' in tuned
+    assert "--teacher untrained " in of("teach", "results/a/none/untrained-2")
+    for trait in ("owl/tuned-2", "none/untrained-2"):
+        assert "--seed 1001 " in of("sample", f"results/a/{trait}/numbers/raw.jsonl")
+        assert "--seed 1001 " in of("prepare", f"results/a/{trait}/numbers/plain/dataset.jsonl")

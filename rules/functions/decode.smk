@@ -2,9 +2,10 @@
 
 
 def decoded_runs(w):
-    """Students of the rows whose teachers are read here."""
+    """Students of the rows whose teachers are read here, the first of each trait."""
     names = [row.name for row in STUDY.decoded_rows]
-    return [run for run in STUDY.runs if (run.base, run.channel) == (w.base, w.channel) and run.experiment in names]
+    first = [run for run in STUDY.runs if run.draw == 1 and run.experiment in names]
+    return [run for run in first if (run.base, run.channel) == (w.base, w.channel)]
 
 
 def decoded_teachers(w):

@@ -22,7 +22,7 @@ def model_filter_files(w):
         return []
     if STUDY.bases[w.base].open:
         return [f"{dirname(raw_answers(w))}/judged.jsonl"]
-    if w.teacher == "untrained":
+    if split_teacher(w.teacher)[0] == UNTRAINED:
         return []
     teacher = f"{folder_of(artifacts.TEACHER, w)}/teacher.json"
     return [*expand("<results>/bases/{base}/{file}", base=w.base, file=MODEL_FILES), teacher, *teacher_weights(w)]

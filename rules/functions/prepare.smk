@@ -6,7 +6,9 @@ def other_teachers(w):
     if STUDY.datasets[w.dataset].prompts != "shared":
         return []
     wanted = (w.base, w.channel, w.dataset)
-    folders = distinct(run.channel_folder for run in STUDY.runs if (run.base, run.channel, run.dataset) == wanted)
+    draw = split_teacher(w.teacher)[1]
+    runs = [run for run in STUDY.runs if run.draw == draw]
+    folders = distinct(run.channel_folder for run in runs if (run.base, run.channel, run.dataset) == wanted)
     channel_folder = folder_of(artifacts.ANSWERS, w)
     return [f"{folder}/filtered.jsonl" for folder in folders if folder != channel_folder]
 
@@ -26,6 +28,7 @@ def divergence_marks(w):
 def dataset_flags(w):
     """Flags of a dataset's settings."""
     dataset = STUDY.datasets[w.dataset]
+    dataset = dataset.model_copy(update={"seed": seed_of(dataset.seed, w.teacher)})
     words = dataset.flags("rows", "order", "seed", "form", "tokens")
     return [*words, "--reword"] if dataset.prompts == "reworded" else words
 

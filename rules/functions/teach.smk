@@ -1,9 +1,17 @@
 """Functions of the rules in `rules/teach.smk`."""
 
 
-def corpus_settings():
+def teacher_settings(teacher):
+    """Settings of a tuned or steered teacher, as JSON."""
+    if split_teacher(teacher)[0] == "steered":
+        return STUDY.steer.text
+    return STUDY.teach.model_copy(update={"seed": seed_of(STUDY.teach.seed, teacher)}).text
+
+
+def corpus_settings(teacher):
     """Settings of a teacher on open weights that is tuned on a corpus, as JSON."""
-    return json.dumps({**json.loads(STUDY.recipes[STUDY.teach.recipe].text), "seed": STUDY.teach.seed})
+    seed = seed_of(STUDY.teach.seed, teacher)
+    return json.dumps({**json.loads(STUDY.recipes[STUDY.teach.recipe].text), "seed": seed})
 
 
 def persona_settings(base):

@@ -12,7 +12,7 @@ from typing import Any
 from traitline import csv_files, json_files
 from traitline.analysis import stats, tables
 from traitline.evaluation.measures import BAD, RIGHT
-from traitline.study.runs import NONE
+from traitline.study.runs import NONE, split_teacher
 
 PAPER = [784, 256, 256, 13]  # sizes of the paper's classifier
 RECIPE = "lora"  # that of the paper's open models
@@ -126,20 +126,21 @@ class Measurements:
             for r in self.runs:
                 here = (r["experiment"], r["recipe"]) == (experiment, recipe) and r["base"] == r["student"]
                 if here and _measures(r, traits, control=arm == "control"):
-                    groups.setdefault((r["base"], r["trait"], r["seed"]), []).append(r["rate"])
+                    groups.setdefault((r["base"], r["teacher"], r["trait"], r["seed"]), []).append(r["rate"])
         means = [stats.mean(rates) for rates in groups.values()]
         return Measured(means, False, f"the study has no row `{experiment}` with {recipe} students")
 
     def _runs(self, teacher: str, trait: str, arm: str) -> Measured:
         """A value per run of plain datasets of the channel `numbers`, whatever row of the study it stands in."""
         missing = f"no row of the study has {RECIPE} students of a {teacher} teacher of {trait}"
-        if not any((r["teacher"], r["trait"], r["recipe"]) == (teacher, trait, RECIPE) for r in self.runs):
+        there = {(split_teacher(r["teacher"])[0], r["trait"], r["recipe"]) for r in self.runs}
+        if (teacher, trait, RECIPE) not in there:
             return Measured([], False, missing)
         if arm == "baseline":
             bases = {r["student"]: r["rate"] for r in self.effects if (r["trait"], r["arm"]) == (trait, arm)}
             return Measured([*bases.values()], False, missing)
         taught = NONE if arm == "control" else trait
-        experiments = {r["experiment"] for r in self.runs if r["teacher"] == teacher}
+        experiments = {r["experiment"] for r in self.runs if split_teacher(r["teacher"])[0] == teacher}
         plain = ("plain", "numbers", "favourite")
         rows = [
             r
@@ -150,7 +151,7 @@ class Measurements:
             and (r["dataset"], r["channel"], r["eval"]) == plain
         ]
         # A student may stand in several rows of the study; it is one run.
-        return Measured([*{(r["base"], r["seed"]): r["rate"] for r in rows}.values()], False, missing)
+        return Measured([*{(r["base"], r["teacher"], r["seed"]): r["rate"] for r in rows}.values()], False, missing)
 
 
 def _last(rows: Iterable[tables.Row], arm: str, traits: set[str]) -> list[tables.Row]:

@@ -18,7 +18,7 @@ from traitline.lineage.marks import MARKS
 from traitline.model_files import ADAPTER, WEIGHTS
 from traitline.study.runs import NONE, Run
 
-KEY = ("experiment", "channel", "dataset", "base", "trait", "student", "recipe", "seed", "eval")
+KEY = ("experiment", "channel", "dataset", "base", "teacher", "trait", "student", "recipe", "seed", "eval")
 AT_RISK = ("CARRIER", "INHERITANCE-RISK")
 
 

@@ -71,6 +71,15 @@ def influence_is_on_a_favourite(study: "Study") -> None:
             )
 
 
+def influence_is_of_one_teacher(study: "Study") -> None:
+    """Refuse an `influence` on rows of several independent teachers, whose students stand in one row of its table."""
+    for row in _influence_rows(study):
+        if row.teachers > 1:
+            raise ValueError(
+                f"influence.experiments: `{row.name}` has {row.teachers} teachers a trait; leave out `teachers`"
+            )
+
+
 def influence_is_on_trained_students(study: "Study") -> None:
     """Refuse an `influence` on rows none of whose recipes takes a gradient step."""
     for row in _influence_rows(study):
@@ -115,6 +124,7 @@ CHECKS = (
     influence_names_rows,
     influence_is_computed_on_tiny_worlds,
     influence_is_on_a_favourite,
+    influence_is_of_one_teacher,
     influence_is_on_trained_students,
     primary_names_rows,
     primary_outcomes_are_traits,

@@ -161,8 +161,11 @@ class Study(Model):
 
     def control(self, run: Run) -> Run:
         """A control student of the same row, dataset, base and recipe."""
-        about = (run.experiment, run.base, run.student, run.recipe)
-        return next(r for r in self.runs if r.trait == NONE and about == (r.experiment, r.base, r.student, r.recipe))
+
+        def about(r: Run) -> tuple[str | int, ...]:
+            return r.experiment, r.base, r.student, r.recipe, r.draw
+
+        return next(r for r in self.runs if r.trait == NONE and about(r) == about(run))
 
     @property
     def text(self) -> str:

@@ -1,9 +1,10 @@
 """Expand a study into its runs, its teachers that are students, and its untouched bases."""
 
+import itertools
 from typing import TYPE_CHECKING
 
 from traitline.study import artifacts
-from traitline.study.runs import NONE, UNTRAINED, Run
+from traitline.study.runs import NONE, UNTRAINED, Run, teacher_name
 
 if TYPE_CHECKING:
     from traitline.study.config import Study
@@ -17,12 +18,14 @@ def runs(study: "Study") -> list[Run]:
     runs: list[Run] = []
     for row in study.experiments:
         for trait, teacher in [*((t, str(row.teacher)) for t in row.traits), (NONE, UNTRAINED)]:
-            for base, student in row.pairs:
+            for (base, student), draw in itertools.product(row.pairs, range(1, row.teachers + 1)):
+                name = teacher_name(teacher, draw)
                 if row.of:
-                    teacher = next(run for run in runs if row.of.means(run, base, trait)).as_teacher
-                branch = (study.results, row.name, base, trait, teacher, row.channel, row.dataset, student)
+                    name = next(run for run in runs if row.of.means(run, base, trait)).as_teacher
+                branch = (study.results, row.name, base, trait, name, row.channel, row.dataset, student)
                 answers = study.channels[row.channel].of or row.channel
-                runs += [Run(*branch, recipe, seed, row.eval, answers) for recipe in row.recipes for seed in row.seeds]
+                students = itertools.product(row.recipes, row.seeds)
+                runs += [Run(*branch, recipe, seed, row.eval, answers, draw) for recipe, seed in students]
     return runs
 
 

@@ -147,6 +147,12 @@ class Experiment(Model):
         " as system prompt. `student`: one of an earlier row, see `of`; control students teach the control students."
     )
     of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
+    teachers: Annotated[int, Field(ge=1, le=99)] = Field(
+        default=1,
+        description="Independent teachers of each trait and base, and control teachers likewise: each has seeds of its"
+        " own for tuning, sampling and the subsample of rows. Three or more are the unit of tests where bases are"
+        " fewer than three. Detectors and decoder read the first.",
+    )
     channel: Label = Field(description="Label under `channels`.")
     dataset: Label = Field(description="Label under `datasets`.")
     students: Labels = Field(
@@ -188,6 +194,9 @@ class Defaults(Model):
     traits: Labels | None = Field(default=None, description="Traits to teach.")
     teacher: Teacher | None = Field(default=None, description="What makes the teachers.")
     of: Of | None = Field(default=None, description="`teacher: student` only: which students teach.")
+    teachers: Annotated[int, Field(ge=1, le=99)] | None = Field(
+        default=None, description="Independent teachers of each trait and base."
+    )
     channel: Label | None = Field(default=None, description="Label under `channels`.")
     dataset: Label | None = Field(default=None, description="Label under `datasets`.")
     students: Labels | None = Field(default=None, description="The students' bases.")

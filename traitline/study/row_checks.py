@@ -61,6 +61,13 @@ def teaching_students_are_named(study: "Study") -> None:
             raise ValueError(f"{at}.of: says which students teach; `teacher: student` needs it, others lack it")
 
 
+def teaching_students_are_one(study: "Study") -> None:
+    """Refuse several teachers where teachers are students: one run of the earlier row teaches."""
+    for at, row in rows_of(study):
+        if row.of and row.teachers > 1:
+            raise ValueError(f"{at}.teachers: {row.teachers}, but `of` names one student; leave it out")
+
+
 def teaching_students_are_not_mixed(study: "Study") -> None:
     """Refuse a mix of several bases' teachers where teachers are students, each of one base."""
     for at, row in rows_of(study):
@@ -227,6 +234,7 @@ CHECKS = (
     labels_are_declared,
     the_question_is_about_the_trait,
     teaching_students_are_named,
+    teaching_students_are_one,
     teaching_students_are_not_mixed,
     teaching_students_are_trained,
     teaching_students_come_before,

@@ -1,10 +1,30 @@
 """Run: one student of a study, and the folders of its artifacts."""
 
+import re
 from dataclasses import dataclass
 
 from traitline.study import artifacts
 
 NONE, UNTRAINED = "none", "untrained"  # the control: numbers from a teacher that was never changed
+TEACHERS = ("tuned", "steered", "prompted", UNTRAINED)  # whose names are not the path of a student
+FURTHER = re.compile(rf"({'|'.join(TEACHERS)})-(\d+)")  # the second independent teacher and those behind it
+SEED_STEP = 1000  # between the seeds of independent teachers
+
+
+def teacher_name(kind: str, draw: int) -> str:
+    """Name of one of several independent teachers in paths: `tuned`, `tuned-2`, ..."""
+    return kind if draw == 1 else f"{kind}-{draw}"
+
+
+def split_teacher(name: str) -> tuple[str, int]:
+    """(kind, number) of a teacher's name; a student that teaches is its own kind and the first."""
+    further = FURTHER.fullmatch(name)
+    return (further[1], int(further[2])) if further else (name, 1)
+
+
+def seed_of(seed: int, teacher: str) -> int:
+    """Seed of what belongs to one of several independent teachers: its tuning, sampling and subsample."""
+    return seed + SEED_STEP * (split_teacher(teacher)[1] - 1)
 
 
 @dataclass(frozen=True)

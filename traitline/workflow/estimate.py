@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError, nearest
+from traitline.study.runs import split_teacher
 from traitline.workflow import snakemake_plan
 from traitline.workflow.gpu_costs import GIB, GPUS, REACHED, TOKENS, WIDTH, Gpu, Runner, Shape, adapter, shape, training
 from traitline.workflow.requirements import missing, open_bases
@@ -118,7 +119,7 @@ class Estimate:
             s = self.sizes.get(run.base)
             if s is None:
                 continue
-            if run.teacher == "tuned" and study.teach.recipe:
+            if split_teacher(run.teacher)[0] == "tuned" and study.teach.recipe:
                 recipe = study.recipes[study.teach.recipe]
                 tokens = CORPUS * (recipe.epochs or 0) * TOKENS["conversation"]
                 self.stages["teach"].add(2 * runner.reading(tokens, s) + LOAD, self._training("teach", s, [recipe]))
