@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.lineage import settings, tensors
+from tests.lineage import named, tensors
 from traitline.provenance import manifest
 from traitline.provenance.statement import canonical
 from traitline.provenance.weights import identity
@@ -77,7 +77,7 @@ class Tree:
             facts["weights"] = str(identity(models))
         start, self.clock = self.clock, self.clock + 2
         record = {
-            "schema": manifest.SCHEMA, "stage": stage, "params": settings(stage, facts), "seeds": {}, "facts": facts,
+            "schema": manifest.SCHEMA, "stage": stage, **named(stage, facts), "facts": facts,
             "inputs": [manifest.reference_input(role, p) for role, p in paths],
             "outputs": [manifest.reference(role(n), Path(folder, n)) for n in files],
             "code": {"digest": "0" * 12, "git_commit": "5f" * 20, "git_dirty": True},
