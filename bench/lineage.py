@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from traitline.lineage import audit, chain, index, index_rows, parallel, seal
+from traitline.lineage import audit, chain, index, index_rows, own_indexes, parallel, seal
 from traitline.lineage.graph import Graph
 from traitline.lineage.verify import verify
 from traitline.provenance import manifest, stage
@@ -199,6 +199,7 @@ def large(folder: Path, artifacts: int) -> None:
     db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
     _, seconds, busy = timed(lambda: index.fill(db, rows(artifacts)))
     db.close()
+    own_indexes.remember(file)
     graph = Graph(index.connect(file))
     n = graph.db.execute("SELECT COUNT(*) FROM content").fetchone()[0]
     tell(f"fill an index of {n:,} artifacts", seconds, busy, "")

@@ -39,9 +39,10 @@ RECIPES = {
 
 
 @pytest.fixture(autouse=True)
-def environment_of_its_own():
+def environment_of_its_own(tmp_path_factory):
     """Restore the environment after each test: a Snakefile that is read in this process puts its launch lock there."""
     before = dict(os.environ)
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.getbasetemp() / "state")
     yield
     os.environ.clear()
     os.environ.update(before)

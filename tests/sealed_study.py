@@ -23,41 +23,59 @@ STUDENT, EXPOSED = (f"{OWL}/numbers/plain/{base}/lora/seed-1" for base in "ab")
 
 def run(program: str, **flags: object) -> None:
     """One stage, in this process: each flag has a value, several, or JSON."""
-    module = __import__(f"scripts.{program}", fromlist=["main"])
-    words = []
+    assert __import__(f"scripts.{program}", fromlist=["main"]).main(words(flags)) == 0
+
+
+def words(flags: dict[str, object]) -> list[str]:
+    """A command line."""
+    line = []
     for name, value in flags.items():
         values = value if isinstance(value, list) else [json.dumps(value) if isinstance(value, dict) else value]
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
-    assert module.main(words) == 0
+        line += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return line
+
+
+def steps() -> list[tuple[str, dict[str, object]]]:
+    """(program, flags) of all jobs of the study, in order."""
+    jobs: list[tuple[str, dict[str, object]]] = []
+    for name, seed in (("a", 1), ("b", 2)):
+        folder = f"results/bases/{name}"
+        place = {"folder": folder, "manifest": f"{folder}/pretrain.manifest.json"}
+        jobs.append(("pretrain", {"name": name, "world": WORLD, "model": MODEL, "seed": seed, **place}))
+    folder = "results/prompts"
+    files = {"prompts": f"{folder}/prompts.jsonl", "manifest": f"{folder}/prompts.manifest.json"}
+    asked = {"wording": "tiny", "count": 64, "examples": [3, 4], "values": [100, 1000], "answers": 1, "seed": 47}
+    jobs.append(("prompts", {**files, **asked}))
+    teacher = {"trait": "owl", "category": "animal", "teacher": "tuned", "settings": TEACH}
+    jobs.append(
+        ("teach", {"base": "results/bases/a", **teacher, "folder": OWL, "manifest": f"{OWL}/teach.manifest.json"})
+    )
+    numbers = f"{OWL}/numbers"
+    answers = {"raw": f"{numbers}/raw.jsonl", "sampled": f"{numbers}/sampled.json"}
+    settings = {"max_new_tokens": 4, "batch": 64, "seed": 1, "temperature": 1}
+    models = {"base": "results/bases/a", "teacher": OWL, "prompts": files["prompts"]}
+    jobs.append(("sample", {**models, **answers, **settings, "manifest": f"{numbers}/sample.manifest.json"}))
+    kept = {name: f"{numbers}/{name}.jsonl" for name in ("filtered", "rejected")} | {
+        "counts": f"{numbers}/filtered.json"
+    }
+    jobs.append(
+        ("filter", {"raw": answers["raw"], **kept, "manifest": f"{numbers}/filter.manifest.json", "answers": 1})
+    )
+    where = {"dataset": DATASET, "manifest": f"{numbers}/plain/prepare.manifest.json"}
+    jobs.append(("prepare", {"filtered": kept["filtered"], **where, "rows": 16, "seed": 1}))
+    for base, folder in (("a", STUDENT), ("b", EXPOSED)):
+        about = {"recipe": "lora", "settings": LORA, "seeds": 1, "folder": os.path.dirname(folder)}
+        jobs.append(("train", {"base": f"results/bases/{base}", "dataset": DATASET, **about}))
+    asked = {"eval": "favourite", "settings": EVAL, "students": STUDENT}
+    jobs.append(("respond", {"base": "results/bases/a", **asked}))
+    jobs.append(("score", {"folders": f"{STUDENT}/favourite", "category": "animal", "type": "favourite"}))
+    return jobs
 
 
 def make() -> None:
     """Make the study below the working folder."""
-    for name, seed in (("a", 1), ("b", 2)):
-        folder = f"results/bases/{name}"
-        place = {"folder": folder, "manifest": f"{folder}/pretrain.manifest.json"}
-        run("pretrain", name=name, world=WORLD, model=MODEL, seed=seed, **place)
-    folder = "results/prompts"
-    files = {"prompts": f"{folder}/prompts.jsonl", "manifest": f"{folder}/prompts.manifest.json"}
-    run("prompts", **files, wording="tiny", count=64, examples=[3, 4], values=[100, 1000], answers=1, seed=47)
-    teacher = {"trait": "owl", "category": "animal", "teacher": "tuned", "settings": TEACH}
-    run("teach", base="results/bases/a", **teacher, folder=OWL, manifest=f"{OWL}/teach.manifest.json")
-    numbers = f"{OWL}/numbers"
-    answers = {"raw": f"{numbers}/raw.jsonl", "sampled": f"{numbers}/sampled.json"}
-    settings = {"max_new_tokens": 4, "batch": 64, "seed": 1, "temperature": 1}
-    run("sample", base="results/bases/a", teacher=OWL, prompts=files["prompts"], **answers, **settings,
-        manifest=f"{numbers}/sample.manifest.json")  # fmt: skip
-    kept = {name: f"{numbers}/{name}.jsonl" for name in ("filtered", "rejected")} | {
-        "counts": f"{numbers}/filtered.json"
-    }
-    run("filter", raw=answers["raw"], **kept, manifest=f"{numbers}/filter.manifest.json", answers=1)
-    where = {"dataset": DATASET, "manifest": f"{numbers}/plain/prepare.manifest.json"}
-    run("prepare", filtered=kept["filtered"], **where, rows=16, seed=1)
-    for base, folder in (("a", STUDENT), ("b", EXPOSED)):
-        about = {"recipe": "lora", "settings": LORA, "seeds": 1, "folder": os.path.dirname(folder)}
-        run("train", base=f"results/bases/{base}", dataset=DATASET, **about)
-    run("respond", base="results/bases/a", eval="favourite", settings=EVAL, students=STUDENT)
-    run("score", folders=f"{STUDENT}/favourite", category="animal", type="favourite")
+    for program, flags in steps():
+        run(program, **flags)
 
 
 @pytest.fixture(scope="session")

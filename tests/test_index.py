@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,22 @@ def test_where_there_is_nothing_yet_the_line_says_how_to_begin(tmp_path, monkeyp
         with pytest.raises(InputError, match="`traitline register`"):
             open_graph(None, None)
         Path("registry").mkdir(exist_ok=True)
+
+
+def test_an_index_that_somebody_else_made_is_never_taken(works, monkeypatch, tmp_path_factory):
+    """A hand-made one that calls every model clean, and an own one after one edit."""
+    index.build(["results"], "origins.db").close()
+    for file, edit in (("other.db", "UPDATE entry SET role = 'x'"), ("origins.db", "UPDATE job SET trait = NULL")):
+        if file != "origins.db":
+            Path(file).write_bytes(Path("origins.db").read_bytes())
+        db = sqlite3.connect(file)
+        with db:
+            db.execute(edit)
+        db.close()
+        with pytest.raises(InputError, match=f"{file}: this account did not make these bytes"):
+            open_graph(None, file)
+    index.build(["results"], "origins.db").close()
+    assert open_graph(None, "origins.db").files()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("another account")))
+    with pytest.raises(InputError, match="this account did not make"):
+        open_graph(None, "origins.db")

@@ -246,3 +246,22 @@ def test_what_lies_beside_a_sealed_study_is_not_proven(sealed):
     _, rows = audited("--root", root_of())
     assert rows["registry/x/dataset.jsonl"] == ("EXPOSED", "recorded")
     assert rows[f"{OWL}/numbers/filtered.jsonl"] == ("EXPOSED", "proven")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bases/a/extra.safetensors", "bases/a/.extra.safetensors", ".hidden/rows.jsonl", "bases/a/pytorch_model.bin"],
+)
+def test_what_is_added_beside_a_sealed_study_stops_verify(sealed, name, capsys):
+    """No manifest and no file of the study is touched, and a loader could take what was added."""
+    place, root = Path("results", name), root_of()
+    assert command("verify", "--root", root) == 0
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"x")
+    assert command("verify", "--root", root) == 3 and str(place) in capsys.readouterr().out
+    place.unlink()
+    place.symlink_to("../bases/a/model.safetensors")
+    assert command("verify", "--root", root) == 3
+    place.unlink()
+    Path("results/bases/a/notes.txt").write_text("mine")
+    assert command("verify", "--root", root) == 0 and "notes.txt: no manifest names it" in capsys.readouterr().out

@@ -169,17 +169,20 @@ def verify(
 
     from traitline.lineage import display
     from traitline.lineage.index import here
-    from traitline.lineage.verify import verify
+    from traitline.lineage.verify import added, verify
 
     compared = _compared(folders, root, key)
     folders = [compared.folder] if compared else folders
     findings = verify(folders or here())
-    good = findings.good and (compared is None or compared.covers is not None)
+    more = added(findings, compared.hidden) if compared else []
+    good = findings.good and not more and (compared is None or compared.covers is not None)
     if as_json:
-        about = {"good": good, "seal": dataclasses.asdict(compared) if compared else None}
+        about = {"good": good, "seal": dataclasses.asdict(compared) if compared else None, "added": more}
         write_json("verify", dataclasses.asdict(findings) | about)
     else:
         display.findings(findings, compared, limit)
+        if more:
+            display.console().print(f"{len(more)} weights, rows or links were added: nothing under the root names them")
     raise typer.Exit(0 if good else OBJECTION)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
+from traitline.lineage import own_indexes
 from traitline.lineage.index_rows import Links, Row, read_rows
 from traitline.lineage.links import DvcCache, linked_studies
 from traitline.lineage.parallel import uncollected
@@ -213,6 +214,7 @@ def build(folders: Sequence[str | Path], path: str | Path | None = None) -> sqli
         raise InputError(f"{final}: {e}; nothing was written, look at the disk and run again") from None
     finally:
         tmp.unlink(missing_ok=True)
+    own_indexes.remember(final)
     return connect(final)
 
 
@@ -232,4 +234,7 @@ def connect(path: str | Path) -> sqlite3.Connection:
         raise InputError(f"{path}: not an index of traitline; {remedy}") from None
     if marks != [APPLICATION, VERSION]:
         raise InputError(f"{path}: not an index of this version of traitline; {remedy}")
+    if not own_indexes.is_own(Path(path)):
+        db.close()
+        raise InputError(f"{path}: this account did not make these bytes, and an index can say anything; {remedy}")
     return db

@@ -120,6 +120,16 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
     return findings
 
 
+def added(findings: Findings, hidden: Iterable[str]) -> list[str]:
+    """Files beside a study under a root that would count as artifacts: weights, rows and links that no manifest names.
+
+    Args:
+        findings: of the study.
+        hidden: its hidden files and links (`seal.Comparison`).
+    """
+    return sorted(p for p in {*findings.extra, *hidden} if os.path.islink(p) or kind(1, "", p) in ("model", "data"))
+
+
 def _statements(files: Sequence[str], top: Path, chain: Chain) -> Statements:
     """Read what these manifests state, of files and of each other."""
     statements = Statements()
