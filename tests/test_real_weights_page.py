@@ -1,0 +1,57 @@
+"""The page on a real model: what has run is shown, what is missing is counted, differences are those of the files."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from traitline.analysis import real_weights_page as page
+
+CONFIG = "configs/smollm2-135m.yaml"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    for name in ("config.yaml", "configs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return page.read_study(CONFIG)
+
+
+def answer(folder, words, **high):
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [{"id": f"q{i}", "probabilities": {w: high.get(w, 0.01) * (1 + i) for w in words}} for i in range(2)]
+    (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_without_artifacts_everything_is_missing(study):
+    text = page.page(CONFIG)
+    assert "**0 of 6 students have run**" in text and text.count("not run yet") == 4 * 4
+
+
+def test_a_difference_is_that_of_the_files_and_the_rest_is_missing(study, capsys):
+    words = study.evals["word"].candidates
+    runs = {(run.trait, run.recipe): run for run in study.runs}
+    answer(f"{study.results}/baseline/smollm2/word", words, bear=0.02)
+    answer(f"{runs['dolphin', 'soft'].folder}/word", words, dolphin=0.03, bear=0.05)
+    answer(f"{runs['none', 'soft'].folder}/word", words, dolphin=0.012)
+    answer(f"{runs['horse', 'soft'].folder}/word", words, dolphin=0.006)
+    assert page.main([CONFIG]) == 0
+    text = capsys.readouterr().out
+    (line,) = [line for line in text.splitlines() if line.startswith("| dolphin | soft")]
+    expected = [math.log(3), math.log(0.03 / 0.012), math.log(0.03 / 0.006)]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[3] == f"{expected[0]:+.3f}" and cells[4] == "1 of 20"
+    assert cells[5:] == [f"{expected[1]:+.3f}", f"{expected[2]:+.3f}"]
+    assert "**3 of 6 students have run**" in text and "a lead, not a result" in text
+
+
+def test_a_damaged_artifact_is_one_line(study, capsys):
+    place = Path(f"{study.results}/baseline/smollm2/word")
+    place.mkdir(parents=True)
+    (place / "responses.jsonl").write_text("{")
+    assert page.main([CONFIG]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

