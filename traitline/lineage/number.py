@@ -13,7 +13,7 @@ from pathlib import Path
 
 from traitline import csv_files
 from traitline.errors import InputError
-from traitline.lineage.graph import Graph
+from traitline.lineage.graph import Graph, Job
 from traitline.provenance import manifest
 from traitline.study import artifacts
 
@@ -150,6 +150,18 @@ def _scores(file: Path, runs: list[dict[str, str]], read: Mapping[str, str], tem
     ]
 
 
+def _makers(graph: Graph, artifact_id: int, scores: str) -> list[Job]:
+    """Jobs that made an artifact. Of several that made these bytes, those on the path of the scores, where one is."""
+    makers = graph.makers(artifact_id)
+    on_path = [
+        job
+        for job in makers
+        for made in graph.outputs(job.id)
+        if made.artifact_id == artifact_id and Path(made.path).parent in Path(scores).parents
+    ]
+    return list({job.id: job for job in on_path or makers}.values())
+
+
 def ancestors(graph: Graph, sources: list[Source]) -> dict[str, list[str]]:
     """Paths behind some scores, by kind: students, views, teachers, bases and what lies between them.
 
@@ -157,20 +169,21 @@ def ancestors(graph: Graph, sources: list[Source]) -> dict[str, list[str]]:
         graph: of the study's manifests.
         sources: of a group of a `Number`.
     """
-    kinds, seen = defaultdict[str, dict[str, None]](dict), set[int]()
+    kinds = defaultdict[str, dict[str, None]](dict)
     for source in sources:
         entry = graph.by_content(source.sha256)
-        for artifact_id in [entry.artifact_id, *graph.back(entry.artifact_id)] if entry else []:
-            if artifact_id in seen:
-                continue
-            seen.add(artifact_id)
-            for job in graph.makers(artifact_id)[:1]:
+        todo = [entry.artifact_id] if entry else []
+        seen = set(todo)
+        for artifact_id in todo:
+            for job in _makers(graph, artifact_id, source.path):
                 kind = KINDS.get(job.stage)
                 for made in graph.outputs(job.id) if kind else []:
                     # Of a student its weights, whichever of its files was read.
-                    itself = made.artifact_id == artifact_id and kind == "scores"
-                    model = made.kind in ("model", "spec")
-                    if kind and (itself or model or (made.artifact_id == artifact_id and made.kind == "data")):
+                    itself = made.artifact_id == artifact_id and (kind == "scores" or made.kind == "data")
+                    if kind and (itself or made.kind in ("model", "spec")):
                         kinds[kind][made.path] = None
+                new = [e.artifact_id for e in graph.inputs(job.id) if e.artifact_id not in seen]
+                seen.update(new)
+                todo += dict.fromkeys(new)
     order = list(dict.fromkeys(KINDS.values()))
     return {kind: sorted(kinds[kind]) for kind in order if kinds[kind]}
