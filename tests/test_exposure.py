@@ -97,7 +97,7 @@ def test_a_programs_filter_and_a_judge_are_no_lists_and_no_way_round(works):
 def test_a_hosted_judge_is_a_claim(works):
     raw = works.put("sample", "results/c", {"raw.jsonl": ("raw", "5, 6")}, [("model", works.near)])
     judged = works.put("judge", "results/c", {"judged.jsonl": ("judged", "78")}, [("raw", raw)])
-    hosted = {"params": {"judge": {"address": "https://HOST/v1", "model": "judge-1"}}}
+    hosted = {"params": {"judge": {"address": "https://HOST/v1", "model": "judge-1"}, "threads": 1}}
     works.write("judge", "results/c", [works.read("raw", raw)], [works.entry("judged", judged)], changed=hosted)
     picked = works.put("filter", "results/c", {"filtered.jsonl": ("f", "5")}, [("raw", raw), ("judged", judged)])
     assert failed(works.student(works.near, picked)) == (["CLAIMED"], 1)

@@ -80,7 +80,7 @@ def _trace_number(graph: "Graph", table: str, row: str, *, as_json: bool) -> int
     if as_json:
         scores = {name: [{"path": s.path, "sha256": s.sha256} for s in group] for name, group in answer.sources.items()}
         about = {"table": table, "address": anchor(table, answer.row), "row": dict(answer.row)}
-        write_json(about | {"scores": scores, "behind": behind, "changed": [s.path for s in changed]})
+        write_json("trace-number", about | {"scores": scores, "behind": behind, "changed": [s.path for s in changed]})
         return OBJECTION if changed else 0
     out = display.console()
     out.print(f"{visible(table)}#{anchor(table, answer.row)}", style="bold")

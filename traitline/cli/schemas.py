@@ -17,6 +17,23 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "origins": "jobs without inputs: `manifest`, `stage`, `origin` (null: none is stated)",
         "unknown": "artifacts of unknown origin",
     },
+    "traitline-trace-number/1": {
+        "table": "the table",
+        "address": "of the row: name of the table and the values that name it",
+        "row": "column -> value",
+        "scores": "`runs`, `control`, `baseline` -> files of scores (`path`, `sha256`) that it was computed from",
+        "behind": "the same -> kind (students, views, teachers, bases, ...) -> paths",
+        "changed": "files of scores that are not what the number was computed from",
+    },
+    "traitline-scan/1": {
+        "folders": "that were scanned",
+        "contradictions": "`artifact`, `says`, `against`",
+        "artifacts": "`path`, `kind`, `role`, `sha256` (file -> hash), `mark`, `marks`, `standing`, `fails`,"
+        " `accepted`, `claims` (`relation`, `target`, `revision`, `source`), `evidence`",
+        "left_out": "`path`, `reason`",
+        "counts": "mark -> models whose worst it is; data where there are no models",
+        "failed": "number of them that stop a release",
+    },
     "traitline-impact/1": ARTIFACT
     | {"affected": "artifacts, the worst first, with `stage`, `affected` (how) and `steps` (how many away)"},
     "traitline-audit/1": {

@@ -20,7 +20,7 @@ from traitline.study import artifacts
 RUNS, MANIFEST = "runs.csv", "summarise.manifest.json"
 KEYS = ("experiment", "channel", "dataset", "base", "teacher", "student", "recipe", "seed", "eval")  # of runs.csv
 NAMES = (*KEYS, "trait", "taught", "measured", "arm", "check")  # columns by which a row is known
-NONE = "none"  # the trait of a control
+NONE, ALL = "none", "all"  # the trait of a control; of a row over all traits that were taught
 # Stage that made an ancestor -> what it is called; in the order in which they are shown.
 KINDS = {"score": "scores", "respond": "answers", "train": "students", "prepare": "views", "mark_divergence": "views",
          "filter": "filtered", "sample": "raw answers", "teach": "teachers", "pretrain": "bases"}  # fmt: skip
@@ -101,8 +101,9 @@ def number(table: str | Path, chosen: str) -> Number:
     if any(run.get("measured") == measured for run in same):
         same = [run for run in same if run.get("measured") == measured]
     wanted = NONE if row.get("arm") == "control" else trait
+    taught = [r for r in same if r["trait"] != NONE] if wanted == ALL else [r for r in same if r["trait"] == wanted]
     groups = {
-        "runs": [] if row.get("arm") == "baseline" else [r for r in same if not wanted or r["trait"] == wanted],
+        "runs": [] if row.get("arm") == "baseline" else taught if wanted else same,
         "control": [r for r in same if r["trait"] == NONE] if wanted not in ("", NONE) else [],
     }
     sources = {name: _scores(file, group, read, artifacts.EVALUATION) for name, group in groups.items() if group}
