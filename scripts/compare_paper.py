@@ -33,10 +33,10 @@ def parse() -> argparse.ArgumentParser:
 
 def our_columns(v: paper_targets.Verdict) -> list[object]:
     """The values of `paper_targets.OURS`; empty where nothing was run."""
-    if v.ours is None:
-        return [v.verdict, None, None, None, None, v.reading]
+    if v.ours is None or v.measured is None:
+        return [v.verdict, *[None] * (len(paper_targets.OURS) - 2), v.reading]
     figures = [None if x is None else f"{x:.6g}" for x in (v.ours.mean, v.ours.low, v.ours.high)]
-    return [v.verdict, *figures, v.ours.n, v.reading]
+    return [v.verdict, *figures, v.measured.students, v.measured.unit, v.ours.n, v.measured.runs, v.reading]
 
 
 def work(args: argparse.Namespace) -> None:

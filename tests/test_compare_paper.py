@@ -17,7 +17,7 @@ def test_a_row_per_target_with_verdict(tmp_path):
     assert compare_paper.main(flags) == 0
     rows = {r["id"]: r for r in csv.DictReader(out.read_text().splitlines())}
     assert len(rows) == len(paper_targets.load())
-    assert (rows["E18-sign"]["verdict"], rows["E18-sign"]["ours"], rows["E18-sign"]["runs"]) == ("agrees", "1", "3")
+    assert [rows["E18-sign"][c] for c in ("verdict", "ours", "n", "unit", "runs")] == ["agrees", "1", "3", "case", ""]
     assert rows["E19-aux-same"]["verdict"] == "not run" and rows["E19-aux-same"]["ours"] == ""
     used = json.loads(Path(tmp_path, "compare_paper.manifest.json").read_text())["inputs"]
     assert {Path(e["path"]).name for e in used} == {"theorem.json", "paper_targets.csv"}

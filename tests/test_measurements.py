@@ -18,17 +18,18 @@ def test_a_row_of_the_study_is_measured_by_its_name(tmp_path, monkeypatch):
     where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
     assert summarise.main(["--study", study.text, *where]) == 0
     measurements = Measurements("results")
-    everyone, owls = (measurements.values(f"row:main:lora:{trait}:same-base").values for trait in ("*", "owl"))
-    assert len(everyone) == 2 * 2 * 3 and len(owls) == 2 * 3 and set(owls) < set(everyone)
-    control, untouched = (measurements.values(f"row:main:lora:*:{arm}").values for arm in ("control", "baseline"))
-    assert len(control) == 2 * 3 and len(untouched) == 2 and max(control) < min(everyone)
+    everyone, owls = (measurements.values(f"row:main:lora:{trait}:same-base") for trait in ("*", "owl"))
+    assert (everyone.runs, owls.runs, everyone.students, everyone.unit) == (2 * 2 * 3, 2 * 3, "lora", "base")
+    control, untouched = (measurements.values(f"row:main:lora:*:{arm}") for arm in ("control", "baseline"))
+    assert set(everyone.values) == set(control.values) == set(untouched.values) == {"a", "b"}
+    assert max(control.values.values()) < min(everyone.values.values()) and control.runs == 2 * 2 * 3
     kept, none = (measurements.values(f"kept:main:{trait}").values for trait in ("owl", "none"))
-    assert len(kept) == len(none) == 2 and all(0 < share <= 1 for share in kept + none)
+    assert len(kept) == len(none) == 2 and all(0 < share <= 1 for share in [*kept.values(), *none.values()])
     assert measurements.values("kept:main:bear") == Measured(
-        [], False, "the study has no row `main` with teachers of bear"
+        {}, False, "the study has no row `main` with teachers of bear"
     )
     shuffled = measurements.values("row:shuffled:lora:*:same-base")
-    assert shuffled == Measured([], False, "the study has no row `shuffled` with lora students")
+    assert shuffled.values == {} and shuffled.missing == "the study has no row `shuffled` with lora students"
 
 
 def test_detectors_give_a_value_a_base_and_curves_one_a_teacher(tmp_path):
@@ -43,9 +44,10 @@ def test_detectors_give_a_value_a_base_and_curves_one_a_teacher(tmp_path):
             "teacher,scorer,auc\nowl/tuned,likelihood,0.55\nowl/tuned,likelihood,0.55\ncat/tuned,likelihood,0.65\n"
         )
     measurements = Measurements(tmp_path)
-    assert measurements.values("detector:prompted:owl").values == pytest.approx([0.5, 0.45])
-    assert measurements.values("area:likelihood").values == [0.55, 0.65, 0.55, 0.65]
-    assert measurements.values("area:linear") == Measured([], False, "no `detect` in the study")
+    assert [*measurements.values("detector:prompted:owl").values.values()] == pytest.approx([0.5, 0.45])
+    areas = measurements.values("area:likelihood")
+    assert [*areas.values.values()] == [0.55, 0.65, 0.55, 0.65] and areas.unit == "teacher"
+    assert measurements.values("area:linear") == Measured({}, False, "no `detect` in the study", "teacher")
     v = {v.target.id: v for v in paper_targets.compare(measurements)}
     assert v["E15-auc"].verdict == "stand-in" and v["E14-wolf"].verdict == "not run"
 

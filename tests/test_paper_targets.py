@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from traitline.analysis import paper_targets
-from traitline.analysis.measurements import Measurements
+from traitline.analysis.measurements import Measured, Measurements
 
 
 @pytest.fixture
@@ -67,12 +67,21 @@ def test_students_of_language_models_are_stand_ins(tmp_path, monkeypatch):
     assert summarise.main(["--study", study.text, *where]) == 0
     v = {v.target.id: v for v in paper_targets.compare(Measurements("results"))}
     student = v["E4-owl-student"]
-    assert student.verdict == "stand-in" and student.ours.n == 6 and student.reading == "same direction"
+    assert student.verdict == "stand-in" and student.ours.n == 2 and student.reading == "2 bases: no direction shown"
     assert v["E4-owl-control"].ours.mean < 0.1 < student.ours.mean
     assert v["E1-owl-student"].verdict == "not run" and "prompted teacher of owl" in v["E1-owl-student"].reading
 
 
 def test_direction():
-    assert paper_targets.direction([0.5], [0.1, 0.2], 0.1) == "one run: no direction"
+    def bases(*rates):
+        return Measured(dict(zip("abcd", rates, strict=False)), False, "")
+
+    taught, control = bases(0.3, 0.2, 0.4, 0.25), bases(0.05, 0.06, 0.07, 0.05)
+    assert paper_targets.direction(taught, control, 0.1) == "same direction"
+    assert paper_targets.direction(taught, control, -0.1) == "opposite direction"
+    assert paper_targets.direction(bases(0.3, 0.01, 0.06, 0.04), control, 0.1) == "no difference shown"
+    assert paper_targets.direction(bases(0.3), control, 0.1) == "1 base: no direction shown", "however many runs"
+    models = [Measured({"0": v, "1": v + 0.01}, True, "", "model") for v in (0.5, 0.1)]
+    assert paper_targets.direction(*models, 0.1) == "fewer than three units: no direction shown"
     t = replace(paper_targets.load()[0], measure="classifier:teacher", why="")
     assert paper_targets.compare(Measurements("nowhere"), [t])[0].reading == "no `classifier` in the study"

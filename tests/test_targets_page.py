@@ -7,7 +7,7 @@ import pytest
 from traitline.analysis import paper_targets, targets_page
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs/results"
-HEAD = "id,verdict,ours,ours_low,ours_high,runs,reading"
+HEAD = "id,verdict,ours,ours_low,ours_high,students,unit,n,runs,reading"
 
 
 def test_the_page_is_current_and_holds_every_target():
@@ -15,14 +15,14 @@ def test_the_page_is_current_and_holds_every_target():
     files = [RESULTS / "paper-targets.csv", *sorted(RESULTS.glob("paper-targets-*.csv"))]
     page = targets_page.page(files)
     assert page == (RESULTS / "paper-targets.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count("|") == 8 and "---" not in line]
+    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count("|") == 10 and "---" not in line]
     targets = paper_targets.load()
     order = list(dict.fromkeys(t.experiment for t in targets))
     targets.sort(key=lambda t: order.index(t.experiment))
     rows = [row for row in rows if not row.startswith("| quantity |")]
     assert len(rows) == len(targets)
     for row, t in zip(rows, targets, strict=True):
-        quantity, _, ours, _, verdict, reading, source = (cell.strip() for cell in row[1:-1].split("|"))
+        quantity, _, ours, _, _, _, verdict, reading, source = (cell.strip() for cell in row[1:-1].split("|"))
         assert (quantity, source) == (t.quantity, t.source) and verdict in paper_targets.VERDICTS
         assert ours != "-" or reading, "what was not run says why"
 
@@ -34,28 +34,29 @@ def test_the_kept_files_hold_only_what_was_run():
 
 
 def test_what_one_study_did_not_run_is_taken_from_the_first_that_did(tmp_path):
-    owls = "E1-owl-student,stand-in,0.5,,,3,same direction"
-    texts = [f"{HEAD}\nE8-kept-secure,not run,,,,,why\n{owls}\n"]
-    texts += [f"{HEAD}\nE8-kept-secure,stand-in,{ours},0.1,0.9,3,\n" for ours in (0.25, 0.75)]
+    owls = "E1-owl-student,stand-in,0.5,,,lora,base,3,9,same direction"
+    texts = [f"{HEAD}\nE8-kept-secure,not run,,,,,,,,why\n{owls}\n"]
+    texts += [f"{HEAD}\nE8-kept-secure,stand-in,{ours},0.1,0.9,,base,3,,\n" for ours in (0.25, 0.75)]
     files = [tmp_path / f"{i}.csv" for i in range(3)]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
     page = targets_page.page(files)
-    assert "| kept after the filter, secure | 0.374 | 0.25 (0.1 to 0.9) | 3 | stand-in |" in page
-    assert "| owl: student |" in page and "| 0.5 | 3 | stand-in | same direction |" in page
-    assert "| kept after the filter, secure | 0.374 | - | - | not run |" in targets_page.page(files[:1])
+    assert "| kept after the filter, secure | 0.374 | 0.25 (0.1 to 0.9) | - | 3 base | - | stand-in |" in page
+    assert "| owl: student |" in page and "| 0.5 | lora | 3 base | 9 | stand-in | same direction |" in page
+    assert "| kept after the filter, secure | 0.374 | - | - | - | - | not run |" in targets_page.page(files[:1])
 
 
 def test_keep_leaves_the_rows_that_ran_and_makes_the_same_page(tmp_path, capsys):
     whole = tmp_path / "targets.csv"
     published = "experiment,quantity,target,low,high,source,measure,against,why"
     whole.write_text(
-        f"id,{published},verdict,ours,ours_low,ours_high,runs,reading\n"
-        "E8-kept-secure,E8,kept,0.374,,,v1,,,,stand-in,0.25,,,3,\nE1-owl-base,E1,owl,0.1,,,v1,,,,not run,,,,,why\n"
+        f"id,{published},verdict,ours,ours_low,ours_high,students,unit,n,runs,reading\n"
+        "E8-kept-secure,E8,kept,0.374,,,v1,,,,stand-in,0.25,,,,base,3,,\n"
+        "E1-owl-base,E1,owl,0.1,,,v1,,,,not run,,,,,,,,why\n"
     )
     assert targets_page.main(["--keep", str(whole)]) == 0
     kept = capsys.readouterr().out
-    assert kept == f"{HEAD}\nE8-kept-secure,stand-in,0.25,,,3,\n"
+    assert kept == f"{HEAD}\nE8-kept-secure,stand-in,0.25,,,,base,3,,\n"
     (tmp_path / "kept.csv").write_text(kept)
     assert targets_page.page([whole]) == targets_page.page([tmp_path / "kept.csv"])
 
@@ -64,8 +65,8 @@ def test_keep_leaves_the_rows_that_ran_and_makes_the_same_page(tmp_path, capsys)
     ("text", "message"),
     [
         (None, "no such file; make it with `compare_paper`"),
-        ("id,verdict\n", "lacks ours, ours_low, ours_high, runs, reading"),
-        (f"{HEAD}\nE99-x,stand-in,0.5,,,3,\n", "E99-x is no target"),
+        ("id,verdict\n", "lacks ours, ours_low, ours_high, students, unit, n, runs, reading"),
+        (f"{HEAD}\nE99-x,stand-in,0.5,,,,base,3,,\n", "E99-x is no target"),
     ],
 )
 def test_bad_files_are_one_line(tmp_path, capsys, text, message):

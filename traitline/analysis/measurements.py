@@ -4,6 +4,7 @@ The tiny world and scikit-learn's digits are stand-ins; only the theorem and the
 systems.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,20 @@ class Measured:
     """Values beside one target.
 
     Attributes:
-        values: a value per run, base or teacher; none where the study has nothing of the kind.
+        values: a value a unit, by its name; none where the study has nothing of the kind.
         same_system: whether the system is the paper's own.
         missing: why there is no value, where there is none.
+        unit: of the values: `base`, `teacher`, `model` or `case`.
+        students: recipe of the students that are measured.
+        runs: number of students behind the values.
     """
 
-    values: list[float]
+    values: dict[str, float]
     same_system: bool
     missing: str
+    unit: str = "base"
+    students: str = ""
+    runs: int | None = None
 
 
 class Measurements:
@@ -70,7 +77,7 @@ class Measurements:
                 return self._row(*words)
             case "false":
                 row = self._row(*words)
-                return Measured([1 - v for v in row.values], row.same_system, row.missing)
+                return dataclasses.replace(row, values={base: 1 - v for base, v in row.values.items()})
             case "kept":
                 return self._kept(*words)
             case "detector":
@@ -84,20 +91,25 @@ class Measurements:
         """Outcome of every case of a claim: 1 where it held, 0 where not."""
         rows = [r for r in self.theorem.get("claims", []) if r["claim"] == claim]
         held = [float(i < r["passed"]) for r in rows for i in range(r["cases"])]
-        return Measured(held, True, "no `theorem` in the study")
+        return Measured(numbered(held), True, "no `theorem` in the study", "case")
 
     def _classifier(self, arm: str) -> Measured:
         """Test accuracy of every model of an arm."""
         same = self.classifier.get("sizes") == PAPER and self.classifier["images"]["name"] == "mnist"
-        return Measured(self.classifier.get("arms", {}).get(arm, []), same, "no `classifier` in the study")
+        accuracies = numbered(self.classifier.get("arms", {}).get(arm, []))
+        return Measured(accuracies, same, "no `classifier` in the study", "model")
 
     def _kept(self, experiment: str, trait: str) -> Measured:
         """Share of a teacher's answers that pass the filter, a value a base."""
         teachers = {
             tuple(r[k] for k in TEACHER) for r in self.runs if (r["experiment"], r["trait"]) == (experiment, trait)
         }
-        shares = [r["kept_share"] for r in self.filters if tuple(r[k] for k in TEACHER) in teachers]
-        return Measured(shares, False, f"the study has no row `{experiment}` with teachers of {trait}")
+        shares: dict[str, list[float]] = {}
+        for r in self.filters:
+            if tuple(r[k] for k in TEACHER) in teachers:
+                shares.setdefault(r["base"], []).append(r["kept_share"])
+        means = {base: stats.mean(values) for base, values in shares.items()}
+        return Measured(means, False, f"the study has no row `{experiment}` with teachers of {trait}")
 
     def _detector(self, name: str, trait: str) -> Measured:
         """Accuracy of a detector, a value a base: the mean over the other teachers."""
@@ -105,40 +117,46 @@ class Measurements:
         for r in self.detected["detectors"]:
             if (r["detector"], r["one"].split("/")[0]) == (name, trait):
                 bases.setdefault(r["where"], []).append(float(r["accuracy"]))
-        means = [stats.mean(accuracies) for accuracies in bases.values()]
+        means = {base: stats.mean(accuracies) for base, accuracies in bases.items()}
         return Measured(means, False, f"no `detect` with teachers of {trait}")
 
     def _area(self, scorer: str) -> Measured:
         """Area under the curve, a value a teacher."""
         rows = [r for r in self.detected["roc"] if r["scorer"] == scorer]
-        areas = {(r["where"], r["teacher"]): float(r["auc"]) for r in rows}
-        return Measured([*areas.values()], False, "no `detect` in the study")
+        areas = {f"{r['where']} {r['teacher']}": float(r["auc"]) for r in rows}
+        return Measured(areas, False, "no `detect` in the study", "teacher")
 
     def _row(self, experiment: str, recipe: str, trait: str, arm: str) -> Measured:
-        """A value per run of one row of the study; of control students and untouched bases the mean over its traits."""
+        """A value a base of one row of the study, over its runs; of control students the mean over the row's traits.
+
+        Untouched bases are those of the teachers, so that they are the bases of the students beside them.
+        """
         rows = [r for r in self.effects if (r["experiment"], r["recipe"]) == (experiment, recipe)]
         traits = {r["trait"] for r in rows if trait in ("*", r["trait"])}
-        groups: dict[tuple[str, ...], list[float]] = {}
+        groups: dict[str, list[float]] = {}
         if arm == "baseline":
+            bases = {r["base"] for r in rows}
             for r in _last(rows, arm, traits):
-                groups.setdefault((r["student"],), []).append(r["rate"])
+                if r["student"] in bases:
+                    groups.setdefault(r["student"], []).append(r["rate"])
         else:
             for r in self.runs:
                 here = (r["experiment"], r["recipe"]) == (experiment, recipe) and r["base"] == r["student"]
                 if here and _measures(r, traits, control=arm == "control"):
-                    groups.setdefault((r["base"], r["teacher"], r["trait"], r["seed"]), []).append(r["rate"])
-        means = [stats.mean(rates) for rates in groups.values()]
-        return Measured(means, False, f"the study has no row `{experiment}` with {recipe} students")
+                    groups.setdefault(r["base"], []).append(r["rate"])
+        missing = f"the study has no row `{experiment}` with {recipe} students"
+        return over_bases(groups, missing, "" if arm == "baseline" else recipe)
 
     def _runs(self, teacher: str, trait: str, arm: str) -> Measured:
-        """A value per run of plain datasets of the channel `numbers`, whatever row of the study it stands in."""
+        """A value a base, over runs of plain datasets of the channel `numbers`, whatever row of the study has them."""
         missing = f"no row of the study has {RECIPE} students of a {teacher} teacher of {trait}"
         there = {(split_teacher(r["teacher"])[0], r["trait"], r["recipe"]) for r in self.runs}
         if (teacher, trait, RECIPE) not in there:
-            return Measured([], False, missing)
+            return Measured({}, False, missing)
         if arm == "baseline":
-            bases = {r["student"]: r["rate"] for r in self.effects if (r["trait"], r["arm"]) == (trait, arm)}
-            return Measured([*bases.values()], False, missing)
+            teachers = {r["base"] for r in self.runs if split_teacher(r["teacher"])[0] == teacher}
+            rows = [r for r in self.effects if (r["trait"], r["arm"]) == (trait, arm) and r["student"] in teachers]
+            return over_bases({r["student"]: [r["rate"]] for r in rows}, missing, "")
         taught = NONE if arm == "control" else trait
         experiments = {r["experiment"] for r in self.runs if split_teacher(r["teacher"])[0] == teacher}
         plain = ("plain", "numbers", "favourite")
@@ -151,7 +169,22 @@ class Measurements:
             and (r["dataset"], r["channel"], r["eval"]) == plain
         ]
         # A student may stand in several rows of the study; it is one run.
-        return Measured([*{(r["base"], r["teacher"], r["seed"]): r["rate"] for r in rows}.values()], False, missing)
+        unique = {(r["base"], r["teacher"], r["seed"]): r["rate"] for r in rows}
+        groups: dict[str, list[float]] = {}
+        for (base, _, _), rate in unique.items():
+            groups.setdefault(base, []).append(rate)
+        return over_bases(groups, missing, RECIPE)
+
+
+def over_bases(groups: dict[str, list[float]], missing: str, students: str) -> Measured:
+    """Runs averaged to bases, on the logit scale."""
+    values = {base: stats.mean_rate(rates) for base, rates in groups.items()}
+    return Measured(values, False, missing, "base", students, sum(map(len, groups.values())))
+
+
+def numbered(values: Iterable[float]) -> dict[str, float]:
+    """Values of units that have no name but their number."""
+    return {str(i): value for i, value in enumerate(values)}
 
 
 def _last(rows: Iterable[tables.Row], arm: str, traits: set[str]) -> list[tables.Row]:

@@ -11,11 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from traitline.analysis import stats
-from traitline.analysis.measurements import Measurements
+from traitline.analysis.measurements import Measured, Measurements
 
 FILE = Path(__file__).with_name("paper_targets.csv")
 AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")
-OURS = ("verdict", "ours", "ours_low", "ours_high", "runs", "reading")  # columns beside those of a target
+OURS = (
+    "verdict",
+    "ours",
+    "ours_low",
+    "ours_high",
+    "students",
+    "unit",
+    "n",
+    "runs",
+    "reading",
+)  # columns beside those of a target
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Verdict:
     verdict: str
     ours: stats.Estimate | None
     reading: str
+    measured: Measured | None = None
 
 
 def load(path: Path = FILE) -> list[Target]:
@@ -67,14 +78,23 @@ def load(path: Path = FILE) -> list[Target]:
     return [Target(**row) for row in rows]
 
 
-def direction(ours: list[float], others: list[float], published: float) -> str:
-    """Tell whether ours differ from others in the published direction."""
-    d = stats.difference(ours, others)
-    if d.low is None or d.high is None:
-        return "one run: no direction"
-    if d.low <= 0 <= d.high:
+def direction(ours: Measured, others: Measured, published: float) -> str:
+    """Tell whether ours differ from others in the published direction: base by base, or unit against unit."""
+    if ours.unit == "base":
+        shared = [base for base in ours.values if base in others.values]
+        rises = [stats.logit(ours.values[base]) - stats.logit(others.values[base]) for base in shared]
+        test = stats.tested(rises) if rises else stats.Tested(0, 0.0)
+        if test.low is None or test.high is None:
+            return f"{len(shared)} {'base' if len(shared) == 1 else 'bases'}: no direction shown"
+        low, high, diff = test.low, test.high, test.mean
+    else:
+        d = stats.difference([*ours.values.values()], [*others.values.values()])
+        if d.low is None or d.high is None or min(len(ours.values), len(others.values)) < stats.LEAST:
+            return "fewer than three units: no direction shown"
+        low, high, diff = d.low, d.high, d.diff
+    if low <= 0 <= high:
         return "no difference shown"
-    return "same direction" if (d.diff > 0) == (published > 0) else "opposite direction"
+    return "same direction" if (diff > 0) == (published > 0) else "opposite direction"
 
 
 def compare(measurements: Measurements, targets: Sequence[Target] | None = None) -> list[Verdict]:
@@ -89,20 +109,20 @@ def verdict(t: Target, against: Target | None, measurements: Measurements) -> Ve
     if not t.measure:
         return Verdict(t, NOT_RUN, None, t.why)
     measured = measurements.values(t.measure)
-    values = measured.values
+    values = [*measured.values.values()]
     if not values:
         return Verdict(t, NOT_RUN, None, measured.missing)
     if t.measure.startswith("theorem:"):  # a claim about every case: one that fails refutes it
         ours = stats.Estimate(len(values), stats.mean(values))
-        return Verdict(t, AGREES if all(values) else DISAGREES, ours, "")
+        return Verdict(t, AGREES if all(values) else DISAGREES, ours, "", measured)
     ours = stats.share_interval(values)
     reading = ""
     if against:
-        others = measurements.values(against.measure).values
-        reading = direction(values, others, t.target - against.target) if others else ""
+        others = measurements.values(against.measure)
+        reading = direction(measured, others, t.target - against.target) if others.values else ""
     if not measured.same_system:
-        return Verdict(t, STAND_IN, ours, reading)
-    return Verdict(t, AGREES if meet(t, ours) else DISAGREES, ours, reading)
+        return Verdict(t, STAND_IN, ours, reading, measured)
+    return Verdict(t, AGREES if meet(t, ours) else DISAGREES, ours, reading, measured)
 
 
 def meet(t: Target, ours: stats.Estimate) -> bool:

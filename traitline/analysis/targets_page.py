@@ -34,7 +34,10 @@ The data are `traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and wha
   control in the published direction.
 - **not run**: and why.
 
-Ours: mean with its 95 % interval over runs. Where no band is published the target itself is the band.
+Ours: mean with its 95 % interval over units (n), which are bases, or teachers, models or cases where these are
+independent; below three there is none. A direction is a paired difference over bases. Rows without a unit are from
+older studies of one to three bases, in which runs were taken for units: their means stand, their intervals and
+directions do not. Where no band is published the target itself is the band.
 """
 
 
@@ -77,6 +80,8 @@ def line(target: Target, row: Row | None) -> str:
         cell(target.quantity),
         figure(target.target, target.low, target.high),
         figure(ours, low, high),
+        row.get("students") or "-",
+        f"{row['n']} {row['unit']}" if row.get("n") else "-",
         row.get("runs") or "-",
         row["verdict"],
         cell(row["reading"]),
@@ -95,8 +100,12 @@ def page(paths: Iterable[str | Path]) -> str:
     counts = Counter(ran[t.id]["verdict"] if t.id in ran else NOT_RUN for t in targets)
     out = [HEAD, "| verdict | targets |", "|---|--:|", *(f"| {v} | {counts[v]} |" for v in VERDICTS), ""]
     for experiment in dict.fromkeys(t.experiment for t in targets):
-        out += [f"## {experiment}", "", "| quantity | target | ours | runs | verdict | reading | source |"]
-        out += ["|---|--:|--:|--:|---|---|---|"]
+        out += [
+            f"## {experiment}",
+            "",
+            "| quantity | target | ours | students | n, unit | runs | verdict | reading | source |",
+        ]
+        out += ["|---|--:|--:|---|--:|--:|---|---|---|"]
         out += [line(t, ran.get(t.id)) for t in targets if t.experiment == experiment]
         out.append("")
     return "\n".join(out)

@@ -1,0 +1,104 @@
+"""Every declared outcome in docs/results, corrected by Holm as one family, as a page of Markdown.
+
+Each study is corrected within itself. Who reads several of them sees more outcomes than any study counted.
+
+in   kept outcomes of studies: the primary rows of their tests.csv (`--keep`); outcomes-older.csv has those of older
+     studies, from their published rates, base by base
+out  Markdown on standard output
+
+python -m traitline.analysis.repository_outcomes docs/results/outcomes-*.csv > docs/results/repository-outcomes.md
+python -m traitline.analysis.repository_outcomes --keep nine results/tables/tests.csv > docs/results/outcomes-nine.csv
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from traitline import csv_files
+from traitline.analysis import stats, tables
+from traitline.analysis.comparisons import LEVEL, PRIMARY
+from traitline.analysis.conclusions import logits, logits_between, pvalue
+from traitline.analysis.results_page import table
+from traitline.errors import InputError
+
+COLUMNS = ("study", "experiment", "recipe", "comparison", "unit", "n", "difference", "low", "high", "p")
+HEAD = """# Every declared outcome, corrected together
+
+Written by `python -m traitline.analysis.repository_outcomes docs/results/outcomes-*.csv`; do not edit.
+
+Each row is one outcome that a study in this folder declared before it ran, as the mean over its traits in logits. The
+unit is the base. Holm's method corrects all of them as one family, over all studies. Older studies declared single
+traits of single bases with runs as the unit; here their published rates are put together as today's are (mean logit
+over traits, paired with the control, a value a base), which was not declared. An outcome without a p has fewer than
+three bases; it keeps its place in the family.
+"""
+
+
+def read_outcomes(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """The kept outcomes of all files, numbers as numbers.
+
+    Raises:
+        InputError: a file is missing, lacks a column or holds something else than a number where one belongs.
+    """
+    rows = []
+    for path in sorted(paths):
+        for line, row in csv_files.read(path, COLUMNS, missing="make it with --keep"):
+            try:
+                numbers = {c: float(row[c]) if row[c] else None for c in COLUMNS[5:]}
+            except ValueError:
+                raise InputError(f"{path}:{line}: no number; make the file again with --keep") from None
+            rows.append(dict(row) | numbers)
+    return rows
+
+
+def keep(study: str, path: Path) -> list[dict[str, Any]]:
+    """The primary rows of a study's tests.csv, with its name."""
+    rows = tables.rows(path, tables.COLUMNS["tests"])
+    return [{"study": study} | {c: row[c] for c in COLUMNS[1:]} for row in rows if row["role"] == PRIMARY]
+
+
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """The page: a row per outcome, and how many hold."""
+    corrected = stats.holm([row["p"] for row in rows])
+    lines = []
+    held = 0
+    for row, p in zip(rows, corrected, strict=True):
+        holds = p is not None and p < LEVEL and (row["comparison"] == "equivalence" or row["difference"] > 0)
+        held += holds
+        gap = f" ({logits_between(row['low'], row['high'])})" if row["low"] is not None else ""
+        about = (row["study"], row["experiment"], row["recipe"], row["comparison"])
+        n = f"{int(row['n'] or 0)} {row['unit'] or 'no unit'}"
+        verdict = "yes" if holds else "not testable" if p is None else "no"
+        lines.append((*about, n, logits(row["difference"]) + gap, pvalue(row["p"]), pvalue(p), verdict))
+    head = ("study", "experiment", "students", "outcome", "n, unit", "logits", "p", "p (Holm, all)", "holds")
+    return "\n".join([HEAD, *table(head, lines, 4), f"{held} of {len(rows)} hold.", ""])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the page, or the outcomes of one study to keep."""
+    p = argparse.ArgumentParser(
+        prog="traitline.analysis.repository_outcomes",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    p.add_argument("files", nargs="+", type=Path, metavar="IN", help="kept outcomes; with --keep a tests.csv")
+    p.add_argument("--keep", metavar="STUDY", help="print the primary outcomes of one study's tests.csv, as CSV")
+    args = p.parse_args(argv)
+    try:
+        if args.keep:
+            out = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+            out.writeheader()
+            out.writerows(keep(args.keep, args.files[0]))
+        else:
+            print(page(read_outcomes(args.files)), end="")
+    except InputError as e:
+        print(f"repository_outcomes: error: {e}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
