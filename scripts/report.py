@@ -4,6 +4,7 @@ in   tables/*.csv, figures/*.svg, what the other branches made, template and sty
      manifest below results/
 out  report.html    no scripts, nothing remote; light, dark, on a phone and in print
      lineage.html   the graph of all origins, to look around in (traitline/lineage/page.py)
+     students.html  every run with what it answered, to filter and browse (traitline/analysis/students_page.py)
 
 The text follows the numbers, whichever way they went. Whatever a model said is escaped, cut to a bounded length, and
 its control characters are spelled out. Origins are found by joining sha256 values, never by reading paths.
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import json_files
-from traitline.analysis import conclusions, risk, tables
+from traitline.analysis import conclusions, report_voices, risk, students_page, tables
 from traitline.analysis.report_branches import DETECTION, INFLUENCE
 from traitline.analysis.report_content import content
 from traitline.analysis.report_decoder import DECODING
@@ -33,9 +34,13 @@ from traitline.lineage.page import render as render_lineage
 from traitline.provenance import stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from traitline.study.config import Study
+    from traitline.study.runs import Run
 
 HERE = Path(__file__).resolve().parent.parent / "report"
+PARTIALS = ("branches.html.jinja", "intro.html.jinja", "voices.html.jinja", *students_page.TEMPLATES)
 FIGURES = ("headline", "headline-narrow", "effects")
 
 
@@ -63,6 +68,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--style", default=str(HERE / "report.css"), metavar="IN", help="style sheet, put into the page")
     p.add_argument("--report", required=True, metavar="OUT", help="the page")
     p.add_argument("--lineage", required=True, metavar="OUT", help="the page of origins, beside the other")
+    p.add_argument("--students", metavar="OUT", help="the page of students (default: students.html beside the report)")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     return p
 
@@ -102,6 +108,14 @@ def branch_files(study: "Study", results: str) -> list[str]:
     return paths
 
 
+def measured(runs: "Sequence[Run]", rows: "Sequence[tables.Row]") -> "dict[Run, dict[str, float]]":
+    """run -> how often its student names each candidate."""
+    rates = dict[tuple[object, ...], dict[str, float]]()
+    for row in rows:
+        rates.setdefault(tuple(row[k] for k in risk.KEY), {})[row["measured"]] = row["rate"]
+    return {run: rates.get(tuple(getattr(run, k) for k in risk.KEY), {}) for run in runs}
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     from traitline.study import config, expand
@@ -112,6 +126,10 @@ def work(args: argparse.Namespace) -> None:
     primary = study.primary.experiments
     shown = next((r for r in runs if r.experiment in primary and r.arm == "same-base"), runs[0])
     figures = drawings(study, args.figures, results)
+    baselines = {key: f"{results}{path[len(study.results) :]}" for key, path in expand.baselines(study).items()}
+    students = args.students or str(Path(args.report).with_name("students.html"))
+    scored = [*(r.scores for r in runs), *baselines.values()]
+    answered = list(dict.fromkeys(p for p in map(report_voices.responses, scored) if Path(p).exists()))
     with stage.record(
         "report",
         args.manifest,
@@ -123,11 +141,12 @@ def work(args: argparse.Namespace) -> None:
             "branches": branch_files(study, results),
             "declared": f"{results}/preregistered.json",
             "template": args.template,
-            "parts": str(Path(args.template).with_name("branches.html.jinja")),
+            "parts": [str(Path(args.template).with_name(name)) for name in PARTIALS],
             "style": args.style,
             "drawing": list(map(str, PARTS)),
+            "responses": answered,
         },
-        outputs={"report": args.report, "lineage": args.lineage},
+        outputs={"report": args.report, "lineage": args.lineage, "students": students},
         params={"study": json_files.parse(args.study, "--study", "give a JSON object")},
     ) as job:
         graph = Graph(index.build([results]))
@@ -137,6 +156,16 @@ def work(args: argparse.Namespace) -> None:
         parts = content(study, runs, shown, args.tables, results, args.study)
         parts["evidence"] = risk.beside(graph, marks, runs, tables.read(args.tables, "runs"))
         parts |= {"lineage": Path(args.lineage).name, "root": seal.root(sealed), "manifests": len(sealed)}
+        rates = measured(runs, tables.read(args.tables, "runs"))
+        parts["voices"] = report_voices.voices(runs, shown, rates, baselines)
+        parts["students_page"] = Path(students).name
+        page = students_page.render(
+            Path(args.template).parent,
+            Path(args.style).read_text(encoding="utf-8"),
+            students_page.data(runs, rates, baselines),
+            f"study {study.study}",
+        )
+        job.path("students").write_text(page, encoding="utf-8")
         text = render(args.template, args.style, {name: figure(path) for name, path in figures.items()}, parts)
         job.path("report").write_text(text, encoding="utf-8")
     stage.log.info("%s", args.report)

@@ -97,7 +97,8 @@ def test_the_page_is_complete_and_runs_nothing(whole):
     for tag, attributes in parsed.tags:
         assert not any(name.startswith("on") for name in attributes), tag
         for name in ("href", "src", "xlink:href"):
-            assert re.match(r"#|data:text/csv;base64,|lineage\.html$", attributes.get(name) or "#")
+            allowed = r"#|data:text/csv;base64,|lineage\.html$|students\.html(#|$)|https://arxiv\.org/abs/2507\.14805$"
+            assert re.match(allowed, attributes.get(name) or "#")
     ids = [a["id"] for _, a in parsed.tags if "id" in a]
     assert len(ids) == len(set(ids))
     assert "default-src 'none'" in whole and "url(http" not in whole and "@import" not in whole
@@ -270,13 +271,13 @@ def test_a_report_needs_no_network_nor_model(whole):
 
 def test_marks_stand_beside_what_was_measured(whole):
     said = words(whole)
-    section = said[said.index("Does the risk that origins tell") : said.index("Where one student came from")]
+    section = said[said.index("Does lineage predict transmission?") : said.index("Where one student came from")]
     table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) main (lora|biases|full) (\d+) ", section)
     assert [row[:2] for row in table] == [
         (mark, recipe) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for recipe in ("lora", "biases", "full")
     ]
     assert {n for mark, _, n in table if mark == "INHERITANCE-RISK"} == {"12"}, "2 bases x 2 traits x 3 seeds"
-    chance = float(re.search(r"with a chance of ([\d.]+)", section)[1])
+    chance = float(re.search(r"AUC ([\d.]+)", section)[1])
     assert chance > 0.9, "same-base students of the made-up study rise, the others do not"
     assert "UNKNOWN" not in section
 

@@ -2,12 +2,13 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from traitline.analysis import conclusions
 from traitline.errors import InputError
+from traitline.study.runs import NONE
 
 NARROW, DASH = "\N{NARROW NO-BREAK SPACE}", "\N{EM DASH}"
 
@@ -21,6 +22,16 @@ def grouped(items: Iterable[Any], path: str) -> list[list[Any]]:
             value = value[step] if isinstance(value, dict) else getattr(value, step)
         groups[value].append(item)
     return list(groups.values())
+
+
+def runs(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page of students is asked for, to show the runs behind a row of `effects.csv`."""
+    keys = ("experiment", "channel", "base", "student", "recipe", "trait", "arm")
+    if row["arm"] == "baseline":
+        keys = ("student", "arm")
+    elif row["arm"] == "control":
+        row = {**row, "trait": NONE}
+    return {k: row[k] for k in keys}
 
 
 def figure(path: str) -> str:
@@ -57,6 +68,7 @@ def render(template: str, style: str, figures: dict[str, str], content: dict[str
         "logits": lambda v: DASH if v is None else conclusions.logits(v),
         "logits_gap": lambda r: conclusions.logits_between(r["low"], r["high"]),
         "grouped": grouped,
+        "runs": runs,
         "signed": lambda v, form: DASH if v is None else form.format(v),
         "p": lambda v: DASH if v is None else conclusions.pvalue(v),
         "thousands": lambda n: f"{n:,}".replace(",", NARROW),
