@@ -202,6 +202,7 @@ def content(
         "example": example(shown),
         **origins(shown, results),
         "making": report_provenance.making(jobs),
+        "installed": report_provenance.installed(),
         "students": len({r.folder for r in runs}),
         "traits": len({r.trait for r in runs if r.arm != "control"}),
         "bases": len({base for r in runs for base in (r.base, r.student)}),

@@ -1,13 +1,18 @@
 """Provenance of a study: its manifests, the time of each stage, versions and commits."""
 
+import contextlib
 import datetime
+import importlib.metadata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import traitline
+
 if TYPE_CHECKING:
     from traitline.study.config import Study
 
+PROGRAMS = ("snakemake", "torch", "numpy", "scipy", "transformers", "peft", "tokenizers", "pydantic", "matplotlib")
 NOT_SHOWN = ("source", "compare_paper", "report")  # stages that the section on how the study was made leaves out
 
 
@@ -45,6 +50,15 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{whole // 3600} h {whole // 60 % 60:02} min"
+
+
+def installed() -> dict[str, str]:
+    """Versions of the programs that made this page, as far as they are installed."""
+    versions = {"traitline": traitline.__version__}
+    for name in PROGRAMS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def making(jobs: Sequence[dict[str, Any]]) -> dict[str, Any]:
