@@ -26,7 +26,7 @@ def grouped(items: Iterable[Any], path: str) -> list[list[Any]]:
 
 def runs(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the page of students is asked for, to show the runs behind a row of `effects.csv`."""
-    keys = ("experiment", "channel", "base", "student", "recipe", "trait", "arm")
+    keys: tuple[str, ...] = ("experiment", "channel", "base", "student", "recipe", "trait", "arm")
     if row["arm"] == "baseline":
         keys = ("student", "arm")
     elif row["arm"] == "control":

@@ -205,5 +205,5 @@ def comparison(result: "Comparison | None") -> None:
     elif result.covers == "all":
         out.print(f"root {result.root}: {result.manifests} manifests, all of them")
     else:
-        pages = "; report.html, lineage.html and their manifest are not covered"
+        pages = "; report.html, lineage.html, students.html and their manifest are not covered"
         out.print(f"root {result.root}: {result.manifests - 1} manifests, all but that of the pages{pages}")

@@ -73,7 +73,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "classifier_summary": ("accuracy.csv", "classifier.svg"),
     "theorem": ("theorem.json", "theorem.svg"),
     "compare_paper": ("targets.csv",),
-    "report": ("report.html", "lineage.html"),
+    "report": ("report.html", "lineage.html", "students.html"),
 }
 
 # Stage -> files that only some of its jobs write, instead of those above or beside them.
