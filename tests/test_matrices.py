@@ -48,6 +48,28 @@ def test_a_gguf_file_is_read_too(tmp_path):
     assert result.tokens["embedding"].units == 12
 
 
+@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q4_1", "Q5_0"])
+def test_quantised_tensors_are_read_as_their_library_wrote_them(tmp_path, kind):
+    """Written by the library of llama.cpp; kinship sees through the rounding."""
+    from gguf import GGMLQuantizationType, GGUFWriter, quants
+
+    from traitline.kinship.evidence import evidence
+
+    layers = {i: np.random.default_rng(i).normal(size=(64, 32)).astype(np.float32) for i in range(2)}
+    writer = GGUFWriter(tmp_path / "m.gguf", "llama")
+    for i, values in layers.items():
+        number = GGMLQuantizationType[kind]
+        writer.add_tensor(f"blk.{i}.ffn_up.weight", quants.quantize(values, number), raw_dtype=number)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    result = matrices([tmp_path / "m.gguf"])
+    assert np.abs(result.neurons["1", 64, 32].rows([3, 60]) - layers[1][[3, 60]]).max() < 0.3
+    tensors = {f"model.layers.{i}.mlp.up_proj.weight": torch.tensor(values) for i, values in layers.items()}
+    assert evidence([tmp_path / "m.gguf"], [kin_pairs.save(tmp_path, tensors)]).log10_p < -60
+
+
 def test_without_names_only_shapes_of_which_there_are_many_count(tmp_path):
     same = {f"t{i}": torch.randn(32, 12) for i in range(3)} | {f"u{i}": torch.randn(12, 32) for i in range(3)}
     result = matrices([kin_pairs.save(tmp_path, same | {"e": torch.randn(99, 12), "s": torch.randn(12, 12)})])

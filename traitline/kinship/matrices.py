@@ -3,15 +3,18 @@
 A model of billions of weights is never read as a whole: a few hundred rows of each matrix are enough.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitline.errors import InputError
 from traitline.plain_files import open_plain
 from traitline.provenance import tensor_files
+from traitline.provenance.gguf_places import TYPES as GGUF_TYPES
 from traitline.provenance.tensor_sets import plain_name
 from traitline.provenance.weights import Place
 
@@ -32,6 +35,9 @@ EMBEDDING = re.compile(
 HEAD = re.compile(r"(?:.*\.)?(?:lm_head|embed_out|output)\.weight")
 LAYER = re.compile(r"\d+")
 LARGEST = 1 << 31  # numbers of a matrix that is read as a whole
+# Types of GGUF that are read where the library `gguf` is installed, which knows how: what llama.cpp's tools write most.
+READ = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS")
+QUANTISED = {kind[0]: kind for kind in GGUF_TYPES.values() if kind[0] in READ and find_spec("gguf")}
 Key = tuple[str, int, int]  # numbers in the name of a layer, units, features
 ALIKE = 3  # matrices of one shape from which on those without a name are taken for matrices of layers
 
@@ -77,14 +83,19 @@ class Matrix:
         """Rows as they lie in the file."""
         import numpy as np
 
-        kind = np.dtype(TYPES[self.place.dtype])
         width = self.units if self.columns else self.features
+        row_bytes = self.place.bytes // math.prod(self.place.shape) * width  # of numbers that have whole bytes
+        if quantised := self.place.dtype not in TYPES:
+            _, block, size = QUANTISED[self.place.dtype]
+            row_bytes = width // block * size
         with open_plain(self.file) as handle:
-            handle.seek(self.place.start + (self.first + row) * width * kind.itemsize)
-            content = handle.read(count * width * kind.itemsize)
-        if len(content) != count * width * kind.itemsize:
+            handle.seek(self.place.start + (self.first + row) * row_bytes)
+            content = handle.read(count * row_bytes)
+        if len(content) != count * row_bytes:
             raise InputError(f"{self.file}: cut while it was read")
-        raw = np.frombuffer(content, kind).reshape(count, width)
+        if quantised:
+            return _dequantised(np.frombuffer(content, np.uint8).reshape(count, row_bytes), self.place.dtype)
+        raw = np.frombuffer(content, np.dtype(TYPES[self.place.dtype])).reshape(count, width)
         if self.place.dtype == "BF16":
             raw = (raw.astype(np.uint32) << 16).view(np.float32)
         return raw.astype(np.float32)
@@ -141,13 +152,28 @@ def matrices(files: Iterable[str | Path]) -> Matrices:
 
 def _plain(file: Path, place: Place) -> Matrix | None:
     """A tensor as a matrix; None where it is none, or of no type that is read here."""
-    if not isinstance(place.dtype, str) or place.dtype not in TYPES or not isinstance(place.shape, list):
+    known = isinstance(place.dtype, str) and (place.dtype in TYPES or place.dtype in QUANTISED)
+    if not known or not isinstance(place.shape, list):
         return None
     shape = [n for n in place.shape if isinstance(n, int) and n > 1]
-    size = 8 if place.dtype == "F64" else 4 if place.dtype == "F32" else 2
-    if len(shape) != 2 or shape[0] * shape[1] * size != place.bytes:
+    if len(shape) != 2:
+        return None
+    plain_size = {"F64": 8, "F32": 4}.get(place.dtype, 2)
+    _, block, size = QUANTISED.get(place.dtype, (0, 1, plain_size))
+    if shape[1] % block or shape[0] * (shape[1] // block) * size != place.bytes:
         return None
     return Matrix(file, place, shape[0], shape[1])
+
+
+def _dequantised(rows: "ndarray", dtype: str) -> "ndarray":
+    """Values of rows of a quantised GGUF tensor."""
+    import numpy as np
+    from gguf import GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    with np.errstate(all="ignore"):
+        values: ndarray = np.asarray(dequantize(rows, GGMLQuantizationType[dtype]), dtype=np.float32)
+    return values
 
 
 def _oriented(matrix: Matrix, part: str) -> Matrix:

@@ -30,6 +30,7 @@ from traitline.lineage.graph import Graph
 from traitline.lineage.marks import MARKS, Mark, Marks
 from traitline.lineage.number_sets import NOTHING, NumberSet
 from traitline.lineage.parallel import uncollected
+from traitline.lineage.same_commit import of_one_commit
 from traitline.lineage.walk import Jobs, Walk
 
 MOST_MARKS = 20  # of an artifact in a table for programs, the worst
@@ -133,7 +134,7 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
     """
     jobs = Jobs(graph)
     groups = collections.defaultdict[int, set[int]](set)
-    for group, members in enumerate(matched):
+    for group, members in enumerate([*matched, *of_one_commit(graph)]):
         for artifact_id in members:
             groups[artifact_id].add(group)
     traits = jobs.declared() | dict(carriers or {})

@@ -1,8 +1,9 @@
-"""Links that are followed: those of DVC, and those by which a user keeps a whole study on another disk.
+"""Links that are followed: those of DVC and of a hub's cache, and those by which a user keeps a study on another disk.
 
 With `cache.type symlink` DVC puts a symbolic link to a file of its cache where an artifact was. Where home is small,
 `results/`, or the folder of a study below `studies/`, is a link to scratch. Such links are followed. Any other link is
-not: a manifest or a folder from elsewhere may lead anywhere.
+not: a manifest or a folder from elsewhere may lead anywhere. The cache of Hugging Face's hub has files by their hash in
+`models--ORG--NAME/blobs/`, and links to them in `models--ORG--NAME/snapshots/COMMIT/`.
 """
 
 import configparser
@@ -29,6 +30,15 @@ def linked_studies(folder: str | Path) -> list[str]:
 def other_disks(folders: Iterable[str | Path]) -> list[Path]:
     """Real paths of folders, and of the studies that are linked there."""
     return [Path(os.path.realpath(place)) for folder in folders for place in (folder, *linked_studies(folder))]
+
+
+def is_in_hub_cache(path: str | Path) -> bool:
+    """Check whether a path is a link of a hub's cache to a file of the same repository there."""
+    place, real = Path(os.path.abspath(path)), Path(os.path.realpath(path))
+    return any(
+        parent.name == "snapshots" and real.parent == Path(os.path.realpath(parent.parent), "blobs")
+        for parent in place.parents
+    ) and real.is_file()  # fmt: skip
 
 
 class DvcCache:

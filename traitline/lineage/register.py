@@ -16,7 +16,7 @@ from traitline.lineage.base_evidence import base_evidence
 from traitline.lineage.claimed_sources import claimed_sources
 from traitline.lineage.folders import DATA, PACKED, REGISTERED, contents, is_data, walk
 from traitline.lineage.index import ENDING
-from traitline.lineage.links import DvcCache
+from traitline.lineage.links import DvcCache, is_in_hub_cache
 from traitline.lineage.meaning import SUPPORT
 from traitline.model_files import RECORD
 from traitline.provenance import manifest
@@ -211,7 +211,7 @@ def _check(file: Path) -> None:
     """
     if not _is_text(file.name):
         raise InputError(f"{visible(str(file))}: its name is not UTF-8, so no manifest can hold it; rename the file")
-    if not (DvcCache().is_artifact(file) and file.stat().st_size):
+    if not ((DvcCache().is_artifact(file) or is_in_hub_cache(file)) and file.stat().st_size):
         raise InputError(f"{file}: a link, or empty; put the file itself there")
     with open(file, "rb") as handle:
         start = handle.read(512)
