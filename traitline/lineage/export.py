@@ -12,7 +12,7 @@ from typing import Any
 
 import traitline
 from traitline.errors import InputError, visible
-from traitline.lineage import dsse
+from traitline.lineage import bills, dsse
 from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
 from traitline.lineage.register import HUB
@@ -72,6 +72,9 @@ def _fill(graph: Graph, entry: Entry, job: Job, out: Path, key: str | None) -> N
     put(out / "lineage.json", lineage)
     (out / "README.md").write_text(card(graph, entry, job, row), encoding="utf-8")
     put(out / "provenance.intoto.json", attestation(job))
+    put(out / "cyclonedx.json", bills.cyclonedx(graph, entry, job, row["mark"]))
+    put(out / "spdx.json", bills.spdx(graph, entry, job, row["mark"]))
+    put(out / "openlineage.json", bills.openlineage(jobs))
     if key:
         put(out / "provenance.dsse.json", dsse.seal((out / "provenance.intoto.json").read_bytes(), key))
     if entry.kind == "data":
@@ -158,15 +161,16 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
         "inputs": [{"role": e.role, "path": e.path, "sha256": e.sha256} for e in graph.inputs(job.id)],
     }
     tags = ["traitline", row["mark"].lower()]
+    more: Any = bills.card_fields(graph, entry)
     if entry.kind == "model":
         bases, data = (_hub_names(graph, job, role) for role in ("base", "data"))
         started = any(e.role == "base" for e in graph.inputs(job.id))
         about: Any = ModelCardData(
             base_model=bases or None, base_model_relation=_relation(entry) if started else None, datasets=data or None,
-            library_name="peft" if entry.role == "adapter" else "transformers", tags=tags, lineage=lineage,
+            library_name="peft" if entry.role == "adapter" else "transformers", tags=tags, lineage=lineage, **more,
         )  # fmt: skip
     else:
-        about = DatasetCardData(source_datasets=["original"], tags=tags, lineage=lineage)
+        about = DatasetCardData(source_datasets=["original"], tags=tags, lineage=lineage, **more)
     lines = [
         f"# {_plain(Path(entry.path).parent.name)}/{_plain(Path(entry.path).name)}",
         "",
