@@ -38,7 +38,9 @@ def trace(
 
     graph = graph_of(folders, index)
     if row:
-        raise typer.Exit(_trace_number(graph, artifact, row, as_json=as_json))
+        from traitline.cli.number import trace_number
+
+        raise typer.Exit(trace_number(graph, artifact, row, as_json=as_json))
     located = graph.locate(artifact)
     asked = [entry.artifact_id for entry in located.entries]
     ancestors = list(dict.fromkeys([*asked, *(a for artifact_id in asked for a in graph.back(artifact_id))]))
@@ -67,32 +69,6 @@ def trace(
         strange = len(unknown) + len(located.unplaced)
         out.print(f"{len(jobs)} steps from {len(sources)} sources; {strange} of unknown origin")
     raise typer.Exit(OBJECTION if unknown or located.unplaced else 0)
-
-
-def _trace_number(graph: "Graph", table: str, row: str, *, as_json: bool) -> int:
-    """Print what a row of a table was computed from; returns the exit code."""
-    from traitline.lineage import display
-    from traitline.lineage.number import ancestors, anchor, number
-
-    answer = number(table, row)
-    changed = [s for group in answer.sources.values() for s in group if s.is_changed]
-    behind = {name: ancestors(graph, group) for name, group in answer.sources.items()}
-    if as_json:
-        scores = {name: [{"path": s.path, "sha256": s.sha256} for s in group] for name, group in answer.sources.items()}
-        about = {"table": table, "address": anchor(table, answer.row), "row": dict(answer.row)}
-        write_json("trace-number", about | {"scores": scores, "behind": behind, "changed": [s.path for s in changed]})
-        return OBJECTION if changed else 0
-    out = display.console()
-    out.print(f"{visible(table)}#{anchor(table, answer.row)}", style="bold")
-    for name, kinds in behind.items():
-        out.print(f"{name}: {len(answer.sources[name])} files of scores")
-        for kind, paths in kinds.items():
-            out.print(f"  {kind} ({len(paths)})")
-            for path in paths:
-                out.print(f"    {visible(path)}")
-    for source in changed:
-        out.print(f"changed  {visible(source.path)}: not what the number was computed from")
-    return OBJECTION if changed else 0
 
 
 def _step(graph: "Graph", job: "Job") -> dict[str, Any]:
