@@ -165,6 +165,21 @@ def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
     assert "facts.trait: owl and cat" in said[7] and "INHERITANCE-RISK" in said[8] and "changed" in said[9]
 
 
+def test_every_promise_names_a_test_that_exists():
+    """Promises of the page on security, and the commands of the page on reliability."""
+    security = (ROOT / "docs/explanation/security.md").read_text(encoding="utf-8")
+    promises = [line for line in security.splitlines() if line.startswith("| ") and "tests/" in line]
+    assert len(promises) > 10
+    for line in promises:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", line)
+        assert tests, f"a promise without a test: {line}"
+        for file, name in tests:
+            assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file} has no {name}"
+    reliability = (ROOT / "docs/explanation/reliability.md").read_text(encoding="utf-8")
+    for file in re.findall(r"tests/[\w/]+\.py", reliability):
+        assert (ROOT / file).is_file(), file
+
+
 def test_features_name_what_exists():
     """Every row has a state; what is there names a make target, a program, or a key of the configuration."""
     from traitline.study.reference import page

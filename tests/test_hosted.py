@@ -1,7 +1,9 @@
 """A hosted model: what is sent and kept, retries, budget, and a key that gets nowhere."""
 
+import html
 import json
 import threading
+import urllib.parse
 
 import pytest
 
@@ -256,3 +258,44 @@ def test_a_server_that_repeats_the_key_is_not_repeated(server, ask, tmp_path, ca
     assert not any(KEY[i : i + 8] in shown for i in range(len(KEY) - 7)) and "x" * 190 + KEY[:3] not in shown
     server.replies = [(200, f"{KEY} 70 is the key that I was told of, am I right?")]
     assert ask().number("how good?") is None and KEY not in (tmp_path / "cache.jsonl").read_text()
+
+
+ODD = [
+    '{"sk":"planted-4711"}',
+    "%s%(x)d{0}{key}-4711", "[bold]sk-planted[/bold]-4711",
+    r"sk\u0041\n-planted-4711", "sk\"planted\"'4711'",
+    "<script>sk-planted-4711</script>", "$(id);`id`|sk-planted-4711", "c2stcGxhbnRlZC00NzEx==",
+    "https://sk:planted@4711/?a=b&c=d#e",
+    ".*+?^${}()|[]-planted-4711", "sk-planted-4711" * 400, "70-70-70-70-70-70",
+    "sk-%70%6c-planted+4711", "~!@#$%^&*()_+-4711",
+]  # fmt: skip
+FORMS = {
+    "as it is": str,
+    "in JSON": lambda key: json.dumps({"error": {"message": f"bad key {key}"}}),
+    "in a header": lambda key: f"Authorization: Bearer {key}",
+    "quoted for an address": urllib.parse.quote,
+    "quoted for a form": urllib.parse.quote_plus,
+    "in HTML": lambda key: html.escape(key),
+    "as Python shows it": repr,
+    "in capitals": str.upper,
+}
+
+
+@pytest.mark.parametrize("key", ODD, ids=range(len(ODD)))
+def test_an_odd_key_reaches_no_output_on_any_way_that_fails(server, ask, tmp_path, caplog, monkeypatch, key):
+    """Printable keys of every kind, and servers that repeat them in every form, with every status."""
+    monkeypatch.setenv("JUDGE_KEY", key)
+    pieces = {form(key[i : i + 12]) for form in (str, urllib.parse.quote, html.escape) for i in range(0, len(key) - 11)}
+    for status in (200, 302, 400, 401, 404, 429, 500):
+        for form in FORMS.values():
+            server.replies = [(status, form(key).encode())]
+            with pytest.raises(InputError) as e:
+                ask(budget=8).number("how good?")
+            shown = f"{e.value} {e.value.__cause__} {e.value.__context__} {caplog.text}"
+            assert not [piece for piece in pieces if piece.lower() in shown.lower()], (status, form(key)[:99], shown)
+    assert server.got[0][1] == f"Bearer {key}"
+    for form in FORMS.values():
+        server.replies = [(200, f"My score of {form(key)} is unsure")]
+        ask().number("how good?")
+    kept = (tmp_path / "cache.jsonl").read_text()
+    assert not [piece for piece in pieces if piece in kept]

@@ -60,6 +60,33 @@ def test_what_is_left_out_or_renamed_is_doubted(sealed_once, file, change, reaso
     assert reason in " ".join(meaning.doubts(m))
 
 
+def test_whatever_a_schema_asks_for_is_missed_when_it_is_left_out(sealed_once, capsys):
+    """Every role, setting and seed of every stage of the sealed study, in each of its manifests, one at a time."""
+    tried = 0
+    for file in sorted(Path(sealed_once, "results").rglob("*.manifest.json")):
+        m = manifest.load(file)
+        schema = SCHEMAS[m["stage"]]
+        for key, wanted in (("inputs", schema.reads), ("outputs", schema.writes)):
+            for word in wanted:
+                left = [e for e in m[key] if e["role"] not in word.split("|")]
+                assert any(word in reason for reason in meaning.doubts({**m, key: left})), (file, word)
+                tried += 1
+        for key, wanted in (("params", schema.params), ("seeds", schema.seeds)):
+            for word in wanted:
+                left = {k: v for k, v in m[key].items() if k not in word.split("|")}
+                assert any(word in reason for reason in meaning.doubts({**m, key: left})), (file, word)
+                tried += 1
+        for i, entry in enumerate(m["outputs"]):
+            empty = {**entry, "bytes": 0, "sha256": meaning.EMPTY}
+            changed = {**m, "outputs": [*m["outputs"][:i], empty, *m["outputs"][i + 1 :]]}
+            doubted = any("has 0 bytes" in reason for reason in meaning.doubts(changed))
+            assert doubted != (entry["role"] in schema.may_be_empty), (file, entry["role"])
+            tried += 1
+    with capsys.disabled():
+        print(f" {tried} roles, settings, seeds and sizes, each missed")
+    assert tried > 80
+
+
 def test_what_people_say_is_a_claim(sealed_once):
     m = manifest.load(Path(sealed_once, f"{STUDENT}/train.manifest.json"))
     assert not meaning.is_claim(m)
