@@ -1,6 +1,8 @@
 """Replies of servers with an OpenAI-compatible address: an answer, or the server's own reason for a failure."""
 
+import html
 import json
+import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,13 +77,19 @@ def _reason(content: Any) -> str:
 
 
 def shown(text: str, key: str | None) -> str:
-    """Bound a text and take the key out of it, parts of the key too."""
-    text = text[: SHOWN + len(key or "")]  # a key that begins in what is shown is whole
+    """Bound a text and take the key out of it, parts of the key too, in the forms in which servers repeat one."""
+    text = text[: SHOWN + 6 * len(key or "")]  # a key that begins in what is shown is whole, in every form
     if key:
-        part = min(HIDDEN, len(key))
-        hidden = [False] * len(text)
+        part, forms = min(HIDDEN, len(key)), _forms(key)
+        hidden, lowered = [False] * len(text), "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
         for start in range(len(text) - part + 1):
-            if text[start : start + part] in key:
+            if lowered[start : start + part] in forms:
                 hidden[start : start + part] = [True] * part
         text = "".join("*" if hide else c for c, hide in zip(text, hidden, strict=True))
     return visible(text[:SHOWN])
+
+
+def _forms(key: str) -> str:
+    """A key as it is, in JSON, in Python, in HTML and in an address, each on a line, in small letters."""
+    forms = (key, json.dumps(key)[1:-1], repr(key)[1:-1], html.escape(key))
+    return "\n".join((*forms, *(urllib.parse.quote(form, safe) for form in forms for safe in ("", "/")))).lower()
