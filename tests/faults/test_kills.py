@@ -60,7 +60,7 @@ class Server:
         if after is not None:
             process.join(after)
             process.kill()
-        process.join(60)
+        process.join(300)
         assert process.exitcode is not None, "it hangs"
         calls = receives.recv() if process.exitcode == 0 and receives.poll(5) else 0
         return process.exitcode, calls, time.monotonic() - start
