@@ -8,7 +8,10 @@ Recording is done again for every manifest of a finished study: inputs checked a
 place, the manifest written, as many to a process as a job of that stage has. What the jobs took is in Snakemake's
 benchmark files (their processor time is sampled, and misses most of a job that is over in a second).
 
-python -m bench.lineage                                         # indexing, audit, trace, verify, the chain
+A scan hashes every byte of weights twice, as a file and as tensors, and data once. Its second scan is of sparse files,
+whose hashes in the cache are made up.
+
+python -m bench.lineage                                         # indexing, audit, trace, verify, the chain, scan
 python -m bench.lineage --only recording --study .              # of the tiny study in this repository
 python -m bench.lineage --only pin --study FOLDER               # of a finished study under git and DVC
 """
@@ -32,9 +35,12 @@ from typing import Any
 
 from traitline.lineage import audit, chain, index, index_rows, own_indexes, parallel, seal
 from traitline.lineage.graph import Graph
+from traitline.lineage.policy import Policy
 from traitline.lineage.verify import verify
 from traitline.provenance import manifest, stage
+from traitline.provenance.known_hashes import KnownHashes
 from traitline.provenance.statement import canonical, statement_of
+from traitline.scan.scan import scan
 
 
 def parse() -> argparse.ArgumentParser:
@@ -49,7 +55,9 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--links", type=int, default=1_000_000, metavar="N", help="of the chain (default 1,000,000)")
     p.add_argument("--megabytes", type=int, default=2000, metavar="N", help="of the file to verify (default 2000)")
     p.add_argument(
-        "--only", choices=("index", "graph", "verify", "chain", "recording", "pin"), help="(default: the first four)"
+        "--only",
+        choices=("index", "graph", "verify", "chain", "scan", "recording", "pin"),
+        help="(default: the first five)",
     )
     p.add_argument("--study", metavar="FOLDER", help="a finished study, for recording and pin: where its results/ is")
     return p
@@ -236,6 +244,55 @@ def hashing(folder: Path, megabytes: int) -> None:
         tell("verify of the same", ours, busy, f"{peer / ours:.0%} of sha256sum's speed; {wanted}")
 
 
+def tensors_file(path: Path, megabytes: int, *, sparse: bool = False) -> None:
+    """A safetensors file of one tensor; `sparse`: of zeros that take no disk."""
+    size = megabytes << 20
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    with open(path, "wb") as handle:
+        handle.write(len(header).to_bytes(8, "little") + header)
+        if sparse:
+            handle.truncate(8 + len(header) + size)
+        else:
+            for _ in range(megabytes):
+                handle.write(os.urandom(1 << 20))
+
+
+def scanning(folder: Path, megabytes: int, gigabytes: int = 100) -> None:
+    """A first scan against `sha256sum`, and a second scan of an unchanged folder."""
+    for what in ("weights", "data"):
+        place = folder / what
+        for i in range(4):
+            (place / str(i)).mkdir(parents=True)
+            if what == "weights":
+                tensors_file(place / str(i) / "model.safetensors", megabytes // 4)
+            else:
+                with open(place / str(i) / "rows.jsonl", "wb") as handle:
+                    for _ in range(megabytes // 4):
+                        handle.write(os.urandom(1 << 20))
+        command = ["sha256sum", *(str(file) for file in sorted(place.rglob("*")) if file.is_file())]
+        subprocess.check_output(command)  # from here on all are in memory
+        _, peer, busy = timed(lambda command=command: subprocess.check_output(command))
+        tell(f"sha256sum of 4 files of {what}, {megabytes} MiB", peer, busy, "")
+        _, ours, busy = timed(lambda place=place: scan([str(place)], Policy(), cache=folder / "cache"))
+        tell("first scan of the same", ours, busy, f"{peer / ours:.0%} of sha256sum's speed; at least 70 %")
+    place, cache = folder / "sparse", folder / "sparse-cache"
+    known = KnownHashes(cache / "sha256.json"), KnownHashes(cache / "tensors.json", str)
+    for i in range(gigabytes // 4):
+        (place / str(i)).mkdir(parents=True)
+        file = place / str(i) / "model.safetensors"
+        tensors_file(file, 4096, sparse=True)
+        known[0].compute = lambda path: hashlib.sha256(path.encode()).hexdigest()
+        row = ["w", "U8", [4096 << 20], f"{i:064x}", 4096 << 20, True, False]
+        known[1].compute = lambda _, rows=[row] * 300: json.dumps(rows)
+        for store in known:
+            store(os.path.realpath(file))
+    for store in known:
+        store.save()
+    result, ours, busy = timed(lambda: scan([str(place)], Policy(), cache=cache))
+    assert len(result.survey.items) == gigabytes // 4 and not result.survey.tree.left_out
+    tell(f"second scan of {gigabytes} GB in {gigabytes // 4} unchanged models", ours, busy, "under 2 s")
+
+
 def again(files: list[str], scratch: Path) -> tuple[float, float]:
     """(seconds, processor seconds) of recording what some manifests tell, without the work itself."""
     spent = [0.0, 0.0]
@@ -303,6 +360,8 @@ def main() -> int:
             large(Path(scratch), args.artifacts)
         if args.only in (None, "verify"):
             hashing(Path(scratch), args.megabytes)
+        if args.only in (None, "scan"):
+            scanning(Path(scratch) / "scan", args.megabytes)
     if args.only in (None, "chain"):
         chaining(args.links)
     return 0
