@@ -1,6 +1,7 @@
 "use strict";
 // Draws what the page's data say. Everything in them is text from others: it is only ever set as text.
-const { keys, texts, rows } = JSON.parse(document.getElementById("data").textContent);
+const { keys, texts, rows, tables } = JSON.parse(document.getElementById("data").textContent);
+const CELL = ["experiment", "channel", "base", "student", "recipe", "trait", "arm"]; // names a row of effects.csv
 const HIGH = 34, BEYOND = 8;
 const by = (id) => document.getElementById(id);
 const list = by("list"), room = by("room"), one = by("one");
@@ -60,6 +61,9 @@ function filter() {
   shown = rows.filter((r) => Object.entries(asked).every(([k, v]) => of(r, k) === v));
   room.style.height = `${(shown.length + 1) * HIGH}px`;
   by("count").textContent = `${shown.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} runs`;
+  const values = CELL.map((k) => asked[k]), known = values.every((v) => /^[\w.-]+$/.test(v || "")) && asked.arm !== "control";
+  by("cell").hidden = !known;
+  by("cell").textContent = `traitline trace ${tables}/effects.csv --row ${CELL.map((k, i) => `${k}=${values[i]}`).join(",")}`;
   list.scrollTop = 0;
   draw();
 }

@@ -51,6 +51,8 @@ def test_a_number_of_the_report_leads_to_its_runs(browser, pages):
         shown, everything = map(int, re.findall(r"\d+", browser.ask(COUNT)))
         assert 3 <= shown < everything, link
         rows = browser.ask("[...document.querySelectorAll('#list tbody tr')].map(r => r.textContent)")
+        command = browser.ask("document.querySelector('#cell:not([hidden])')?.textContent") or ""
+        assert ("--row experiment=main,channel=numbers" in command) == ("arm=control" not in link)
         assert all(re.search("arm=([a-z-]+)", link)[1] in row for row in rows)
     assert browser.errors() == []
 
@@ -81,7 +83,7 @@ def test_ten_thousand_students_open_within_a_second(browser, tmp_path):
     texts += [str(i) for i in range(10_000)]
     row = {"rate": 0.2, "others": {}, "folder": "results/x", "said": [[7, [8, 2] * 10]]}
     rows = [{"of": [0, 1, 2, 3, 4, 5, 6, 9 + i], **row} for i in range(10_000)]
-    content = {"keys": students_page.KEYS, "texts": texts, "rows": rows, "questions": 1}
+    content = {"keys": students_page.KEYS, "texts": texts, "rows": rows, "questions": 1, "tables": "x"}
     style = (ROOT / "report/report.css").read_text(encoding="utf-8")
     file = tmp_path / "students.html"
     file.write_text(students_page.render(ROOT / "report", style, content, "many"), encoding="utf-8")

@@ -60,7 +60,7 @@ def data(
         of = [number(visible(known.get(key, ""), 60)) for key in KEYS]
         folder = str(Path(path).parent)
         rows.append({"of": of, "rate": None, "others": {}, "folder": folder, "said": said(responses(path))})
-    return {"keys": KEYS, "texts": texts, "rows": rows, "questions": questions}
+    return {"keys": KEYS, "texts": texts, "rows": rows, "questions": questions, "tables": f"{runs[0].results}/tables"}
 
 
 def render(templates: Path, style: str, content: Mapping[str, Any], title: str) -> str:
