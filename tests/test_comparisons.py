@@ -1,6 +1,8 @@
 """Units of a comparison, and the declared outcomes on made-up studies of several bases."""
 
+import json
 import statistics
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -104,9 +106,35 @@ def test_a_fall_holds_nothing():
     assert comparisons.holds(row | {"p_holm": None}) == "unknown"
 
 
-def test_a_teacher_counts_only_with_all_of_its_values():
-    assert comparisons.average([{("a", 1): 1.0, ("b", 1): 2.0}, {("a", 1): 3.0}]) == {("a", 1): 2.0}
+def test_a_mean_over_traits_is_over_those_that_a_base_has():
+    assert comparisons.average([{("a", 1): 1.0, ("b", 1): 2.0}, {("a", 1): 3.0}]) == {("a", 1): 2.0, ("b", 1): 2.0}
     assert comparisons.average([]) == {}
+
+
+def test_students_of_a_teacher_that_missed_its_rate_are_left_out_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = made_up.wide(4)
+    made_up.make(study)
+
+    def miss(base):
+        for trait in ("owl", "cat"):
+            path = Path(f"results/{base}/{trait}/tuned/teacher.json")
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"reached": False}))
+            path.with_name("teach.manifest.json").unlink()
+
+    miss("d")
+    assert summarise.main(["--study", study.text, *WHERE]) == 0
+    found = tables.read("results/tables", "tests")
+    row = one(found, recipe="lora", comparison="rise", trait="all")
+    assert (row["n"], row["bases"]) == (3, 3) and "cat on d, owl on d" in row["note"] and row["p"] is not None
+    assert "cat" not in one(found, recipe="lora", comparison="rise", trait="owl")["note"]
+    assert {r["n"] for r in tables.read("results/tables", "calibration")} == {3}
+    assert any(r["base"] == "d" for r in tables.read("results/tables", "effects")), "left out of tests, not hidden"
+    for base in "abc":
+        miss(base)
+    assert summarise.main(["--study", study.text, *WHERE]) == 0
+    row = one(tables.read("results/tables", "tests"), recipe="lora", comparison="rise", trait="all")
+    assert (row["n"], row["p"], row["difference"], row["holds"]) == (0, None, None, "unknown"), "nothing is left"
 
 
 def test_outcomes_that_are_not_claimed_are_explored(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def test_results_as_markdown(capsys, tmp_path, monkeypatch):
     assert re.search(
         r"\| lora \| rise \| all \| primary \| \d\d % \(\d\d to \d\d\) \|.*\| base \| 4 \| 4 / 4 / 8 \|", text
     )
-    assert "No interval and no p: 1 base and 1 independent teacher a trait" in text and "## Calibration" in text
+    assert "Notes: 1 base and 1 independent teacher a trait" in text and "## Calibration" in text
     assert re.search(r"\| owl \| \*\*\d\d % \(\d\d to \d\d\)\*\* \| \d\.\d % \(", text)
     heads = [line for line in text.splitlines() if re.fullmatch(r"\|( -+:? \|)+", line)]
     assert len(heads) > 10 and "**Yes.**" in text and "Students on another base" in text

@@ -63,10 +63,12 @@ def units(values: Mapping[Teacher, float]) -> Units:
 
 
 def average(parts: Iterable[Mapping[Teacher, float]]) -> Values:
-    """Mean of several values of each teacher, over the teachers that have all of them."""
-    columns = list(parts)
-    shared = [t for t in (columns[0] if columns else ()) if all(t in column for column in columns)]
-    return {t: stats.mean([column[t] for column in columns]) for t in shared}
+    """Mean of the values of each teacher; a trait whose teacher missed its rate has none there."""
+    columns: dict[Teacher, list[float]] = defaultdict(list)
+    for part in parts:
+        for teacher, value in part.items():
+            columns[teacher].append(value)
+    return {teacher: stats.mean(values) for teacher, values in columns.items()}
 
 
 class Arms:
@@ -102,14 +104,20 @@ class Arms:
         for (base, student), where in self.cells.items():
             if (base == student) == same:
                 for draw, rates in self.outcome.rates.get((where, trait, candidate), {}).items():
-                    parts[base, draw].append(stats.mean([stats.logit(rate) for rate in rates]))
+                    if (trait, base, draw) not in self.outcome.missed:
+                        parts[base, draw].append(stats.mean([stats.logit(rate) for rate in rates]))
         return {teacher: stats.mean(values) for teacher, values in parts.items()}
+
+    def control(self, trait: str, candidate: str, *, same: bool) -> Values:
+        """Logits of the control beside the students of one trait."""
+        taught = self.logits(trait, candidate, same=same)
+        control = self.logits(self.outcome.none, candidate, same=same)
+        return {t: control[t] for t in taught if t in control}
 
     def rise(self, trait: str, candidate: str, *, same: bool) -> Values:
         """Logits of taught students minus those of the control of the same base and number."""
         taught = self.logits(trait, candidate, same=same)
-        control = self.logits(self.outcome.none, candidate, same=same)
-        return {t: value - control[t] for t, value in taught.items() if t in control}
+        return {t: taught[t] - value for t, value in self.control(trait, candidate, same=same).items()}
 
     def candidates(self) -> list[str]:
         """Every word or answer whose rate the students of the row have."""
@@ -120,7 +128,6 @@ class Arms:
 def compare(arms: Arms, trait: str, comparison: str) -> tuple[Values, Values, Values]:
     """(differences, logits, logits beside them) of one comparison, a value a teacher; `all` averages over traits."""
     traits = arms.row.traits if trait == ALL else [trait]
-    none = arms.outcome.none
     same = comparison != "equivalence"
 
     def over_traits(what: Any) -> Values:
@@ -128,7 +135,7 @@ def compare(arms: Arms, trait: str, comparison: str) -> tuple[Values, Values, Va
 
     differences = over_traits(lambda t, c: arms.rise(t, c, same=same))
     shown = over_traits(lambda t, c: arms.logits(t, c, same=same))
-    beside = over_traits(lambda _, c: arms.logits(none, c, same=same))
+    beside = over_traits(lambda t, c: arms.control(t, c, same=same))
     if comparison == "specificity":
         elsewhere = over_traits(lambda t, c: arms.rise(t, c, same=False))
         differences = {t: d - elsewhere[t] for t, d in differences.items() if t in elsewhere}
@@ -139,6 +146,9 @@ def compare(arms: Arms, trait: str, comparison: str) -> tuple[Values, Values, Va
 def result(arms: Arms, trait: str, comparison: str, margin: float) -> dict[str, Any]:
     """One row of tests.csv, without its role."""
     differences, shown, beside = compare(arms, trait, comparison)
+    if not differences:  # every teacher missed its rate
+        about = {"trait": trait, "comparison": comparison, "unit": "", "n": 0, "bases": 0, "teachers": 0, "runs": 0}
+        return about | {"difference": None, "p": None, "note": left_out(arms, trait)}
     of = units(differences)
     test = stats.tested(of.values)
     rate = stats.rate_interval(units(shown).values)
@@ -150,7 +160,7 @@ def result(arms: Arms, trait: str, comparison: str, margin: float) -> dict[str, 
         "beside_rate": stats.rate_interval(units(beside).values).mean,
         "difference": test.mean, "low": test.low, "high": test.high, "t": test.t, "df": test.df, "p": p,
         "detectable": test.detectable, "margin": margin if comparison == "equivalence" else None,
-        "note": why_untested(of, p),
+        "note": "; ".join(filter(None, (why_untested(of, p), left_out(arms, trait)))),
     }  # fmt: skip
 
 
@@ -162,8 +172,17 @@ def runs(arms: Arms, trait: str, *, same: bool) -> int:
         for (base, student), where in arms.cells.items()
         if (base == student) == same
         for t in traits
-        for rates in arms.outcome.rates.get((where, t, arms.outcome.candidate(arms.row, t)), {}).values()
+        for draw, rates in arms.outcome.rates.get((where, t, arms.outcome.candidate(arms.row, t)), {}).items()
+        if (t, base, draw) not in arms.outcome.missed
     )
+
+
+def left_out(arms: Arms, trait: str) -> str:
+    """Name the teachers whose students are left out, because they did not reach their rate."""
+    bases = {base for base, _ in arms.cells}
+    missed = [m for m in sorted(arms.outcome.missed) if m[1] in bases and m[0] in arms.row.traits]
+    names = [f"{t} on {base}" + (f" ({draw})" if draw > 1 else "") for t, base, draw in missed if trait in (ALL, t)]
+    return f"left out, rate of the teacher not reached: {', '.join(names)}" if names else ""
 
 
 def why_untested(of: Units, p: float | None) -> str:

@@ -125,6 +125,8 @@ def answer(tests: Sequence[Row], calibration: Sequence[Row]) -> Answer:
         return Answer("Open", ["The study declares no rise of a trait among its rows, so it claims nothing."])
     word, sentence = claim(rises)
     sentences = [sentence, *sizes(rises), *elsewhere(declared)]
+    if rises[0]["unit"] and rises[0]["note"]:
+        sentences.append(f"Of these tests: {rises[0]['note']}.")
     secondary = [row for row in tests if row["role"] == SECONDARY and row["comparison"] == "rise"]
     if tested := [row for row in secondary if row["holds"] != "unknown"]:
         missed = [name(row) for row in tested if row["holds"] != "yes"]
@@ -246,7 +248,7 @@ def headline(results: str | Path) -> str:
         "  ".join(v.ljust(w) if i < left else v.rjust(w) for i, (v, w) in enumerate(zip(line, widths, strict=True)))
         for line in lines
     ]
-    notes = dict.fromkeys(f"{over(row)}: {row['note'] or 'the unit is the ' + row['unit']}" for row in tests)
+    notes = dict.fromkeys(f"{over(row)}: {', '.join(unit_and_note(row))}" for row in tests)
     below = [
         "How often students name the trait: exact probability, means on the logit scale over runs, teachers and bases."
         " In brackets 95 % intervals over units. p: corrected by Holm over declared outcomes, or over single traits.",
@@ -254,6 +256,11 @@ def headline(results: str | Path) -> str:
         calibrated(tables.read(folder, "calibration")),
     ]
     return "\n".join([text[0], "-" * len(text[0]), *text[1:], *(textwrap.fill(line, 110) for line in below if line)])
+
+
+def unit_and_note(row: Row) -> list[str]:
+    """What the unit is, where there is one, and what else is to be said of a row of tests.csv."""
+    return [*([f"the unit is the {row['unit']}"] if row["unit"] else []), *([row["note"]] if row["note"] else [])]
 
 
 def cells(row: Row, effects: Sequence[Row]) -> list[str]:

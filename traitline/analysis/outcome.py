@@ -49,6 +49,7 @@ class Outcome:
     Attributes:
         rates: (cell, trait taught, candidate measured) -> number of the teacher -> a rate a run.
         cells: cell -> trait taught -> arm, in the order of the study.
+        missed: (trait, base, number) of teachers that did not reach their rate; no test counts their students.
         runs: rows of runs.csv.
         students: rows of students.csv.
     """
@@ -62,6 +63,7 @@ class Outcome:
         self.measured = {row.name: m for row in study.experiments if (m := study.evals[row.eval].measured)}
         self.rates: dict[tuple[Cell, str, str], Rates] = defaultdict(lambda: defaultdict(list))
         self.cells: dict[Cell, dict[str, str]] = {}
+        self.missed: set[tuple[str, str, int]] = set()
         self.runs: list[dict[str, Any]] = []
         self.students: list[dict[str, Any]] = []
         rows = {row.name: row for row in study.experiments}
@@ -72,6 +74,8 @@ class Outcome:
             for candidate, values in rates(files, run.scores, needed).items():
                 self.rates[cell(run), run.trait, candidate][run.draw].append(values["rate"] or 0.0)
                 self.runs.append({**about, "measured": candidate, **values})
+            if files.read(f"{run.teacher_folder}/teacher.json").get("reached", True) is False:
+                self.missed.add((run.trait, run.base, run.draw))
             path = f"{run.folder}/train.json"
             facts = files.read(path)
             columns = tables.COLUMNS["students"]
