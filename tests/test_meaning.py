@@ -84,7 +84,7 @@ def test_whatever_a_schema_asks_for_is_missed_when_it_is_left_out(sealed_once, c
             tried += 1
     with capsys.disabled():
         print(f" {tried} roles, settings, seeds and sizes, each missed")
-    assert tried > 80
+    assert tried > 70
 
 
 def test_what_people_say_is_a_claim(sealed_once):
