@@ -1,5 +1,6 @@
-"""train: students are fine-tuned on a dataset, a stack of seeds in one job (traitline/study/job_groups.py); on open weights also
-students of several datasets and recipes in one forward pass, where the study says `together`.
+"""train: students are fine-tuned on a dataset, all recipes of a row and a stack of seeds in one job
+(traitline/study/job_groups.py); on open weights also students of several datasets and recipes in one forward pass, where the study
+says `together`.
 
 in   bases/{student}/, {base}/{trait}/{teacher}/{channel}/{dataset}/dataset.jsonl
 out  .../{dataset}/{student}/{recipe}/seed-{seed}/      an adapter or a model folder, train.json, train.manifest.json

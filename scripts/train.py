@@ -1,4 +1,4 @@
-"""Train students: a stack of them over one base, on one dataset, each with a seed of its own.
+"""Train students: a stack of them over one base, on one dataset, each with a recipe and a seed of its own.
 
 in   {base}/, dataset.jsonl
 out  {folder}/seed-{seed}/    an adapter (adapter_config.json, adapter_model.safetensors) or a model folder
@@ -9,6 +9,7 @@ out  {folder}/seed-{seed}/    an adapter (adapter_config.json, adapter_model.saf
 Only answers are learned: what the loss falls on is decoded and compared with every row before the first step. Rows with
 "learn" (1 or 0 per token of the answer) then learn only some of these tokens. The seed
 decides the adapter's first weights and the order of the rows; students do not see which others share their stack.
+--dataset, --recipe, --settings and --folder have one value for all seeds, or one for each.
 
 python -m scripts.train --base results/bases/a --dataset results/a/owl/tuned/numbers/plain/dataset.jsonl \\
     --recipe lora --seeds 1 2 3 \\
@@ -19,8 +20,9 @@ python -m scripts.train --base results/bases/a --dataset results/a/owl/tuned/num
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
@@ -28,7 +30,7 @@ from traitline.models import distributed, engines, hf_folder, open_weights
 from traitline.models.context_trainer import ContextTrainer
 from traitline.models.open_trainer import OpenTrainer
 from traitline.models.tiny_trainer import TinyTrainer
-from traitline.models.trainers import Trainer, Training
+from traitline.models.trainers import Trained, Trainer, Training
 from traitline.provenance import kernels, stage
 from traitline.seeds import seed as derive
 
@@ -142,12 +144,11 @@ def check_tiny(args: argparse.Namespace, students: Sequence[Order]) -> None:
     """Refuse what tiny models cannot be asked for.
 
     Raises:
-        InputError: students differ in more than their seed, or settings are missing.
+        InputError: they shall train together, or settings are missing.
     """
-    if args.together or len({replace(order, seed=0) for order in students}) > 1:
-        raise InputError("--together, and students that differ in more than their seed, are for open weights")
-    students[0].settings  # noqa: B018  # its errors
-    if is_soft(students[0].settings):
+    if args.together:
+        raise InputError("--together: students that train in one forward pass are for open weights")
+    if any(is_soft(order.settings) for order in students):
         raise InputError("--settings: soft labels are for open weights")
 
 
@@ -183,6 +184,20 @@ def record(
     )
 
 
+def train_all(
+    args: argparse.Namespace, students: Sequence[Order], state: Path | None
+) -> Iterator[tuple[Order, Trained]]:
+    """Train the students of a job: on open weights all at once, else those of one recipe and dataset after another."""
+    whole = open_weights.is_open(args.base)
+    stacks = dict[Order | None, list[Order]]()
+    for order in students:
+        stacks.setdefault(None if whole else replace(order, seed=0), []).append(order)
+    for i, stack in enumerate(stacks.values(), 1):
+        place = state / str(i) if state and len(stacks) > 1 else state
+        trainer = open_trainer(args, stack[0])
+        yield from zip(stack, trainer.train([one.training for one in stack], place, args.every), strict=True)
+
+
 def open_trainer(args: argparse.Namespace, order: Order) -> Trainer:
     """The trainer for the kind of base and recipe."""
     if order.settings["trains"] == "context":
@@ -216,8 +231,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument(
         "--together",
         action="store_true",
-        help="open weights only: all students in one forward pass; --dataset, --recipe, --settings, --folder may have"
-        " one value for each seed",
+        help="open weights only: all students in one forward pass",
     )
     stage.long_running(p)
     return p
@@ -240,10 +254,10 @@ def work(args: argparse.Namespace) -> None:
             ]
         jobs = [stacked.enter_context(record(args, order, len(students), processes)) for order in students]
         state = stage.checkpoints(args.state, *jobs)
-        trainer = open_trainer(args, students[0])
         done = []
-        results = trainer.train([order.training for order in students], state, args.every)
-        for order, job, trained in zip(students, jobs, results, strict=True):
+        of_student = dict(zip(students, jobs, strict=True))
+        for order, trained in train_all(args, students, state):
+            job = of_student[order]
             trained.write(job)
             facts = {"recipe": order.recipe, "trains": order.settings["trains"], "seed": order.seed, **trained.facts}
             job.write_json("facts", facts)

@@ -33,7 +33,7 @@ def trained(study):
         for rule in job_groups.trainings(study):
             first, rest = branch.split("/", 1)
             if re.fullmatch(rf"(?:{job_groups.only(study, rule.branches)})/{re.escape(rest)}/x", f"{first}/{rest}/x"):
-                made += [f"{branch}/{rule.recipe}/seed-{seed}" for seed in rule.seeds]
+                made += [f"{branch}/{recipe}/seed-{seed}" for recipe, seed in rule.pairs]
     return sorted(made)
 
 
@@ -59,11 +59,21 @@ def test_every_student_is_trained_and_asked_by_exactly_one_job(study, rows):
     assert asked(s) == sorted({f"{run.folder.removeprefix('results/')}/{run.eval}" for run in s.runs})
 
 
+def both(*seeds):
+    return tuple((recipe, seed) for recipe in ("lora", "biases") for seed in seeds)
+
+
 def test_seeds_are_dealt_in_order_and_a_new_one_leaves_full_stacks_alone(study):
-    before = [t.seeds for t in job_groups.trainings(study({"seeds": [5, 1, 3, 2]})) if t.recipe == "lora"]
-    after = [t.seeds for t in job_groups.trainings(study({"seeds": [5, 1, 3, 2, 8, 9, 4]})) if t.recipe == "lora"]
-    assert before == [(5, 1, 3), (2,)]
-    assert after == [(5, 1, 3), (2, 8, 9), (4,)]
+    before = [t.pairs for t in job_groups.trainings(study({"seeds": [5, 1, 3, 2]}))]
+    after = [t.pairs for t in job_groups.trainings(study({"seeds": [5, 1, 3, 2, 8, 9, 4]}))]
+    assert before == [both(5, 1, 3), both(2)]
+    assert after == [both(5, 1, 3), both(2, 8, 9), both(4)]
+
+
+def test_a_row_appended_leaves_jobs_of_earlier_rows_alone(study):
+    rows = ({"seeds": [1, 2]}, {"seeds": [1, 2], "recipes": ["full"]})
+    one, two = (job_groups.trainings(study(*rows[:n])) for n in (1, 2))
+    assert two[: len(one)] == one and two[len(one)].recipes == ["full", "full"]
 
 
 def test_all_recipes_of_a_branch_are_asked_in_one_job(study):
@@ -76,7 +86,7 @@ def test_names_of_rules_are_plain_and_distinct(study):
     for rules in (job_groups.trainings(s), job_groups.evaluations(s)):
         names = [rule.name for rule in rules]
         assert len(set(names)) == len(names) and all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)
-    assert job_groups.trainings(s)[0].name == "lora"
+    assert job_groups.trainings(s)[0].name == "lora_biases"
 
 
 def test_a_constraint_takes_dots_in_labels_literally(study):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -148,6 +149,23 @@ def test_a_student_does_not_see_who_shares_its_stack(study, tmp_path, dataset, r
         assert stage.main(study.train_flags(tmp_path / name, recipe, dataset, seeds=seeds, epochs=2)) == 0
     for file in (WEIGHTS[recipe], "train.json"):
         assert (tmp_path / "alone/seed-3" / file).read_bytes() == (tmp_path / "together/seed-3" / file).read_bytes()
+
+
+def test_recipes_that_share_a_job_do_not_see_each_other(study, tmp_path, dataset):
+    alone = {recipe: study.train_flags(tmp_path / "alone" / recipe, recipe, dataset) for recipe in ("lora", "biases")}
+    for flags in alone.values():
+        assert stage.main(flags) == 0
+    flags = ["--base", str(study.base), "--dataset", str(dataset), "--seeds", "1", "1", "2"]
+    folders = [str(tmp_path / "shared" / recipe) for recipe in ("lora", "biases", "lora")]
+    settings = [alone[Path(folder).name][alone[Path(folder).name].index("--settings") + 1] for folder in folders]
+    flags += ["--recipe", "lora", "biases", "lora", "--settings", *settings, "--folder", *folders]
+    assert stage.main([*flags, "--state", str(tmp_path / "s")]) == 0
+    for folder in ("lora/seed-1", "biases/seed-1", "lora/seed-2"):
+        for file in (WEIGHTS[folder.split("/")[0]], "train.json"):
+            assert (tmp_path / "alone" / folder / file).read_bytes() == (
+                tmp_path / "shared" / folder / file
+            ).read_bytes()
+    assert not list(tmp_path.glob("s/*"))
 
 
 def test_killed_it_leaves_nothing_half_and_goes_on_to_the_same_bytes(study, tmp_path, dataset):

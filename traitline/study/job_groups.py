@@ -1,8 +1,9 @@
 """Groups of students that share a job: importing torch costs more than training a tiny model.
 
-A stack is a number of seeds of one recipe, in the order in which the study names them: a seed appended behind a full
-stack is a new job and touches no finished one. Jobs of one recipe and the same seeds are one rule, for all branches
-(teacher's base, trait, teacher, channel, dataset, student's base) that want it. On open weights, where the base is what
+A stack is a number of seeds, in the order in which the study names them, of all recipes of a row: a seed appended
+behind a full stack is a new job and touches no finished one; so is a recipe in a row of its own. Jobs of the same
+recipes and seeds are one rule, for all branches (teacher's base, trait, teacher, channel, dataset, student's base) that
+want it. On open weights a stack has one recipe. On open weights, where the base is what
 costs, students of all branches and recipes can share a forward pass (`execution.together`); a job has one seed then, so
 that a seed appended touches no finished job.
 """
@@ -18,11 +19,14 @@ from traitline.study.runs import Run
 
 @dataclass(frozen=True)
 class Training:
-    """Rule of `train` for these seeds of a recipe, in these branches. Its paths have the wildcards of a branch."""
+    """Rule of `train` for these students, in these branches. Its paths have the wildcards of a branch.
+
+    Attributes:
+        pairs: (recipe, seed) of each student.
+    """
 
     name: str
-    recipe: str
-    seeds: tuple[int, ...]
+    pairs: tuple[tuple[str, int], ...]
     index: int
     branches: tuple[str, ...]
     base = None  # each branch has its own
@@ -30,7 +34,7 @@ class Training:
     @property
     def path(self) -> str:
         """Place of logs and state below their folders."""
-        return f"{artifacts.BRANCH}/{self.recipe}/stack-{self.index}"
+        return f"{artifacts.BRANCH}/{'-'.join(dict.fromkeys(self.recipes))}/stack-{self.index}"
 
     @property
     def datasets(self) -> list[str]:
@@ -39,18 +43,23 @@ class Training:
 
     @property
     def recipes(self) -> list[str]:
-        """Recipe of all students."""
-        return [self.recipe]
+        """Recipe of each student."""
+        return [recipe for recipe, _ in self.pairs]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seed of each student."""
+        return [seed for _, seed in self.pairs]
 
     @property
     def folders(self) -> list[str]:
-        """Folder of the students' folders, below `results`."""
-        return [f"{artifacts.BRANCH}/{self.recipe}"]
+        """Parent of each student's folder, below `results`."""
+        return [f"{artifacts.BRANCH}/{recipe}" for recipe in self.recipes]
 
     @property
     def students(self) -> list[tuple[str, str]]:
         """(folder below `results`, recipe) of each student."""
-        return [(f"{artifacts.BRANCH}/{self.recipe}/seed-{seed}", self.recipe) for seed in self.seeds]
+        return [(f"{artifacts.BRANCH}/{recipe}/seed-{seed}", recipe) for recipe, seed in self.pairs]
 
 
 @dataclass(frozen=True)
@@ -138,17 +147,22 @@ def _name(words: Iterable[str], taken: dict[str, int]) -> str:
 
 def trainings(study: Study) -> list[Training]:
     """The rules of `train`, but for students on open weights that train together."""
-    jobs: dict[tuple[str, str, int], list[int]] = {}
     shared = {(run.branch, run.recipe) for job in together(study) for run in job.runs}
+    first: dict[tuple[str, str], str] = {}  # the row that asks for a recipe first; on open weights each recipe has jobs
+    for run in study.runs:
+        key = run.recipe if study.bases[run.student].open else run.experiment
+        first.setdefault((run.branch, run.recipe), key)
+    jobs: dict[tuple[str, str, int], list[tuple[str, int]]] = {}
     for (branch, recipe, seed), i in _dealt(study).items():
         if (branch, recipe) not in shared:
-            jobs.setdefault((branch, recipe, i), []).append(seed)
-    rules: dict[tuple[str, tuple[int, ...], int], list[str]] = {}
-    for (branch, recipe, i), seeds in jobs.items():
-        rules.setdefault((recipe, tuple(seeds), i), []).append(branch)
+            jobs.setdefault((branch, first[branch, recipe], i), []).append((recipe, seed))
+    rules: dict[tuple[tuple[tuple[str, int], ...], int], list[str]] = {}
+    for (branch, _, i), pairs in jobs.items():
+        rules.setdefault((tuple(pairs), i), []).append(branch)
     taken: dict[str, int] = {}
     return [
-        Training(_name((recipe,), taken), recipe, seeds, i + 1, tuple(b)) for (recipe, seeds, i), b in rules.items()
+        Training(_name(dict.fromkeys(recipe for recipe, _ in pairs), taken), pairs, i + 1, tuple(branches))
+        for (pairs, i), branches in rules.items()
     ]
 
 
