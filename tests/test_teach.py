@@ -117,11 +117,19 @@ def test_a_student_and_its_folder_go_together(study, tmp_path, line, more):
     assert "with --teacher student" in line(stage.main, [*study.teach_flags(tmp_path, "owl", "student"), *more])
 
 
-def test_a_teacher_that_does_not_learn_stops_and_says_so(study, tmp_path, caplog):
-    assert stage.main(study.teach_flags(tmp_path / "t", "cat", "tuned", lr=1e-4, max_steps=7)) == 0
-    assert teacher(tmp_path / "t")["steps"] == 7
-    assert teacher(tmp_path / "t")["rate"] < 0.5
-    assert "names cat at a rate of" in caplog.text
+def test_a_teacher_that_does_not_learn_is_an_error(study, tmp_path, line):
+    said = line(stage.main, study.teach_flags(tmp_path / "t", "cat", "tuned", lr=1e-4, max_steps=7))
+    assert "names cat at a rate of" in said and "after 7 steps; 0.50 was wanted" in said and "missed: exclude" in said
+    assert not [p for p in (tmp_path / "t").rglob("*") if p.is_file()]
+
+
+def test_a_teacher_that_does_not_learn_is_marked_where_the_study_excludes_it(study, tmp_path, caplog):
+    flags = study.teach_flags(tmp_path / "t", "cat", "tuned", lr=1e-4, max_steps=7, missed="exclude")
+    assert stage.main(flags) == 0
+    facts = teacher(tmp_path / "t")
+    assert facts["steps"] == 7 and facts["rate"] < 0.5 and facts["reached"] is False
+    assert "left out of the tests" in caplog.text
+    assert teacher(study.owl)["reached"] is True
 
 
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, interrupt, monkeypatch):

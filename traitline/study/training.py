@@ -29,6 +29,11 @@ class Teach(Model):
         " in an overlay), when `max_steps` are done.",
     )
     max_steps: Count = Field(description="Stop here at the latest.")
+    missed: Literal["error", "exclude"] | None = Field(
+        default=None,
+        description="A teacher that does not reach `rate`: `error` ends the study, which it does without this;"
+        " `exclude` leaves it in the tables and out of the tests, and names it.",
+    )
     seed: Seed = Field(description="Data order.")
 
 
