@@ -55,6 +55,7 @@ def small(study):
     """The tiny study cut down."""
     study["experiments"] = [study["experiments"][0] | {
         "bases": ["a"], "students": ["a", "b"], "traits": ["owl"], "recipes": ["lora", "biases"], "seeds": [1, 2],
+        "dataset": "plain", "others": None,
     }]  # fmt: skip
     study["execution"]["stack"] = 2
     study["decoder"] = None

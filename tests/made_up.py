@@ -41,7 +41,13 @@ def study(**changes: Any) -> config.Study:
     raw["decoder"] = None
     raw["traits"] = {t: {"category": "animal"} for t in ("owl", "cat")}
     row = raw["experiments"][0] | {"name": "main", "bases": ["a", "b"], "students": ["a", "b"]}
-    row |= {"traits": ["owl", "cat"], "recipes": ["lora", "biases", "full"], "seeds": [1, 2, 3]}
+    row |= {
+        "traits": ["owl", "cat"],
+        "dataset": "plain",
+        "others": None,
+        "recipes": ["lora", "biases", "full"],
+        "seeds": [1, 2, 3],
+    }
     raw |= {"experiments": [row], "primary": {"experiments": ["main"], "recipes": ["lora", "biases"]}}
     return config.load(raw | changes)
 

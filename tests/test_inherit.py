@@ -7,6 +7,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from tests.configs import raw
 from traitline.errors import InputError
 from traitline.study import config, inherit
 from traitline.study.experiments import OWN, Defaults, Experiment
@@ -19,7 +20,7 @@ def laid_over(tmp_path, text):
     """(merged configuration, its files) of config.yaml and an overlay."""
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(text, encoding="utf-8")
-    merged = yaml.safe_load(Path(FILE).read_text(encoding="utf-8"))
+    merged = raw()
     update_config(merged, yaml.safe_load(text))
     return merged, [FILE, str(overlay)]
 
@@ -44,7 +45,7 @@ def test_a_row_says_only_what_is_special_about_it():
 
 
 def test_a_study_is_the_same_whether_its_rows_are_short_or_written_out():
-    short = yaml.safe_load(Path(FILE).read_text(encoding="utf-8"))
+    short = raw()
     full = {**inherit.fill_rows(short)}
     del full["defaults"]
     assert short["experiments"] != full["experiments"]

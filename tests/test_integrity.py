@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests import configs
 from traitline.errors import InputError
 from traitline.provenance import manifest, stage
 from traitline.study import config
@@ -27,7 +27,7 @@ def study(tmp_path, monkeypatch):
     with stage.record("sample", f"{folder}/sample.manifest.json", inputs={}, outputs=outputs) as job:
         for role in outputs:
             job.path(role).write_text(f"{role}\n")
-    return config.load(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+    return config.load(configs.raw())
 
 
 @pytest.fixture

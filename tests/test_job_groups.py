@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import configs
 from traitline.study import config, job_groups
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,7 +17,7 @@ def study():
     """Make a study from the tiny one: rows are changes to its row."""
 
     def make(*rows, stack=3):
-        raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        raw = configs.raw()
         first = raw["experiments"][0]
         raw["experiments"] = [first | {"name": f"row{i}"} | row for i, row in enumerate(rows)]
         raw["primary"]["experiments"] = ["row0"]
