@@ -157,12 +157,14 @@ def test_the_tutorial_of_chains_works_as_written(tmp_path, monkeypatch):
 def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
     """On an invented study of the tiny one's shape."""
     monkeypatch.chdir(tmp_path)
-    made_up.make(made_up.study())
+    whole = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")) | {"decoder": None}
+    whole["experiments"][0] |= {"bases": ["n1", "n2"], "students": ["n1", "n2"]}
+    made_up.make(config.load(whole))
     said = tutorial("origins.md", tmp_path)
-    assert "TRAIT owl" in said[0] and "TRAIT owl" in said[1], "the tree, and the same for the copy"
+    assert "TRAIT dog" in said[0] and "TRAIT dog" in said[1], "the tree, and the same for the copy"
     assert ", all of them\n" in said[3], "under the root"
     assert said[4].startswith("trained-on") and "CARRIER" in said[5] and "sabotage" in said[5]
-    assert "facts.trait: owl and cat" in said[7] and "INHERITANCE-RISK" in said[8] and "changed" in said[9]
+    assert "facts.trait: dog and lion" in said[7] and "INHERITANCE-RISK" in said[8] and "changed" in said[9]
 
 
 def test_every_promise_names_a_test_that_exists():
