@@ -120,13 +120,24 @@ def input_files(flags, folder):
     return files
 
 
+def one_by_one(flags):
+    """Flags of each student of a `train` job; a flag has one value for all, or one for each."""
+    if STAGE != "train":
+        return [flags]
+    several = ("seeds", "dataset", "recipe", "settings", "folder")
+    return [
+        flags | {flag: flags[flag][i:][:1] or flags[flag][:1] for flag in several} for i in range(len(flags["seeds"]))
+    ]
+
+
 def main(argv):
     """Run the stub; returns the exit code."""
     flags = read_flags(argv)
     if "headline" in flags:
         return 0
-    for folder in output_folders(flags):
-        make(folder, output_files(flags), input_files(flags, folder), flags)
+    for part in one_by_one(flags):
+        for folder in output_folders(part):
+            make(folder, output_files(part), input_files(part, folder), part)
     return 0
 
 

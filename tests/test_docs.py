@@ -163,7 +163,7 @@ def test_the_tutorial_of_origins_works_as_written(tmp_path, monkeypatch):
     said = tutorial("origins.md", tmp_path)
     assert "TRAIT dog" in said[0] and "TRAIT dog" in said[1], "the tree, and the same for the copy"
     assert ", all of them\n" in said[3], "under the root"
-    assert said[4].startswith("trained-on") and "CARRIER" in said[5] and "sabotage" in said[5]
+    assert said[4].splitlines()[1].startswith("trained-on") and "CARRIER" in said[5] and "sabotage" in said[5]
     assert "facts.trait: dog and lion" in said[7] and "INHERITANCE-RISK" in said[8] and "changed" in said[9]
 
 

@@ -191,7 +191,7 @@ def test_a_clone_goes_on_from_an_s3_remote_and_keys_stay_out_of_git(repository, 
 
 def test_in_a_clone_one_parameter_reruns_exactly_what_depends_on_it(fresh):
     fresh.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
-    assert fresh.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}
+    assert fresh.plan() == {"train_lora_biases": 4, "respond_favourite": 4, "score_favourite": 4, **END}
     fresh.sh("git checkout -q config.yaml")
     assert fresh.plan() == {}
     file = fresh.path("scripts/filter.py")

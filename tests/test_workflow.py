@@ -51,7 +51,7 @@ def test_a_real_edit_reruns_its_stage_and_all_below_and_no_sampling(clone):
     file = clone.path("scripts/filter.py")
     file.write_text(file.read_text() + "\nSTRICT = True\n")
     assert clone.plan() == {
-        "filter": 2, "prepare": 2, "train_lora": 4, "train_biases": 4,
+        "filter": 2, "prepare": 2, "train_lora_biases": 4,
         "respond_favourite": 4, "score_favourite": 4, **END,
     }  # fmt: skip
 
@@ -70,14 +70,14 @@ def test_a_decoder_adds_one_job_a_base_and_no_training(clone):
 
 def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
     clone.edit(lambda study: study["recipes"]["lora"].update(lr=1.0e-3))
-    assert clone.plan() == {"train_lora": 4, "respond_favourite": 4, "score_favourite": 4, **END}
+    assert clone.plan() == {"train_lora_biases": 4, "respond_favourite": 4, "score_favourite": 4, **END}
 
 
 def test_a_new_seed_runs_only_its_jobs(clone):
     """The row is primary, so more runs are another declaration, and are written down as one."""
     clone.edit(lambda study: study["experiments"][0]["seeds"].append(3))
     assert clone.plan() == {
-        "preregister": 1, "train_lora_2": 4, "train_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4,
+        "preregister": 1, "train_lora_biases_2": 4, "respond_favourite_2": 4, "score_favourite_2": 4,
         **END,
     }  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_a_new_seed_runs_only_its_jobs(clone):
 def test_a_new_trait_runs_only_its_branch(clone):
     clone.edit(lambda study: study["experiments"][0]["traits"].append("wolf"))
     assert clone.plan() == {
-        "preregister": 1, "teach": 1, "sample": 1, "filter": 1, "prepare": 1, "train_lora": 2, "train_biases": 2,
+        "preregister": 1, "teach": 1, "sample": 1, "filter": 1, "prepare": 1, "train_lora_biases": 2,
         "respond_favourite": 2, "score_favourite": 2, **END,
     }  # fmt: skip
 
@@ -111,7 +111,7 @@ def test_a_new_row_shares_what_it_has_in_common_and_reruns_nothing_finished(clon
 
     clone.edit(more)
     plan = clone.plan()
-    assert plan["train_full"] == 2 and plan["teach"] == plan["sample"] == plan["train_lora"] == 0
+    assert plan["train_full"] == 2 and plan["teach"] == plan["sample"] == plan["train_lora_biases"] == 0
 
 
 def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
@@ -124,7 +124,7 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
 
     clone.edit(more)
     assert clone.plan() == {
-        "teach_student": 2, "sample": 2, "filter": 2, "prepare": 2, "train_lora_2": 2, "train_biases_2": 2,
+        "teach_student": 2, "sample": 2, "filter": 2, "prepare": 2, "train_lora_biases_2": 2,
         "respond_favourite_2": 2, "score_favourite_2": 2, **END,
     }  # fmt: skip
     clone.run()
@@ -133,7 +133,7 @@ def test_a_row_taught_by_students_runs_after_them_and_reruns_nothing(clone):
     assert "results/a/owl/tuned/numbers/plain/b/biases/seed-1/model.safetensors" in output
     clone.edit(lambda study: study["recipes"]["biases"].update(lr=1.0e-3))
     plan = clone.plan()
-    assert plan["teach_student"] == plan["sample"] == 2 and plan["teach"] == plan["train_lora"] == 0
+    assert plan["teach_student"] == plan["sample"] == 2 and plan["teach"] == 0 and plan["train_lora_biases"] == 4
 
 
 def test_other_primary_outcomes_are_written_down_and_rerun_no_student(clone):
@@ -181,7 +181,7 @@ def test_an_edit_that_keeps_the_size_is_seen_too(clone):
 def test_a_deleted_artifact_is_rebuilt_with_all_below(clone):
     clone.path(FILTERED).unlink()
     plan = clone.plan()
-    assert plan["filter"] == 1 and plan["sample"] == 0 and plan["train_lora"] == 2
+    assert plan["filter"] == 1 and plan["sample"] == 0 and plan["train_lora_biases"] == 2
     clone.run()
     assert clone.plan() == {} and clone.path(FILTERED).exists()
 
@@ -191,7 +191,7 @@ def test_a_removed_student_and_a_removed_manifest_are_made_again(clone):
     shutil.rmtree(clone.path("results/a/owl/tuned/numbers/plain/a/lora/seed-1"))
     clone.path("results/baseline/b/favourite/score.manifest.json").unlink()
     assert clone.plan() == {
-        "train_lora": 1, "respond_favourite": 1, "score_favourite": 1, "score_baseline": 1, **END,
+        "train_lora_biases": 1, "respond_favourite": 1, "score_favourite": 1, "score_baseline": 1, **END,
     }  # fmt: skip
     output = clone.run()
     assert re.search(r"^traitline: planned anew: .* is gone \(and \d more\)$", output, re.M)
@@ -202,7 +202,7 @@ def test_a_removed_dataset_with_its_students_and_the_report_is_made_again(clone)
     shutil.rmtree(clone.path("results/a/owl/tuned/numbers/plain"))
     clone.path("results/report.html").unlink()
     plan = clone.plan()
-    assert plan["prepare"] == 1 and plan["train_lora"] == plan["train_biases"] == 2 and plan["sample"] == 0
+    assert plan["prepare"] == 1 and plan["train_lora_biases"] == 2 and plan["sample"] == 0
     assert plan["report"] == 1
 
 
@@ -229,7 +229,7 @@ def test_other_results_in_the_place_of_these_are_seen_beside_their_records(clone
     for file in folder.glob("*.*"):
         os.utime(file, (1_000_000_000, 1_000_000_000))
     plan = clone.plan()
-    assert plan["sample"] == 1 and plan["train_lora"] == 2 and not plan["teach"]
+    assert plan["sample"] == 1 and plan["train_lora_biases"] == 2 and not plan["teach"]
 
 
 def test_newer_files_of_the_same_bytes_rerun_nothing_whatever_their_size(clone):
@@ -361,7 +361,7 @@ def another_seed(study):
 
 
 ANSWERED = {"respond_favourite": 4, "respond_baseline": 2, "score_favourite": 4, "score_baseline": 2}
-TRAINED = {"train_lora": 4, "train_biases": 4, "train_lora_2": 4, "train_biases_2": 4}
+TRAINED = {"train_lora_biases": 4, "train_lora_biases_2": 4}
 RESPONDED = {"respond_favourite": 4, "respond_favourite_2": 4, "respond_baseline": 2}
 SCORED = {"score_favourite": 4, "score_favourite_2": 4, "score_baseline": 2}
 
@@ -377,7 +377,7 @@ def test_a_stage_of_rules_from_a_loop_is_a_target(clone):
 
 
 def test_a_stage_runs_again_with_all_of_its_rules(clone):
-    """`-R train` means train_lora, train_lora_2, ...; `-R teach` the variants of a rule too."""
+    """`-R train` means train_lora_biases, train_lora_biases_2, ...; `-R teach` the variants of a rule too."""
     clone.edit(another_seed)
     below = {"respond_favourite": 4, "respond_favourite_2": 4, "score_favourite": 4, "score_favourite_2": 4, **END}
     assert clone.plan("--forcerun", "train") == {"preregister": 1, **TRAINED, **below}
@@ -388,7 +388,7 @@ def test_a_stage_runs_again_with_all_of_its_rules(clone):
 
 def test_a_run_until_a_stage_ends_with_all_of_its_rules(clone):
     clone.edit(another_seed)
-    more = {"train_lora_2": 4, "train_biases_2": 4}
+    more = {"train_lora_biases_2": 4}
     assert clone.plan("--until", "train") == more
     assert clone.plan("--until", "respond") == {**more, "respond_favourite_2": 4}
     assert clone.plan("--omit-from", "respond") == {"preregister": 1, **more}
