@@ -133,7 +133,7 @@ def test_a_teacher_that_does_not_learn_is_marked_where_the_study_excludes_it(stu
 
 
 def test_interrupted_it_goes_on_and_ends_with_the_same_bytes(study, tmp_path, interrupt, monkeypatch):
-    changed = {"rate": 0.999, "max_steps": 24}
+    changed = {"rate": 0.999, "max_steps": 24, "missed": "exclude"}
     assert stage.main(study.teach_flags(tmp_path / "whole", "cat", "tuned", **changed)) == 0
     flags = [
         *study.teach_flags(tmp_path / "t", "cat", "tuned", **changed),
