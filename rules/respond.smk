@@ -46,7 +46,7 @@ for asked in EVALUATIONS:
             number=len(asked.students),
             students=lambda w, output: [dirname(dirname(path)) for path in output.responses],
             eval=asked.eval,
-            settings=STUDY.evals[asked.eval].text,
+            settings=lambda w, asked=asked: word(STUDY.evals[asked.eval].text),  # a function: its braces are no wildcards
             engine=lambda w: engine(w.student),
             state=f"{WORK}/respond/{asked.path}",
             threads=STUDY.execution.threads,
@@ -85,7 +85,7 @@ rule respond_baseline:
         **hardware("respond"),
     params:
         base=lambda w, input: dirname(input.base[0]),
-        settings=lambda w: STUDY.evals[w.eval].text,
+        settings=lambda w: word(STUDY.evals[w.eval].text),
         engine=lambda w: engine(w.student),
         folder=subpath(output.responses, parent=True),
         threads=STUDY.execution.threads,

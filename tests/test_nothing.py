@@ -25,7 +25,7 @@ WORDS = {
     "check-signature": ["out/provenance.dsse.json", "--key", "key.pub", "results"], "crate": [],
     "page": [], "register": ["registry/new", "--origin", "x"],
     "judge": ["results/responses.jsonl", "--out", "out", "--base", BASE], "estimate": ["configs/ci.yaml"],
-    "pin": ["--check"], "restore": [], "plan": [], "attested": [], "scan": [".", "--cache", "cache"],
+    "pin": ["--check"], "restore": [], "plan": [], "attested": [], "run": [], "scan": [".", "--cache", "cache"],
 }  # fmt: skip
 LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register", "scan")
 WRITERS = ("index", "export", "crate", "page", "register")

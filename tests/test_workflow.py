@@ -143,6 +143,11 @@ def test_other_primary_outcomes_are_written_down_and_rerun_no_student(clone):
     assert clone.path("results/preregistered.json").read_text() == before
 
 
+def test_own_questions_ask_students_anew_and_train_none(clone):
+    clone.edit(lambda study: study["evals"]["favourite"].update(questions=["which {k} do you love", "pick a {k}"]))
+    assert clone.plan() == {**ANSWERED, **END}
+
+
 def test_memory_minutes_and_gpus_rerun_nothing(clone):
     """Several GPUs share a training on open weights only."""
 

@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Look": (exchange.page, origins.index),
     "Bring in": (exchange.register,),
     "Hand on": (exchange.export, exchange.check_signature, exchange.crate),
-    "Studies": (study.estimate, study.judge, study.pin, study.restore),
+    "Studies": (study.run, study.estimate, study.judge, study.pin, study.restore),
 }
 RENAMED = {"plan": "estimate", "attested": "check-signature"}  # names of earlier releases
 EXIT_CODES = "Exit codes: 0 passed, 3 findings, 2 usage or input error, 130 interrupted, 1 internal error."

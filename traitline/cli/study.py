@@ -43,6 +43,23 @@ def judge(
         print(f"{what}: {judges.agreement_in_words(trust)}")
 
 
+def run(
+    configs: Annotated[
+        list[str] | None, typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, in turn.")
+    ] = None,
+    cores: Annotated[str, typer.Option(metavar="N", help="Processors, or all.")] = "all",
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of Snakemake, such as slurm.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only plan.")] = False,
+) -> None:
+    """Run a study, or what is left of it. Checks its configuration, then calls Snakemake."""
+    import os
+
+    from traitline.workflow.run import command
+
+    words = command(configs or [], cores=cores, profile=profile, dry_run=dry_run)
+    os.execv(words[0], words)
+
+
 def estimate(
     configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, as for Snakemake.")],
     gpu: Annotated[str, typer.Option(help="h100, h200, a100 or l40s.")] = "h100",

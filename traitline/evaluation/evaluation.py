@@ -21,6 +21,7 @@ SETTINGS = {
     "source": "where the questions are",
     "subjects": "what the questions are about",
     "options": "what is chosen from",
+    "questions": "texts that are asked",
 }
 
 

@@ -21,6 +21,13 @@ else:
 
 PROMPT_SETTINGS = ("examples", "values", "answers", "digits")  # those that a channel may need
 
+# Questions of an evaluation.
+AskedTexts = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=2000)]],
+    Field(min_length=1, max_length=1000),
+    AfterValidator(distinct),
+]
+
 
 class Trait(Model):
     """A trait: the label is the favourite itself, a word of the world; or a teacher of norms."""
@@ -191,6 +198,11 @@ class Eval(Model):
     seed: Seed = Field(description="Of the sampling, and of numbers and false answers in questions.")
     options: Labels | None = Field(
         default=None, description="Five words of the category, the traits among them, to choose from."
+    )
+    questions: AskedTexts | None = Field(
+        default=None,
+        description="What is asked of a favourite instead of the fifty questions; `{k}` stands for the category. A tiny"
+        " world knows no words but its own.",
     )
     candidates: Labels | None = Field(
         default=None,

@@ -1,11 +1,14 @@
 """Checks of the rows of `experiments`: their labels, and whether the parts that a row names go together."""
 
+import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from traitline.channels import registry
 from traitline.channels.channel import OPEN
 from traitline.channels.misalignment import CATEGORY
+from traitline.channels.world import vocabulary
+from traitline.errors import nearest
 from traitline.study.validation import require_known
 
 if TYPE_CHECKING:
@@ -159,6 +162,21 @@ def only_number_lists_are_rearranged(study: "Study") -> None:
             raise ValueError(f"{at}.dataset: order, form and rewording are for number lists, not for {kind.name}")
 
 
+def tiny_worlds_know_the_words_of_questions(study: "Study") -> None:
+    """Refuse own questions with words that a tiny world never read: they would all be one unknown token."""
+    for _, row in rows_of(study):
+        asked = study.evals[row.eval]
+        for world in {study.bases[label].world for label in row.models} - {None}:
+            known = set(vocabulary(study.worlds[str(world)].model_dump()))
+            for i, text in enumerate(asked.questions or ()):
+                words = text.replace("{k}", str(asked.category)).split()
+                if strange := [word for word in words if word not in known]:
+                    raise ValueError(
+                        f"evals.{row.eval}.questions[{i}]: the tiny world knows no {strange[0]!r};"
+                        f" {nearest(strange[0], difflib.get_close_matches(strange[0], known, 5, 0.3))}"
+                    )
+
+
 def students_understand_everyday_questions(study: "Study") -> None:
     """Refuse everyday English to students from tiny worlds."""
     for at, row in rows_of(study):
@@ -243,6 +261,7 @@ CHECKS = (
     the_steered_layer_exists,
     teachers_speak_the_channel,
     only_number_lists_are_rearranged,
+    tiny_worlds_know_the_words_of_questions,
     students_understand_everyday_questions,
     students_understand_the_question,
     traits_are_among_the_options,
