@@ -61,7 +61,7 @@ def rejections(null: list[list[float]]) -> dict[str, Any]:
     Args:
         null: the comparisons; differences, one a unit, the same units in the same order.
     """
-    tests = [p for differences in null if (p := stats.tested(differences).p) is not None]
+    tests = [p for differences in null if differences and (p := stats.tested(differences).p) is not None]
     rejected = sum(p < LEVEL for p in tests)
     about: dict[str, Any] = {"comparisons": len(tests), "rejected": rejected}
     if not tests:
