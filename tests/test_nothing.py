@@ -26,6 +26,7 @@ WORDS = {
     "page": [], "register": ["registry/new", "--origin", "x"],
     "judge": ["results/responses.jsonl", "--out", "out", "--base", BASE], "estimate": ["configs/ci.yaml"],
     "pin": ["--check"], "restore": [], "plan": [], "attested": [], "run": [], "scan": [".", "--cache", "cache"],
+    "kin": [STUDENT, BASE],
 }  # fmt: skip
 LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register", "scan")
 WRITERS = ("index", "export", "crate", "page", "register")
@@ -158,4 +159,6 @@ def test_a_check_that_looked_at_nothing_never_passes():
     passed = {(r["command"], r["situation"]) for r in expected() if r["situation"] in SITUATIONS and r["exit"] != "2"}
     # Foreign files are registered whatever results are; a root is of the bytes of manifests, whatever they say.
     registered = {("register", s) for s in SITUATIONS if s not in ("empty", "elsewhere", "nobody")}
-    assert passed == registered | {("seal", "broken")}
+    # A scan looks at weights and data themselves; what has no manifest is UNKNOWN there.
+    scanned = {("scan", s) for s in SITUATIONS if s not in ("empty", "elsewhere")}
+    assert passed == registered | scanned | {("seal", "broken")}

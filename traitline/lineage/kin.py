@@ -39,16 +39,10 @@ class Kinship:
         """Tell whether they started from the same weights; false says nothing."""
         return bool(self.equal or self.reordered) or self.evidence.same_start
 
-    @property
-    def compared(self) -> bool:
-        """Tell whether there was anything to compare."""
-        return bool(self.evidence.tests or self.equal or self.reordered)
-
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
         return {
             "same_start": self.same_start,
-            "compared": self.compared,
             "equal_tensors": self.equal,
             "equal_share": round(self.share, 6),
             "reordered_tensors": self.reordered,
@@ -62,10 +56,8 @@ class Kinship:
             first = f"same start: p <= {power(self.evidence.log10_p)}"
         elif self.same_start:
             first = "same start: tensors are equal"
-        elif self.compared:
-            first = "no evidence of a common start, which is no evidence of different ones"
         else:
-            first = "nothing to compare: no tensor of one has its counterpart in the other"
+            first = "no evidence of a common start, which is no evidence of different ones"
         lines = [first]
         if self.equal:
             lines.append(f"  equal tensors: {self.equal}, {self.share:.0%} of the smaller model's bytes")
@@ -98,10 +90,13 @@ def kinship(one: str, other: str, *, thorough: bool = False) -> Kinship:
         thorough: make every test, where one has said all there is to say.
 
     Raises:
-        InputError: one holds no weights, or more than one model; or they can't be read.
+        InputError: one holds no weights, or more than one model; they can't be read, or no tensor has a counterpart.
     """
     pair = [model_files(name) for name in (one, other)]
-    return compared(*pair, thorough=thorough)
+    result = compared(*pair, thorough=thorough)
+    if not (result.same_start or result.evidence.tests):
+        raise InputError(f"{one}, {other}: no tensor of one has its counterpart in the other; nothing was compared")
+    return result
 
 
 def compared(one: Sequence[Path], other: Sequence[Path], *, thorough: bool = False) -> Kinship:
