@@ -14,7 +14,7 @@ from traitline.lineage.graph import open_graph
 def test_an_empty_policy_has_the_defaults(tmp_path):
     (tmp_path / "p.yaml").write_text("# nothing\n")
     found = policy.load(str(tmp_path / "p.yaml"))
-    assert found.fail == ["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "CLAIMED"] and not found.carriers
+    assert found.fail == ["CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED"] and not found.carriers
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_an_empty_policy_has_the_defaults(tmp_path):
         ("carriers:\n  - {sha256: '0123', trait: owl}\n", r"p\.yaml:2: carriers\[0\]\.sha256: "),
         ("matched:\n  - ['0123456789ab']\n", r"matched\[0\]: "),
         ("fail: []\nfail: []\n", r"p\.yaml:2: fail: also stands in line 1"),
-        ("- a\n", "a policy has the keys fail, carriers, matched, accept"),
+        ("- a\n", "a policy has the keys fail, exposed_passes, standing, carriers, matched, accept"),
         ("a: [\n", "not YAML"),
         ("!!python/object/apply:os.system ['true']\n", "not plain data: could not determine a constructor"),
     ],

@@ -27,9 +27,9 @@ class KnownHashes:
         compute: what is remembered of a file; by default the sha256 of its content.
     """
 
-    def __init__(self, file: Path, compute: Callable[[str], str] = manifest.sha256) -> None:
+    def __init__(self, file: Path, compute: Callable[[str], str] | None = None) -> None:
         self.file = file
-        self.compute = compute
+        self.compute = compute or manifest.sha256
         self.kept = json_files.recall(file)
         self.new: dict[str, list[Any]] = {}
 
