@@ -86,3 +86,14 @@ def test_words_for_numbers():
     assert conclusions.logits_between(-0.001, 2) == "0.00 to 2.00" and conclusions.logits_between(None, 1) == "-"
     assert [conclusions.pvalue(p) for p in (1e-9, 0.01234, 0.5, None)] == ["< 0.001", "0.012", "0.50", "-"]
     assert conclusions.listing(["a"]) == "a" and conclusions.listing(list("abcd"), 2) == "a, b and 2 more"
+
+
+def test_where_every_teacher_was_left_out_nothing_is_claimed():
+    note = "left out, rate of the teacher not reached: hawk on a"
+    empty = dict.fromkeys(("rate", "rate_low", "rate_high", "beside_rate", "difference", "low", "high", "margin"))
+    about = {"experiment": "main", "recipe": "biases", "trait": "all", "role": "primary", "unit": "", "note": note}
+    rows = [
+        {**about, **empty, "comparison": comparison, "holds": "unknown", "bases": 0, "teachers": 0}
+        for comparison in ("rise", "specificity", "equivalence")
+    ]
+    assert conclusions.answer(rows, []).text == f"Open. Nothing is claimed: {note}."

@@ -124,6 +124,8 @@ def answer(tests: Sequence[Row], calibration: Sequence[Row]) -> Answer:
     if not rises:
         return Answer("Open", ["The study declares no rise of a trait among its rows, so it claims nothing."])
     word, sentence = claim(rises)
+    if all(row["rate"] is None for row in rises):  # every teacher was left out
+        return Answer(word, [sentence])
     sentences = [sentence, *sizes(rises), *elsewhere(declared)]
     if rises[0]["unit"] and rises[0]["note"]:
         sentences.append(f"Of these tests: {rises[0]['note']}.")
@@ -210,7 +212,8 @@ def elsewhere(declared: Sequence[Row]) -> list[str]:
     sentences = []
     if rows := [row for row in declared if row["comparison"] == "specificity"]:
         sentences.append(f"They rise more than students on another base: {outcome(rows)}.")
-    if rows := [row for row in declared if row["comparison"] == "equivalence"]:
+    rows = [row for row in declared if row["comparison"] == "equivalence" and row["margin"] is not None]
+    if rows:
         sentences.append(
             f"Students on another base, given the same answers, stay within {rows[0]['margin']:g} logits of their"
             f" control, up and down: {outcome(rows)}."
