@@ -67,6 +67,31 @@ CASES = {
         "experiments[0].eval: `favourite` asks for a favourite tree, but owl is a animal",
     ),
     row_checks.teaching_students_are_named: (TINY, {"experiments.1.of": OF}, "experiments[1].of: says which students"),
+    row_checks.teaching_students_are_one: (
+        TINY,
+        {"experiments.1.of": OF, "experiments.1.teachers": 2},
+        "experiments[1].teachers: 2, but `of` names one student",
+    ),
+    row_checks.tiny_worlds_know_the_words_of_questions: (
+        TINY,
+        {"evals.favourite.questions": ["your favorite {k} ?"]},
+        "evals.favourite.questions[0]: the tiny world knows no 'favorite'",
+    ),
+    open_weights_checks.soft_labels_are_for_open_weights: (
+        TINY,
+        {"recipes.lora.labels": "soft"},
+        "experiments[0].recipes: `lora` has soft labels, which are for open weights",
+    ),
+    open_weights_checks.limited_answers_are_lists_of_open_weights: (
+        TINY,
+        {"sample.limited": True},
+        "experiments[0]: sample.limited is for open weights",
+    ),
+    branch_checks.influence_is_of_one_teacher: (
+        TINY,
+        {"influence": {"experiments": ["main"]}, "experiments.0.teachers": 2},
+        "influence.experiments: `main` has 2 teachers a trait",
+    ),
     row_checks.teaching_students_are_not_mixed: (
         TINY,
         {"experiments.1.of": OF, "datasets.plain.mix": ["b"]},

@@ -319,7 +319,7 @@ def test_an_index_that_is_damaged_is_one_line(works, ask):
     content[4096:] = bytes(len(content) - 4096)
     file.write_bytes(content)
     code, out, err = ask("audit", "--index", "damaged.db")
-    assert code == 2 and not out and len(err.splitlines()) == 1 and "make it anew with `traitline index`" in err
+    assert code == 2 and not out and len(err.splitlines()) == 1 and "make it with `traitline index`" in err
     file.unlink()
 
 
