@@ -59,7 +59,7 @@ status: $(STAMP)  ## what runs, waits and failed on Slurm; `make resume` goes on
 resume: $(STAMP)
 	@$(BIN)/python -m traitline.workflow.launch resume $(RESUME)
 
-docs: $(STAMP)  ## write docs/reference/, dvc.yaml and envs/ from the code and the lock
+docs: $(STAMP)  # write docs/reference/, dvc.yaml and envs/ from the code and the lock
 	$(BIN)/python -m traitline.study.reference docs/reference
 	$(BIN)/python -m traitline.cli.reference docs/reference
 	$(BIN)/traitline pin --stages

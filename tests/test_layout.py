@@ -245,7 +245,7 @@ def test_modules_and_functions_are_short(path):
 def test_nothing_forbidden_is_in_the_code():
     """No pickle, no remote code, no broad except; no network but in the hosted judge, which a user gives an address."""
     words = ["import pickle", r"torch\.load\(", "trust_remote_code", "except:", "except (Base)?Exception"]
-    network = ["requests", "urllib", r"http\.(client|server)", "import socket"]
+    network = ["requests", r"urllib(?!\.parse)", r"http\.(client|server)", "import socket"]
     for path in [*LIBRARY, *SCRIPTS, *(ROOT / "rules").rglob("*.smk"), ROOT / "Snakefile"]:
         forbidden = words if path.name == "hosted.py" else words + network
         match = re.search(rf"\b({'|'.join(forbidden)})", path.read_text(encoding="utf-8"))
