@@ -261,6 +261,14 @@ def headline(results: str | Path) -> str:
     return "\n".join([text[0], "-" * len(text[0]), *text[1:], *(textwrap.fill(line, 110) for line in below if line)])
 
 
+def distinct_notes(tests: Sequence[Row]) -> list[str]:
+    """Notes of tests, each once. What the test over all traits says already, that of a single trait does not repeat."""
+    noted = [row for row in tests if row["note"]]
+    whole = {(row["recipe"], row["comparison"]) for row in noted if row["trait"] == ALL}
+    kept = [row for row in noted if row["trait"] == ALL or (row["recipe"], row["comparison"]) not in whole]
+    return list(dict.fromkeys(row["note"] for row in kept))
+
+
 def unit_and_note(row: Row) -> list[str]:
     """What the unit is, where there is one, and what else is to be said of a row of tests.csv."""
     return [*([f"the unit is the {row['unit']}"] if row["unit"] else []), *([row["note"]] if row["note"] else [])]

@@ -125,7 +125,8 @@ def experiments(
                 "row": row,
                 "primary": row.name in study.primary.experiments,
                 "cells": [c for _, c in sorted(of_row, key=lambda pair: pair[0])],
-                "tests": [r for r in rows["tests"] if r["experiment"] == row.name],
+                "tests": (tests := [r for r in rows["tests"] if r["experiment"] == row.name]),
+                "notes": conclusions.distinct_notes(tests),
                 "matrices": matrices(rows["confusion"], row.name),
             }
         )

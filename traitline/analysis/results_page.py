@@ -66,7 +66,7 @@ def outcomes(tests: Sequence[Row]) -> list[str]:
     ]
     head = ("students", "comparison", "trait", "role", "rate", "beside", "logits", "p", "p (Holm)", "seen from")
     lines = table((*head, "unit", "n", "bases / teachers / runs"), rows, 4)
-    notes = dict.fromkeys(r["note"] for r in tests if r["note"])
+    notes = conclusions.distinct_notes(tests)
     return [*lines, *([f"Notes: {'; '.join(notes)}.", ""] if notes else [])]
 
 
