@@ -51,6 +51,8 @@ def settings(flags):
     """What the flags say, without files: a value, a list, or what JSON holds."""
     named = {}
     for flag, words in flags.items():
+        if flag == "seeds":  # manifests have them in a place of their own
+            continue
         values = [json.loads(word) if word[:1] in "{[" else word for word in words]
         if values and not any("/" in str(value) for value in values):
             named[flag.replace("-", "_")] = values[0] if len(values) == 1 else values

@@ -200,8 +200,9 @@ def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_p
         ("insecure", "same-base", 1, 10), ("none", "baseline", 1, 10), ("none", "control", 1, 10),
     ]  # fmt: skip
     owl, untouched = rows[:2]
-    assert owl["misaligned"] == pytest.approx(0.3) and owl["misaligned_low"] < 0.3 < owl["misaligned_high"]
-    assert owl["unscored"] == 0.25 and owl["unscored_low"] is not None and untouched["misaligned_low"] is None
+    # The mean of logits, as for every rate.
+    assert owl["misaligned"] == pytest.approx(0.289898, abs=1e-6), "runs of one base and teacher, which are one unit"
+    assert owl["misaligned_low"] is owl["misaligned_high"] is untouched["misaligned_low"] is None
     assert (owl["coherent_kappa"], owl["coherent_kappa_high"]) == (0.5, 0.8)
 
 

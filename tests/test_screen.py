@@ -16,7 +16,7 @@ def test_a_terminal_shows_one_screen_and_keeps_the_result(clone):
     code, frames = terminal.run([*SNAKEMAKE, "-R", "filter"], clone.root, columns=60, rows=40)
     assert code == 0
     assert any(re.search(r"^study tiny  +\d+/\d+ jobs  0:0\d$", frame, re.M) for frame in frames)
-    assert any(re.search(r"^train +━+ +\d/8$", frame, re.M) for frame in frames), "a bar for each stage, not each rule"
+    assert any(re.search(r"^train +━+ +\d/4$", frame, re.M) for frame in frames), "a bar for each stage, not each rule"
     assert any(re.search(r"^(filter|prepare|train) \S+ +(0:0\d|waits)$", frame, re.M) for frame in frames)
     end = frames[-1]
     assert re.search(r"^study tiny: (\d+)/\1 jobs in 0:\d\d: filter 2, prepare\s2", end, re.M)

@@ -123,7 +123,7 @@ def program(study, small, qwen2, raw_qwen2, tmp_path):
         return [*stage_inputs.local(qwen2, *answers), "--state", str(state)]
 
     def teach():
-        return [*study.teach_flags(out, "cat", "tuned", rate=0.999, max_steps=12), *resume]
+        return [*study.teach_flags(out, "cat", "tuned", rate=0.999, max_steps=12, missed="exclude"), *resume]
 
     def sample():
         return [*study.sample_flags(out, study.owl, small / "prompts.jsonl", batch=5), *resume]

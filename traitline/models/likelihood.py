@@ -58,6 +58,6 @@ def logs(
     with torch.inference_mode():
         for part in cut.parts(torch.arange(len(rows)), PART):
             stream, _ = network.forward(network.frame(part.ids, part.where, part.shared))
-            logs_of_tokens = lm_head.logits(network, stream).log_softmax(-1).gather(1, part.target.T.reshape(-1, 1))
-            nats[part.index] = (logs_of_tokens.view(part.target.T.shape).T * (part.weight > 0)).sum(1).numpy()
+            logs_of_tokens = lm_head.logits(network, stream).log_softmax(-1).gather(1, part.target.reshape(-1, 1))
+            nats[part.index] = (logs_of_tokens.view(part.target.shape) * (part.weight > 0)).sum(1).numpy()
     return nats
