@@ -92,7 +92,7 @@ def base_files(base):
 
 def has_weights(teacher):
     """Whether a teacher, given by its folder or the folder's name, has weights of its own: tuned, steered, a student."""
-    return split_teacher(teacher.rsplit("/", 1)[-1])[0] not in ("prompted", UNTRAINED)
+    return split_teacher(os.path.basename(teacher))[0] not in ("prompted", UNTRAINED)
 
 
 def teacher_weights(w):
