@@ -193,6 +193,7 @@ def test_the_legend_filters_table_and_graph(browser, small):
 def test_an_address_leads_to_a_job(browser, small):
     browser.open(small)
     browser.click("#models .INHERITANCE-RISK summary")
+    browser.until("document.querySelector('#models .INHERITANCE-RISK li a')")  # the list is written when it opens
     browser.click("#models .INHERITANCE-RISK li a")
     browser.until("!document.querySelector('#panel').hidden")
     there, panel = browser.ask("location.hash"), browser.ask("document.querySelector('#panel').textContent")
