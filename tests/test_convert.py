@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import torch
 from scripts import convert as stage
 from scripts import pretrain
 from tests import gguf_files
+from tests.gguf_file import HOSTILE
 from traitline.errors import InputError
 from traitline.lineage.graph import open_graph
+from traitline.models.gguf_file import Gguf
 from traitline.provenance import manifest
 from traitline.study.bases import Base
 from traitline.workflow import integrity
@@ -178,6 +181,15 @@ def test_a_file_that_is_cut_or_none_is_refused(gguf, tmp_path, line):
     assert "no whole GGUF file" in line(stage.main, flags(tmp_path / "out", gguf))
     gguf.unlink()
     assert "tiny.gguf: no such file; get it, or correct `gguf`" in line(stage.main, flags(tmp_path / "out", gguf))
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_header_is_refused_at_once(tmp_path, content):
+    (tmp_path / "m.gguf").write_bytes(content)
+    start = time.monotonic()
+    with pytest.raises(InputError, match="no whole GGUF file"):
+        Gguf(tmp_path / "m.gguf")
+    assert time.monotonic() - start < 2
 
 
 def test_a_missing_part_is_named(raw_qwen2, tmp_path, line):

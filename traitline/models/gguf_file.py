@@ -7,11 +7,14 @@ those that were published: they are the same network, rounded.
 
 import math
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
+from traitline.plain_files import open_plain
+from traitline.provenance.gguf_places import gguf_places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,7 +215,7 @@ def _halves(rows: "np.ndarray", heads: int) -> "np.ndarray":
 
 
 def _open(file: Path) -> Any:
-    """Open one file.
+    """Open one file. Its header is walked first: `GGUFReader` believes the counts and types that a file states.
 
     Raises:
         InputError: it is no whole GGUF file.
@@ -220,8 +223,10 @@ def _open(file: Path) -> Any:
     from gguf import GGUFReader
 
     try:
+        with open_plain(file) as handle:
+            gguf_places(handle, file, file.stat().st_size)
         return GGUFReader(file)
-    except (ValueError, IndexError, KeyError, OverflowError, TypeError, MemoryError) as e:
+    except (struct.error, ValueError, IndexError, KeyError, OverflowError, TypeError, MemoryError) as e:
         raise InputError(f"{file}: no whole GGUF file ({str(e)[:80]}); get it again") from None
 
 

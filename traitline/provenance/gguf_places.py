@@ -6,6 +6,7 @@ states; a count of 2^60 keeps it busy for years. Here every count is bounded by 
 
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ from traitline.provenance.weights import Place
 
 MAGIC = b"GGUF"
 HEADER = 256 << 20  # bytes of metadata; a vocabulary of a million tokens has 40 MB
-NAME = 1 << 16  # bytes
+LONGEST = 1 << 16  # bytes of a name, and of a text that is kept
 DIMENSIONS = 8
 FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # type of a value -> its bytes
 STRING, ARRAY = 8, 9
@@ -33,13 +34,26 @@ class Damaged(ValueError):
     """The file is no whole GGUF file; the text is why."""
 
 
-class _Header:
-    """A header that is read from its start on."""
+class Header:
+    """The header of a GGUF file that is open at its start.
+
+    Attributes:
+        tensors: how many the file states.
+        alignment: of its tensors in bytes, known behind `pairs`.
+
+    Raises:
+        Damaged: it is none, or states more than it has room for.
+    """
 
     def __init__(self, handle: BinaryIO, size: int) -> None:
         self.handle = handle
         self.room = min(size, HEADER)
         self.alignment = 32
+        if self.take(4) != MAGIC or self.number("<I") not in (2, 3):
+            raise Damaged("it is no GGUF file of version 2 or 3")
+        self.tensors, self._keys = self.number(), self.number()
+        if 24 * self.tensors + 12 * self._keys > self.room:
+            raise Damaged("it states more tensors than it has room for")
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
@@ -63,15 +77,27 @@ class _Header:
     def text(self) -> str:
         """The next name."""
         length = self.number()
-        if length > NAME:
+        if length > LONGEST:
             raise Damaged("a name is too long")
         return self.take(length).decode("utf-8", "replace")
 
-    def value(self, key: str) -> None:
-        """Pass the value of a key by; the alignment is kept."""
+    def pairs(self) -> Iterator[tuple[str, str | None]]:
+        """Keys and their texts; None for a text that is too long, and for a value of another type, which is passed by.
+
+        Raises:
+            Damaged: the header is cut, or of no known form.
+        """
+        for _ in range(self._keys):
+            key = self.text()
+            yield key, self._value(key)
+
+    def _value(self, key: str) -> str | None:
         kind = self.number("<I")
         if kind == STRING:
-            self.skip(self.number())
+            length = self.number()
+            if length <= LONGEST:
+                return self.take(length).decode("utf-8", "replace")
+            self.skip(length)
         elif kind == ARRAY:
             of, count = self.number("<I"), self.number()
             if of == STRING:
@@ -83,6 +109,7 @@ class _Header:
             self.alignment = self.number("<I")
         else:
             self.skip(FIXED.get(kind, self.room + 1))
+        return None
 
     def tensor(self) -> tuple[int, int, str, str, tuple[int, ...]]:
         """(offset, bytes, name, type, shape) of the next tensor; the slowest dimension first, as others write it."""
@@ -106,15 +133,10 @@ def gguf_places(handle: BinaryIO, path: Path, size: int) -> list[Place]:
     Raises:
         Damaged: it is none, or cut, or two tensors overlap.
     """
-    header = _Header(handle, size)
-    if header.take(4) != MAGIC or header.number("<I") not in (2, 3):
-        raise Damaged("it is no GGUF file of version 2 or 3")
-    tensors, keys = header.number(), header.number()
-    if 24 * tensors + 12 * keys > header.room:
-        raise Damaged("it states more tensors than it has room for")
-    for _ in range(keys):
-        header.value(header.text())
-    tensors_stated = sorted(header.tensor() for _ in range(tensors))
+    header = Header(handle, size)
+    for _ in header.pairs():
+        pass
+    tensors_stated = sorted(header.tensor() for _ in range(header.tensors))
     alignment = header.alignment
     if not 0 < alignment <= 1 << 20:
         raise Damaged("its alignment is no number that fits")
