@@ -53,12 +53,8 @@ def work(args: argparse.Namespace) -> None:
     files = parts(first)
     if sorted(map(str, files)) != sorted(args.gguf):
         raise InputError(f"--gguf: {first.name} has {len(files)} parts; give exactly these")
-    sha = manifest.sha256(first)
     about: dict[str, Any] = packages.describe(args.package, first, args.sha256) if args.package else {}
-    if args.sha256 not in (None, sha):
-        raise InputError(
-            f"{first}: sha256 is {sha[:12]}..., and `sha256` says {args.sha256[:12]}...; get the right one"
-        )
+    sha = about["sha256"] if about else packages.checked_hash(first, args.sha256)
     source = f"{about['package']} {about['version']} on PyPI" if about else f"file {manifest.relative(first)}"
     licence = f", {about['licence']}" if about.get("licence") else ""
     with stage.record(
@@ -78,7 +74,7 @@ def work(args: argparse.Namespace) -> None:
             job.path(name).write_text(text, encoding="utf-8", newline="")
         hf_folder.save(job.path("model"), tensors(model))
         job.facts |= {"package": about} if about else {}
-        job.facts |= {"gguf": origin(model, [manifest.sha256(file) for file in files])}
+        job.facts |= {"gguf": origin(model, [sha if file == first else manifest.sha256(file) for file in files])}
     stage.log.info(
         "%s: %s of %s, %.1f million parameters: %s",
         args.name, "+".join(model.quantisation), model.architecture, model.parameters / 1e6, args.folder,

@@ -46,14 +46,28 @@ def describe(package: str, file: Path, sha256: str | None) -> dict[str, Any]:
     metadata = email.parser.Parser().parsestr((about / "METADATA").read_text(encoding="utf-8"), headersonly=True)
     if metadata["Version"] != version:
         raise InputError(f"{about}: is of version {metadata['Version']}, not {version}; {command(package)}")
-    sha = manifest.sha256(file)
-    if sha256 not in (None, sha):
-        raise InputError(f"{file}: sha256 is {sha[:12]}..., and `sha256` says {str(sha256)[:12]}...; get the right one")
+    sha = checked_hash(file, sha256)
     inside = file.relative_to(place).as_posix()
     if _recorded(about / "RECORD", inside) != sha:
         raise InputError(f"{file}: changed since {package} was packed; delete {place}, then {command(package)}")
     licence = metadata["License-Expression"] or metadata["License"]
     return {"package": name, "version": version, "file": inside, "sha256": sha, "licence": licence}
+
+
+def checked_hash(file: Path, sha256: str | None) -> str:
+    """Return the sha256 of a file.
+
+    Args:
+        file: to be hashed.
+        sha256: what it must be; None if anything will do.
+
+    Raises:
+        InputError: it is another one.
+    """
+    sha = manifest.sha256(file)
+    if sha256 not in (None, sha):
+        raise InputError(f"{file}: sha256 is {sha[:12]}..., and `sha256` says {str(sha256)[:12]}...; get the right one")
+    return sha
 
 
 def _recorded(record: Path, file: str) -> str | None:

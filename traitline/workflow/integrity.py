@@ -120,10 +120,9 @@ def refuse_gguf(label: str, base: Base) -> None:
     try:
         if base.package:
             packages.describe(base.package, path, base.sha256)
-        model = gguf_file.Gguf(path)
-        if base.sha256 not in (None, sha := manifest.sha256(path)):
-            raise InputError(f"{path}: sha256 is {sha[:12]}..., and `sha256` says {str(base.sha256)[:12]}...")
-        gguf_tokenizer.build(model)
+        elif base.sha256:
+            packages.checked_hash(path, base.sha256)
+        gguf_tokenizer.build(gguf_file.Gguf(path))
     except InputError as e:
         raise InputError(f"bases.{label}: {e}") from None
 
