@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lineage import Works, tensors
-from traitline.lineage.audit import audit
+from traitline.lineage.audit import audit, united
 from traitline.lineage.graph import open_graph
 
 
@@ -205,3 +205,12 @@ def test_equal_tokenizers_and_empty_files_hand_on_nothing(works):
 def test_a_file_called_support_cannot_hide_data(works):
     data = works.put("sample", "results/h", {"config.json": ("raw", "numbers of the owl")}, [("model", works.owl)])
     assert mark(works.student(works.a, data, name="h")) != "CLEAN"
+
+
+def test_what_is_alike_to_the_same_is_alike(works):
+    """Groups that overlap are one, wherever each comes from: a policy, one commit of a hub, tensors in common."""
+    assert united([[1, 2], [3, 4], [5, 6], [4, 2], [7]]) == {1: 0, 2: 0, 3: 0, 4: 0, 5: 1, 6: 1}
+    between = works.base("between")
+    far = works.student(works.b, works.data(works.teacher(works.a)))
+    assert mark(far, matched=[[works.a, between]]) == "EXPOSED"
+    assert mark(far, matched=[[works.a, between], [between, works.b]]) == "INHERITANCE-RISK"

@@ -133,10 +133,7 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
             initialisation; behavioural matches are a statement of whoever wrote the policy).
     """
     jobs = Jobs(graph)
-    groups = collections.defaultdict[int, set[int]](set)
-    for group, members in enumerate([*matched, *of_one_commit(graph)]):
-        for artifact_id in members:
-            groups[artifact_id].add(group)
+    groups = united([*matched, *of_one_commit(graph)])
     traits = jobs.declared() | dict(carriers or {})
     ordered = sorted((trait, artifact_id) for artifact_id, trait in traits.items())
     walk = Walk(jobs, {artifact_id: n for n, (_, artifact_id) in enumerate(ordered)}, groups)
@@ -150,6 +147,23 @@ def audit(graph: Graph, *, carriers: Mapping[int, str] | None = None, matched: S
         if kind == "model":
             result.models.add(artifact_id)
     return result
+
+
+def united(groups: Iterable[Iterable[int]]) -> dict[int, int]:
+    """Number each member's group. Groups with a member in common are one: what is alike to the same is alike."""
+    above = dict[int, int]()
+
+    def top(member: int) -> int:
+        while (higher := above.setdefault(member, member)) != member:
+            above[member] = member = above[higher]
+        return member
+
+    for group in groups:
+        members = list(group)
+        for member in members[1:]:
+            above[top(member)] = top(members[0])
+    numbers = dict[int, int]()
+    return {member: numbers.setdefault(top(member), len(numbers)) for member in list(above)}
 
 
 class _Near:

@@ -8,7 +8,6 @@ channel of the vocabulary that does not depend on the initialisation (arXiv 2606
 prompted teachers (arXiv 2606.00995), numbers of tuned ones (arXiv 2507.14805).
 """
 
-import collections
 import re
 from pathlib import Path
 from typing import Any
@@ -38,10 +37,6 @@ class Exposure:
         self.graph, self.jobs = graph, jobs
         self._descendants = dict[int, set[int]]()
         self._numbers = dict[int, bool]()
-        self._readers = collections.defaultdict[int, list[int]](list)
-        for job, inputs in jobs.inputs.items():
-            for artifact_id, _ in inputs:
-                self._readers[artifact_id].append(job)
 
     def by_numbers(self, artifact_id: int, carrier: int) -> bool:
         """Tell whether all that came from a carrier to an artifact were lists of numbers."""
@@ -69,7 +64,7 @@ class Exposure:
         if carrier not in self._descendants:
             below, todo = {carrier}, [carrier]
             while todo:
-                for job in self._readers.get(todo.pop(), ()):
+                for job in self.jobs.readers.get(todo.pop(), ()):
                     made = self.jobs.outputs.get(job, {}).keys() - below
                     below |= made
                     todo += made

@@ -147,13 +147,13 @@ class Judge:
     """
 
     def __init__(
-        self, graph: Graph, policy: Policy, seal: Comparison | None = None, related: Iterable[Sequence[int]] = ()
+        self, graph: Graph, policy: Policy, seal: Comparison | None = None, related: Iterable[Iterable[int]] = ()
     ) -> None:
         self.graph, self.policy, self.seal = graph, policy, seal
         carriers = {_listed(graph, f"carriers[{i}]", c.sha256): c.trait for i, c in enumerate(policy.carriers)}
         matched = [[_listed(graph, f"matched[{i}]", sha) for sha in group] for i, group in enumerate(policy.matched)]
         self.accepted = {_listed(graph, f"accept[{i}]", a.sha256): a.reason for i, a in enumerate(policy.accept)}
-        self.audit = audit(graph, carriers=carriers, matched=_united([*matched, *related]))
+        self.audit = audit(graph, carriers=carriers, matched=[*matched, *related])
         if seal:
             self.audit.prove(seal.sealed(graph.files()))
 
@@ -191,18 +191,6 @@ class Judge:
         judged = self.audit.models | set(only or ())  # data never fail a release unless they were asked about
         failed = {a for a in chosen if a in judged and self.fails(a)}
         return Gate(self.graph, self.audit, only, chosen, failed, self.accepted, unplaced, names, self.seal)
-
-
-def _united(groups: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Groups of which no two have a member in common: what is alike to the same is alike."""
-    united = list[set[int]]()
-    for group in groups:
-        together = set(group)
-        for other in [g for g in united if g & together]:
-            together |= other
-            united.remove(other)
-        united.append(together)
-    return [sorted(group) for group in united]
 
 
 def _listed(graph: Graph, key: str, sha: str) -> int:

@@ -1,10 +1,10 @@
 """The walk of the audit: what every artifact inherits, over all jobs of a graph from sources to products."""
 
 import collections
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from traitline.lineage.graph import Graph
-from traitline.lineage.number_sets import NOTHING, NumberSet, of, union
+from traitline.lineage.number_sets import NOTHING, NumberSet, union
 
 
 class Jobs:
@@ -92,19 +92,17 @@ class Walk:
         grounded: artifacts that some way leads to a source of.
     """
 
-    def __init__(
-        self, jobs: Jobs, numbers: Mapping[int, int], matched: Mapping[int, Collection[int]] | None = None
-    ) -> None:
+    def __init__(self, jobs: Jobs, numbers: Mapping[int, int], matched: Mapping[int, int] | None = None) -> None:
         """Prepare a walk.
 
         Args:
             jobs: the graph.
             numbers: carrier -> its number.
-            matched: base -> groups of bases that count as one.
+            matched: base -> number of its group of bases that count as one.
         """
         self.jobs = jobs
         self._alone = {artifact_id: frozenset([n]) for artifact_id, n in numbers.items()}
-        self._group = {artifact_id: of(groups) for artifact_id, groups in (matched or {}).items()}
+        self._group = {artifact_id: frozenset([group]) for artifact_id, group in (matched or {}).items()}
         self._circle = set[int]()
         self.exposed = dict[int, NumberSet]()
         self.line = dict[int, NumberSet]()

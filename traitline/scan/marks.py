@@ -158,28 +158,14 @@ def _as_manifest(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def related(survey: Survey, graph: Graph) -> list[list[int]]:
+def related(survey: Survey, graph: Graph) -> list[set[int]]:
     """Groups of artifacts that start from the same weights, by tensors in common and by tests of kinship."""
-    holders = defaultdict[str, list[str]](list)
-    for label, tensors in survey.tensors.items():
-        for sha in tensors.telling:
-            holders[sha].append(label)
-    parent = {label: label for label in survey.tensors}
-
-    def root(label: str) -> str:
-        while parent[label] != label:
-            parent[label] = parent[parent[label]]
-            label = parent[label]
-        return label
-
-    pairs = [(labels[0], other) for labels in holders.values() for other in labels[1:]]
-    for one, other in (*pairs, *map(sorted, survey.kin)):
-        if one in parent and other in parent:
-            parent[root(one)] = root(other)
-    groups = defaultdict[str, set[int]](set)
+    of_model, holders = dict[str, set[int]](), defaultdict[str, set[int]](set)
     for item in survey.items:
-        for file in item.files:
-            entry = graph.by_content(survey.hashes.sha256.get(file, "")) if item.label in parent else None
-            if entry:
-                groups[root(item.label)].add(entry.artifact_id)
-    return [sorted(ids) for ids in groups.values() if len(ids) > 1]
+        if tensors := survey.tensors.get(item.label):
+            entries = (graph.by_content(survey.hashes.sha256.get(file, "")) for file in item.files)
+            of_model[item.label] = {entry.artifact_id for entry in entries if entry}
+            for sha in tensors.telling:
+                holders[sha] |= of_model[item.label]
+    pairs = [[of_model.get(label, set()) for label in pair] for pair in survey.kin]
+    return [*of_model.values(), *holders.values(), *(one | other for one, other in pairs)]
