@@ -7,7 +7,7 @@ is every tensor's name, type, shape and bytes (https://github.com/huggingface/sa
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,8 +29,18 @@ def identity(paths: Iterable[str | Path]) -> str | None:
         if tensors is None or lines.keys() & tensors.keys():
             return None
         lines |= tensors
+    return of_lines(lines) if lines else None
+
+
+def line(dtype: Any, shape: Any, sha256: str) -> str:
+    """What of a tensor is hashed, beside its name."""
+    return f"{json.dumps(dtype)} {json.dumps(shape)} {sha256}"
+
+
+def of_lines(lines: Mapping[str, str]) -> str:
+    """The identity of tensors by their names and lines."""
     text = "".join(f"{lines[name]}  {json.dumps(name)}\n" for name in sorted(lines))
-    return hashlib.sha256(text.encode()).hexdigest() if lines else None
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _tensors(path: Path) -> dict[str, str] | None:
@@ -48,7 +58,7 @@ def _tensors(path: Path) -> dict[str, str] | None:
                     return None
                 h.update(block)
                 left -= len(block)
-            tensors[place.name] = f"{json.dumps(place.dtype)} {json.dumps(place.shape)} {h.hexdigest()}"
+            tensors[place.name] = line(place.dtype, place.shape, h.hexdigest())
         return tensors
 
 

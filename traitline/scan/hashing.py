@@ -1,69 +1,47 @@
 """Hashes of everything that a scan looks at: by all processors, with progress, remembered between scans."""
 
 import contextlib
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from traitline.errors import InputError
-from traitline.provenance import tensor_sets
+from traitline.provenance import weights
 from traitline.provenance.known_hashes import KnownHashes
+from traitline.provenance.tensor_sets import Tensor, TensorSet, plain_name, tensor_set
 from traitline.scan.tree import Item
 
 READABLE = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt")  # whose tensors may be read without a pickle
 CERTAIN = (".safetensors", ".gguf")  # of which one that cannot be read is damaged
-Row = tuple[str, object, object, str, int, bool, bool]  # name, type, shape, sha256, bytes, telling, buffer
 
 
-@dataclass(frozen=True)
-class Tensors:
-    """Hashes of the tensors of a model, as `traitline.provenance.tensor_sets` defines them."""
-
-    rows: tuple[Row, ...]
-
-    @cached_property
-    def identity(self) -> str | None:
-        """Hash over the hashes of all tensors but buffers, each once; None where there is none."""
-        hashes = sorted({row[3] for row in self.rows if not row[6]})
-        return hashlib.sha256("".join(f"{h}\n" for h in hashes).encode()).hexdigest() if hashes else None
-
-    @cached_property
-    def telling(self) -> Mapping[str, int]:
-        """sha256 -> bytes of the tensors that say something about an origin."""
-        return {row[3]: row[4] for row in self.rows if row[5]}
-
-    @cached_property
-    def named(self) -> str | None:
-        """The hash of `traitline.provenance.weights`, which manifests state; None where names stand twice."""
-        lines = {
-            row[0]: f"{json.dumps(row[1])} {json.dumps(row[2])} {row[3]}  {json.dumps(row[0])}\n" for row in self.rows
-        }
-        if not lines or len(lines) < len(self.rows):
-            return None
-        return hashlib.sha256("".join(lines[name] for name in sorted(lines)).encode()).hexdigest()
-
-    def share(self, other: "Tensors") -> float:
-        """Part of the smaller one's telling bytes that is in both, 0 to 1."""
-        smaller = min(sum(self.telling.values()), sum(other.telling.values()))
-        both = sum(self.telling[sha] for sha in self.telling.keys() & other.telling.keys())
-        return both / smaller if smaller else 0.0
+def named(tensors: TensorSet) -> str | None:
+    """The hash of `traitline.provenance.weights`, which manifests state; None where names stand twice."""
+    lines = {t.place.name: weights.line(t.place.dtype, t.place.shape, t.sha256) for t in tensors.tensors}
+    return weights.of_lines(lines) if len(lines) == len(tensors.tensors) else None
 
 
 def _tensors_of(path: str) -> str:
     """The tensors of one file, as text.
 
     Raises:
-        InputError: see `tensor_sets.tensor_set`.
+        InputError: see `tensor_set`.
     """
-    tensors = tensor_sets.tensor_set([path]).tensors
+    tensors = tensor_set([path]).tensors
     rows = [(t.place.name, t.place.dtype, t.place.shape, t.sha256, t.bytes, t.telling, t.buffer) for t in tensors]
     return json.dumps(rows, separators=(",", ":"))
+
+
+def _tensors_in(file: Path, text: str) -> tuple[Tensor, ...]:
+    """The tensors of one file, from that text; where they lie in it is not kept."""
+    return tuple(
+        Tensor(plain_name(name), sha, size, telling, buffer, weights.Place(0, size, name, dtype, shape), file)
+        for name, dtype, shape, sha, size, telling, buffer in json.loads(text)
+    )
 
 
 @dataclass
@@ -77,14 +55,14 @@ class Hashes:
     """
 
     sha256: dict[Path, str]
-    tensors: dict[Path, tuple[Row, ...]]
+    tensors: dict[Path, tuple[Tensor, ...]]
     problems: dict[Path, str]
 
-    def of(self, item: Item) -> Tensors | None:
+    def of(self, item: Item) -> TensorSet | None:
         """Tensors of an item; None where those of a file of it are not known."""
         if item.kind != "model" or not all(file in self.tensors for file in item.files):
             return None
-        return Tensors(tuple(row for file in item.files for row in self.tensors[file]))
+        return TensorSet(tuple(tensor for file in item.files for tensor in self.tensors[file]))
 
 
 def cache_folder() -> Path:
@@ -96,13 +74,13 @@ def hash_all(items: Iterable[Item], cache: Path) -> Hashes:
     """Hash all files of all items, the largest first, each of them once."""
     known = KnownHashes(cache / "sha256.json"), KnownHashes(cache / "tensors.json", _tensors_of)
     files = {file: os.path.realpath(file) for item in items for file in item.files}
-    weights = {file for item in items if item.kind == "model" and not item.problem for file in item.files}
+    models = {file for item in items if item.kind == "model" and not item.problem for file in item.files}
     jobs: dict[tuple[int, str], int] = {}
     for file, real in files.items():
         with contextlib.suppress(OSError):
             size = os.path.getsize(real)
             jobs[0, real] = size
-            if (file in weights and real.lower().endswith(READABLE)) or file.name.lower().endswith(READABLE):
+            if (file in models and real.lower().endswith(READABLE)) or file.name.lower().endswith(READABLE):
                 jobs[1, real] = size
     done, failed = _run(jobs, lambda job: known[job[0]](job[1]))
     for store in known:
@@ -112,7 +90,7 @@ def hash_all(items: Iterable[Item], cache: Path) -> Hashes:
         if (0, real) in done:
             result.sha256[file] = done[0, real]
         if (1, real) in done:
-            result.tensors[file] = tuple((*row,) for row in json.loads(done[1, real]))
+            result.tensors[file] = _tensors_in(file, done[1, real])
         elif reason := failed.get((0, real)) or (failed.get((1, real)) if _certain(file) else None):
             result.problems[file] = reason
     return result

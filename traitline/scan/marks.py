@@ -78,7 +78,8 @@ def _equal(survey: Survey) -> dict[str, str]:
     for item in survey.items:
         if item.kind == "model":
             tensors = survey.tensors.get(item.label)
-            whole = f"tensors {tensors.identity}" if tensors and tensors.identity and not item.problem else None
+            known = tensors and not item.problem and any(not tensor.buffer for tensor in tensors.tensors)
+            whole = f"tensors {tensors.identity}" if tensors and known else None
             for file in item.files:
                 if sha := survey.hashes.sha256.get(file):
                     groups[sha] = whole or groups.get(sha) or f"files {item.label}"

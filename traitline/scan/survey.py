@@ -16,8 +16,9 @@ from traitline.errors import InputError
 from traitline.lineage import cards
 from traitline.lineage.claims import BASE, DATA, SELF, Claim
 from traitline.lineage.index_rows import Row, read_row
+from traitline.provenance.tensor_sets import TensorSet
 from traitline.scan import foreign_records, gguf_keys
-from traitline.scan.hashing import Hashes, Tensors, hash_all
+from traitline.scan.hashing import Hashes, hash_all, named
 from traitline.scan.tree import Item, Tree, walk
 
 READERS: dict[str, Callable[[Path], list[Claim]]] = {
@@ -53,10 +54,10 @@ class Survey:
         return self.tree.items
 
     @cached_property
-    def tensors(self) -> dict[str, Tensors]:
+    def tensors(self) -> dict[str, TensorSet]:
         """Label of a model -> its tensors, where they can be read."""
         known = {item.label: self.hashes.of(item) for item in self.items}
-        return {label: tensors for label, tensors in known.items() if tensors and tensors.rows}
+        return {label: tensors for label, tensors in known.items() if tensors and tensors.tensors}
 
     def relation(self, one: str, other: str) -> float:
         """How close two models are by their bytes: share of equal tensors, or 1 in 1000 by a test alone; 0: nothing."""
@@ -88,10 +89,14 @@ class Survey:
         shas = [self.hashes.sha256.get(file) for file in item.files]
         if shas and all(sha in self.made for sha in shas):
             return "claimed" if all(self.made[str(sha)] for sha in shas) else "recorded"
-        tensors = self.tensors.get(item.label)
-        if tensors and tensors.named in self._by_weights:
-            return "claimed" if self._by_weights[str(tensors.named)] else "recorded"
+        if (identity := self._named.get(item.label)) in self._by_weights:
+            return "claimed" if self._by_weights[str(identity)] else "recorded"
         return None
+
+    @cached_property
+    def _named(self) -> dict[str, str | None]:
+        """Label of a model -> the hash of its weights that manifests state."""
+        return {label: named(tensors) for label, tensors in self.tensors.items()}
 
     @cached_property
     def _folders(self) -> dict[Path, list[Item]]:
