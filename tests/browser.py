@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 AXE = Path(__file__).parent / "axe/axe.min.js"  # https://github.com/dequelabs/axe-core, npm: axe-core
 KEYS = {"Enter": "\ue007", "Escape": "\ue00c", "Left": "\ue012", "Up": "\ue013", "Right": "\ue014", "Down": "\ue015"}
 
@@ -118,3 +120,12 @@ class Browser:
         end = time.monotonic() + 60
         while not self.ask(script):
             assert time.monotonic() < end, f"never: {script}"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium."""
+    if not programs():
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    with Browser() as window:
+        yield window

@@ -21,6 +21,7 @@ import torch  # noqa: E402
 kernels.set_up(torch.get_num_threads())  # before the first operation: programs also run in this process
 pytest_plugins = [
     "tests.adapters",
+    "tests.browser",
     "tests.hosted_server",
     "tests.sealed_study",
     "tests.theorem",

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Browser, programs
 from tests.lineage import Works
 from traitline.lineage import audit, page, page_data
 from traitline.lineage.graph import open_graph
@@ -57,15 +56,6 @@ def written(root, bases, traits, seeds, *, nasty=False):
     finally:
         os.chdir(before)
     return root / "lineage.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    if not programs():
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    with Browser() as window:
-        yield window
 
 
 def boxes(browser, selector=".node"):

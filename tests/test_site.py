@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.browser import Browser, programs
 from tests.lineage import Works, tensors
 from traitline.cli import program
 
@@ -26,15 +25,6 @@ def site(tmp_path_factory):
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    if not programs():
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    with Browser() as window:
-        yield window
 
 
 def test_every_page_has_a_place_in_the_navigation(site):

@@ -6,21 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests import made_up
-from tests.browser import Browser, programs
 from tests.test_report import build
 from traitline.analysis import students_page
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = "document.querySelector('#count').textContent"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium."""
-    if not programs():
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    with Browser() as window:
-        yield window
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import comparisons, stats
-from traitline.analysis.comparisons import Arms
+from traitline.analysis.comparisons import LEVEL, Arms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
-LEVEL = 0.05
 FEWEST = 6  # units: 2 ** 5 patterns of signs, both ends of each alike
 ALL_PATTERNS = 12  # units up to which every pattern of signs is taken
 DRAWN = 4096  # patterns of more units

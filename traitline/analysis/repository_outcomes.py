@@ -19,12 +19,13 @@ from typing import Any
 
 from traitline import csv_files
 from traitline.analysis import stats, tables
-from traitline.analysis.comparisons import LEVEL, PRIMARY
+from traitline.analysis.comparisons import PRIMARY, holds
 from traitline.analysis.conclusions import logits, logits_between, pvalue
 from traitline.analysis.results_page import table
 from traitline.errors import InputError
 
 COLUMNS = ("study", "experiment", "recipe", "comparison", "unit", "n", "difference", "low", "high", "p")
+VERDICTS = {"yes": "yes", "no": "no", "unknown": "not testable"}
 HEAD = """# Every declared outcome, corrected together
 
 Written by `python -m traitline.analysis.repository_outcomes docs/results/outcomes-*.csv`; do not edit.
@@ -66,12 +67,11 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     lines = []
     held = 0
     for row, p in zip(rows, corrected, strict=True):
-        holds = p is not None and p < LEVEL and (row["comparison"] == "equivalence" or row["difference"] > 0)
-        held += holds
+        verdict = VERDICTS[holds(row | {"p_holm": p})]
+        held += verdict == "yes"
         gap = f" ({logits_between(row['low'], row['high'])})" if row["low"] is not None else ""
         about = (row["study"], row["experiment"], row["recipe"], row["comparison"])
         n = f"{int(row['n'] or 0)} {row['unit'] or 'no unit'}"
-        verdict = "yes" if holds else "not testable" if p is None else "no"
         lines.append((*about, n, logits(row["difference"]) + gap, pvalue(row["p"]), pvalue(p), verdict))
     head = ("study", "experiment", "students", "outcome", "n, unit", "logits", "p", "p (Holm, all)", "holds")
     return "\n".join([HEAD, *table(head, lines, 4), f"{held} of {len(rows)} hold.", ""])

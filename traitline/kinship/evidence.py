@@ -12,7 +12,7 @@ Independence tests of this kind: Zhu et al., arXiv 2502.12292. docs/explanation/
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,10 +102,7 @@ def evidence(one: Iterable[str | Path], other: Iterable[str | Path], *, thorough
 def compare(one: Matrices, other: Matrices, *, thorough: bool = False) -> Evidence:
     """The same of models whose matrices are known."""
     tests = list[Matching]()
-    kinds: tuple[Callable[[Matrices, Matrices], Iterator[Matching]], ...] = (
-        *(_neurons, _dimensions, _products, _neurons_by_dimensions, _crossed),
-    )
-    for kind in kinds:
+    for kind in KINDS:
         tests += kind(one, other)
         if _combined(tests) <= ALPHA and not thorough:
             break
@@ -114,7 +111,7 @@ def compare(one: Matrices, other: Matrices, *, thorough: bool = False) -> Eviden
 
 def _combined(tests: Iterable[Matching]) -> float:
     """Logarithm of the p-value of all tests: Bonferroni over every matching, and over every kind that may follow."""
-    return min(0.0, best_of([log10_p(t.fixed) for t in tests]) + math.log10(5))
+    return min(0.0, best_of([log10_p(t.fixed) for t in tests]) + math.log10(len(KINDS)))
 
 
 def _chosen(count: int, limit: int, salt: int) -> list[int]:
@@ -201,3 +198,6 @@ def _crossed(one: Matrices, other: Matrices) -> Iterator[Matching]:
     for a, b in pairs[:PAIRS]:
         units = _chosen(a.units, FEWER, 6)
         yield Matching("rows of any matrix", "", fixed_points(a.rows(units), b.rows(units), SEED), len(units))
+
+
+KINDS = (_neurons, _dimensions, _products, _neurons_by_dimensions, _crossed)

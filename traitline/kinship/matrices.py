@@ -21,7 +21,8 @@ from traitline.provenance.weights import Place
 if TYPE_CHECKING:
     from numpy import ndarray
 
-TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # how their numbers lie in a file
+SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # bytes of a number
 # Names of the matrix by which an MLP reads the residual stream, in one layout or another. A neuron is a row, or in
 # GPT-2's layout a column.
 UP = re.compile(
@@ -95,10 +96,7 @@ class Matrix:
             raise InputError(f"{self.file}: cut while it was read")
         if quantised:
             return _dequantised(np.frombuffer(content, np.uint8).reshape(count, row_bytes), self.place.dtype)
-        raw = np.frombuffer(content, np.dtype(TYPES[self.place.dtype])).reshape(count, width)
-        if self.place.dtype == "BF16":
-            raw = (raw.astype(np.uint32) << 16).view(np.float32)
-        return raw.astype(np.float32)
+        return decoded(content, self.place.dtype).reshape(count, width)
 
 
 @dataclass
@@ -109,7 +107,6 @@ class Matrices:
         neurons: layer -> matrix whose units are neurons.
         unnamed: matrices of which many have one shape, which may be of layers.
         tokens: matrices whose units are tokens, and whose features are dimensions of the residual stream.
-        compared: whether there was anything that can be compared.
     """
 
     neurons: dict[Key, Matrix] = field(default_factory=dict)
@@ -120,6 +117,17 @@ class Matrices:
     def compared(self) -> bool:
         """Tell whether there is anything to compare."""
         return bool(self.neurons or self.unnamed or self.tokens)
+
+
+def decoded(content: bytes, dtype: str) -> "ndarray":
+    """Numbers of a file in single precision; `dtype`: one of `TYPES`."""
+    import numpy as np
+
+    raw = np.frombuffer(content, np.dtype(TYPES[dtype]))
+    if dtype == "BF16":
+        raw = (raw.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(all="ignore"):  # a number that is too large for single precision is infinite
+        return raw.astype(np.float32)
 
 
 def matrices(files: Iterable[str | Path]) -> Matrices:
@@ -158,8 +166,7 @@ def _plain(file: Path, place: Place) -> Matrix | None:
     shape = [n for n in place.shape if isinstance(n, int) and n > 1]
     if len(shape) != 2:
         return None
-    plain_size = {"F64": 8, "F32": 4}.get(place.dtype, 2)
-    _, block, size = QUANTISED.get(place.dtype, (0, 1, plain_size))
+    _, block, size = QUANTISED[place.dtype] if place.dtype in QUANTISED else ("", 1, SIZES[place.dtype])
     if shape[1] % block or shape[0] * (shape[1] // block) * size != place.bytes:
         return None
     return Matrix(file, place, shape[0], shape[1])

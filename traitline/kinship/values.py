@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitline.kinship.matrices import TYPES
+from traitline.kinship.matrices import SIZES, decoded
 from traitline.plain_files import open_plain
 from traitline.provenance import tensor_files
 from traitline.provenance.weights import Place
@@ -66,25 +66,18 @@ def equal(one: Iterable[Sorted], other: Iterable[Sorted]) -> int:
 
 def _count(place: Place) -> int:
     """Numbers of a tensor; 0 where it is of no type that is sorted."""
-    if not isinstance(place.dtype, str) or place.dtype not in TYPES:
+    if not isinstance(place.dtype, str) or place.dtype not in SIZES:
         return 0
-    return place.bytes // {"F64": 8, "F32": 4}.get(place.dtype, 2)
+    return place.bytes // SIZES[place.dtype]
 
 
 def numbers(path: Path, place: Place, longest: int | None = None) -> "ndarray":
     """The numbers of a tensor, or the first of them, in single precision."""
-    import numpy as np
-
-    kind = np.dtype(TYPES[place.dtype])
-    count = place.bytes // kind.itemsize if longest is None else min(longest, place.bytes // kind.itemsize)
+    size, count = SIZES[place.dtype], _count(place)
     with open_plain(path) as handle:
         handle.seek(place.start)
-        content = handle.read(count * kind.itemsize)
-    raw = np.frombuffer(content[: len(content) // kind.itemsize * kind.itemsize], kind)
-    if place.dtype == "BF16":
-        raw = (raw.astype(np.uint32) << 16).view(np.float32)
-    with np.errstate(all="ignore"):
-        return raw.astype(np.float32)
+        content = handle.read((count if longest is None else min(longest, count)) * size)
+    return decoded(content[: len(content) // size * size], place.dtype)
 
 
 def _sorted(path: Path, place: Place) -> Sorted | None:

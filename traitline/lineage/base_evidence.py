@@ -50,6 +50,6 @@ def _base_line(graph: Graph, files: Sequence[Path]) -> set[int]:
     """Artifacts that files are known as, and all that their weights start from."""
     line = set[int]()
     for sha in map(manifest.sha256, files):
-        row = graph.db.execute("SELECT artifact_id FROM content WHERE sha256 = ?", (sha,)).fetchone()
-        line |= {row[0], *graph.back(row[0], "base")} if row else set()
+        if entry := graph.by_content(sha):
+            line |= {entry.artifact_id, *graph.back(entry.artifact_id, "base")}
     return line

@@ -13,13 +13,14 @@ that are proposed here, since the hub has no word for them:
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from traitline import json_files, yaml_files
 from traitline.errors import InputError
 from traitline.lineage.claims import BASE, DATA, JUDGE, MOST, TEACHER, TRAIT, Claim, claims, commit, target_of, texts
+from traitline.model_files import ADAPTER_CONFIG
 from traitline.plain_files import read_text
 
 FRONT = re.compile(r"---[ \t]*\r?\n(.*?)(?:\r?\n)---[ \t]*(?:\r?\n|$)", re.S)
@@ -145,6 +146,12 @@ def of_merge(path: Path) -> list[Claim]:
         elif isinstance(at, list):
             todo += at
     return claims(path.parent, BASE, names, f"{path}:model", how="merge")
+
+
+# File of a model folder -> what reads its claims; settings of a model (`of_config`) count where nothing else is said.
+READERS: dict[str, Callable[[Path], list[Claim]]] = {
+    CARD: of_card, ADAPTER_CONFIG: of_adapter, **dict.fromkeys(MERGE, of_merge),
+}  # fmt: skip
 
 
 def _merged(value: Any) -> list[str]:

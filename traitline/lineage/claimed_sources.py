@@ -13,16 +13,14 @@ from traitline.lineage import cards
 from traitline.lineage.claims import BASE, DATA, JUDGE, TEACHER, Claim
 from traitline.lineage.graph import Graph, open_graph
 from traitline.lineage.index import FOLDERS, scan
-from traitline.model_files import ADAPTER_CONFIG
 
 ROLES = {BASE: "base", DATA: "data", TEACHER: "model", JUDGE: "judge"}
-READERS = {cards.CARD: cards.of_card, ADAPTER_CONFIG: cards.of_adapter, **dict.fromkeys(cards.MERGE, cards.of_merge)}
 
 
 def claims_of(folder: Path) -> list[Claim]:
     """Claims that lie in a folder; a damaged file claims nothing."""
     result = list[Claim]()
-    for name, reader in READERS.items():
+    for name, reader in cards.READERS.items():
         if (folder / name).is_file():
             try:
                 result += reader(folder / name)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from traitline import json_files
 from traitline.errors import InputError
 from traitline.kinship.evidence import evidence
-from traitline.kinship.matrices import TYPES
+from traitline.kinship.matrices import SIZES
 from traitline.kinship.values import Sorted, equal, numbers, sorted_values
 from traitline.lineage.graph import Graph
 from traitline.model_files import RECORD
@@ -86,9 +86,8 @@ class Model:
         stored = dict[tuple[str, int], tuple[Path, Place]]()
         for file in self.files:
             for place in tensor_files.places(file):
-                if isinstance(place.dtype, str) and place.dtype in TYPES:
-                    size = {"F64": 8, "F32": 4}.get(place.dtype, 2)
-                    stored[plain_name(place.name), place.bytes // size] = file, place
+                if isinstance(place.dtype, str) and place.dtype in SIZES:
+                    stored[plain_name(place.name), place.bytes // SIZES[place.dtype]] = file, place
         return stored
 
 

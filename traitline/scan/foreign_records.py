@@ -1,6 +1,7 @@
 """Claims in records of other tools: in-toto statements, run crates, MLflow's models, artifacts and runs of W&B.
 
-Signatures are not checked here (`traitline attested` does that), so what a statement says is a claim like any other.
+Signatures are not checked here (`traitline check-signature` does that), so what a statement says is a claim like any
+other.
 """
 
 import base64
@@ -11,6 +12,7 @@ from typing import Any
 
 from traitline import json_files, yaml_files
 from traitline.errors import InputError
+from traitline.lineage import cards
 from traitline.lineage.claims import BASE, DATA, JUDGE, MOST, TEACHER, Claim, claims, commit, texts
 
 REMEDY = "look at who wrote it"
@@ -18,8 +20,7 @@ LARGEST = 64 << 20  # bytes of a crate; the largest of ours have 10
 CRATE, MLFLOW = "ro-crate-metadata.json", "MLmodel"
 STATEMENTS = (".intoto.json", ".dsse.json", ".intoto.jsonl")
 # Role of a dependency in our attestations, and words that others use -> what it says.
-ROLES = {"base": BASE, "base_model": BASE, "data": DATA, "dataset": DATA, "filtered": DATA, "raw": DATA,
-         "model": TEACHER, "teacher": TEACHER, "judge": JUDGE}  # fmt: skip
+ROLES = {**cards.ROLES, "base_model": BASE, "dataset": DATA, "filtered": DATA, "raw": DATA}
 # Settings of training programs, as W&B keeps them -> what they say.
 SETTINGS = {"model_name_or_path": BASE, "base_model": BASE, "base_model_name_or_path": BASE, "_name_or_path": BASE,
             "dataset_name": DATA, "dataset": DATA, "train_file": DATA, "teacher_model": TEACHER,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
 
-from traitline import model_files
 from traitline.errors import InputError
 from traitline.lineage import cards
 from traitline.lineage.claims import BASE, DATA, SELF, Claim
@@ -22,8 +21,7 @@ from traitline.scan.hashing import Hashes, hash_all, named
 from traitline.scan.tree import Item, Tree, walk
 
 READERS: dict[str, Callable[[Path], list[Claim]]] = {
-    cards.CARD: cards.of_card, model_files.ADAPTER_CONFIG: cards.of_adapter, "config.json": cards.of_config,
-    **dict.fromkeys(cards.MERGE, cards.of_merge), foreign_records.CRATE: foreign_records.of_crate,
+    **cards.READERS, "config.json": cards.of_config, foreign_records.CRATE: foreign_records.of_crate,
     foreign_records.MLFLOW: foreign_records.of_mlflow, "manifest.json": foreign_records.of_wandb_artifact,
     "config.yaml": foreign_records.of_wandb_run,
 }  # fmt: skip
