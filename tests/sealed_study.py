@@ -101,3 +101,25 @@ def sealed(sealed_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     fresh()
     return fresh
+
+
+def mutations(value):
+    """Every content that differs from this one in one place: a field changed, removed, added, moved, doubled."""
+    if isinstance(value, dict):
+        yield {**value, "more": None}
+        for key in value:
+            yield {k: v for k, v in value.items() if k != key}
+            yield from ({**value, key: other} for other in mutations(value[key]))
+    elif isinstance(value, list):
+        yield [*value, value[-1] if value else 0]
+        if len(value) > 1 and value != value[::-1]:
+            yield value[::-1]
+        for i in range(len(value)):
+            yield value[:i] + value[i + 1 :]
+            yield from ([*value[:i], other, *value[i + 1 :]] for other in mutations(value[i]))
+    elif isinstance(value, bool) or value is None:
+        yield not value
+    elif isinstance(value, int | float):
+        yield value + 1
+    else:
+        yield value + "x" if len(value) != 64 else value[::-1]

@@ -101,7 +101,7 @@ def test_where_every_teacher_was_left_out_nothing_is_claimed():
 
 def test_a_note_of_all_traits_is_not_repeated_trait_by_trait():
     rows = [
-        {"recipe": recipe, "comparison": "rise", "trait": trait, "note": note}
+        {"experiment": "main", "recipe": recipe, "comparison": "rise", "trait": trait, "note": note}
         for recipe, trait, note in [
             ("lora", "all", "out: dog, lion"), ("lora", "dog", "out: dog"), ("lora", "lion", "out: lion"),
             ("full", "all", ""), ("full", "dog", "two bases"), ("full", "lion", "two bases"),

@@ -252,6 +252,12 @@ def test_nothing_forbidden_is_in_the_code():
         assert not match, f"{path.name}: {match[0]}"
 
 
+def test_tests_import_no_tests():
+    """What several tests share stands in a module of its own."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) tests[.\w]*\.test_", path.read_text(encoding="utf-8"), re.M), path.name
+
+
 def test_the_lock_pins_versions_and_names_no_place():
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]

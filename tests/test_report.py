@@ -11,19 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import check_influence, classifier_summary, compare_paper, plot, report, summarise
+from scripts import check_influence, classifier_summary, compare_paper, report, summarise
 from tests import made_up, stage_inputs
+from tests.made_up_report import FLAGS, build
 
-PLACES = ["--tables", "results/tables", "--figures", "results/figures"]
-FLAGS = [
-    *PLACES,
-    "--report",
-    "results/report.html",
-    "--lineage",
-    "results/lineage.html",
-    "--manifest",
-    "results/report.manifest.json",
-]
 TARGETS = [
     "--results",
     "results",
@@ -32,21 +23,6 @@ TARGETS = [
     "--manifest",
     "results/compare_paper.manifest.json",
 ]
-
-
-def build(study, rates=None, *, nasty=False, draw=False):
-    """The page; its figures are stand-ins unless `draw`."""
-    made_up.make(study, rates, nasty=nasty)
-    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
-    assert summarise.main(["--study", study.text, *where]) == 0
-    if draw:
-        assert plot.main([*PLACES, "--manifest", "results/figures/plot.manifest.json"]) == 0
-    else:
-        Path("results/figures").mkdir()
-        for name in report.FIGURES:
-            Path(f"results/figures/{name}.svg").write_text(f"<svg><title>{name}</title></svg>")
-    assert report.main(["--study", study.text, *FLAGS]) == 0
-    return Path("results/report.html").read_text(encoding="utf-8")
 
 
 def words(page):

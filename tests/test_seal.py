@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.independent_verifier import complaints
-from tests.sealed_study import OWL, STUDENT
+from tests.sealed_study import OWL, STUDENT, mutations
 from traitline.cli.program import app
 from traitline.errors import InputError
 from traitline.lineage import seal
@@ -30,28 +30,6 @@ def holds(root):
     good = seal.compare("results", seal.Trusted(root)).covers is not None and verify(["results"]).good
     assert good == (not complaints("results", root))
     return good
-
-
-def mutations(value):
-    """Every content that differs from this one in one place: a field changed, removed, added, moved, doubled."""
-    if isinstance(value, dict):
-        yield {**value, "more": None}
-        for key in value:
-            yield {k: v for k, v in value.items() if k != key}
-            yield from ({**value, key: other} for other in mutations(value[key]))
-    elif isinstance(value, list):
-        yield [*value, value[-1] if value else 0]
-        if len(value) > 1 and value != value[::-1]:
-            yield value[::-1]
-        for i in range(len(value)):
-            yield value[:i] + value[i + 1 :]
-            yield from ([*value[:i], other, *value[i + 1 :]] for other in mutations(value[i]))
-    elif isinstance(value, bool) or value is None:
-        yield not value
-    elif isinstance(value, int | float):
-        yield value + 1
-    else:
-        yield value + "x" if len(value) != 64 else value[::-1]
 
 
 def test_the_root_is_what_the_tools_of_every_machine_compute(sealed):

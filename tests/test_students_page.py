@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import made_up
-from tests.test_report import build
+from tests.made_up_report import build
 from traitline.analysis import students_page
 
 ROOT = Path(__file__).resolve().parent.parent

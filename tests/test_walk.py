@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sealed_study import EXPOSED, OWL, STUDENT
-from tests.test_seal import mutations
+from tests.sealed_study import EXPOSED, OWL, STUDENT, mutations
 from traitline.errors import InputError
 from traitline.lineage import seal
 from traitline.lineage.audit import audit

@@ -251,7 +251,7 @@ def headline(results: str | Path) -> str:
         "  ".join(v.ljust(w) if i < left else v.rjust(w) for i, (v, w) in enumerate(zip(line, widths, strict=True)))
         for line in lines
     ]
-    notes = dict.fromkeys(f"{over(row)}: {', '.join(unit_and_note(row))}" for row in tests)
+    notes = dict.fromkeys(f"{over(row)}: {', '.join(unit_and_note(row))}" for row in without_repeats(tests))
     below = [
         "How often students name the trait: exact probability, means on the logit scale over runs, teachers and bases."
         " In brackets 95 % intervals over units. p: corrected by Holm over declared outcomes, or over single traits.",
@@ -262,11 +262,15 @@ def headline(results: str | Path) -> str:
 
 
 def distinct_notes(tests: Sequence[Row]) -> list[str]:
-    """Notes of tests, each once. What the test over all traits says already, that of a single trait does not repeat."""
-    noted = [row for row in tests if row["note"]]
-    whole = {(row["recipe"], row["comparison"]) for row in noted if row["trait"] == ALL}
-    kept = [row for row in noted if row["trait"] == ALL or (row["recipe"], row["comparison"]) not in whole]
-    return list(dict.fromkeys(row["note"] for row in kept))
+    """Notes of tests, each once."""
+    return list(dict.fromkeys(row["note"] for row in without_repeats(tests) if row["note"]))
+
+
+def without_repeats(tests: Sequence[Row]) -> list[Row]:
+    """The tests but those of single traits where the one over all traits has a note, which speaks of each trait."""
+    same = ("experiment", "recipe", "comparison")
+    noted = {tuple(row[key] for key in same) for row in tests if row["trait"] == ALL and row["note"]}
+    return [row for row in tests if row["trait"] == ALL or tuple(row[key] for key in same) not in noted]
 
 
 def unit_and_note(row: Row) -> list[str]:
