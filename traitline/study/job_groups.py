@@ -3,9 +3,9 @@
 A stack is a number of seeds, in the order in which the study names them, of all recipes of a row: a seed appended
 behind a full stack is a new job and touches no finished one; so is a recipe in a row of its own. Jobs of the same
 recipes and seeds are one rule, for all branches (teacher's base, trait, teacher, channel, dataset, student's base) that
-want it. On open weights a stack has one recipe. On open weights, where the base is what
-costs, students of all branches and recipes can share a forward pass (`execution.together`); a job has one seed then, so
-that a seed appended touches no finished job.
+want it. On open weights a stack has one recipe. There, where the base is what costs, students of all branches and
+recipes can share a forward pass (`execution.together`); a job has one seed then, so that a seed appended touches no
+finished job.
 """
 
 import re

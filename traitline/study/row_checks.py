@@ -166,7 +166,8 @@ def tiny_worlds_know_the_words_of_questions(study: "Study") -> None:
     """Refuse own questions with words that a tiny world never read: they would all be one unknown token."""
     for _, row in rows_of(study):
         asked = study.evals[row.eval]
-        for world in {study.bases[label].world for label in row.models} - {None}:
+        worlds = {study.bases[label].world for label in row.models} - {None}
+        for world in worlds if asked.questions else ():
             known = set(vocabulary(study.worlds[str(world)].model_dump()))
             for i, text in enumerate(asked.questions or ()):
                 words = text.replace("{k}", str(asked.category)).split()
