@@ -132,7 +132,7 @@ class Failures(logging.Filter):
         refusal = slurm.refusal(str(record.rule_msg or "")) if cause == "submission" else None
         attempt, again = job.attempt, next_attempt(job, cause, refusal)  # the latter may raise the number
         line += f"{limit(job, cause)}, attempt {attempt}{again}; {refusal or last_words(record, logs)}"
-        print(line, file=sys.stderr, flush=True)
+        screen.print_whole(line)
         with open(self.launched.failures, "a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
@@ -221,7 +221,7 @@ def print_headline(results):
 def print_failure(path):
     """Print the log of a failed job and the log's last line."""
     lines = slurm.tail([path], 1)
-    print(f"failed  {path}: {lines[0] if lines else 'the job ended without a word'}", file=sys.stderr, flush=True)
+    screen.print_whole(f"failed  {path}: {lines[0] if lines else 'the job ended without a word'}")
 
 
 def print_failures(snakemake_logs):

@@ -2,11 +2,13 @@
 
 import re
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests import terminal
+from traitline.workflow import screen
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 FAILS = "import sys\n\nsys.exit('plot: error: no font is there')\n"
@@ -52,3 +54,17 @@ def test_who_asks_snakemake_for_its_own_lines_gets_them(clone):
     done = clone.snakemake("--cores", "2", "-R", "plot", "-p")
     assert "python -m scripts.plot" in done.stderr and "jobs: plot 1" not in done.stderr
     assert max(map(len, done.stderr.split("\n    shell:")[-1].splitlines())) < 5000
+
+
+def test_lines_of_jobs_that_fail_at_the_same_moment_stand_apart(capfd):
+    def fail(job):
+        for _ in range(300):
+            screen.print_whole(job * 40)
+
+    threads = [threading.Thread(target=fail, args=(job,)) for job in "abcdefgh"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 8 * 300 and all(len(line) == 40 and len(set(line)) == 1 for line in lines)

@@ -31,6 +31,12 @@ SKIPPED = re.compile(
 SHOWN = ("error", "None", "")  # events whose messages are printed; jobs have lines of their own
 
 
+def print_whole(line: str) -> None:
+    """Print a line on stderr with its end in one piece: jobs fail at the same moment, each in a thread of its own."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 class PlainLines(logging.Handler):
     """A line for each job that is done, and every minute one for what runs."""
 
@@ -54,7 +60,7 @@ class PlainLines(logging.Handler):
 
     def put(self, line: str) -> None:
         """Print a line."""
-        print(line, file=sys.stderr, flush=True)
+        print_whole(line)
 
     def _beat(self) -> None:
         while not self.ended.wait(HEARTBEAT):
