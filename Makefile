@@ -22,7 +22,7 @@ demo: $(STAMP)  ## ask a finished study where its models come from: no training,
 run: $(STAMP)  ## run the tiny study; ends with results/report.html
 	$(BIN)/snakemake --cores all
 
-robust: $(STAMP)  ## run the larger study behind docs/results/robust.md (an hour or two); ends in studies/robust/
+robust: $(STAMP)  ## run the larger study behind docs/results/older.md (an hour or two); ends in studies/robust/
 	$(BIN)/snakemake --cores all --configfile configs/robust.yaml
 
 paper: $(STAMP)  ## run the paper's experiments beside the tiny study (about an hour); ends in studies/paper/

@@ -72,9 +72,8 @@ def read_run(path: str | Path) -> list[Row]:
     return rows
 
 
-def line(target: Target, row: Row | None) -> str:
-    """The row of one target; `row` is what was measured, None where nothing was run."""
-    row = row or {"verdict": NOT_RUN, "reading": target.why or "no study kept here has it"}
+def ran_line(target: Target, row: Row) -> str:
+    """The row of a target that a study measured."""
     ours, low, high = (float(text) if (text := row.get(c)) else None for c in ("ours", "ours_low", "ours_high"))
     cells = (
         cell(target.quantity),
@@ -84,10 +83,27 @@ def line(target: Target, row: Row | None) -> str:
         f"{row['n']} {row['unit']}" if row.get("n") else "-",
         row.get("runs") or "-",
         row["verdict"],
-        cell(row["reading"]),
+        cell(row["reading"]) or "-",
         cell(target.source),
     )
-    return f"| {' | '.join(cells)} |"
+    return f"|{'|'.join(cells)}|"
+
+
+def table(head: str, align: str, lines: list[str]) -> list[str]:
+    """A table of Markdown with an empty line behind it; nothing for no lines."""
+    return [head, align, *lines, ""] if lines else []
+
+
+def unrun_tables(targets: list[Target]) -> list[str]:
+    """Targets that no study measured: a table for each reason and source, which stand above it."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for t in targets:
+        text = f"|{cell(t.quantity)}|{figure(t.target, t.low, t.high)}|"
+        groups.setdefault((t.why or "no study kept here has it", t.source), []).append(text)
+    out = []
+    for (why, source), lines in groups.items():
+        out += [f"Not run ({why}), {source}:", "", *table("|quantity|target|", "|---|--:|", lines)]
+    return out
 
 
 def page(paths: Iterable[str | Path]) -> str:
@@ -98,16 +114,16 @@ def page(paths: Iterable[str | Path]) -> str:
             ran.setdefault(row["id"], row)
     targets = load()
     counts = Counter(ran[t.id]["verdict"] if t.id in ran else NOT_RUN for t in targets)
-    out = [HEAD, "| verdict | targets |", "|---|--:|", *(f"| {v} | {counts[v]} |" for v in VERDICTS), ""]
+    out = [HEAD, *table("|verdict|targets|", "|---|--:|", [f"|{v}|{counts[v]}|" for v in VERDICTS])]
     for experiment in dict.fromkeys(t.experiment for t in targets):
-        out += [
-            f"## {experiment}",
-            "",
-            "| quantity | target | ours | students | n, unit | runs | verdict | reading | source |",
-        ]
-        out += ["|---|--:|--:|---|--:|--:|---|---|---|"]
-        out += [line(t, ran.get(t.id)) for t in targets if t.experiment == experiment]
-        out.append("")
+        here = [t for t in targets if t.experiment == experiment]
+        out += [f"## {experiment}", ""]
+        out += table(
+            "|quantity|target|ours|students|n, unit|runs|verdict|reading|source|",
+            "|---|--:|--:|---|--:|--:|---|---|---|",
+            [ran_line(t, ran[t.id]) for t in here if t.id in ran],
+        )
+        out += unrun_tables([t for t in here if t.id not in ran])
     return "\n".join(out)
 
 
