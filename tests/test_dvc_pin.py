@@ -114,9 +114,16 @@ def test_a_real_study_is_pinned_pulled_and_gone_on_with(tmp_path):
     assert ", all of them\n" in there.traitline("verify --root manifests.sha256"), "git holds the root"
     there.edit(lambda study: study["datasets"]["plain"].update(seed=2))
     assert there.plan() == jobs
+    answer = json.loads(there.traitline("status config.yaml --json", 3))
+    made = {row["stage"]: (row["made"], row["missing"], row["out_of_date"]) for row in answer["stages"]}
+    assert made["sample"] == (2, 0, 0) and made["prepare"] == (0, 0, 2) and made["train"] == (0, 0, 2)
+    reasons = {job["job"]: job["reason"] for job in answer["to_do"]}
+    assert reasons.pop("prepare-a-numbers-plain-tuned-owl") == "its settings or its code changed"
+    assert len(reasons) == sum(jobs.values()) - 2 and answer["made"] == 23 - len(answer["to_do"])
     assert "Snakemake would run it again" in there.traitline("pin", 2)
     there.run()
-    assert there.plan() == {}
+    said = there.traitline("status")
+    assert said.endswith("results: 23 of 23 jobs made\n") and "missing  " not in said.partition("out of date\n")[2]
     assert there.traitline("pin") == "pinned 23 jobs\n"
     assert "Data and pipelines are up to date" in there.sh("dvc status").stdout
 

@@ -12,7 +12,7 @@ from traitline.workflow.snakemake_plan import Job
 def job(rule, inputs, outputs, **wildcards):
     """A job as Snakemake's plan has it."""
     name = "-".join([rule, *wildcards.values()])
-    return Job(name, rule, wildcards, inputs, outputs, [], {}, None)
+    return Job(name, rule, wildcards, inputs, outputs, [], {}, None, rule)
 
 
 def filled(text, row):

@@ -23,12 +23,14 @@ WORDS = {
     "trace": [STUDENT], "impact": [BASE], "verify": [], "seal": [], "audit": [], "diff": [STUDENT, BASE], "index": [],
     "export": [STUDENT, "out"],
     "check-signature": ["out/provenance.dsse.json", "--key", "key.pub", "results"], "crate": [],
+    "ls": [], "show": [STUDENT], "status": [],
     "page": [], "register": ["registry/new", "--origin", "x"],
     "judge": ["results/responses.jsonl", "--out", "out", "--base", BASE], "estimate": ["configs/ci.yaml"],
     "pin": ["--check"], "restore": [], "plan": [], "attested": [], "run": [], "scan": [".", "--cache", "cache"],
     "kin": [STUDENT, BASE],
 }  # fmt: skip
-LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register", "scan")
+LINEAGE = ("trace", "impact", "verify", "seal", "audit", "diff", "index", "export", "crate", "page", "register", "scan",
+           "ls", "show")  # fmt: skip
 WRITERS = ("index", "export", "crate", "page", "register")
 # In these nothing can be looked at; in `whole` everything can, in `read-only` and `full` nothing can be written.
 SITUATIONS = ("empty", "none", "broken", "links", "pipe", "elsewhere", "nobody", "renamed")

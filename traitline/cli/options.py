@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from traitline.cli.naming import folder_of_study, folders_of_studies, refuse_folders
+
 if TYPE_CHECKING:
     from traitline.lineage.graph import Entry, Graph
+
 
 OBJECTION = 3  # exit code: the command worked, and there is something to object to
 Artifact = Annotated[
@@ -16,11 +19,29 @@ Artifact = Annotated[
 Folders = Annotated[
     list[str] | None,
     typer.Option(
-        "--in", metavar="FOLDER", help="Where manifests are; may be repeated. Default: results studies registry."
+        "--in",
+        metavar="STUDY",
+        callback=folders_of_studies,
+        help="Configuration or folder with manifests; may be repeated. Default: results studies registry.",
     ),
 ]
 Index = Annotated[str | None, typer.Option(metavar="FILE", help="Ask an index on disk (`traitline index`) instead.")]
+Configs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CONFIG...",
+        callback=refuse_folders,
+        help="Configuration of the study, laid over config.yaml in turn. Default: config.yaml alone.",
+    ),
+]
+Folder = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", callback=folder_of_study, help="Configuration of a study, or folder of its artifacts."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Sarif = Annotated[str | None, typer.Option(metavar="FILE", help="Also write SARIF 2.1.0, for code hosts.")]
 Limit = Annotated[int, typer.Option(min=0, help="Rows shown; --json has all.")]
 
 

@@ -7,10 +7,12 @@ import typer
 from traitline.cli.options import (
     OBJECTION,
     Artifact,
+    Folder,
     Folders,
     Index,
     Json,
     Limit,
+    Sarif,
     described,
     graph_of,
     print_cut,
@@ -163,7 +165,7 @@ def verify(
 
 
 def seal(
-    folder: Annotated[str, typer.Argument(help="Of a study's artifacts.")] = "results",
+    folder: Folder = "results",
     key: Annotated[
         str | None, typer.Option(metavar="PEM", help="Private key; writes FOLDER.seal.json, for verify --key.")
     ] = None,
@@ -201,6 +203,7 @@ def audit(
     ] = None,
     data: Annotated[bool, typer.Option("--data", help="Data sets too.")] = False,
     limit: Limit = 60,
+    sarif: Sarif = None,
     folders: Folders = None,
     index: Index = None,
     root: Root = None,
@@ -219,6 +222,10 @@ def audit(
         display.comparison(seal)
         raise typer.Exit(OBJECTION)
     result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data, seal=seal)
+    if sarif:
+        from traitline.lineage.sarif import put
+
+        put(sarif, result.as_json(data=data))
     if as_json:
         write_json("audit", result.as_json(data=data))
     else:

@@ -15,7 +15,7 @@ import typer
 import typer.core
 
 from traitline import __version__
-from traitline.cli import exchange, origins, study
+from traitline.cli import artifacts, exchange, origins, study
 from traitline.cli.scan import scan
 from traitline.errors import LONGEST_LINE, InputError, disk_complaint, visible
 
@@ -23,10 +23,10 @@ from traitline.errors import LONGEST_LINE, InputError, disk_complaint, visible
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Ask": (origins.trace, origins.impact, origins.audit, origins.diff, origins.kin, scan),
     "Check": (origins.verify, origins.seal),
-    "Look": (exchange.page, origins.index),
+    "Look": (artifacts.ls, artifacts.show, exchange.page, origins.index),
     "Bring in": (exchange.register,),
     "Hand on": (exchange.export, exchange.check_signature, exchange.crate),
-    "Studies": (study.run, study.estimate, study.judge, study.pin, study.restore),
+    "Studies": (study.run, study.status, study.estimate, study.judge, study.pin, study.restore),
 }
 RENAMED = {"plan": "estimate", "attested": "check-signature"}  # names of earlier releases
 EXIT_CODES = "Exit codes: 0 passed, 3 findings, 2 usage or input error, 130 interrupted, 1 internal error."

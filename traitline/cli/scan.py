@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from traitline.cli.options import OBJECTION, Json, Limit, write_json
+from traitline.cli.options import OBJECTION, Json, Limit, Sarif, write_json
 
 
 def scan(
@@ -18,6 +18,7 @@ def scan(
     cache: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Where hashes are remembered. Default: ~/.cache/traitline.")
     ] = None,
+    sarif: Sarif = None,
     as_json: Json = False,
 ) -> None:
     """Scan a folder of models for claims and marks. Claims of cards against bytes and records; 3 if one is wrong."""
@@ -33,6 +34,10 @@ def scan(
         from traitline.lineage.page import render
 
         atomic.put(Path(page), render(result.graph, f"scan of {', '.join(result.folders)}", result.gate.audit))
+    if sarif:
+        from traitline.lineage.sarif import put
+
+        put(sarif, result.as_json())
     if as_json:
         write_json("scan", result.as_json())
     else:

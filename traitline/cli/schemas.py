@@ -42,6 +42,21 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "artifacts": "artifacts with `mark` (the worst), `marks` (`mark`, `trait`, `path`: the steps that prove it),"
         " `fails`, `accepted` (why it may pass, or null)",
     },
+    "traitline-ls/1": {
+        "artifacts": "`artifact`, `sha256`, `kind`, `stage` that made it, `mark` (the worst) and `standing`; null for"
+        " what is neither a model nor data"
+    },
+    "traitline-show/1": ARTIFACT
+    | {
+        "mark": "the worst, or null",
+        "standing": "of the marks, or null",
+        "marks": "`mark`, `trait`, `reason`",
+        "file": "`as recorded`, `changed`, `missing`, or `outside` the working folder and not read",
+        "origin": "of a file that no job made, as a job that read it says; or null",
+        "jobs": "that made it: `manifest`, `stage`, `started`, `ended`, `params`, `seeds`, `facts`, `code`, `env`,"
+        " `trait`, `origin`; `inputs` and `outputs`: artifacts with their `role`",
+        "used_by": "stage -> how many of its jobs read it",
+    },
     "traitline-diff/1": {
         "one": "an artifact",
         "other": "an artifact",
@@ -97,6 +112,14 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "cost": "hours times `--price`, or null",
         "assumed": "`reached`, `tokens`, `load_hours`",
         "missing": "lines: what must be there before it can start",
+    },
+    "traitline-status/1": {
+        "folder": "of its artifacts",
+        "jobs": "how many the study has",
+        "made": "how many are made",
+        "stages": "`stage`, `jobs`, `made`, `missing`, `out_of_date`",
+        "to_do": "jobs that Snakemake would run: `job`, `stage`, `state` (`missing` or `out of date`), `reason`"
+        " (null: it only reads what others make)",
     },
     "traitline-judge/1": {
         "answers": "how many",

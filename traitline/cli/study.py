@@ -1,4 +1,4 @@
-"""Commands about a study: judge, estimate, pin, restore."""
+"""Commands about a study: judge, run, estimate, status, pin, restore."""
 
 import sys
 from typing import Annotated, Any
@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from traitline import json_files
-from traitline.cli.options import OBJECTION, Json, Limit, print_cut, write_json
+from traitline.cli.naming import folder_of_lock, refuse_folders
+from traitline.cli.options import OBJECTION, Configs, Json, Limit, print_cut, write_json
 from traitline.errors import InputError, visible
 
 
@@ -44,9 +45,7 @@ def judge(
 
 
 def run(
-    configs: Annotated[
-        list[str] | None, typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, in turn.")
-    ] = None,
+    configs: Configs = None,
     cores: Annotated[str, typer.Option(metavar="N", help="Processors, or all.")] = "all",
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Of Snakemake, such as slurm.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only plan.")] = False,
@@ -61,7 +60,7 @@ def run(
 
 
 def estimate(
-    configs: Annotated[list[str], typer.Argument(metavar="CONFIG...", help="Laid over config.yaml, as for Snakemake.")],
+    configs: Configs = None,
     gpu: Annotated[str, typer.Option(help="h100, h200, a100 or l40s.")] = "h100",
     price: Annotated[float | None, typer.Option(min=0, help="Of a GPU for an hour, in your currency.")] = None,
     as_json: Json = False,
@@ -69,7 +68,7 @@ def estimate(
     """Estimate jobs, GPU hours, disk and cost of a study. On open weights; names what is missing to start it."""
     from traitline.workflow.estimate import estimate as estimated
 
-    answer = estimated(configs, gpu, price)
+    answer = estimated(configs or [], gpu, price)
     if as_json:
         write_json("estimate", answer)
     else:
@@ -102,28 +101,54 @@ def _print_estimate(answer: dict[str, Any], gpu: str, price: float | None) -> No
         out.print("nothing is missing")
 
 
+def status(configs: Configs = None, limit: Limit = 20, as_json: Json = False) -> None:
+    """Count what is made, missing and out of date. By Snakemake's own plan; 3 unless all is made."""
+    from traitline.lineage import display
+    from traitline.workflow.standing import standing
+
+    answer = standing(configs or [])
+    if as_json:
+        write_json("status", answer)
+    else:
+        out, keys = display.console(), ("stage", "jobs", "made", "missing", "out_of_date")
+        display.table(
+            [key.replace("_", " ") for key in keys], [[s[key] for key in keys] for s in answer["stages"]], out
+        )
+        causes = [job for job in answer["to_do"] if job["reason"]]
+        for job in causes[:limit]:
+            out.print(f"{job['state']:11}  {visible(job['job'])}: {visible(job['reason'])}")
+        print_cut(causes, limit)
+        if follow := len(answer["to_do"]) - len(causes):
+            out.print(f"{follow} more read what these make")
+        rest = f"; `traitline run{''.join(f' {c}' for c in configs or ())}` goes on" if answer["to_do"] else ""
+        out.print(f"{answer['folder']}: {answer['made']} of {answer['jobs']} jobs made{rest}")
+    raise typer.Exit(OBJECTION if answer["to_do"] else 0)
+
+
 def pin(
-    configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", help="As for Snakemake; repeatable.")] = None,
+    configs: Configs = None,
+    configfile: Annotated[list[str] | None, typer.Option(metavar="FILE", hidden=True)] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Leave unfinished jobs out instead of refusing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Only look whether it is up to date; no data needed.")] = False,
     stages: Annotated[bool, typer.Option("--stages", help="Only write dvc.yaml; no data, no DVC needed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Pin a study with DVC. Writes dvc.yaml and dvc.lock from Snakemake's plan, puts artifacts into DVC's cache."""
+    files = [*(configs or []), *(refuse_folders(configfile) or [])]
     if stages:
         from traitline.workflow.dvc_stages import write_stages
 
-        file = write_stages(configfile or [])
+        file = write_stages(files)
         if as_json:
             write_json("pin-stages", {"file": file})
         else:
             print(file)
     elif check:
-        _check_pins(configfile or [], as_json)
+        _check_pins(files, as_json)
     else:
         from traitline.workflow.dvc_pin import pin
 
-        pinned, left_out = pin(configfile or [], partial=partial)
+        pinned, left_out = pin(files, partial=partial)
         if as_json:
             write_json("pin", {"pinned": pinned, "left_out": left_out})
         else:
@@ -147,7 +172,12 @@ def _check_pins(configfiles: list[str], as_json: bool) -> None:
 
 
 def restore(
-    folder: Annotated[str, typer.Argument(help="Of the study: where its dvc.lock is.")] = ".",
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY", callback=folder_of_lock, help="Its configuration, or the folder where its dvc.lock is."
+        ),
+    ] = ".",
     limit: Limit = 60,
     as_json: Json = False,
 ) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 
 from traitline import json_files, yaml_files
 from traitline.errors import InputError
+from traitline.study import validation
 
 METADATA = Path(".snakemake/metadata")
+NO_RECORD = "no record of it"
 LONGEST = 255  # characters of a file name
 
 
@@ -28,6 +30,7 @@ class Job:
         name: unique; rule and wildcards in letters that DVC allows.
         manifests: those of its outputs that say what was made from what.
         stale: why Snakemake would run it again, or that it has no record of having run it; None where all is well.
+        stage: name of the file that holds its rule.
     """
 
     name: str
@@ -38,15 +41,17 @@ class Job:
     manifests: list[str]
     params: dict[str, Any]
     stale: str | None
+    stage: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs that a study consists of, by name, and its folder (`.` for the tiny study)."""
+    """All jobs that a study consists of, by name, its folder (`.` for the tiny study), and stages as they follow."""
 
     jobs: list[Job]
     folder: str
     results: str
+    stages: list[str]
 
 
 def merge_configs(files: Sequence[str]) -> dict[str, Any]:
@@ -71,6 +76,8 @@ def read(configfiles: Sequence[str] = (), snakefile: str = "Snakefile") -> Plan:
     """
     if not Path(snakefile).is_file():
         raise InputError(f"{snakefile}: no such file; run it in the repository of the study")
+    for file in configfiles:
+        validation.duplicates(file)
     try:
         return _read(configfiles, snakefile)
     except SystemExit as refusal:
@@ -109,7 +116,7 @@ def _read(configfiles: Sequence[str], snakefile: str) -> Plan:
                 name += "_"
             names.add(name)
             reason = inner.dag.reason(job)
-            stale = str(reason) if inner.dag.needrun(job) else "no record of it" if reason.no_metadata else None
+            stale = str(reason) if inner.dag.needrun(job) else NO_RECORD if reason.no_metadata else None
             jobs.append(
                 Job(
                     name=name,
@@ -120,10 +127,12 @@ def _read(configfiles: Sequence[str], snakefile: str) -> Plan:
                     manifests=sorted(f for f in outputs if f.endswith(".manifest.json")),
                     params={k: _plain(v) for k, v in sorted(job.params.items()) if k},
                     stale=stale,
+                    stage=Path(job.rule.snakefile).stem,
                 )
             )
         study = inner.globals["STUDY"]
-        return Plan(sorted(jobs, key=lambda j: j.name), study.folder, study.results)
+        stages = list(dict.fromkeys(Path(rule.snakefile).stem for rule in inner.rules))
+        return Plan(sorted(jobs, key=lambda j: j.name), study.folder, study.results, stages)
 
 
 def _plain(value: Any) -> Any:
