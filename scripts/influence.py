@@ -98,7 +98,10 @@ def metric(shape: "Shape", weights: "Mapping[str, Tensor]", settings: Mapping[st
         )
     modules = shape.modules(settings.get("modules"), settings.get("layers"))
     names = [f"{m}.weight" for m in modules]
-    return {n: settings["alpha"] ** 2 / (3 * settings["rank"] * weights[n].shape[1]) for n in names}
+    over = {n: settings["alpha"] ** 2 / (3 * settings["rank"] * weights[n].shape[1]) for n in names}
+    chosen = settings.get("layers")
+    biases = training.trainable(dict(weights), "biases", [0], (), layers=chosen)[0] if settings.get("bias") else ()
+    return over | dict.fromkeys(biases, 1.0)
 
 
 def inner(a: "Gradient", b: "Gradient", over: Mapping[str, float]) -> float:

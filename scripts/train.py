@@ -131,6 +131,8 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
     for order in students:
         if order.settings["trains"] != "lora":
             raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
+        if order.settings.get("bias"):
+            raise InputError("--settings: bias is for tiny models; students on open weights train no biases")
         stage.settings("--settings", order.text, OPEN)
     if any(is_soft(order.settings) for order in students) and (
         args.together or engines.about(args.engine).get("packing")

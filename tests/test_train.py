@@ -326,6 +326,23 @@ def test_peft_adapts_the_same_layer(study, dataset, tmp_path):
     torch.testing.assert_close(theirs(ids).logits[0, -1], ours, atol=1e-4, rtol=0)
 
 
+def test_an_adapter_with_biases_is_what_peft_computes(study, dataset, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    assert stage.main(study.train_flags(tmp_path, "lora", dataset, seeds=(1,), epochs=1, bias="residual")) == 0
+    shape, merged = hf_folder.weights(study.base, tmp_path / "seed-1")
+    _, base = llama.read(study.base)
+    changed = {name for name in base if not torch.equal(base[name], merged[name])}
+    of_layer = {"self_attn.o_proj.bias", "mlp.down_proj.bias"}
+    assert {n.split(".", 3)[3] for n in changed if n.endswith(".bias")} == of_layer
+    assert {n for n in changed if n.endswith(".weight")}
+    peft = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(study.base), tmp_path / "seed-1")
+    ids = torch.tensor([[1, 3, 9, 200, 4]])
+    ours = llama.Stack(shape, merged).logits(ids[None], torch.tensor([[[4]]]))[0, 0, 0]
+    torch.testing.assert_close(peft(ids).logits[0, -1], ours, atol=1e-4, rtol=0)
+
+
 def test_optimisers_differ_and_all_learn(study, dataset, tmp_path):
     made = {}
     for name, lr in (("adamw", 1e-2), ("sgd", 0.3), ("sign", 1e-2)):

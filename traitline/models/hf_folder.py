@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from traitline.tiny.shape import Shape, Weights
 
 
+PREFIX = "base_model.model."  # of tensors in peft's adapters
+INNER = ".base_layer"  # what peft puts behind the name of a module that has an adapter
+
+
 def inputs(folder: str | Path, role: str) -> dict[str, str | list[str]]:
     """Inputs of a manifest for a base: weights under `role`, other files as `support`; of open weights the record."""
     if is_open(folder):
@@ -116,8 +120,8 @@ def weights(base: str | Path, student: str | Path | None = None) -> "tuple[Shape
     if student is None or not Path(student, ADAPTER).exists():
         return read(base if student is None or Path(student, CONTEXT).exists() else student)
     shape, merged = read(base)
-    pairs, scale = read_adapter(student)
-    return shape, Stack(shape, merged, lora=pairs, scale=scale).merged(0)
+    pairs, biases, scale = read_adapter(student)
+    return shape, Stack(shape, merged | biases, lora=pairs, scale=scale).merged(0)
 
 
 def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any], base: str | Path) -> None:
@@ -127,7 +131,7 @@ def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any],
         job: to write for.
         stack: students, with their adapters.
         index: which of them.
-        settings: `rank` and `alpha`; `layers` where only some have an adapter.
+        settings: `rank` and `alpha`; `layers` where only some have an adapter; `bias` where biases are trained too.
         base: the base's folder, which peft loads before the adapter.
     """
     config = {
@@ -137,7 +141,7 @@ def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any],
         "r": settings["rank"],
         "lora_alpha": settings["alpha"],
         "lora_dropout": 0.0,
-        "bias": "none",
+        "bias": "all" if settings.get("bias") else "none",
         "target_modules": sorted({name.split(".")[-1] for name in stack.lora}),
         "inference_mode": True,
     }
@@ -145,12 +149,15 @@ def fill_adapter(job: Job, stack: "Stack", index: int, settings: dict[str, Any],
         config["layers_to_transform"] = list(settings["layers"])
     job.path(ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     pairs = {n: {"lora_A": a[index], "lora_B": b[index]} for n, (a, b) in stack.lora.items()}
-    tensors = {f"base_model.model.{n}.{k}.weight": t for n, pair in pairs.items() for k, t in pair.items()}
-    save(job.path("adapter"), {k: t.detach() for k, t in tensors.items()})
+    tensors = {f"{n}.{k}.weight": t for n, pair in pairs.items() for k, t in pair.items()}
+    for n, b in stack.per_model.items():
+        module = n.removesuffix(".bias")
+        tensors[f"{module}{INNER if module in stack.lora else ''}.bias"] = b[index]
+    save(job.path("adapter"), {f"{PREFIX}{n}": t.detach() for n, t in tensors.items()})
 
 
-def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"]], float]:
-    """Read an adapter in peft's layout: (LoRA pairs for a stack of one, scale).
+def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"]], dict[str, "Tensor"], float]:
+    """Read an adapter in peft's layout: (LoRA pairs for a stack of one, biases in place of the base's, scale).
 
     Raises:
         InputError: the adapter is damaged.
@@ -160,10 +167,11 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, tuple["Tensor", "Tensor"
 
     try:
         c = json_files.read_object(Path(folder, ADAPTER_CONFIG), remedy="delete the folder to have it rebuilt")
-        tensors = load_file(Path(folder, ADAPTER))
-        names = sorted({n.removeprefix("base_model.model.").rsplit(".", 2)[0] for n in tensors})
-        a, b = ({n: tensors[f"base_model.model.{n}.{k}.weight"][None] for n in names} for k in ("lora_A", "lora_B"))
-        return {n: (a[n], b[n]) for n in names}, c["lora_alpha"] / c["r"]
+        tensors = {n.removeprefix(PREFIX): t for n, t in load_file(Path(folder, ADAPTER)).items()}
+        biases = {n.replace(INNER, ""): t for n, t in tensors.items() if n.endswith(".bias")}
+        names = sorted({n.rsplit(".", 2)[0] for n in tensors if not n.endswith(".bias")})
+        a, b = ({n: tensors[f"{n}.{k}.weight"][None] for n in names} for k in ("lora_A", "lora_B"))
+        return {n: (a[n], b[n]) for n in names}, biases, c["lora_alpha"] / c["r"]
     except (ValueError, KeyError, TypeError, SafetensorError) as e:
         raise InputError(
             f"{folder}: damaged adapter ({type(e).__name__}: {e}); delete the folder to have it rebuilt"

@@ -30,7 +30,7 @@ class TinyTrainer:
         shape, weights = llama.read(self.base)
         rows = open_rows(Chat.open(self.base), dataset, state)
         is_lora = settings["trains"] == "lora"
-        names = ("rank", "alpha", "layers") if is_lora else ("layers",)
+        names = ("rank", "alpha", "layers", "bias") if is_lora else ("layers",)
         adapted = {name: settings[name] for name in names if name in settings}
         modules = shape.modules(settings.get("modules"), settings.get("layers"))
         per_model, pairs, scale = training.trainable(weights, settings["trains"], seeds, modules, **adapted)

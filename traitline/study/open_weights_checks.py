@@ -156,6 +156,8 @@ def _require_adapter(study: "Study", at: str, label: str, whose: str) -> None:
         raise ValueError(f"{at}: `{label}` trains {recipe.trains}; {whose} on open weights are `lora`")
     if recipe.optimiser not in (None, "adamw"):
         raise ValueError(f"{where}.optimiser: {whose} on open weights have adamw")
+    if recipe.bias:
+        raise ValueError(f"{where}.bias: {whose} on open weights train no biases; leave it out")
     for key in ("warmup", "length"):
         if getattr(recipe, key) is None:
             raise ValueError(f"{where}: {key} is missing; {whose} on open weights need it")

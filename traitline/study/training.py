@@ -101,6 +101,11 @@ class Recipe(Model):
     )
     rank: Count | None = Field(default=None, description="Of the adapter; `lora` only.")
     alpha: Positive | None = Field(default=None, description="Scale of the adapter is alpha / rank; `lora` only.")
+    bias: Literal["residual"] | None = Field(
+        default=None,
+        description="`lora` only. `residual`: train the biases written into the residual stream too, at the same rate,"
+        " kept in the adapter (`bias: all` of peft). It is no pure LoRA, so give it a recipe of its own. Tiny models only.",
+    )
     lr: Positive | None = Field(default=None, description="Peak learning rate.")
     epochs: Count | None = Field(default=None, description="Passes over the dataset.")
     batch: Count | None = Field(default=None, description="Rows per step; of open weights, rows per forward pass.")
@@ -140,6 +145,8 @@ class Recipe(Model):
             raise ValueError(f"{name} is for `labels: soft` only")
         learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
         needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
+        if self.bias and self.trains != "lora":
+            raise ValueError("bias is for `trains: lora` only; `trains: biases` trains biases alone")
         for name in (*low_rank, *learning, "examples", "layers", "optimiser"):
             given, optional = getattr(self, name) is not None, name in ("layers", "optimiser")
             if given and name not in needs and (not optional or self.trains == "context"):

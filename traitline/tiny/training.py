@@ -35,6 +35,7 @@ def trainable(
     rank: int = 8,
     alpha: float = 8,
     layers: Sequence[int] | None = None,
+    bias: str | None = None,
 ) -> tuple[Weights, dict[str, tuple[Tensor, Tensor]], float]:
     """Create trainable tensors, stacked over `seeds`: (weights per model, LoRA pairs, LoRA scale).
 
@@ -42,6 +43,7 @@ def trainable(
     `lora`: peft's default initialisation, A uniform with bound 1/sqrt(in), B zero, on every linear module.
     `full`: everything but the embeddings, which stay frozen (they are tied to the output head).
     `layers`: of `lora` and `full`, the layers that are trained; None for all.
+    `bias`: of `lora`, `residual` trains the biases of `biases` too.
     """
     per_model: Weights = {}
     lora: dict[str, tuple[Tensor, Tensor]] = {}
@@ -51,14 +53,14 @@ def trainable(
             draws = [generator("lora", s, name) for s in seeds]
             a = torch.stack([torch.empty(rank, inp).uniform_(-(inp**-0.5), inp**-0.5, generator=g) for g in draws])
             lora[name] = (a.requires_grad_(), torch.zeros(len(seeds), out, rank).requires_grad_())
-    else:
+    if trains != "lora" or bias == "residual":
         for name, w in shared.items():
             if layers is not None and not name.startswith(tuple(f"model.layers.{i}." for i in layers)):
                 continue
             if (
                 trains == "everything"
                 or (trains == "full" and name != EMBED)
-                or (trains == "biases" and name.endswith(("o_proj.bias", "down_proj.bias")))
+                or (trains in ("biases", "lora") and name.endswith(("o_proj.bias", "down_proj.bias")))
             ):
                 per_model[name] = w.expand(len(seeds), *w.shape).clone().requires_grad_()
     return per_model, lora, alpha / rank
