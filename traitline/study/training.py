@@ -104,7 +104,7 @@ class Recipe(Model):
     bias: Literal["residual"] | None = Field(
         default=None,
         description="`lora` only. `residual`: train the biases written into the residual stream too, at the same rate,"
-        " kept in the adapter (`bias: all` of peft). It is no pure LoRA: give it a recipe of its own. Tiny models only.",
+        " kept in the adapter (`bias: all` of peft). It is no pure LoRA; name it otherwise. Tiny models only.",
     )
     lr: Positive | None = Field(default=None, description="Peak learning rate.")
     epochs: Count | None = Field(default=None, description="Passes over the dataset.")
