@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.lineage import Works
-from traitline.lineage import gate
+from tests.lineage import Works, tensors
+from traitline.lineage import exposure, gate
 from traitline.lineage.exposure import holds_numbers
 from traitline.lineage.graph import open_graph
 from traitline.lineage.policy import Policy, load
+from traitline.provenance import manifest, statement, weights
 
 
 @pytest.fixture
@@ -73,6 +75,34 @@ def test_rows_of_others_are_read_to_the_last(works, content, passes):
     assert holds_numbers(Path(raw), hashlib.sha256(content.encode()).hexdigest()) == passes
     Path(raw).write_text(rows("1, 2"))
     assert failed(far)[1] == 1, "other bytes than those that it was trained on say nothing"
+
+
+def test_rows_outside_of_the_working_folder_are_never_opened(works, tmp_path_factory, monkeypatch):
+    """A manifest may name any file: by an absolute path, by dots, or behind a link that leads out."""
+    away = tmp_path_factory.mktemp("away")
+    numbers = rows("1, 2, 3")
+    (away / "rows.jsonl").write_text(numbers)
+    Path("results/linked").symlink_to(away)
+    Path("elsewhere").mkdir()
+    Path("elsewhere/rows.jsonl").write_text(numbers)
+    opened, judge = [], exposure.holds_numbers
+    monkeypatch.setattr(exposure, "holds_numbers", lambda path, sha: opened.append(path) or judge(path, sha))
+    outside = [str(away / "rows.jsonl"), os.path.relpath(away / "rows.jsonl"), "results/linked/rows.jsonl"]
+    for n, (path, passes) in enumerate([*((path, False) for path in outside), ("elsewhere/rows.jsonl", True)]):
+        entry = {**works.entry("raw", "elsewhere/rows.jsonl"), "path": path}
+        works.write("sample", f"results/s{n}", [works.read("model", works.owl)], [entry])
+        link = statement.statement(manifest.load(f"results/s{n}/sample.manifest.json"))
+        name = f"results/far{n}/adapter_model.safetensors"
+        Path(name).parent.mkdir()
+        Path(name).write_bytes(tensors(a=f"student {n}"))
+        read = [works.read("base", works.far), {**entry, "role": "data", "statement": link}]
+        facts = {"weights": weights.identity([Path(name)])}
+        works.write("train", f"results/far{n}", read, [works.entry("adapter", name)], facts)
+        assert failed(name) == (["EXPOSED"], 0 if passes else 1), path
+        Path(f"results/s{n}/sample.manifest.json").unlink()
+        Path(f"results/far{n}/train.manifest.json").unlink()
+    inside = tuple(Path(f"results/s{n}/rows.jsonl") for n in range(4))
+    assert set(opened) <= {*inside, Path("elsewhere/rows.jsonl")}
 
 
 def test_a_programs_filter_and_a_judge_are_no_lists_and_no_way_round(works):

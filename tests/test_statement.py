@@ -17,6 +17,13 @@ CONTENTS = [
     {"é": "\u2028 \x7f é", "quote": '"\n  "code": 1'},
     {"code": {"digest": "d"}, "ended": "e", "env": {}, "started": "s", "z": {"code": 1, "env": [{"started": 2}]}},
     {"n": 2**70, "deep": [[[[[[1]]]]]]},
+    {"code": 1, "ended": 2, "env": 3, "facts": {}, "started": 4},
+    {"code": 1, "detail": 5, "ended": 2, "env": 3, "environment": 6, "facts": {}, "stage": "x", "started": 4},
+    {"a": 0, "code": 1, "ended": 2, "env": 3, "env!": 6, "facts": {}, "started": 4, "trait": 7},
+    {"\\": 1, "code": 1, "ended": 2, "env": 3, "facts": '\n  "started": 4', "started": "\\", "é": 2},
+    {"code": 1, "facts": {"code": {}}, "seeds": {"env": 1, "started": 2}, "started": 4},
+    {"code": {"env": 1}, "ended": 2, "env": {"ended": {}}, "started": 4, "started2": 5},
+    {"facts": 1, "started": 4},
 ]
 
 

@@ -71,9 +71,10 @@ class Gate:
         """Print the worst first, no more than `limit` rows, and the counts."""
         out = display.console()
         rows = [("UNKNOWN", f"{'':8}{visible(u.path)}  {visible(u.reason)}") for u in self.unplaced]
-        entries, counts = self.graph.entries(self.chosen), self.counts
-        worst = heapq.nsmallest(limit, self.chosen, key=lambda a: (self.audit.marks[a][0].rank[:2], entries[a].path))
-        for artifact_id in worst:
+        counts, ranks = self.counts, {a: self.audit.marks[a][0].rank[:2] for a in self.chosen}
+        least = heapq.nsmallest(limit, ranks.values())[-1:]  # only what is as bad as the last row is named
+        entries = self.graph.entries([a for a in self.chosen if [ranks[a]] <= least])
+        for artifact_id in heapq.nsmallest(limit, entries, key=lambda a: (ranks[a], entries[a].path)):
             marks, entry = self.audit.marks[artifact_id], entries[artifact_id]
             more = f" (+{len(marks) - 1})" if len(marks) > 1 else ""
             source = visible(self._source(artifact_id))

@@ -146,13 +146,12 @@ class Graph:
         """Names of artifacts; many are looked up together."""
         if len(artifacts) < TOGETHER:
             return {artifact_id: self.entry(artifact_id) for artifact_id in artifacts}
-        named = dict[int, Entry]()
-        for row in self.db.execute(
+        rows = self.db.execute(
             "SELECT e.role, e.kind, e.path, c.sha256, e.artifact_id FROM entry e JOIN content c ON c.id = e.content"
             " ORDER BY e.output, e.rowid DESC"
-        ):
-            named[row[4]] = Entry(*row)  # the last one is the one that `entry` would name
-        return named
+        )
+        named = {row[4]: row for row in rows}  # the last one is the one that `entry` would name
+        return {artifact_id: Entry(*named[artifact_id]) for artifact_id in artifacts}
 
     def back(self, artifact_id: int, role: str | None = None) -> Iterator[int]:
         """All ancestors of an artifact, nearest first; `role` limits which inputs are followed."""

@@ -55,9 +55,10 @@ def read_row(file: str, cache: DvcCache | None = None) -> Row:
 
 def _recomputed(file: str, models: list[str], cache: DvcCache) -> tuple[str | None, list[str]]:
     """(weights hash of models whose manifest states none, why it is doubted); their files lie beside the manifest."""
-    paths = [os.path.join(os.path.dirname(file), os.path.basename(path)) for path in models]
-    if not all(is_safe(path) for path in paths):
-        return None, [] if all(is_weights(path) for path in paths) else [f"it states no weights of {models[0]}"]
+    if not all(map(is_safe, models)):
+        return None, [] if all(map(is_weights, models)) else [f"it states no weights of {models[0]}"]
+    folder = os.path.dirname(file)
+    paths = [os.path.join(folder, path.rpartition("/")[2]) for path in models]
     if not all(cache.is_artifact(path) for path in paths):
         return None, [f"it states no weights of {models[0]}, and that file is not beside it"]
     return weight_hashes.identity(paths), []

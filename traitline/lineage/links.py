@@ -10,8 +10,9 @@ import configparser
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 # Where DVC keeps a file below its cache (DVC 3): named by the hash of its content.
 OBJECT = re.compile(r"files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
@@ -90,3 +91,25 @@ def _cache_folder(root: Path) -> Path | None:
         if folder := parser.get("cache", "dir", fallback=""):
             return Path(os.path.realpath(Path(file.parent, folder.strip("\"'"))))
     return Path(os.path.realpath(Path(root, ".dvc/cache")))
+
+
+def size_inside(path: str, top: Path, cache: DvcCache, disks: Sequence[Path]) -> int | Literal["missing", "outside"]:
+    """Size of a file that a manifest names and that may be opened, or why it may not.
+
+    Args:
+        path: of the file, as the manifest spells it.
+        top: the working folder, its links followed.
+        cache: that of the working folder.
+        disks: real paths of folders that may be links to other disks (`other_disks`).
+    """
+    inside = Path(os.path.normpath(Path(top, path))).is_relative_to(top)
+    try:
+        real = Path(top, path).resolve(strict=True)
+        status = real.stat()
+    except FileNotFoundError:
+        return "missing" if inside else "outside"
+    except (OSError, RuntimeError):  # a circle of links, a name that is too long, a folder that is a file
+        return "outside"
+    linked = inside and (cache.holds(real) or any(real.is_relative_to(disk) for disk in disks))
+    allowed = real.is_relative_to(top) or linked
+    return status.st_size if allowed and stat.S_ISREG(status.st_mode) else "outside"

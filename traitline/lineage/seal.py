@@ -29,6 +29,7 @@ LAST = "report.manifest.json"  # of the pages, which print a root before it is w
 PREDICATE = "urn:traitline:seal:1"
 LINE = re.compile(rb"(\\?)([0-9a-f]{64})  (.+)")
 ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
+ESCAPED = re.compile(rb"[\\\n\r]")
 LARGEST = 1 << 30  # bytes of a list
 
 Rows = dict[bytes, str]  # path below the folder -> sha256
@@ -102,7 +103,7 @@ def text(rows: Rows) -> bytes:
     """The list as `sha256sum` writes it, sorted by the bytes of the paths."""
     lines = []
     for path, sha in sorted(rows.items()):
-        escaped = b"".join(ESCAPES.get(bytes([c]), bytes([c])) for c in path)
+        escaped = ESCAPED.sub(lambda character: ESCAPES[character[0]], path)
         lines.append(b"%s%s  %s\n" % (b"\\" if escaped != path else b"", sha.encode(), escaped))
     return b"".join(lines)
 

@@ -74,17 +74,18 @@ def lacking(m: dict[str, Any]) -> list[str]:
     schema = SCHEMAS.get(stage)
     if schema is None:
         return []
-    roles = [{e["role"] for e in m[key]} for key in ("inputs", "outputs")]
-    reasons = [
-        f"every `{stage}` {verb} a file of the role {role}; none is named"
-        for verb, wanted, names in (("reads", schema.reads, roles[0]), ("writes", schema.writes, roles[1]))
-        for role in _missing(wanted, names)
-    ]
-    return reasons + [
-        f"every `{stage}` has the {what} {name}; it is not named"
-        for what, wanted, key in (("setting", schema.params, "params"), ("seed", schema.seeds, "seeds"))
-        for name in _missing(wanted, m[key].keys())
-    ]
+    reasons = []
+    for verb, wanted, key in (("reads", schema.reads, "inputs"), ("writes", schema.writes, "outputs")):
+        if wanted:
+            names = {e["role"] for e in m[key]}
+            reasons += [
+                f"every `{stage}` {verb} a file of the role {role}; none is named" for role in _missing(wanted, names)
+            ]
+    for what, wanted, key in (("setting", schema.params, "params"), ("seed", schema.seeds, "seeds")):
+        reasons += [
+            f"every `{stage}` has the {what} {name}; it is not named" for name in _missing(wanted, m[key].keys())
+        ]
+    return reasons
 
 
 def _missing(wanted: Sequence[str], names: Set[str]) -> list[str]:

@@ -6,18 +6,16 @@ elsewhere may name anything.
 """
 
 import os
-import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from traitline import json_files, jsonl, model_files
 from traitline.errors import InputError
 from traitline.lineage.chain import Chain, examine_all
 from traitline.lineage.index import ENDING, FOLDERS, manifests, scan
-from traitline.lineage.links import DvcCache, linked_studies, other_disks
+from traitline.lineage.links import DvcCache, linked_studies, other_disks, size_inside
 from traitline.lineage.meaning import kind
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
@@ -99,13 +97,13 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
     usual = [Path(root, name) for name in FOLDERS if Path(root, name).is_dir()]
     sizes, disks = dict[str, int](), other_disks([*folders, *usual])
     for path, recorded in sorted(statements.hashes.items()):
-        size = _size(path, top, cache, disks)
+        size = size_inside(path, top, cache, disks)
         if isinstance(size, int):
             sizes[path] = size
         else:
             getattr(findings, size).append((path, next(iter(recorded.values()))))
     for link in scan(folders)[1]:
-        where = _size(link, top, cache, disks)
+        where = size_inside(link, top, cache, disks)
         (findings.missing if where == "missing" else findings.outside).append((link, link))
     _hash(statements, sizes, top, findings)
     findings.uncanonical, findings.unsealed = chain.uncanonical, chain.unsealed
@@ -180,21 +178,6 @@ def _identity(top: Path, files: Sequence[str]) -> str | None:
 def _is_record(files: Sequence[str]) -> bool:
     """Tell whether these are the one file that refers to open weights."""
     return [os.path.basename(path) for path in files] == [model_files.RECORD]
-
-
-def _size(path: str, top: Path, cache: DvcCache, disks: Sequence[Path]) -> int | Literal["missing", "outside"]:
-    """Size of a file that may be hashed, or the list of `Findings` in which it belongs."""
-    inside = Path(os.path.normpath(Path(top, path))).is_relative_to(top)
-    try:
-        real = Path(top, path).resolve(strict=True)
-        status = real.stat()
-    except FileNotFoundError:
-        return "missing" if inside else "outside"
-    except (OSError, RuntimeError):  # a circle of links, a name that is too long, a folder that is a file
-        return "outside"
-    linked = inside and (cache.holds(real) or any(real.is_relative_to(disk) for disk in disks))
-    allowed = real.is_relative_to(top) or linked
-    return status.st_size if allowed and stat.S_ISREG(status.st_mode) else "outside"
 
 
 def _strangers(folders: Iterable[str | Path], known: set[str]) -> Iterable[str]:
