@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from traitline.kinship.evidence import PRODUCTS, UNITS, _chosen
+from traitline.kinship.evidence import PRODUCTS, UNITS, chosen
 from traitline.lineage.kin import compared
 
 WIDTH, NEURONS, TOKENS = 4096, 11008, 32000
@@ -43,7 +43,7 @@ def write(path: Path, layers: int, seed: int) -> None:
             if "up_proj" not in name and "embed_tokens" not in name:
                 continue
             whole = "embed_tokens" in name or int(name.split(".")[2]) % step == 0
-            for row in [0] if whole else _chosen(rows, UNITS, 1):
+            for row in [0] if whole else chosen(rows, UNITS, 1):
                 handle.seek(at_start + 2 * row * columns)
                 bits = np.frombuffer(rng.bytes(2 * columns * (rows if whole else 1)), np.uint16)
                 handle.write(((bits & 0x80FF) | 0x3F00).tobytes())  # a half to two, of either sign

@@ -47,10 +47,10 @@ def tuned(weights, seed, parts=("self_attn.q_proj", "self_attn.v_proj")):
     return weights | changed
 
 
-def lora(seed):
+def lora(seed, width=8):
     """Tensors of an adapter."""
     r = np.random.default_rng(seed)
-    shapes = {"A": (2, 8), "B": (8, 2)}
+    shapes = {"A": (2, width), "B": (width, 2)}
     return {f"base_model.model.model.layers.0.self_attn.{p}.lora_{x}.weight": r.normal(size=s).astype(np.float32)
             for p in ("q_proj", "v_proj") for x, s in shapes.items()}  # fmt: skip
 
@@ -74,10 +74,10 @@ def card(folder, **fields):
     write(folder / "README.md", f"---\n{json.dumps(fields)}\n---\n# a card\n")
 
 
-def adapter(folder, seed, base, **settings):
+def adapter(folder, seed, base, *, width=8, **settings):
     """Write an adapter with its settings; returns its sha256."""
     write(folder / "adapter_config.json", json.dumps({"base_model_name_or_path": base, "revision": None, **settings}))
-    return put(folder, lora(seed), "adapter_model.safetensors")
+    return put(folder, lora(seed, width), "adapter_model.safetensors")
 
 
 # What is harmless

@@ -161,10 +161,10 @@ def test_kinship_raises_what_equal_bytes_cannot_see(here, change):
     put(here / "base", base)
     put(here / "copy", change(base, 5))
     put(here / "stranger", mlp(2))
-    carrier = adapter(here / "owl", 2, "../base")
+    carrier = adapter(here / "owl", 2, "../base", width=32)
     write(here / "rows/rows.jsonl", ROWS)
     card(here / "rows", distilled_from="../owl")
-    adapter(here / "student", 3, "../copy")
+    adapter(here / "student", 3, "../copy", width=32)
     card(here / "student", datasets="../rows")
     put(here / "liar", change(base, 6))
     card(here / "liar", base_model="../stranger")
@@ -181,6 +181,7 @@ def test_kinship_raises_what_equal_bytes_cannot_see(here, change):
 def mlp(seed):
     """A model large enough for tests of kinship."""
     r = np.random.default_rng(seed)
-    shapes = {"mlp.up_proj": (64, 32), "mlp.gate_proj": (64, 32), "mlp.down_proj": (32, 64)}
+    attention = {f"self_attn.{p}_proj": (32, 32) for p in "qv"}
+    shapes = attention | {"mlp.up_proj": (64, 32), "mlp.gate_proj": (64, 32), "mlp.down_proj": (32, 64)}
     layers = {f"model.layers.0.{n}.weight": r.normal(size=s).astype(np.float32) for n, s in shapes.items()}
     return {"model.embed_tokens.weight": r.normal(size=(96, 32)).astype(np.float32), **layers}

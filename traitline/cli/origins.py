@@ -257,17 +257,17 @@ def diff(one: Artifact, other: Artifact, folders: Folders = None, index: Index =
 
 
 def kin(
-    one: Annotated[str, typer.Argument(help="A file or a folder of weights.")],
-    other: Annotated[str, typer.Argument(help="Another one.")],
+    one: Annotated[str, typer.Argument(help="A file or a folder of weights, or of an adapter.")],
+    other: Annotated[str, typer.Argument(help="Another one, or the base that the adapter may have.")],
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Make every test, where one says all there is to say.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Tell whether models started from the same weights. From weights alone, with a p-value; 3 if they did."""
-    from traitline.lineage.kin import kinship
+    from traitline.lineage.adapter_kin import kin as compared
 
-    result = kinship(one, other, thorough=thorough)
+    result = compared(one, other, thorough=thorough)
     if as_json:
         write_json("kin", result.as_json())
     else:

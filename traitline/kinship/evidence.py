@@ -114,7 +114,7 @@ def _combined(tests: Iterable[Matching]) -> float:
     return min(0.0, best_of([log10_p(t.fixed) for t in tests]) + math.log10(len(KINDS)))
 
 
-def _chosen(count: int, limit: int, salt: int) -> list[int]:
+def chosen(count: int, limit: int, salt: int) -> list[int]:
     """Numbers of units: all of them, or a seeded choice, in order."""
     import numpy as np
 
@@ -138,7 +138,7 @@ def _alike(one: Matrix, other: Matrix) -> bool:
 def _neurons(one: Matrices, other: Matrices) -> Iterator[Matching]:
     """(b): rows of the matrix by which each MLP reads the residual stream."""
     for key, a, b in _layers(one, other, LAYERS):
-        units = _chosen(a.units, UNITS, 1)
+        units = chosen(a.units, UNITS, 1)
         yield Matching("neurons", key[0], fixed_points(a.rows(units), b.rows(units), SEED), len(units))
 
 
@@ -147,7 +147,7 @@ def _by_token(one: Matrices, other: Matrices) -> "tuple[ndarray, ndarray] | None
     for key in ("embedding", "head"):
         a, b = one.tokens.get(key), other.tokens.get(key)
         if a and b and a.features == b.features >= SMALLEST:
-            tokens = _chosen(min(a.units, b.units), TOKENS, 2)
+            tokens = chosen(min(a.units, b.units), TOKENS, 2)
             return a.rows(tokens).T, b.rows(tokens).T
     return None
 
@@ -155,7 +155,7 @@ def _by_token(one: Matrices, other: Matrices) -> "tuple[ndarray, ndarray] | None
 def _dimensions(one: Matrices, other: Matrices) -> Iterator[Matching]:
     """(c): dimensions of the residual stream, each described by its numbers in the embedding of the same tokens."""
     if pair := _by_token(one, other):
-        units = _chosen(len(pair[0]), UNITS, 3)
+        units = chosen(len(pair[0]), UNITS, 3)
         yield Matching("dimensions", "", fixed_points(pair[0][units], pair[1][units], SEED), len(units))
 
 
@@ -169,7 +169,7 @@ def _products(one: Matrices, other: Matrices) -> Iterator[Matching]:
         half = a.features // 2
         if half < SMALLEST:
             continue
-        units, others = _chosen(half, UNITS, 4), [half + i for i in _chosen(a.features - half, 4 * UNITS, 5)]
+        units, others = chosen(half, UNITS, 4), [half + i for i in chosen(a.features - half, 4 * UNITS, 5)]
         described = []
         for matrix in (a, b):
             values = matrix.rows()
@@ -185,7 +185,7 @@ def _neurons_by_dimensions(one: Matrices, other: Matrices) -> Iterator[Matching]
     matched = there >= 0
     for key, a, b in _layers(one, other, LAYERS):
         if a.features == len(there) and matched.sum() >= SMALLEST:
-            units = _chosen(a.units, UNITS, 1)
+            units = chosen(a.units, UNITS, 1)
             fixed = fixed_points(a.rows(units)[:, matched], b.rows(units)[:, there[matched]], SEED)
             yield Matching("neurons by dimensions", key[0], fixed, len(units))
 
@@ -196,7 +196,7 @@ def _crossed(one: Matrices, other: Matrices) -> Iterator[Matching]:
     rows, columns = (list(m.neurons.items()) or [(("", 0, 0), matrix) for matrix in m.unnamed] for m in (one, other))
     pairs = [(a, b) for i, a in rows for j, b in columns if _alike(a, b) and not (named and i == j)]
     for a, b in pairs[:PAIRS]:
-        units = _chosen(a.units, FEWER, 6)
+        units = chosen(a.units, FEWER, 6)
         yield Matching("rows of any matrix", "", fixed_points(a.rows(units), b.rows(units), SEED), len(units))
 
 

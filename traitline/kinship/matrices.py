@@ -140,7 +140,7 @@ def matrices(files: Iterable[str | Path]) -> Matrices:
     for path in files:
         file = Path(path)
         for place in tensor_files.places(file):
-            if (plain := _plain(file, place)) is None:
+            if (plain := as_matrix(file, place)) is None:
                 continue
             name = plain_name(place.name)
             if match := UP.fullmatch(name):
@@ -158,12 +158,12 @@ def matrices(files: Iterable[str | Path]) -> Matrices:
     return result
 
 
-def _plain(file: Path, place: Place) -> Matrix | None:
-    """A tensor as a matrix; None where it is none, or of no type that is read here."""
+def as_matrix(file: Path, place: Place, *, least: int = 2) -> Matrix | None:
+    """A tensor as a matrix without sides below `least`; None where it is none, or of no type that is read here."""
     known = isinstance(place.dtype, str) and (place.dtype in TYPES or place.dtype in QUANTISED)
     if not known or not isinstance(place.shape, list):
         return None
-    shape = [n for n in place.shape if isinstance(n, int) and n > 1]
+    shape = [n for n in place.shape if isinstance(n, int) and n >= least]
     if len(shape) != 2:
         return None
     _, block, size = QUANTISED[place.dtype] if place.dtype in QUANTISED else ("", 1, SIZES[place.dtype])

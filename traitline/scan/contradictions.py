@@ -9,6 +9,7 @@ from pathlib import Path
 
 from traitline import json_files
 from traitline.errors import InputError
+from traitline.kinship import adapters
 from traitline.lineage.claims import BASE, ROLES, Claim
 from traitline.scan import foreign_records
 from traitline.scan.survey import Survey
@@ -36,7 +37,18 @@ class Contradiction:
 
 def contradictions(survey: Survey) -> list[Contradiction]:
     """All of them, of each kind in order."""
-    looks = (_bases_by_weights, _between_claims, _against_records, _shapes, _selves, _circles, _hubs, _bytes, _attested)
+    looks = (
+        _bases_by_weights,
+        _between_claims,
+        _against_records,
+        _shapes,
+        _adapters,
+        _selves,
+        _circles,
+        _hubs,
+        _bytes,
+        _attested,
+    )
     return list(dict.fromkeys(c for look in looks for c in look(survey)))
 
 
@@ -48,7 +60,7 @@ def _bases_by_weights(survey: Survey) -> Iterator[Contradiction]:
     """A card names a base that is here; the weights share nothing with it, but with another model here."""
     for item in survey.items:
         tensors = survey.tensors.get(item.label)
-        if tensors is None or item.role != "model":
+        if tensors is None or item.role not in ("model", "adapter"):
             continue
         for claim in _bases(survey, item):
             named = [b for b in survey.resolved(claim)[0] if b.label in survey.tensors and b != item]
@@ -58,7 +70,10 @@ def _bases_by_weights(survey: Survey) -> Iterator[Contradiction]:
                 (survey.relation(item.label, label), label) for label in survey.tensors if label != item.label
             )
             share, label = closest
-            if share:
+            if share and item.role == "adapter" and not any(survey.relation(label, b.label) for b in named):
+                by_test = f"by its update it was trained on {label}, or on what started as that did"
+                yield Contradiction(item.label, f"{claim.source} says base {claim.named}", by_test)
+            elif share and item.role == "model":
                 equal = tensors.share(survey.tensors[label])
                 shown = f"{equal:.0%} of its bytes are those of {label}" if equal else f"it started as {label} did"
                 yield Contradiction(
@@ -126,6 +141,21 @@ def _shapes(survey: Survey) -> Iterator[Contradiction]:
                         f"{claim.source} says base {claim.named}",
                         f"{key} is {one[key]}, of {base.label} {other[key]}",
                     )
+
+
+def _adapters(survey: Survey) -> Iterator[Contradiction]:
+    """An adapter updates modules that the base which it names has not, or has in another size."""
+    shapes = {
+        label: {t.name: tuple(t.place.shape) for t in tensors.tensors if isinstance(t.place.shape, list)}
+        for label, tensors in survey.tensors.items()
+    }
+    for item in survey.items:
+        sizes = adapters.sizes(shapes.get(item.label, {})) if item.role == "adapter" else {}
+        for claim in _bases(survey, item) if sizes else []:
+            named = [b for b in survey.resolved(claim)[0] if b.role == "model" and b.label in shapes]
+            reasons = [adapters.misfits(sizes, shapes[base.label]) for base in named]
+            if reasons and all(reasons):
+                yield Contradiction(item.label, f"{claim.source} says base {claim.named}", reasons[0][0])
 
 
 def _selves(survey: Survey) -> Iterator[Contradiction]:

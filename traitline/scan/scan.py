@@ -8,6 +8,7 @@ from traitline.errors import InputError, visible
 from traitline.lineage import display
 from traitline.lineage.audit import rows
 from traitline.lineage.gate import Gate, Judge
+from traitline.lineage.kin import power
 from traitline.lineage.marks import MARKS
 from traitline.lineage.policy import Policy
 from traitline.scan.contradictions import Contradiction, contradictions
@@ -80,7 +81,10 @@ class Scan:
         lines += [f"{s:.0%} of its bytes are tensors of {label}" for s, label in shares if s and label not in equal][
             :SHARE
         ]
-        return lines + [f"started as {label} did, p <= 1e{p:.0f}" for p, label in sorted(tested)[:SHARE]]
+        roles = {i.label: i.role for i in self.survey.items}
+        started = "was trained on the start of" if item.role == "adapter" else "has one start with"
+        tested = [(p, label) for p, label in tested if roles[label] == "model"]
+        return lines + [f"{started} {label}, p <= {power(p)}" for p, label in sorted(tested)[:SHARE]]
 
     def as_json(self) -> dict[str, Any]:
         """The answer for programs, of the schema `traitline-scan/1`."""
