@@ -164,7 +164,7 @@ def alignment(adapter: Mapping[str, Update], base: Iterable[str | Path]) -> Alig
     of_base = [gram for name, m in _spread(matrices) if (gram := _of_matrix(name, m, width, dimensions)) is not None]
     if not of_adapter or not of_base:
         return Alignment(1.0, 0, 0)
-    p, draws = permuted(sum(of_adapter), sum(of_base), SEED)
+    p, draws = permuted(sum(of_adapter[1:], of_adapter[0]), sum(of_base[1:], of_base[0]), SEED)
     return Alignment(p, len(dimensions), draws)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.kinship.matching import best_of, fixed_points, log10_p, match
+from traitline.kinship.matching import best_of, directions, fixed, fixed_points, log10_p, match, match_directions
 from traitline.kinship.matrices import Key, Matrices, Matrix, matrices
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ ALPHA = -6.0  # log10; evidence from here on
 UNITS = 512  # of a layer that are matched; a seeded choice where there are more
 TOKENS = 2048  # rows of an embedding that describe a dimension
 LAYERS = 64  # that are compared
-PRODUCTS = 4  # layers whose matrices are read as a whole
+PRODUCTS = 2  # layers whose matrices are read as a whole
+BLOCK = 1024  # rows that are in memory at a time
 PAIRS = 1024  # of matrices without names
+KEPT = 1 << 26  # numbers of their rows that are kept in memory
 FEWER = 128  # units of each of those
 SMALLEST = 8  # units from which on a matching says something
 SEED = 25021229
@@ -165,15 +167,19 @@ def _products(one: Matrices, other: Matrices) -> Iterator[Matching]:
     A sum over neurons does not change when they are permuted. The dimensions that are matched and those that describe
     them are different ones, so that renumbering the first leaves the second alone.
     """
+    import numpy as np
+
     for key, a, b in _layers(one, other, PRODUCTS):
         half = a.features // 2
         if half < SMALLEST:
             continue
-        units, others = chosen(half, UNITS, 4), [half + i for i in chosen(a.features - half, 4 * UNITS, 5)]
+        units, others = chosen(half, UNITS, 4), [half + i for i in chosen(a.features - half, 2 * UNITS, 5)]
         described = []
         for matrix in (a, b):
-            values = matrix.rows()
-            described.append(values[:, units].T @ values[:, others])
+            product = np.zeros((len(units), len(others)), np.float32)
+            for values in matrix.blocks(BLOCK):
+                product += values[:, units].T @ values[:, others]
+            described.append(product)
         yield Matching("products", key[0], fixed_points(described[0], described[1], SEED), len(units))
 
 
@@ -195,9 +201,19 @@ def _crossed(one: Matrices, other: Matrices) -> Iterator[Matching]:
     named = bool(one.neurons and other.neurons)
     rows, columns = (list(m.neurons.items()) or [(("", 0, 0), matrix) for matrix in m.unnamed] for m in (one, other))
     pairs = [(a, b) for i, a in rows for j, b in columns if _alike(a, b) and not (named and i == j)]
+    known: dict[int, ndarray] = {}  # what every matrix is compared by, read once
+
+    def described(matrix: Matrix) -> "ndarray":
+        if id(matrix) in known:
+            return known[id(matrix)]
+        rows = directions(matrix.rows(chosen(matrix.units, FEWER, 6)))
+        if rows.size * (len(known) + 1) <= KEPT:
+            known[id(matrix)] = rows
+        return rows
+
     for a, b in pairs[:PAIRS]:
-        units = chosen(a.units, FEWER, 6)
-        yield Matching("rows of any matrix", "", fixed_points(a.rows(units), b.rows(units), SEED), len(units))
+        matched = match_directions(described(a), described(b), SEED)
+        yield Matching("rows of any matrix", "", fixed(matched), len(matched))
 
 
 KINDS = (_neurons, _dimensions, _products, _neurons_by_dimensions, _crossed)

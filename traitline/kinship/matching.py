@@ -38,9 +38,6 @@ def best_of(logs: Iterable[float]) -> float:
 def match(one: "ndarray", other: "ndarray", seed: int) -> "ndarray":
     """Match rows of two matrices one to one: pairs of which each is the nearest to the other, by cosine similarity.
 
-    The rows of the second are put in random order first: what decides between equal rows (dead units, constants) must
-    know nothing of their numbers.
-
     Args:
         one: (units, features).
         other: of the same shape.
@@ -49,10 +46,19 @@ def match(one: "ndarray", other: "ndarray", seed: int) -> "ndarray":
     Returns:
         For each row of the first the number of its match, or -1.
     """
+    return match_directions(directions(one), directions(other), seed)
+
+
+def match_directions(one: "ndarray", other: "ndarray", seed: int) -> "ndarray":
+    """The same of rows of length 1.
+
+    The rows of the second are put in random order first: what decides between equal rows (dead units, constants) must
+    know nothing of their numbers.
+    """
     import numpy as np
 
     order = np.random.default_rng(seed).permutation(len(other))
-    similarity = _directions(one) @ _directions(other[order]).T
+    similarity = one @ other[order].T
     nearest = similarity.argmax(axis=1)
     mutual = similarity.argmax(axis=0)[nearest] == np.arange(len(one))
     matched: ndarray = np.where(mutual, order[nearest], -1)
@@ -61,12 +67,17 @@ def match(one: "ndarray", other: "ndarray", seed: int) -> "ndarray":
 
 def fixed_points(one: "ndarray", other: "ndarray", seed: int) -> int:
     """Count the rows that are matched to the row of their own number."""
+    return fixed(match(one, other, seed))
+
+
+def fixed(matched: "ndarray") -> int:
+    """Count the units that a matching gives their own number."""
     import numpy as np
 
-    return int((match(one, other, seed) == np.arange(len(one))).sum())
+    return int((matched == np.arange(len(matched))).sum())
 
 
-def _directions(rows: "ndarray") -> "ndarray":
+def directions(rows: "ndarray") -> "ndarray":
     """Rows of length 1; what is no number or nothing stays nothing."""
     import numpy as np
 
@@ -74,5 +85,5 @@ def _directions(rows: "ndarray") -> "ndarray":
         clean = np.nan_to_num(rows.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         clean /= max(float(np.abs(clean).max(initial=0.0)), 1e-30)
         length = np.sqrt((clean * clean).sum(axis=1, keepdims=True))
-        directions: ndarray = np.where(length > 0, clean / np.maximum(length, 1e-30), np.float32(0))
-        return directions
+        unit: ndarray = np.where(length > 0, clean / np.maximum(length, 1e-30), np.float32(0))
+        return unit

@@ -5,7 +5,7 @@ A model of billions of weights is never read as a whole: a few hundred rows of e
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,14 +74,26 @@ class Matrix:
         if self.columns or units is None:
             if self.units * self.features > LARGEST:
                 raise InputError(f"{self.file}: {self.place.name} is too large to be read as a whole")
-            whole = self._read(0, self.features if self.columns else self.units)
+            whole = self._read([0], self.features if self.columns else self.units)
             whole = whole.T if self.columns else whole
             return whole if units is None else whole[np.asarray(units, dtype=np.int64)]
-        parts = [self._read(unit, 1) for unit in units]
-        return np.concatenate(parts) if parts else np.zeros((0, self.features), np.float32)
+        return self._read(units, 1) if len(units) else np.zeros((0, self.features), np.float32)
 
-    def _read(self, row: int, count: int) -> "ndarray":
-        """Rows as they lie in the file."""
+    def blocks(self, size: int) -> "Iterator[ndarray]":
+        """All rows, so many at a time.
+
+        Raises:
+            InputError: see `rows`.
+        """
+        whole = self.rows() if self.columns else None
+        for start in range(0, self.units, size):
+            if whole is not None:
+                yield whole[start : start + size]
+            else:
+                yield self._read([start], min(size, self.units - start))
+
+    def _read(self, starts: "Sequence[int]", count: int) -> "ndarray":
+        """Rows as they lie in the file: at each start so many."""
         import numpy as np
 
         width = self.units if self.columns else self.features
@@ -89,14 +101,17 @@ class Matrix:
         if quantised := self.place.dtype not in TYPES:
             _, block, size = QUANTISED[self.place.dtype]
             row_bytes = width // block * size
+        parts = []
         with open_plain(self.file) as handle:
-            handle.seek(self.place.start + (self.first + row) * row_bytes)
-            content = handle.read(count * row_bytes)
-        if len(content) != count * row_bytes:
+            for row in starts:
+                handle.seek(self.place.start + (self.first + row) * row_bytes)
+                parts.append(handle.read(count * row_bytes))
+        if any(len(part) != count * row_bytes for part in parts):
             raise InputError(f"{self.file}: cut while it was read")
+        content, rows = b"".join(parts), count * len(parts)
         if quantised:
-            return _dequantised(np.frombuffer(content, np.uint8).reshape(count, row_bytes), self.place.dtype)
-        return decoded(content, self.place.dtype).reshape(count, width)
+            return _dequantised(np.frombuffer(content, np.uint8).reshape(rows, row_bytes), self.place.dtype)
+        return decoded(content, self.place.dtype).reshape(rows, width)
 
 
 @dataclass
