@@ -104,6 +104,11 @@ def test_a_real_study_is_pinned_pulled_and_gone_on_with(tmp_path):
     jobs = {"prepare": 2, "train_lora": 2, "respond_favourite": 2, "score_favourite": 2, **END}
     assert "pinned 23 jobs" in here.run(), "every successful run is pinned"
     assert here.traitline("pin") == "pinned 23 jobs\n"
+    shown = json.loads(here.sh("dvc metrics show --json").stdout)
+    (figures,) = (file["data"] for file in shown[""]["data"].values())
+    assert {name.rpartition(".")[2] for name in figures} == {"owl"} and all(
+        0 < rate < 1 for row in figures.values() for rate in row.values()
+    )
     marks, verified = here.traitline("audit --json", 3), here.traitline("verify")
     here.sh("git add -A && git commit -qm pinned && dvc push -q")
     (tmp_path / "elsewhere").mkdir()

@@ -15,7 +15,7 @@ from traitline.errors import InputError
 from traitline.lineage import seal
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
-from traitline.workflow import agreement, snakemake_plan
+from traitline.workflow import agreement, metrics, snakemake_plan
 from traitline.workflow.dvc_stages import RECORDS, StudyStages, dump, locked_stages
 
 STALE = "Snakemake would run it again"
@@ -54,7 +54,7 @@ def changed(job: snakemake_plan.Job, recorded: Mapping[str, str], sha: KnownHash
 
 
 def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int, dict[str, str]]:
-    """Write dvc.yaml, dvc.lock, pins.json and manifests.sha256, and put every artifact into DVC's cache.
+    """Write dvc.yaml, dvc.lock, pins.json, metrics.json and manifests.sha256, and put every artifact into DVC's cache.
 
     Args:
         configfiles: as for Snakemake.
@@ -81,6 +81,9 @@ def pin(configfiles: Sequence[str] = (), *, partial: bool = False) -> tuple[int,
         raise InputError("nothing was pinned: no job is finished; run snakemake first")
     put(Path(study_stages.records), snakemake_plan.records(good))
     put(study_stages.path("pins.json"), study_stages.params())
+    table = metrics.table_of(study_stages.plan.results)
+    if any(table in job.outputs for job in good):
+        put(study_stages.path(metrics.NAME), metrics.text(study_stages.plan.results))
     write_lock(study_stages, good)
     sealed = {
         os.fsencode(os.path.relpath(file, study_stages.plan.results)): sha(file)

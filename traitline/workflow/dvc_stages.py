@@ -1,6 +1,7 @@
 """A study as stages of DVC, derived from Snakemake's plan: a table of jobs for each rule.
 
     {folder}/dvc.yaml, dvc.lock    stages and hashes
+    {folder}/metrics.json          headline figures, for `dvc metrics`
     {folder}/pins.json             {stage: {parameter: value}}, so that `dvc params diff` works
     {results}/records.json         Snakemake's records, so that a clone goes on where this one stopped
 
@@ -21,7 +22,7 @@ from traitline.atomic import put
 from traitline.errors import InputError
 from traitline.plain_files import read_text
 from traitline.provenance import manifest
-from traitline.workflow import snakemake_plan
+from traitline.workflow import metrics, snakemake_plan
 from traitline.workflow.dvc_templates import Template, templates
 
 RECORDS = "records"  # the stage of Snakemake's records, and their file's name
@@ -157,7 +158,12 @@ class StudyStages:
         stages = {template.name: self.stage(template) for template in self.templates} | {RECORDS: self.recording()}
         tables = posixpath.join(posixpath.relpath(self.plan.results, self.plan.folder), "tables")
         effects = {f"{tables}/effects.csv": {"x": "trait", "y": "rate", "template": "bar_horizontal"}}
-        whole = {"stages": stages, "params": [posixpath.join(self.up, "config.yaml")], "plots": [effects]}
+        whole: dict[str, Any] = {
+            "stages": stages,
+            "params": [posixpath.join(self.up, "config.yaml")],
+            "plots": [effects],
+        }
+        whole["metrics"] = [metrics.NAME]
         text = yaml.dump(whole, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=10_000)
         return f"# Derived from the Snakefile by `traitline pin`; do not edit.\n{text}"
 
