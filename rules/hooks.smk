@@ -178,12 +178,14 @@ def last_words(record, logs):
 
 
 class Header(logging.Filter):
-    """Leave out what Snakemake says of host, user and versions before it plans; it stands in the file of the log."""
+    """Leave out what Snakemake says before it plans: host, user, versions, file system. The file of its log has them."""
 
     def filter(self, record):
-        return getattr(record, "event", None) != "workflow_started" or workflow.output_settings.verbose
+        said = getattr(record, "event", None) == "workflow_started" or str(record.msg).startswith(FILE_SYSTEM)
+        return not said or workflow.output_settings.verbose
 
 
+FILE_SYSTEM = "Assuming unrestricted shared filesystem usage"
 RECORDS = logging.getLogger("snakemake.logging")
 SCREENS = []  # the one of this run; none where somebody asked Snakemake for its own lines
 FILTERS = [ShortReasons(), Failures()]
