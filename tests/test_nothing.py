@@ -23,7 +23,7 @@ WORDS = {
     "trace": [STUDENT], "impact": [BASE], "verify": [], "seal": [], "audit": [], "diff": [STUDENT, BASE], "index": [],
     "export": [STUDENT, "out"],
     "check-signature": ["out/provenance.dsse.json", "--key", "key.pub", "results"], "crate": [],
-    "ls": [], "show": [STUDENT], "status": [],
+    "ls": [], "track": ["--to", "wandb", "--out", "out"], "show": [STUDENT], "status": [],
     "page": [], "register": ["registry/new", "--origin", "x"],
     "judge": ["results/responses.jsonl", "--out", "out", "--base", BASE], "estimate": ["configs/ci.yaml"],
     "pin": ["--check"], "restore": [], "plan": [], "attested": [], "run": [], "scan": [".", "--cache", "cache"],

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from traitline.cli.options import OBJECTION, Artifact, Folders, Index, Json, graph_of, write_json
+from traitline.cli.options import OBJECTION, Artifact, Folder, Folders, Index, Json, graph_of, write_json
 from traitline.errors import InputError, visible
 
 
@@ -68,6 +68,25 @@ def crate(
         write_json("crate", {"written": ["ro-crate-metadata.json"], "jobs": jobs})
     else:
         print(f"ro-crate-metadata.json: {jobs} jobs")
+
+
+def track(
+    to: Annotated[str, typer.Option(metavar="TRACKER", help="mlflow, wandb or trackio; install it first.")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="A new folder for its files.")],
+    study: Folder = "results",
+    as_json: Json = False,
+) -> None:
+    """Write the runs of a study for an experiment tracker. A run is a student; offline, by its own library."""
+    from pathlib import Path
+
+    from traitline.workflow.trackers import export as export_runs
+
+    name = Path(study).resolve().parent.name
+    runs = export_runs(study, name, to, Path(out))
+    if as_json:
+        write_json("track", {"written": [out], "runs": runs})
+    else:
+        print(f"{out}: {runs} runs of {visible(name)} for {to}")
 
 
 def page(

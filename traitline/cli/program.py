@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Check": (origins.verify, origins.seal),
     "Look": (artifacts.ls, artifacts.show, exchange.page, origins.index),
     "Bring in": (exchange.register,),
-    "Hand on": (exchange.export, exchange.check_signature, exchange.crate),
+    "Hand on": (exchange.export, exchange.check_signature, exchange.crate, exchange.track),
     "Studies": (study.run, study.status, study.estimate, study.judge, study.pin, study.restore),
 }
 RENAMED = {"plan": "estimate", "attested": "check-signature"}  # names of earlier releases

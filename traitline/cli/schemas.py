@@ -96,6 +96,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "traitline-export/1": {"written": "files"},
     "traitline-page/1": {"written": "files"},
     "traitline-crate/1": {"written": "files", "jobs": "how many it describes"},
+    "traitline-track/1": {"written": "folders", "runs": "how many: one for each student"},
     "traitline-register/1": {"manifests": "files that were written"},
     "traitline-check-signature/1": {
         "signed": "whether a signature is by the key",
