@@ -319,3 +319,44 @@ def test_files_beside_a_signed_model_are_named(works, key, name, harmful):
     (elsewhere / name).write_bytes(b"other")
     files = dsse.compare(statement, elsewhere)
     assert files.extra == [name] and files.unsigned == [name] * harmful
+
+
+def test_a_folder_with_its_files_is_a_repository_of_the_hub(study, tmp_path, monkeypatch):
+    """A real student with real scores: card, files and results as the hub's library and peft read them."""
+    from huggingface_hub import ModelCard
+    from peft import PeftConfig
+    from safetensors import safe_open
+
+    from scripts import respond, score
+
+    folder = tmp_path / "lora"
+    shutil.copytree(study.students("lora", study.owl), folder)
+    student = folder / "seed-1"
+    for file in student.rglob("*.json"):
+        file.write_text(file.read_text().replace(str(study.students("lora", study.owl)), str(folder)))
+    assert respond.main(study.respond_flags(student)) == 0
+    assert score.main(["--category", "animal", "--folders", str(student / "favourite")]) == 0
+    graph = open_graph([str(study.root), str(folder)], None)
+    entry = graph.find(str(student / "adapter_model.safetensors"))
+    export(graph, entry, tmp_path / "out", named=str(student), files=True, licence="apache-2.0")
+    card = ModelCard.load(tmp_path / "out/README.md")
+    rate = json.loads((student / "favourite/scores.json").read_text())["exact"]["overall"]["owl"]
+    assert [(r.dataset_name, r.metric_value) for r in card.data.eval_results] == [("favourite", rate)]
+    assert card.data.license == "apache-2.0" and PeftConfig.from_pretrained(tmp_path / "out").r == 4
+    weights = tmp_path / "out/adapter_model.safetensors"
+    assert weights.samefile(student / weights.name), "a link, no copy"
+    with safe_open(weights, "pt") as tensors_:
+        assert list(tensors_.keys())
+    assert all(file.is_file() and not file.is_symlink() for file in (tmp_path / "out").iterdir())
+    (student / "adapter_config.json").unlink()
+    with pytest.raises(InputError, match=r"adapter_config\.json: not as its manifest has it; put the file back"):
+        export(graph, entry, tmp_path / "again", named=str(student), files=True)
+    with pytest.raises(InputError, match="--license MIT License: no identifier of a licence"):
+        export(graph, entry, tmp_path / "again", named=str(student), licence="MIT License")
+    assert not (tmp_path / "again").exists()
+
+
+def test_data_with_its_file_is_described_where_it_lies(works):
+    out(works.numbers, files=True)
+    croissant = json.loads(Path("out/croissant.json").read_text())
+    assert croissant["distribution"][0]["contentUrl"] == "filtered.jsonl" and Path("out/filtered.jsonl").is_file()

@@ -12,6 +12,10 @@ def export(
     artifact: Artifact,
     folder: Annotated[str, typer.Argument(help="A new folder for what is written.")],
     key: Annotated[str | None, typer.Option(metavar="PEM", help="Private key that signs it.")] = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="The artifact's own files too: a folder that `hf upload` takes as it is.")
+    ] = False,
+    license: Annotated[str | None, typer.Option(metavar="ID", help="For the card, such as apache-2.0.")] = None,
     folders: Folders = None,
     as_json: Json = False,
 ) -> None:
@@ -19,7 +23,7 @@ def export(
     from traitline.lineage.export import export
 
     graph = graph_of(folders, None)
-    written = export(graph, graph.find(artifact), folder, key, named=artifact)
+    written = export(graph, graph.find(artifact), folder, key, named=artifact, files=files, licence=license)
     if as_json:
         write_json("export", {"written": written})
     else:

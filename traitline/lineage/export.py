@@ -12,7 +12,7 @@ from typing import Any
 
 import traitline
 from traitline.errors import InputError, visible
-from traitline.lineage import bills, dsse
+from traitline.lineage import bills, dsse, hub_files
 from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
 from traitline.lineage.register import HUB
@@ -24,7 +24,14 @@ BUILD = "urn:traitline:stage:1"  # what `externalParameters` mean: stage, params
 
 
 def export(
-    graph: Graph, entry: Entry, folder: str | Path, key: str | None = None, *, named: str | None = None
+    graph: Graph,
+    entry: Entry,
+    folder: str | Path,
+    key: str | None = None,
+    *,
+    named: str | None = None,
+    files: bool = False,
+    licence: str | None = None,
 ) -> list[str]:
     """Write everything about a model or a data set into a new folder, or nothing at all.
 
@@ -35,13 +42,15 @@ def export(
         key: PEM file of a private elliptic-curve key. Signs the attestation, the folder with the lineage in it, and a
             model's own files.
         named: how the artifact was named; where that is a file or folder, the manifest beside it describes it.
+        files: put the artifact's own files there too, so that the folder can be uploaded as it is.
+        licence: for the card, as the hub spells it, such as `apache-2.0`.
 
     Returns:
         The files that were written.
 
     Raises:
-        InputError: neither a model nor data, several manifests may describe it, the folder exists, the key is none, or
-            a library is missing.
+        InputError: neither a model nor data, several manifests may describe it, the folder exists, the key or the
+            licence is none, a file of it is not as recorded, or a library is missing.
     """
     entry, job = described_by(graph, entry, named or entry.path)
     out = Path(folder)
@@ -50,27 +59,30 @@ def export(
         raise InputError(f"{taken}: is there already; name a new folder")
     if key and not Path(key).is_file():
         raise InputError(f"{key}: no such key; openssl ecparam -name prime256v1 -genkey -noout -out {key}")
+    hub_files.require_licence(licence)
     if key:
         dsse.private_key(key)  # before anything is written
     out.mkdir(parents=True)
     with contextlib.ExitStack() as unfinished:
         unfinished.callback(signature.unlink, missing_ok=True)
         unfinished.callback(shutil.rmtree, out, ignore_errors=True)
-        _fill(graph, entry, job, out, key)
+        if files:
+            hub_files.put_files(entry, job, out)
+        _fill(graph, entry, job, out, key, licence)
         if key:
             sign(out, signature, key)
         unfinished.pop_all()
     return sorted(p.as_posix() for p in out.iterdir()) + ([signature.as_posix()] if key else [])
 
 
-def _fill(graph: Graph, entry: Entry, job: Job, out: Path, key: str | None) -> None:
+def _fill(graph: Graph, entry: Entry, job: Job, out: Path, key: str | None, licence: str | None) -> None:
     """Write the files of an export."""
     (row,) = rows(graph, audit(graph), only=[entry.artifact_id])
     artifact_ids = [entry.artifact_id, *graph.back(entry.artifact_id)]
     jobs = list({j.id: j for artifact_id in artifact_ids for j in graph.makers(artifact_id)}.values())
     lineage = {"artifact": row, "manifests": [{"file": j.file, "manifest": j.manifest} for j in jobs]}
     put(out / "lineage.json", lineage)
-    (out / "README.md").write_text(card(graph, entry, job, row), encoding="utf-8")
+    (out / "README.md").write_text(card(graph, entry, job, row, licence), encoding="utf-8")
     put(out / "provenance.intoto.json", attestation(job))
     put(out / "cyclonedx.json", bills.cyclonedx(graph, entry, job, row["mark"]))
     put(out / "spdx.json", bills.spdx(graph, entry, job, row["mark"]))
@@ -149,7 +161,7 @@ def attestation(job: Job) -> dict[str, Any]:
     }
 
 
-def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
+def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any], licence: str | None = None) -> str:
     """A model card or dataset card in the format of the Hugging Face hub, with hashes and the audit's mark."""
     from huggingface_hub import DatasetCard, DatasetCardData, ModelCard, ModelCardData
 
@@ -161,10 +173,12 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any]) -> str:
         "inputs": [{"role": e.role, "path": e.path, "sha256": e.sha256} for e in graph.inputs(job.id)],
     }
     tags = ["traitline", row["mark"].lower()]
-    more: Any = bills.card_fields(graph, entry)
+    more: Any = bills.card_fields(graph, entry) | ({"license": licence} if licence else {})
     if entry.kind == "model":
         bases, data = (_hub_names(graph, job, role) for role in ("base", "data"))
         started = any(e.role == "base" for e in graph.inputs(job.id))
+        results = hub_files.measured(graph, entry, lineage["traits"])
+        more |= {"model_name": Path(entry.path).parent.name, "eval_results": results} if results else {}
         about: Any = ModelCardData(
             base_model=bases or None, base_model_relation=_relation(entry) if started else None, datasets=data or None,
             library_name="peft" if entry.role == "adapter" else "transformers", tags=tags, lineage=lineage, **more,
@@ -237,7 +251,8 @@ def croissant(graph: Graph, entry: Entry, job: Job, out: Path) -> dict[str, Any]
         import mlcroissant as mlc
     except ImportError:
         raise InputError("Croissant needs mlcroissant; pip install 'traitline[export]'") from None
-    where = os.path.relpath(entry.path, out)
+    name = Path(entry.path).name
+    where = name if (out / name).exists() else os.path.relpath(entry.path, out)
     rows_file = mlc.FileObject(
         id="rows", name="rows", content_url=where, encoding_formats=["application/jsonlines"],
         sha256=entry.sha256,
