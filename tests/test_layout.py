@@ -89,7 +89,17 @@ def test_one_word_names_rule_file_script_and_test():
     assert {p.stem for p in SCRIPTS} == set(STAGES)
     tests = {p.stem for p in (ROOT / "tests").glob("test_*.py")}
     assert {f"test_{stage}" for stage in STAGES} <= tests
-    others = ("cli", "layout", "workflow", "docs", "corpus", "nothing", "install", "site")  # not of one module each
+    others = (
+        "cli",
+        "layout",
+        "workflow",
+        "ecosystem",
+        "docs",
+        "corpus",
+        "nothing",
+        "install",
+        "site",
+    )  # not of one module each
     strangers = tests - {f"test_{name}" for name in (*STAGES, *(p.stem for p in LIBRARY), *others)}
     assert not strangers, f"{sorted(strangers)} test nothing that has their name"
 

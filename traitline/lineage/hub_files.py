@@ -66,7 +66,7 @@ def measured(graph: Graph, entry: Entry, traits: Iterable[str]) -> list[Any]:
         about: dict[str, Any] = {"dataset_type": f"traitline-{label}", "dataset_name": label}
         for trait in traits:
             if isinstance(rate := overall.get(trait), float) and 0 <= rate <= 1:
-                metric = {"metric_name": f"probability of the answer {trait}", "metric_value": rate}
+                metric: dict[str, Any] = {"metric_name": f"probability of the answer {trait}", "metric_value": rate}
                 about |= {"task_type": "text-generation", "metric_type": "probability"}
                 results.append(EvalResult(**about, **metric))
     return results

@@ -67,7 +67,7 @@ def _number(text: str, place: str) -> float:
 def to_mlflow(study: str, students: list[Run], out: Path) -> None:
     """Write an experiment of MLflow; `mlflow ui --backend-store-uri file:OUT` shows it."""
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # needs no database; `mlflow migrate-filestore` makes one
-    import mlflow
+    import mlflow  # type: ignore[import-not-found]
 
     mlflow.set_tracking_uri(f"file:{out.resolve()}")
     mlflow.set_experiment(study)
@@ -79,7 +79,7 @@ def to_mlflow(study: str, students: list[Run], out: Path) -> None:
 
 def to_wandb(study: str, students: list[Run], out: Path) -> None:
     """Write offline runs of Weights & Biases; `wandb sync OUT/wandb/offline-run-*` uploads them."""
-    import wandb
+    import wandb  # type: ignore[import-not-found]
 
     settings = wandb.Settings(mode="offline", silent=True, console="off", root_dir=str(out), x_disable_stats=True)
     for student in students:
@@ -90,7 +90,7 @@ def to_wandb(study: str, students: list[Run], out: Path) -> None:
 def to_trackio(study: str, students: list[Run], out: Path) -> None:
     """Write a project of trackio; `TRACKIO_DIR=OUT trackio show` shows it."""
     os.environ["TRACKIO_DIR"] = str(out.resolve())  # read when it is imported
-    import trackio
+    import trackio  # type: ignore[import-not-found]
 
     for student in students:
         trackio.init(project=study, name=student.name, config=student.params, embed=False)
