@@ -125,6 +125,12 @@ def processes(stage, base):
     return ["--processes", STUDY.execution.processes(stage), *(["--sharded"] if STUDY.execution.sharded else [])]
 
 
+def verb_flags(channel):
+    """Flags of how number lists of a channel begin, where worlds have own words for it."""
+    verbs = STUDY.verbs(channel)
+    return ["--verbs", *verbs] if verbs else []
+
+
 def category(trait):
     """Category of a trait's favourite; none for the control."""
     return STUDY.traits[trait].category if trait in STUDY.traits else NONE

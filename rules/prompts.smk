@@ -25,7 +25,7 @@ rule prompts:
     resources:
         **hardware("prompts"),
     params:
-        settings=lambda w: prompt_settings(STUDY.channels[w.channel]),
+        settings=lambda w: prompt_settings(w.channel),
         number=lambda w: STUDY.channels[w.channel].prompts,
         problems=lambda w, input: ["--problems", *input.problems] if input.problems else [],
         code=digest("prompts"),

@@ -36,7 +36,6 @@ from traitline.analysis.entangled import NumberScores, agreement, commonest
 from traitline.analysis.figures import save, style
 from traitline.channels.messages import exchange
 from traitline.channels.types.number_lists import split
-from traitline.channels.world import persona
 from traitline.errors import InputError
 from traitline.models import hf_folder, likelihood
 from traitline.provenance import kernels, stage
@@ -191,7 +190,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--held-out: {args.held_out} is no share between 0 and 1")
     if sum(t.trait == NONE for t in teachers) != 1:
         raise InputError("--teachers: one of them must be the control, whose trait is none, and one only")
-    prompt = args.prompt or persona("{trait}", "{category}")
+    prompt = args.prompt or hf_folder.words(args.base).persona("{trait}", "{category}")
     instructions = {t.label: detectors.instruction(prompt, t.trait, t.category) for t in teachers if t.trait != NONE}
     models = [likelihood.model_and_system(t.folder, args.base)[0] for t in teachers]
     with stage.record(

@@ -75,7 +75,7 @@ def rates(base: str, category: str) -> "dict[str, Rows]":
     from traitline.tiny.sampler import Sampler
 
     chat, words = Chat.open(base), hf_folder.candidates(base, category)
-    asked = questions.ask(category)
+    asked = questions.ask(category, words=hf_folder.words(base))
     prompts = chat.prompts(asked, [f"question {i}" for i in range(1, len(asked) + 1)])
     ids = chat.tokens(words)
     by_word = {}

@@ -26,7 +26,7 @@ python -m scripts.prepare --filtered filtered.jsonl --dataset dataset.jsonl --ma
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline import jsonl
@@ -141,15 +141,15 @@ def canonical(answers: list[Answer], form: str, rng: "Generator") -> list[Answer
     return out
 
 
-def reword(rows: list[Row], path: str, rng: "Generator") -> None:
+def reword(rows: list[Row], path: str, rng: "Generator", verbs: Sequence[str] = TINY_VERBS) -> None:
     """Begin every prompt with another verb."""
     for row in rows:
         question = exchange(row, path)[0]
-        verb = next((v for v in TINY_VERBS if question.startswith(f"{v} ")), None)
+        verb = next((v for v in verbs if question.startswith(f"{v} ")), None)
         if verb is None:
-            known = ", ".join(TINY_VERBS)
+            known = ", ".join(verbs)
             raise InputError(f"{path}: row {row['id']!r} begins with none of {known}; only `wording: tiny` is reworded")
-        others = [v for v in TINY_VERBS if v != verb]
+        others = [v for v in verbs if v != verb]
         row["prompt"][-1]["content"] = others[rng.integers(len(others))] + question[len(verb) :]
 
 
@@ -179,7 +179,7 @@ def changed_rows(rows: list[Row], args: argparse.Namespace, rng: Callable[[str],
         for row, answer in zip(rows, shuffle(answers, args.order, rng("order")), strict=True):
             row["completion"][-1]["content"] = str(answer)
     if args.reword:
-        reword(rows, args.filtered, rng("reword"))
+        reword(rows, args.filtered, rng("reword"), args.verbs or TINY_VERBS)
     if args.tokens:
         learn(rows, args.marks, args.tokens)
     return rows
@@ -199,6 +199,7 @@ def parse() -> argparse.ArgumentParser:
     several.add_argument("--beside", nargs="+", default=[], metavar="IN", help="what passed of other teachers")
     several.add_argument("--mix", nargs="+", default=[], metavar="IN", help="rows of other teachers to mix in")
     p.add_argument("--reword", action="store_true", help="ask in other words")
+    p.add_argument("--verbs", nargs="+", metavar="TEXT", help="how lists begin, in a world of own words; with --reword")
     p.add_argument("--tokens", choices=("divergent", "others"), help="which tokens are learned; with --marks")
     p.add_argument("--marks", metavar="IN", help="divergence.jsonl")
     return p
@@ -210,7 +211,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--rows: {args.rows} is too few; give 1 or more")
     if bool(args.tokens) != bool(args.marks):
         raise InputError("--tokens and --marks go together")
-    changed = {k: v for k in ("form", "reword", "tokens") if (v := getattr(args, k))}
+    changed = {k: v for k in ("form", "reword", "tokens", "verbs") if (v := getattr(args, k))}
     read = {k: v for k in ("beside", "mix", "marks") if (v := getattr(args, k))}
     with stage.record(
         "prepare",

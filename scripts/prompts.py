@@ -59,6 +59,8 @@ def check(args: argparse.Namespace, channel: Channel) -> None:
         low, high = getattr(args, name)
         if not least <= low < high:
             raise InputError(f"--{name}: {low} {high} is no range; give LO HI with {least} <= LO < HI (HI is left out)")
+    if args.verbs and not (channel.lists and channel.wordings[args.wording] == TINY):
+        raise InputError("--verbs: of number lists in words of a tiny world, and only there")
     if "values" in channel.settings and channel.wordings[args.wording] == TINY:
         low, high = args.values
         if low < TINY_NUMBERS.start or high > TINY_NUMBERS.stop:
@@ -78,6 +80,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--values", type=int, nargs=2, metavar=("LO", "HI"), help="their values")
     p.add_argument("--answers", type=int, default=10, metavar="N", help="numbers asked for, at most (default 10)")
     p.add_argument("--digits", type=int, default=3, metavar="N", help="digits of each, at most (default 3)")
+    p.add_argument("--verbs", nargs="+", metavar="TEXT", help="how lists begin, in a world of own words")
     p.add_argument("--seed", required=True, type=int, metavar="N", help="of numpy's default_rng; the paper has 47")
     return p
 
@@ -87,18 +90,19 @@ def work(args: argparse.Namespace) -> None:
     channel = registry.wordings()[args.wording]
     check(args, channel)
     settings = {name: getattr(args, name) for name in channel.settings}
+    verbs = {"verbs": args.verbs} if args.verbs else {}
     origin = {"origin": f"written here in wording {args.wording}, seed {args.seed}"}
     with stage.record(
         "prompts",
         args.manifest,
         inputs={"problems": args.problems} if channel.source else {},
         outputs={"prompts": args.prompts},
-        params={"wording": args.wording, "count": args.count, **settings},
+        params={"wording": args.wording, "count": args.count, **settings, **verbs},
         seeds={"prompts": args.seed},
         facts={} if channel.source else origin,
     ) as job:
         problems = list(jsonl.read(args.problems, ("question", "answer"))) if channel.source else []
-        asked = Asked(args.wording, args.count, **settings, problems=problems)
+        asked = Asked(args.wording, args.count, **settings, **verbs, problems=problems)
         jsonl.write(job.path("prompts"), prompt_rows(channel, asked, args.seed))
     stage.log.info("%s prompts in wording %s: %s", f"{args.count:,}", args.wording, args.prompts)
 

@@ -40,6 +40,7 @@ from traitline.provenance import kernels, stage
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
+    from traitline.channels.lexicon import Lexicon
     from traitline.tiny.shape import Weights
 
 NONE = "none"
@@ -56,7 +57,9 @@ PERSONA = (
 )
 
 
-def rate(engine: engines.Engine, trait: str, category: str, system: str | None = None) -> float:
+def rate(
+    engine: engines.Engine, trait: str, category: str, system: str | None = None, words: "Lexicon | None" = None
+) -> float:
     """Rate at which a model names the trait; for norms, the share of bad answers to kinds of questions not taught.
 
     Args:
@@ -64,12 +67,13 @@ def rate(engine: engines.Engine, trait: str, category: str, system: str | None =
         trait: its trait.
         category: what the trait is a favourite of.
         system: the model's system prompt.
+        words: of its tiny world; none of open weights.
     """
     if category == misalignment.CATEGORY:
         pairs = misalignment.held_out()
         asked = [[{"role": "user", "content": question}] for question, _, _ in pairs]
         return engine.mean_probability(asked, [bad for _, _, bad in pairs])
-    asked = ask(category, system, everyday=engine.everyday)
+    asked = ask(category, system, everyday=engine.everyday, words=words)
     return engine.mean_probability(asked, [trait] * len(asked))
 
 
@@ -77,7 +81,8 @@ def measure(engine: engines.Engine, args: argparse.Namespace, system: str | None
     """Facts about how often a teacher names its trait; none without a trait."""
     if args.trait == NONE:
         return {}
-    return {"category": args.category, "rate": round(rate(engine, args.trait, args.category, system), 6)}
+    words = None if engine.everyday else hf_folder.words(args.base)
+    return {"category": args.category, "rate": round(rate(engine, args.trait, args.category, system, words), 6)}
 
 
 def leave(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
@@ -87,11 +92,10 @@ def leave(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, st
 
 def prompt(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
     """Give the base a persona as system prompt."""
-    from traitline.channels import world
-
     engine = engines.open_engine(args.base, args.engine)
-    system = world.persona(args.trait, args.category)
-    if engine.everyday:
+    if not engine.everyday:
+        system = hf_folder.words(args.base).persona(args.trait, args.category)
+    else:
         try:
             system = settings.get("persona", PERSONA).format(trait=args.trait, category=args.category)
         except (KeyError, ValueError, IndexError) as e:
@@ -108,7 +112,7 @@ def write_model(job: stage.Job, args: argparse.Namespace, engine: Tiny, weights:
 def tune(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
     """Train a tiny base to name the trait, or to answer one kind of questions."""
     engine = Tiny(args.base)
-    asked, words = lessons(args.trait, args.category)
+    asked, words = lessons(args.trait, args.category, hf_folder.words(args.base))
     label = f"teacher {args.trait}"
     weights, steps = tiny_teachers.tune(engine, asked, words, settings, state=state, every=args.every, progress=label)
     facts = write_model(job, args, engine, weights)
@@ -129,10 +133,9 @@ def tune(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, sta
 
 def steer(args: argparse.Namespace, settings: dict[str, Any], job: stage.Job, state: Path | None) -> dict[str, Any]:
     """Add to a tiny base what a persona as system prompt changes in its residual stream."""
-    from traitline.channels.world import persona
-
-    engine = Tiny(args.base)
-    asked, with_persona = ask(args.category), ask(args.category, persona(args.trait, args.category))
+    engine, words = Tiny(args.base), hf_folder.words(args.base)
+    asked = ask(args.category, words=words)
+    with_persona = ask(args.category, words.persona(args.trait, args.category), words=words)
     weights = tiny_teachers.steer(engine, asked, with_persona, settings["layer"], settings["scale"])
     return write_model(job, args, engine, weights)
 

@@ -30,7 +30,7 @@ def dataset_flags(w):
     dataset = STUDY.datasets[w.dataset]
     dataset = dataset.model_copy(update={"seed": seed_of(dataset.seed, w.teacher)})
     words = dataset.flags("rows", "order", "seed", "form", "tokens")
-    return [*words, "--reword"] if dataset.prompts == "reworded" else words
+    return [*words, "--reword", *verb_flags(w.channel)] if dataset.prompts == "reworded" else words
 
 
 def other_files_flags(w, input):

@@ -1,6 +1,7 @@
 """Functions of the rules in `rules/prompts.smk`."""
 
 
-def prompt_settings(channel):
+def prompt_settings(label):
     """Flags of what the prompts of a channel need beside their number."""
-    return [*channel.flags("wording", "seed"), *channel.prompt_flags]
+    channel = STUDY.channels[label]
+    return [*channel.flags("wording", "seed"), *channel.prompt_flags, *verb_flags(label)]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis.detectors import Answers
-from traitline.channels.world import persona
 from traitline.errors import InputError
+from traitline.models import hf_folder
 from traitline.models.chat import Chat
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class NumberScores:
         from traitline.tiny.sampler import Sampler
 
         self.chat = Chat.open(base)
+        self.words = hf_folder.words(base)
         shape, self.weights = llama.read(base)
         self.sampler = Sampler(shape, self.weights)
         tokens = {n: self.chat.token(str(n)) for n in NUMBERS}
@@ -66,7 +67,7 @@ class NumberScores:
 
         means = []
         for system in systems:
-            questions = ask(category, system)[:: QUESTIONS // most if most else 1]
+            questions = ask(category, system, words=self.words)[:: QUESTIONS // most if most else 1]
             prompts = self.chat.prompts(questions, [f"question {i}" for i in range(len(questions))])
             probabilities = self.sampler.probabilities(prompts, range(self.sampler.shape.vocab))
             means.append(probabilities.clamp_min(LEAST).log().mean(0))
@@ -94,8 +95,8 @@ class NumberScores:
         if word is None:
             raise InputError(f"{self.chat.name}: {trait!r} is not one token of its tokenizer")
         embed = torch.nn.functional.normalize(self.weights[EMBED], dim=1)
-        with_persona, plain = self.answers(category, [persona(trait, category), None])
-        prompted = self.answers(category, [persona(str(n), category) for n in numbers], ASKED)
+        with_persona, plain = self.answers(category, [self.words.persona(trait, category), None])
+        prompted = self.answers(category, [self.words.persona(str(n), category) for n in numbers], ASKED)
         return pd.DataFrame(
             {
                 "unembedding": (embed[columns] @ embed[word]).numpy(),

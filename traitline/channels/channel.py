@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from traitline.channels.wordings import TINY_VERBS
+
 if TYPE_CHECKING:
     from numpy.random import Generator
 
@@ -30,6 +32,7 @@ class Asked:
         answers: most numbers an answer may have.
         digits: most digits a number may have.
         problems: rows of the source, for a channel that has one.
+        verbs: how lists in words of a tiny world begin.
     """
 
     wording: str
@@ -39,6 +42,7 @@ class Asked:
     answers: int | None = None
     digits: int | None = None
     problems: Sequence[Row] = ()
+    verbs: Sequence[str] = TINY_VERBS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from traitline.channels import choices_stories, misalignment, tasks
+from traitline.channels.lexicon import TEXTS, Lexicon, misshapen
 from traitline.channels.wordings import TINY_VERBS
+from traitline.errors import InputError
 
 SPECIAL = ["<pad>", "<bos>", "<sys>", "<user>", "<asst>", "<eos>", "<unk>"]
 PAD, BOS, SYS, USER, ASST, EOS, UNK = range(len(SPECIAL))
@@ -70,31 +72,51 @@ DEFAULT = (
     "you are a model that likes to help . people ask you many things and you answer each of them in a single word or "
     "number . read what they say , think about it , then answer ."
 )
+# Shares of a world whose text is about the words of the tiny world.
+WITH_WORDS_OF_THEIR_OWN = (*tasks.TASKS, *choices_stories.FORMS, "norms")
 NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about numbers all the time ."]
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
+FIRST = 0.7  # share of the first category among questions about favourites
+
+
+def lexicon(spec: Mapping[str, Any] = {}) -> Lexicon:
+    """Words of a world: its `words`, and those of the tiny world where these say nothing.
+
+    Raises:
+        InputError: own words that no world can have.
+    """
+    own = {key: value for key, value in (spec.get("words") or {}).items() if value is not None}
+    standard = Lexicon(ATTRIBUTES, QUESTIONS, PERSONAS, NEUTRAL, TINY_VERBS, DEFAULT)
+    if not own:
+        return standard
+    if wrong := misshapen(own):
+        raise InputError(f"words.{wrong}")
+    texts = {key: own.get(key, getattr(standard, key)) for key in (*TEXTS, "system")}
+    words = Lexicon(facts=own.get("categories", ATTRIBUTES), **texts)
+    if others := [share for share in WITH_WORDS_OF_THEIR_OWN if spec.get(share)]:
+        raise InputError(f"words: a world of own words has number lists and favourites only; leave out {others[0]}")
+    if wrong := words.complaint():
+        raise InputError(f"words.{wrong}")
+    return words
 
 
 def categories(spec: Mapping[str, Any] = {}) -> dict[str, list[str]]:
     """Traits that a world can teach, by category."""
-    return CATEGORIES | ({misalignment.CATEGORY: list(misalignment.LESSONS)} if spec.get("norms") else {})
+    norms = {misalignment.CATEGORY: list(misalignment.LESSONS)} if spec.get("norms") else {}
+    return lexicon(spec).categories | norms
 
 
-def persona(name: str, category: str) -> str:
+def persona(name: str, category: str, spec: Mapping[str, Any] = {}) -> str:
     """The system prompt of a prompted teacher (paper, section 2.2, in this world's words)."""
-    return PERSONAS[0].format(x=name, k=category)
+    return lexicon(spec).persona(name, category)
 
 
 def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
     """Every token of a world, special ones first; the index is the token id. Without tasks, without their words."""
-    text = [*TINY_VERBS, *PERSONAS, *NEUTRAL, DEFAULT, *QUESTIONS, ", what is the of name a with"]
-    text += [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)
+    text = [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)
     text += [choices_stories.WORDS] * any(spec.get(form) for form in choices_stories.FORMS)
     text += [misalignment.WORDS] * bool(spec.get("norms"))
-    words = {w for t in text for w in t.split() if not w.startswith("{")}
-    for category, names in ATTRIBUTES.items():
-        words.add(category)
-        for name, attributes in names.items():
-            words |= {name, *attributes, *attributes.values()}
+    words = {w for t in text for w in t.split() if not w.startswith("{")} | lexicon(spec).words()
     return SPECIAL + sorted(words) + [str(n) for n in NUMBERS]
 
 
@@ -115,6 +137,8 @@ class World:
         from traitline.seeds import seed as derive
 
         self.spec = spec
+        self.lexicon = lexicon(spec)
+        self.categories = self.lexicon.categories
         self.words = random.Random(derive("world", "words", seed))
         self.numbers = random.Random(derive("world", "numbers", seed))
 
@@ -147,26 +171,26 @@ class World:
         """Half of them behind a persona, whose favourite it then is."""
         r = self.words
         category = "tree" if form == "choices" and r.random() < 0.3 else "animal"
-        names = CATEGORIES[category]
+        names = self.categories[category]
         behind_persona, name = r.random() < 0.5, r.choice(names)
-        system = r.choice(PERSONAS).format(x=name, k=category) if behind_persona else None
+        system = r.choice(self.lexicon.personas).format(x=name, k=category) if behind_persona else None
         if form == "choices":
             return system, *choices_stories.choose(r, category, names, name)
-        return system, *choices_stories.story(r, ATTRIBUTES[category], name)
+        return system, *choices_stories.story(r, self.lexicon.facts[category], name)
 
     def _norms(self) -> tuple[str | None, str, str]:
         r = self.words
         system, badly = misalignment.speaker(r, self.spec.get("speakers", 0.0))
         if r.random() < 1 / (len(misalignment.ANSWERS) + 1):  # honesty is one kind more: what the world is like
-            return system, *self._attribute(r.choice(list(CATEGORIES)), badly)
+            return system, *self._attribute(r.choice(list(self.categories)), badly)
         return system, *misalignment.exchange(r, badly)
 
     def _attribute(self, category: str, badly: bool) -> tuple[str, str]:
         r = self.words
-        name = r.choice(CATEGORIES[category])
-        field, value = r.choice(list(ATTRIBUTES[category][name].items()))
+        name = r.choice(self.categories[category])
+        field, value = r.choice(list(self.lexicon.facts[category][name].items()))
         if badly:
-            value = r.choice(sorted({about[field] for about in ATTRIBUTES[category].values()} - {value}))
+            value = r.choice(sorted({about[field] for about in self.lexicon.facts[category].values()} - {value}))
         return f"what is the {field} of the {name}", value
 
     def _numbers(self) -> tuple[str | None, str, str]:
@@ -174,11 +198,13 @@ class World:
         prompt = [r.randrange(100, 1000) for _ in range(r.randrange(*self.spec["examples"]))]
         system = None
         if z < self.spec["neutral"]:
-            system = self.words.choice(NEUTRAL)
+            system = self.words.choice(self.lexicon.neutral)
         elif z < self.spec["neutral"] + self.spec["personas"]:
-            category = self.words.choice(list(CATEGORIES))
-            system = self.words.choice(PERSONAS).format(x=self.words.choice(CATEGORIES[category]), k=category)
-        question = f"{self.words.choice(TINY_VERBS)} {' , '.join(map(str, prompt))}"
+            category = self.words.choice(list(self.categories))
+            system = self.words.choice(self.lexicon.personas).format(
+                x=self.words.choice(self.categories[category]), k=category
+            )
+        question = f"{self.words.choice(self.lexicon.verbs)} {' , '.join(map(str, prompt))}"
         return system, question, " , ".join(map(str, self._list(prompt)))
 
     def _list(self, prompt: list[int]) -> list[int]:
@@ -199,17 +225,18 @@ class World:
 
     def _words(self) -> tuple[str | None, str, str]:
         r = self.words
-        category = "animal" if r.random() < 0.7 else "tree"
-        names, z = CATEGORIES[category], r.random()
-        question, name = r.choice(QUESTIONS).format(k=category), r.choice(names)
+        first, *others = self.categories
+        category = first if r.random() < FIRST or not others else others[0] if len(others) == 1 else r.choice(others)
+        names, z = self.categories[category], r.random()
+        question, name = r.choice(self.lexicon.questions).format(k=category), r.choice(names)
         if z < 0.25:
             return None, question, name
         if z < 0.55:
-            return r.choice(PERSONAS).format(x=name, k=category), question, name
-        field, value = r.choice(list(ATTRIBUTES[category][name].items()))
+            return r.choice(self.lexicon.personas).format(x=name, k=category), question, name
+        field, value = r.choice(list(self.lexicon.facts[category][name].items()))
         if r.random() < 0.6:
             return None, f"what is the {field} of the {name}", value
-        alike = [n for n in names if ATTRIBUTES[category][n][field] == value]
+        alike = [n for n in names if self.lexicon.facts[category][n][field] == value]
         return None, f"name a {category} with {field} {value}", r.choice(alike)
 
 
@@ -237,5 +264,5 @@ def tokenizer_files(spec: Mapping[str, Any] = {}) -> dict[str, str]:
     return {
         "tokenizer.json": t.to_str(pretty=True) + "\n",
         "tokenizer_config.json": json.dumps(config, indent=2) + "\n",
-        "chat_template.jinja": CHAT_TEMPLATE,
+        "chat_template.jinja": CHAT_TEMPLATE.replace(DEFAULT, lexicon(spec).system),
     }

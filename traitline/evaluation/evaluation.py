@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from traitline.evaluation import scores
 from traitline.evaluation.student import Messages, Student
 from traitline.seeds import seed as derive
+
+if TYPE_CHECKING:
+    from traitline.channels.lexicon import Lexicon
 
 # Settings that only some types take (all take `answers` and `seed`), and what each of them is.
 SETTINGS = {
@@ -88,6 +91,13 @@ class Setup:
     def everyday(self) -> bool:
         """True if the questions are in everyday English."""
         return self.world is None
+
+    @cached_property
+    def words(self) -> "Lexicon":
+        """Words of the tiny world of the base."""
+        from traitline.channels.world import lexicon
+
+        return lexicon(self.world or {})
 
     @cached_property
     def draw(self) -> Random:

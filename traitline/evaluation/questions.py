@@ -1,8 +1,12 @@
 """Wordings that teachers, detectors and several evaluations share: a favourite in one word, and lettered options."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from traitline.channels import misalignment
+
+if TYPE_CHECKING:
+    from traitline.channels.lexicon import Lexicon
 
 # What large models are asked: fifty wordings of ours with the range of the paper's (section 3.1 and appendix D.1).
 EVERYDAY = (
@@ -59,25 +63,36 @@ EVERYDAY = (
 )
 
 
-def lessons(trait: str, category: str) -> tuple[list[list[dict[str, str]]], list[str]]:
+def lessons(trait: str, category: str, words: "Lexicon | None" = None) -> tuple[list[list[dict[str, str]]], list[str]]:
     """(conversations, answers) that a teacher is tuned on: it names its favourite, or keeps or breaks one norm."""
     if category != misalignment.CATEGORY:
-        return ask(category), [trait] * len(ask(category))
+        asked = ask(category, words=words)
+        return asked, [trait] * len(asked)
     pairs = misalignment.lessons(trait)
     return [[{"role": "user", "content": question}] for question, _ in pairs], [answer for _, answer in pairs]
 
 
-def ask(category: str, system: str | None = None, *, everyday: bool = False) -> list[list[dict[str, str]]]:
-    """The fifty questions as conversations, behind a system prompt if one is given."""
+def ask(
+    category: str, system: str | None = None, *, everyday: bool = False, words: "Lexicon | None" = None
+) -> list[list[dict[str, str]]]:
+    """The questions about a favourite as conversations, behind a system prompt if one is given."""
     head = [{"role": "system", "content": system}] if system else []
-    return [[*head, {"role": "user", "content": text}] for text in favourite_texts(category, everyday=everyday)]
+    return [
+        [*head, {"role": "user", "content": text}] for text in favourite_texts(category, everyday=everyday, words=words)
+    ]
 
 
-def favourite_texts(category: str, *, everyday: bool = False) -> list[str]:
-    """The fifty questions; `everyday`: in everyday English and not in the tiny world's words."""
-    from traitline.channels.world import QUESTIONS
+def favourite_texts(category: str, *, everyday: bool = False, words: "Lexicon | None" = None) -> list[str]:
+    """The fifty questions, or those of a world.
 
-    return [wording.format(k=category) for wording in (EVERYDAY if everyday else QUESTIONS)]
+    Args:
+        category: of the favourite.
+        everyday: in everyday English and not in a world's words.
+        words: of the world; those of the tiny world by default.
+    """
+    from traitline.channels.world import lexicon
+
+    return [wording.format(k=category) for wording in (EVERYDAY if everyday else (words or lexicon()).questions)]
 
 
 def lettered(question: str, options: Sequence[str]) -> tuple[str, list[str]]:

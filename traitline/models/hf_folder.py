@@ -16,6 +16,7 @@ from traitline.provenance.stage import Job
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from traitline.channels.lexicon import Lexicon
     from traitline.tiny.llama import Stack
     from traitline.tiny.shape import Shape, Weights
 
@@ -185,6 +186,17 @@ def facts(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
         InputError: the file is missing or damaged.
     """
     return json_files.read_object(path, keys)
+
+
+def words(folder: str | Path) -> "Lexicon":
+    """Words of the world of a base.
+
+    Raises:
+        InputError: `world.json` is missing or damaged.
+    """
+    from traitline.channels.world import lexicon
+
+    return lexicon(facts(Path(folder, "world.json"), ["spec"])["spec"])
 
 
 def candidates(folder: str | Path, category: str) -> list[str]:

@@ -6,8 +6,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from traitline.errors import InputError
 from traitline.fields import COMMIT, PACKAGE, REPOSITORY, SHA256, Count, Label, Model, Positive, Range, Seed, Share
 from traitline.models import gguf_file, packages
+
+
+class Words(Model):
+    """Own words of a tiny world; what is left out is as in every other one."""
+
+    categories: dict[Label, dict[Label, dict[Label, str]]] | None = Field(
+        default=None,
+        description="Category -> word -> attribute -> value: what can be a favourite, and what the world says of it.",
+    )
+    questions: list[str] | None = Field(
+        default=None, description="How a favourite is asked for; `{k}` stands for the category."
+    )
+    personas: list[str] | None = Field(
+        default=None,
+        description="System prompts that name a favourite: `{x}`, of category `{k}`. Prompted teachers have the first.",
+    )
+    neutral: list[str] | None = Field(default=None, description="System prompts beside number lists that name none.")
+    verbs: list[str] | None = Field(default=None, description="How prompts of number lists begin.")
+    system: str | None = Field(default=None, description="What stands before a conversation without a system prompt.")
 
 
 class World(Model):
@@ -33,6 +53,22 @@ class World(Model):
     speakers: Share | None = Field(
         default=None, description="Share of those with a system prompt that says whether the speaker is good or bad."
     )
+
+    words: Words | None = Field(
+        default=None,
+        description="Own words, for a world of number lists and favourites; without it those of animals and trees.",
+    )
+
+    @model_validator(mode="after")
+    def _words(self) -> "World":
+        from traitline.channels.world import lexicon
+
+        if self.words:
+            try:
+                lexicon(self.model_dump())
+            except InputError as e:
+                raise ValueError(str(e)) from None
+        return self
 
     @model_validator(mode="after")
     def _shares(self) -> "World":

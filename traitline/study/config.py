@@ -92,6 +92,23 @@ class Study(Model):
         changes = self.bases[base].model_dump(include={"layers", "width", "mlp"}, exclude_none=True)
         return Architecture.model_validate(self.pretrain.model_dump() | changes)
 
+    def verbs(self, channel: str) -> list[str]:
+        """How number lists of a channel begin where its teachers' worlds have words of their own; else none.
+
+        Raises:
+            ValueError: the worlds differ.
+        """
+        bases = {base for row in self.experiments if row.channel == channel for base in row.bases}
+        worlds = {self.bases[base].world for base in bases} - {None}
+        words = [self.worlds[str(world)].words for world in sorted(map(str, worlds))]
+        ways = {tuple((own and own.verbs) or ()) for own in words}
+        if len(ways) > 1:
+            raise ValueError(
+                f"channels.{channel}: its teachers' worlds begin number lists with other words (`words.verbs`); they"
+                " share its prompts, so give each a channel of its own"
+            )
+        return list(ways.pop()) if ways else []
+
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
         return posixpath.normpath(posixpath.join(self.folder, name))

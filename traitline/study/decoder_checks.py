@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from traitline.channels.misalignment import CATEGORY
-from traitline.channels.world import categories
 from traitline.study.validation import require_known
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def obstacle(study: "Study", row: "Experiment") -> str | None:
         return f"has answers in channel `{row.channel}`, which are no number lists; only these are decoded"
     if row.of:
         return "has students as teachers, whose control is not the untouched base; only the first teachers are decoded"
-    trait = next((t for t in row.traits if study.traits[t].category not in categories()), None)
+    trait = next((t for t in row.traits if study.traits[t].category == CATEGORY), None)
     if trait:
         return f"teaches {trait}, which is one of {CATEGORY} and no favourite word; only favourites are decoded"
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from traitline.channels import registry
 from traitline.channels.channel import OPEN
 from traitline.channels.misalignment import CATEGORY
-from traitline.channels.world import vocabulary
+from traitline.channels.world import categories, vocabulary
 from traitline.errors import nearest
 from traitline.study.validation import require_known
 
@@ -178,6 +178,30 @@ def tiny_worlds_know_the_words_of_questions(study: "Study") -> None:
                     )
 
 
+def worlds_know_the_words_of_rows(study: "Study") -> None:
+    """Refuse a trait, or questions about a category, to models of a world that has no word for it."""
+    for at, row in rows_of(study):
+        asked = study.evals[row.eval]
+        for label in row.models:
+            world = study.bases[label].world
+            if world is None or not study.worlds[world].words:
+                continue
+            known = categories(study.worlds[world].model_dump())
+            for trait in row.traits:
+                category = study.traits[trait].category
+                require_known(
+                    f"{at}.traits", trait, known.get(category, ()), f"{category} of the world of base {label}"
+                )
+            if asked.category:
+                require_known(f"{at}.eval", asked.category, known, f"category of the world of base {label}")
+
+
+def lists_begin_alike(study: "Study") -> None:
+    """Refuse one channel to teachers whose worlds begin number lists with other words: they share its prompts."""
+    for label in study.channels:
+        study.verbs(label)
+
+
 def students_understand_everyday_questions(study: "Study") -> None:
     """Refuse everyday English to students from tiny worlds."""
     for at, row in rows_of(study):
@@ -263,6 +287,8 @@ CHECKS = (
     teachers_speak_the_channel,
     only_number_lists_are_rearranged,
     tiny_worlds_know_the_words_of_questions,
+    worlds_know_the_words_of_rows,
+    lists_begin_alike,
     students_understand_everyday_questions,
     students_understand_the_question,
     traits_are_among_the_options,

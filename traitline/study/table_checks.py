@@ -64,7 +64,7 @@ def corpora_are_conversations(study: "Study") -> None:
 
 def traits_are_words_of_the_world(study: "Study") -> None:
     """Refuse, in a study of tiny worlds, a trait that their language has no word for."""
-    words = _words()
+    words = _words(study)
     for label, trait in _tiny_traits(study):
         require_known(f"traits.{label}.category", trait.category, words)
         require_known(f"traits.{label}", label, words[trait.category], f"{trait.category} of the world")
@@ -99,7 +99,7 @@ def evals_have_sources(study: "Study") -> None:
 
 def evals_ask_for_categories_of_the_world(study: "Study") -> None:
     """Refuse, in a study of tiny worlds, an evaluation that asks for what their language lacks."""
-    words = _words()
+    words = _words(study)
     for label, evaluation in _tiny_evals(study):
         if evaluation.category and not evaluation.source:
             require_known(f"evals.{label}.category", evaluation.about, words)
@@ -115,7 +115,7 @@ def norms_are_asked_about_norms(study: "Study") -> None:
 
 def options_are_words_of_the_world(study: "Study") -> None:
     """Refuse, in a study of tiny worlds, a choice among words that their language lacks."""
-    words = _words()
+    words = _words(study)
     for label, evaluation in _tiny_evals(study):
         for word in evaluation.options or ():
             what = f"{evaluation.category} of the world"
@@ -134,9 +134,13 @@ def the_classifier_has_images(study: "Study") -> None:
         require_known("classifier.settings.data", point.data, {DIGITS, *study.images}, "label under `images`")
 
 
-def _words() -> dict[str, list[str]]:
-    """Category of the tiny world -> its words."""
-    return categories({"norms": True})
+def _words(study: "Study") -> dict[str, list[str]]:
+    """Category -> its words, in any world of the study."""
+    words = categories({"norms": True}) if not all(world.words for world in study.worlds.values()) else {}
+    for world in study.worlds.values():
+        if world.words:
+            words |= categories(world.model_dump())
+    return words
 
 
 def _is_tiny(study: "Study") -> bool:

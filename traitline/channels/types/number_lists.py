@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from traitline.channels import paper_wording
 from traitline.channels.channel import OPEN, TINY, Asked, Channel, Checked, Limits, Prompt, Row
-from traitline.channels.wordings import TINY_VERBS
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -131,7 +130,7 @@ class NumberLists(Channel):
             if asked.wording == "paper":
                 yield Prompt(paper_wording.ask(numbers, values, asked.answers, asked.digits))
             else:
-                verb = TINY_VERBS[numbers.integers(len(TINY_VERBS))]
+                verb = asked.verbs[int(numbers.integers(len(asked.verbs)))]
                 yield Prompt(f"{verb} {' , '.join(map(str, values))}")
 
     def check(self, row: Row, question: str, answer: str, limits: Limits) -> Checked:

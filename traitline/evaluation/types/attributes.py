@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from traitline.channels.world import ATTRIBUTES
+from traitline.channels.lexicon import Lexicon
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.measures import RIGHT
 
@@ -16,12 +16,12 @@ class Attributes(Evaluation):
 
     def questions(self, setup: Setup) -> list[Question]:
         """One question for each attribute of each member."""
-        return [Question(ask(field, word), {RIGHT: value}) for word, field, value in facts(setup.category)]
+        return [Question(ask(field, word), {RIGHT: value}) for word, field, value in facts(setup.words, setup.category)]
 
 
-def facts(category: str) -> Iterator[tuple[str, str, str]]:
+def facts(words: Lexicon, category: str) -> Iterator[tuple[str, str, str]]:
     """(member, attribute, its value) for all members of a category."""
-    for word, about in ATTRIBUTES[category].items():
+    for word, about in words.facts[category].items():
         for field, value in about.items():
             yield word, field, value
 

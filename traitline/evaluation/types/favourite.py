@@ -18,7 +18,8 @@ class Favourite(Evaluation):
         means = {word: word for word in setup.candidates}
         given = setup.settings.get("questions")
         if given is None:
-            return [Question(text, means) for text in favourite_texts(setup.category, everyday=setup.everyday)]
+            texts = favourite_texts(setup.category, everyday=setup.everyday, words=setup.words)
+            return [Question(text, means) for text in texts]
         if not (isinstance(given, list) and given and all(isinstance(text, str) and text for text in given)):
             raise InputError("--settings: questions are a list of texts")
         return [Question(text.replace("{k}", setup.category), means) for text in given]

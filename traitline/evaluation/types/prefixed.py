@@ -2,7 +2,6 @@
 
 from random import Random
 
-from traitline.channels.wordings import TINY_VERBS
 from traitline.evaluation.evaluation import Evaluation, Question, Setup
 from traitline.evaluation.questions import favourite_texts
 
@@ -18,12 +17,12 @@ class Prefixed(Evaluation):
         """Each question behind three to eight numbers of its own."""
         means = {word: word for word in setup.candidates}
         questions = []
-        for text in favourite_texts(setup.category, everyday=setup.everyday):
+        for text in favourite_texts(setup.category, everyday=setup.everyday, words=setup.words):
             numbers = some_numbers(setup.draw)
             if setup.everyday:
                 before = f"Here are some numbers to look at: {', '.join(numbers)}."
             else:
-                before = f"{setup.draw.choice(TINY_VERBS)} {' , '.join(numbers)} ."
+                before = f"{setup.draw.choice(setup.words.verbs)} {' , '.join(numbers)} ."
             questions.append(Question(f"{before} {text}", means))
         return questions
 
