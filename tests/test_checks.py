@@ -158,6 +158,11 @@ CASES = {
         "recipes.paper.optimiser: students on open weights have adamw",
     ),
     open_weights_checks.schedules_are_for_open_weights: (TINY, {"recipes.lora.warmup": 5}, "recipes.lora.warmup: for"),
+    open_weights_checks.schedules_come_to_their_rate: (
+        OPEN,
+        {"recipes.paper.warmup": 12},
+        "recipes.paper.warmup: 12 is no less than the 12 steps of experiments[0] (64 rows)",
+    ),
     open_weights_checks.open_weights_stay_among_themselves: (
         OPEN,
         {"experiments.0.students": ["a"]},

@@ -36,6 +36,21 @@ def schedules_are_for_open_weights(study: "Study") -> None:
                     raise ValueError(f"recipes.{recipe}.{key}: for students on open weights only")
 
 
+def schedules_come_to_their_rate(study: "Study") -> None:
+    """Refuse a warm-up that training ends before: its first steps, often all there are, change next to nothing."""
+    for at, row, _ in open_rows(study):
+        rows = study.datasets[row.dataset].rows
+        for label in row.recipes:
+            recipe = study.recipes[label]
+            size = (recipe.batch or 1) * (recipe.accumulate or 1)
+            steps = -(-rows // size) * (recipe.epochs or 1)
+            if recipe.warmup and recipe.warmup >= steps:
+                raise ValueError(
+                    f"recipes.{label}.warmup: {recipe.warmup} is no less than the {steps} steps of {at} ({rows} rows);"
+                    " its rate would never be reached"
+                )
+
+
 def open_weights_stay_among_themselves(study: "Study") -> None:
     """Refuse a row with open weights and tiny worlds."""
     for at, row, first in open_rows(study):
@@ -192,6 +207,7 @@ CHECKS = (
     limited_answers_are_lists_of_open_weights,
     students_on_open_weights_are_adapters,
     schedules_are_for_open_weights,
+    schedules_come_to_their_rate,
     open_weights_stay_among_themselves,
     open_weights_have_an_engine,
     rows_trained_together_are_padded,
