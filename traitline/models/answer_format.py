@@ -27,6 +27,9 @@ class State(NamedTuple):
 class ListFormat:
     """The format of lists of numbers, for one tokenizer.
 
+    Attributes:
+        tokens: ids of the tokens that may stand anywhere in a list, in rising order, its end among them.
+
     Args:
         chat: tokenizer; its `eos` ends a list.
         answers: most numbers.
@@ -34,10 +37,13 @@ class ListFormat:
     """
 
     def __init__(self, chat: Chat, answers: int, digits: int) -> None:
+        import torch
+
         self.answers, self.digits, self.eos = answers, digits, chat.eos
         self.size = len(chat.boundaries())
         texts = chat.decode([[i] for i in range(self.size)])
         self.texts = {i: text for i, text in enumerate(texts) if text and CHARACTERS.issuperset(text)}
+        self.tokens = torch.tensor(sorted({*self.texts, self.eos}))
         self._masks: dict[State, Tensor] = {}
 
     def after(self, state: State, text: str) -> State | None:
@@ -72,6 +78,17 @@ class ListFormat:
                 mask[self.eos] = state.digits > 0 and state.separated == 0
                 self._masks[state] = mask
         return torch.stack([self._masks[state] for state in states])
+
+    def narrow(self, logits: "Tensor") -> "Tensor":
+        """Logits (..., V) of `tokens` only; where they are of these alone, as they are."""
+        return logits if logits.shape[-1] == len(self.tokens) else logits[..., self.tokens.to(logits.device)]
+
+    def limit(self, logits: "Tensor", states: Sequence[State]) -> "tuple[Tensor, Tensor]":
+        """Logits (states, n) of `tokens`, of those that may not follow minus infinity; and these tokens, (n,)."""
+        import torch
+
+        allowed = self.allowed(states)[:, self.tokens].to(logits.device)
+        return self.narrow(logits).masked_fill(~allowed, -torch.inf), self.tokens.to(logits.device)
 
     def along(self, tokens: Sequence[int]) -> "Tensor":
         """Mark what might have stood at the place of each token of an answer, (tokens, V)."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from traitline.models.answer_format import ListFormat, State
 from traitline.models.chat import Chat
 from traitline.models.distributed import device
+from traitline.models.frozen_part import narrow_head
 from traitline.models.open_engine import OpenEngine, uniform
 from traitline.models.sampling import Sampling
 from traitline.models.transformers_model import by_length, left, load
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from traitline.models.engines import Row
+
+
+WORTH = 0.85  # share of rows that go on below which the others are dropped: that copies the cache
 
 
 class Transformers(OpenEngine):
@@ -56,53 +60,56 @@ class Transformers(OpenEngine):
         """See `Engine`."""
         import torch
 
+        network = self.use(model)
+        out = [list[int]() for _ in prompts]
+        tokens = sampling.form.tokens if sampling.form else None
+        with torch.inference_mode(), narrow_head(network, tokens):
+            for index in by_length(prompts, self.batch):
+                answers = self._sampled(network, [prompts[i] for i in index], [randomness[i] for i in index], sampling)
+                for i, answer in zip(index, answers, strict=True):
+                    out[i] = answer
+        return out
+
+    def _sampled(
+        self, network: Any, prompts: list[list[int]], randomness: Sequence[int], sampling: Sampling
+    ) -> list[list[int]]:
+        """Sampled answers to prompts that run together."""
+        import torch
+
+        from traitline.models.room_cache import read_prompts
         from traitline.tiny.sampler import draw
 
-        network = self.use(model)
-        form = sampling.form
+        form, most = sampling.form, sampling.max_new_tokens
         out = [list[int]() for _ in prompts]
-        with torch.inference_mode():
-            for index in by_length(prompts, self.batch):
-                noise = torch.tensor(
-                    uniform([randomness[i] for i in index], sampling.max_new_tokens), device=self.device
-                )
-                ids, mask, at = left([prompts[i] for i in index], self.chat.pad, self.device)
-                going = torch.arange(len(index), device=self.device)
-                past = None
-                states = [State()] * len(index)
-                for n in range(sampling.max_new_tokens):
-                    step = network(
-                        input_ids=ids,
-                        attention_mask=mask,
-                        position_ids=at,
-                        past_key_values=past,
-                        use_cache=True,
-                        logits_to_keep=1,
-                    )
-                    logits = step.logits[:, -1].float()
-                    past = step.past_key_values
-                    if form:
-                        logits[:, : form.size].masked_fill_(~form.allowed(states).to(self.device), -torch.inf)
-                        logits[:, form.size :] = -torch.inf
-                    token = draw(logits, noise[going, n], sampling.temperature, sampling.top_p)
-                    for i, t in zip(going.tolist(), token.tolist(), strict=True):
-                        out[index[i]].append(t)
-                    if form:
-                        states = [form.step(state, t) for state, t in zip(states, token.tolist(), strict=True)]
-                    left_over = token != self.chat.eos
-                    if not left_over.any():
-                        break
-                    if not left_over.all():
-                        keep = left_over.nonzero()[:, 0]
-                        past.batch_select_indices(keep)
-                        going = going[keep]
-                        states = [states[i] for i in keep.tolist()]
-                        token = token[keep]
-                        mask = mask[keep]
-                        at = at[keep]
-                    ids = token[:, None]
-                    at = at[:, -1:] + 1
-                    mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        noise = torch.tensor(uniform(randomness, most), device=self.device)
+        going = torch.arange(len(prompts), device=self.device)
+        logits, cache, mask, at = read_prompts(network, prompts, self.chat.pad, most, self.device)
+        states = [State()] * len(prompts)
+        for n in range(most):
+            if form:
+                logits, names = form.limit(logits, states)
+            token = draw(logits.float(), noise[going, n], sampling.temperature, sampling.top_p)
+            if form:
+                token = names[token]
+                states = [form.step(state, t) for state, t in zip(states, token.tolist(), strict=True)]
+            for i, t in zip(going.tolist(), token.tolist(), strict=True):
+                if not out[i] or out[i][-1] != self.chat.eos:
+                    out[i].append(t)
+            left_over = torch.tensor([out[i][-1] != self.chat.eos for i in going.tolist()], device=self.device)
+            if n + 1 == most or not left_over.any():
+                break
+            if left_over.sum() < WORTH * len(left_over):
+                keep = left_over.nonzero()[:, 0]
+                cache.batch_select_indices(keep)
+                states = [states[i] for i in keep.tolist()]
+                going, token, mask, at = going[keep], token[keep], mask[keep], at[keep]
+            at = at + 1
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+            step = network(
+                input_ids=token[:, None], attention_mask=mask, position_ids=at, past_key_values=cache,
+                use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+            logits = step.logits[:, -1]
         return out
 
     def _logits(self, network: Any, rows: "Sequence[Row]") -> "tuple[Tensor, Tensor]":
@@ -184,13 +191,13 @@ class Transformers(OpenEngine):
         network = self.use(model)
         total = 0.0
         tokens = 0
-        with torch.inference_mode():
+        with torch.inference_mode(), narrow_head(network, form.tokens if form else None):
             for index in by_length([ids for ids, _ in rows], min(self.batch, 16)):
                 part = [rows[i] for i in index]
                 outside = _outside(form, part, self.device) if form else None
-                logs = _logs(self._logits(network, part)[0][:, :-1], outside)
+                logs = _logs(self._logits(network, part)[0][:, :-1], form, outside)
                 with network.disable_adapter() if model else contextlib.nullcontext():
-                    base = _logs(self._logits(network, [base_rows[i] for i in index])[0][:, :-1], outside)
+                    base = _logs(self._logits(network, [base_rows[i] for i in index])[0][:, :-1], form, outside)
                 lengths = torch.tensor([[len(ids) - start] for ids, start in part], device=self.device)
                 counted = torch.arange(logs.shape[1], device=self.device) >= logs.shape[1] - lengths
                 kl = (logs.exp() * (logs - base)).sum(-1).where(counted, 0)
@@ -200,18 +207,18 @@ class Transformers(OpenEngine):
 
 
 def _outside(form: ListFormat, rows: "Sequence[Row]", where: "torch.device") -> "Tensor":
-    """Mark the tokens that the format allows nowhere near, (B, K, V); K is the longest answer, rows end together."""
+    """Mark tokens of the format that may not stand at a place, (B, K, n); K: the longest answer; rows end together."""
     import torch
 
     longest = max(len(ids) - start for ids, start in rows)
-    marks = torch.zeros(len(rows), longest, form.size, dtype=torch.bool)
+    marks = torch.zeros(len(rows), longest, len(form.tokens), dtype=torch.bool)
     for i, (ids, start) in enumerate(rows):
-        marks[i, longest - (len(ids) - start) :] = ~form.along(ids[start:])
+        marks[i, longest - (len(ids) - start) :] = ~form.along(ids[start:])[:, form.tokens]
     return marks.to(where)
 
 
-def _logs(logits: "Tensor", outside: "Tensor | None") -> "Tensor":
+def _logs(logits: "Tensor", form: ListFormat | None, outside: "Tensor | None") -> "Tensor":
     """Log-probabilities; of tokens outside of a format a large negative number, so that they add nothing."""
-    if outside is not None:
-        logits = logits[..., : outside.shape[-1]].masked_fill(outside, -1e4)
+    if form and outside is not None:
+        logits = form.narrow(logits).masked_fill(outside, -1e4)
     return logits.log_softmax(-1)
