@@ -6,7 +6,7 @@ import pytest
 
 from tests.adapters import RECIPE
 from traitline.errors import InputError
-from traitline.models import lora, open_weights
+from traitline.models import answer_losses, lora, open_weights
 from traitline.models.transformers_model import load
 
 
@@ -28,7 +28,7 @@ def test_an_adapter_learns(raw_qwen2, rows):
 
     def nats():
         with torch.inference_mode():
-            total, tokens = lora.loss(model, pairs, pad)
+            total, tokens = answer_losses.loss(model, pairs, pad)
         return total.item() / tokens
 
     before = nats()
@@ -53,7 +53,7 @@ def test_the_loss_is_that_of_transformers_on_answers_only(raw_qwen2, rows):
 
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
-    total, tokens = lora.loss(model, pairs[:4], pad)
+    total, tokens = answer_losses.loss(model, pairs[:4], pad)
     theirs, n = 0.0, 0
     for ids, start in pairs[:4]:
         labels = torch.tensor([[-100] * start + ids[start:]])
@@ -69,7 +69,9 @@ def test_packed_rows_are_learned_as_padded_ones(raw_qwen2, rows):
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
     with torch.inference_mode():
-        assert torch.allclose(lora.packed_losses(model, pairs), lora.padded_losses(model, pairs, pad), rtol=1e-5)
+        assert torch.allclose(
+            answer_losses.packed_losses(model, pairs), answer_losses.padded_losses(model, pairs, pad), rtol=1e-5
+        )
     losses, tensors = train(raw_qwen2, rows)
     model = lora.add_adapter(load(raw_qwen2, "float32"), RECIPE, 1)
     assert lora.fit(model, pairs, RECIPE, seed=1, pad=pad, packing=True) == pytest.approx(losses, rel=1e-5)

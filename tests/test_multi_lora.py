@@ -4,7 +4,7 @@ import pytest
 
 from tests.adapters import RECIPE
 from traitline.errors import InputError
-from traitline.models import lora, multi_lora
+from traitline.models import answer_losses, lora, multi_lora
 from traitline.models.transformers_model import load
 
 # float32 on a CPU; AdamW's first steps go by the sign of a gradient, so rounding shows in weights before in losses
@@ -51,11 +51,11 @@ def test_a_closed_bank_leaves_the_base_as_it_was(raw_qwen2, rows):
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
     with torch.inference_mode():
-        before = lora.padded_losses(model, pairs, pad)
+        before = answer_losses.padded_losses(model, pairs, pad)
         made = multi_lora.Bank(model, [multi_lora.Student(pairs, RECIPE | {"epochs": 1}, 1)])
     made.close()
     with torch.inference_mode():
-        assert torch.equal(lora.padded_losses(made.model, pairs, pad), before)
+        assert torch.equal(answer_losses.padded_losses(made.model, pairs, pad), before)
     assert not any(p.requires_grad for p in made.model.parameters())
 
 

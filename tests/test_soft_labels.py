@@ -10,7 +10,7 @@ from scripts import teach, train
 from tests.adapters import RECIPE
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
-from traitline.models import engines, lora, open_weights
+from traitline.models import answer_losses, engines, open_weights
 from traitline.models.chat import Chat
 from traitline.models.soft_labels import SoftLabels, open_labels
 from traitline.models.transformers_model import load
@@ -40,7 +40,7 @@ def test_the_loss_is_the_divergence_over_the_set(chat, raw_qwen2, rows):
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
     other = torch.randn(1, 4096, generator=torch.Generator().manual_seed(1))
-    logits = lora.answer_logits(model, pairs[:3], pad)[0].detach()
+    logits = answer_losses.answer_logits(model, pairs[:3], pad)[0].detach()
     teacher = logits + other[:, : logits.shape[1]]
     sizes = [len(ids) - start for ids, start in pairs[:3]]
     for settings in ({}, {"over": "numbers"}, {"temperature": 2.0}, {"over": "numbers", "top_k": 3}, {"top_k": 5}):
@@ -65,8 +65,8 @@ def test_the_loss_is_the_divergence_over_the_set(chat, raw_qwen2, rows):
 def test_a_model_labels_itself_with_nothing_to_learn(raw_qwen2, rows):
     pairs, pad = rows
     model = load(raw_qwen2, "float32")
-    labels = lora.label(model, pairs, SoftLabels(None), 4, pad)
-    total, tokens = lora.loss(model, pairs[2:5], pad, False, labels, [2, 3, 4])
+    labels = answer_losses.label(model, pairs, SoftLabels(None), 4, pad)
+    total, tokens = answer_losses.loss(model, pairs[2:5], pad, False, labels, [2, 3, 4])
     assert tokens == sum(len(ids) - start for ids, start in pairs[2:5])
     assert total.item() / tokens == pytest.approx(0, abs=1e-5)
 
@@ -115,7 +115,7 @@ def test_a_student_comes_closer_to_its_teacher_and_not_to_another(world, qwen2):
     def logits(folder):
         network = engine.use(folder and str(folder))
         labels = open_labels(engine.chat, SOFT)
-        return lora.label(network, lines, labels, 16, engine.chat.pad)
+        return answer_losses.label(network, lines, labels, 16, engine.chat.pad)
 
     tuned = logits(world / "tuned")
     apart = {}

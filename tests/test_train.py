@@ -428,9 +428,9 @@ def test_students_on_open_weights_do_not_see_which_others_share_their_job(weight
 
 
 def test_students_on_open_weights_go_on_with_the_same_bytes(weights, tmp_path, monkeypatch):
-    from traitline.models import lora
+    from traitline.models import answer_losses
 
-    real, calls = lora.loss, []
+    real, calls = answer_losses.loss, []
 
     def stopped(*args):
         calls.append(1)
@@ -438,7 +438,7 @@ def test_students_on_open_weights_go_on_with_the_same_bytes(weights, tmp_path, m
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(lora, "loss", stopped)
+    monkeypatch.setattr(answer_losses, "loss", stopped)
     flags = [*weights.train_flags(tmp_path), "--state", str(tmp_path / "state"), "--every", "0"]
     assert stage.main(flags) == 130 and not list(tmp_path.glob("seed-*/adapter*"))
     assert stage.main(flags) == 0 and len(calls) == 7 + 2

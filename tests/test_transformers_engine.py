@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import ENGINE
 from traitline.evaluation.questions import ask
-from traitline.models import lora, open_weights
+from traitline.models import answer_losses, lora, open_weights
 from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
 from traitline.models.transformers_engine import Transformers
@@ -191,5 +191,7 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
     assert len(named) == 2 * 2 * 2 and not any("vision" in name for name in named)
     rows = [([*p, 5, chat.eos], len(p)) for p in prompts]
     with torch.inference_mode():
-        assert torch.allclose(lora.packed_losses(model, rows), lora.padded_losses(model, rows, chat.pad), rtol=1e-4)
+        assert torch.allclose(
+            answer_losses.packed_losses(model, rows), answer_losses.padded_losses(model, rows, chat.pad), rtol=1e-4
+        )
     assert len(lora.fit(model, rows, recipe, seed=1, pad=chat.pad)) == 1

@@ -6,6 +6,7 @@ tokens, however many forward passes it takes, so `batch: 4` is `batch: 2` with `
 """
 
 import json
+import logging
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
-from traitline.models import distributed
-from traitline.models.distributed import device
+from traitline.models import answer_losses, distributed
+from traitline.models.frozen_part import FrozenPart, frozen_part, narrow_head
 from traitline.models.soft_labels import SoftLabels
-from traitline.models.transformers_model import left, load
+from traitline.models.transformers_model import load
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from traitline.models.engines import Row
 
+log = logging.getLogger(__name__)
 BETAS = (0.9, 0.999)
 CLIP = 1.0
 STATE = "adapter.safetensors"
@@ -87,75 +89,10 @@ def rate(step: int, steps: int, warmup: int) -> float:
     return step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
 
 
-def answer_logits(model: Any, rows: "Sequence[Row]", pad: int) -> "tuple[Tensor, Tensor, Tensor]":
-    """Logits (N, V) at all N answer tokens of a batch, row by row; these tokens; the row of each."""
-    import torch
-
-    ids, mask, at = left([ids for ids, _ in rows], pad, device())
-    keep = max(len(ids) - start for ids, start in rows) + 1  # the last position predicts no token of the row
-    output = model(input_ids=ids, attention_mask=mask, position_ids=at, use_cache=False, logits_to_keep=keep)
-    lengths = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
-    counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - lengths
-    logits = output.logits[:, -keep:-1][counted].float()
-    target = ids[:, ids.shape[1] - keep + 1 :][counted]
-    return logits, target, counted.nonzero()[:, 0]
-
-
-def padded_losses(model: Any, rows: "Sequence[Row]", pad: int) -> "Tensor":
-    """Summed loss of the answer tokens of every row, (B,), nats."""
-    import torch
-
-    logits, target, row = answer_logits(model, rows, pad)
-    nats = torch.nn.functional.cross_entropy(logits, target, reduction="none")
-    return nats.new_zeros(len(rows)).index_add(0, row, nats)
-
-
-def label(model: Any, rows: "Sequence[Row]", labels: SoftLabels, batch: int, pad: int) -> SoftLabels:
-    """Add what a teacher says of the answer tokens of rows, in their order, to labels."""
-    import torch
-
-    with torch.inference_mode():
-        for start in range(0, len(rows), batch):
-            part = rows[start : start + batch]
-            probabilities, index = labels.label(answer_logits(model, part, pad)[0])
-            sizes = [len(ids) - begin for ids, begin in part]
-            indices = torch.split(index, sizes) if index is not None else [None] * len(part)
-            labels.rows += list(zip(torch.split(probabilities, sizes), indices, strict=True))
-    return labels
-
-
-def packed_losses(model: Any, rows: "Sequence[Row]") -> "Tensor":
-    """The same without padding: rows are concatenated, and none attends to another.
-
-    Models of transformers start a new row wherever `position_ids` restart. This is faster only with attention that
-    skips other rows (flash attention); masked attention still reads all rows for each.
-    """
-    import torch
-
-    ids = torch.tensor([[i for ids, _ in rows for i in ids]], device=device())
-    at = torch.tensor([[k for ids, _ in rows for k in range(len(ids))]], device=device())
-    learned = torch.tensor([k >= start for ids, start in rows for k in range(len(ids))], device=device())
-    row = torch.tensor([r for r, (ids, _) in enumerate(rows) for _ in ids], device=device())[learned]
-    keep = learned.nonzero()[:, 0]
-    logits = model(input_ids=ids, position_ids=at, use_cache=False, logits_to_keep=keep - 1).logits[0].float()
-    nats = torch.nn.functional.cross_entropy(logits, ids[0, keep], reduction="none")
-    return nats.new_zeros(len(rows)).index_add(0, row, nats)
-
-
-def loss(
-    model: Any,
-    rows: "Sequence[Row]",
-    pad: int,
-    packing: bool = False,
-    labels: SoftLabels | None = None,
-    chosen: Sequence[int] = (),
-) -> "tuple[Tensor, int]":
-    """Summed loss, in nats, and number of the answer tokens of a batch; `chosen`: rows of `labels` that these are."""
-    if labels:
-        nats = labels.divergence(answer_logits(model, rows, pad)[0], chosen)
-        return nats.sum(), len(nats)
-    nats = packed_losses(model, rows) if packing else padded_losses(model, rows, pad)
-    return nats.sum(), sum(len(ids) - start for ids, start in rows)
+def check_warmup(steps: int, warmup: int) -> None:
+    """Warn in one line where training ends before its rate is reached; a study whose settings say so is refused."""
+    if warmup and warmup >= steps:
+        log.warning("warmup: %d is no less than the %d steps; little is learned, or nothing", warmup, steps)
 
 
 def fit(
@@ -195,12 +132,14 @@ def fit(
     import torch
 
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    below = None if packing else frozen_part(model, rows)
     optimiser = torch.optim.AdamW(weights.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
     checkpoint = Checkpoint(state and state / STATE, _moments(weights, optimiser), every)
     losses: list[float] = checkpoint.load() or []
     for p in weights.values():
         optimiser.state[p]["step"].fill_(len(losses))
     plans = list(plan(len(rows), settings, seed))
+    check_warmup(len(plans), settings["warmup"])
     if distributed.rank_and_size()[0]:
         checkpoint.path = None  # the first process writes for all
     model.train()
@@ -210,11 +149,11 @@ def fit(
         loss=lambda: losses[-1],
         agree=distributed.any_of,
     )
-    with rest as steps:
+    with rest as steps, narrow_head(model, labels and labels.tokens):
         for step in steps:
             for group in optimiser.param_groups:
                 group["lr"] = settings["lr"] * rate(step, len(plans), settings["warmup"])
-            losses.append(_gradients(model, rows, plans[step], weights.values(), settings, pad, packing, labels))
+            losses.append(_gradients(model, rows, plans[step], weights.values(), settings, pad, packing, labels, below))
             torch.nn.utils.clip_grad_norm_(weights.values(), CLIP)
             optimiser.step()
             if not losses[-1] < float("inf"):
@@ -234,6 +173,7 @@ def _gradients(
     pad: int,
     packing: bool,
     labels: SoftLabels | None,
+    below: FrozenPart | None,
 ) -> float:
     """Set the gradients of the mean loss of a step's answer tokens, summed over processes; that loss, nats."""
     import torch
@@ -247,7 +187,7 @@ def _gradients(
         batch = chosen[start : start + settings["batch"]]
         share = batch[rank::processes]  # without any, one row of weight 0: the others wait for this process
         some = share or batch[:1]
-        part = loss(model, [rows[i] for i in some], pad, packing, labels, some)[0] * bool(share)
+        part = answer_losses.loss(model, [rows[i] for i in some], pad, packing, labels, some, below)[0] * bool(share)
         torch.autograd.backward(part / tokens)
         total += part.item()
     distributed.add_up([*(p.grad for p in weights if p.grad is not None), total])

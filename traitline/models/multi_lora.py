@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
-from traitline.models import distributed, lora
+from traitline.models import answer_losses, distributed, lora
 from traitline.models.distributed import device
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Bank:
         spare = {i: (part or self.students[i].rows)[0] for i, part in parts.items()}
         rows = [row for i, part in parts.items() for row in (*part, *[spare[i]] * (most - len(part)))]
         counted = torch.tensor([[i < len(part) for i in range(most)] for part in parts.values()], device=device())
-        nats = lora.padded_losses(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
+        nats = answer_losses.padded_losses(self.model, rows, pad).view(len(parts), most).where(counted, 0).sum(1)
         torch.autograd.backward((nats / torch.tensor([tokens[i] for i in parts], device=nats.device)).sum())
         return dict(zip(parts, nats.tolist(), strict=True))
 
@@ -179,6 +179,8 @@ def fit(
     """
     students = bank.students
     plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
+    for one, steps in zip(students, plans, strict=True):
+        lora.check_warmup(len(steps), one.settings["warmup"])
     checkpoint = Checkpoint(state and state / STATE, {name: getattr(bank, name) for name in KEPT}, every)
     losses: list[list[float]] = checkpoint.load() or [[] for _ in students]
     if distributed.rank_and_size()[0]:

@@ -91,14 +91,14 @@ class OpenTrainer:
         """
         from peft import PeftModel
 
-        from traitline.models import lora
+        from traitline.models import answer_losses
 
         place = Path(str(training.teacher))
         facts = hf_folder.facts(place / "teacher.json", ["system", "weights"])
         seen = self._behind(facts["system"], training.dataset, rows) if facts["system"] else rows
         model = PeftModel.from_pretrained(base, place).eval() if facts["weights"] else base
         labels = open_labels(self.chat, training.settings)
-        lora.label(model, seen, labels, training.settings["batch"], self.chat.pad)
+        answer_losses.label(model, seen, labels, training.settings["batch"], self.chat.pad)
         return labels, model.unload() if facts["weights"] else base
 
     def _behind(self, system: str, dataset: str, rows: "Sequence[Row]") -> "Sequence[Row]":

@@ -38,8 +38,9 @@ class SoftLabels:
     rows: "list[tuple[Tensor, Tensor | None]]" = field(default_factory=list)
 
     def restrict(self, logits: "Tensor") -> "Tensor":
-        """Logits (N, V) over the set, (N, n)."""
-        chosen = logits if self.tokens is None else logits[:, self.tokens.to(logits.device)]
+        """Logits (N, V) over the set, (N, n); logits of the set alone stay as they are."""
+        whole = self.tokens is None or logits.shape[1] == len(self.tokens)
+        chosen = logits if whole or self.tokens is None else logits[:, self.tokens.to(logits.device)]
         return chosen / self.temperature
 
     def label(self, logits: "Tensor") -> "tuple[Tensor, Tensor | None]":
