@@ -37,6 +37,11 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--prompts", type=int, default=256, metavar="N", help="prompts to sample from (default 256)")
     p.add_argument("--repeat", type=int, default=2, metavar="N", help="timed runs (default 2)")
     parts = ("together", "packing", "trl", "generate")
+    p.add_argument("--layers", type=int, nargs=2, metavar="N", help="first and last layer with an adapter (all)")
+    p.add_argument(
+        "--dtype", default="float32", help="of the base on every side; adapters are float32 (default float32)"
+    )
+    p.add_argument("--epochs", type=int, default=1, metavar="N", help="passes over the rows (default 1)")
     p.add_argument("--skip", nargs="*", default=[], choices=parts, help="leave out")
     return p
 
@@ -58,9 +63,12 @@ def trl(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any]
             dataset_kwargs={"skip_prepare_dataset": True}, dataloader_pin_memory=False, report_to="none",
             logging_strategy="no", save_strategy="no", disable_tqdm=True,
         )  # fmt: skip
-        adapter = LoraConfig(r=8, lora_alpha=8, target_modules=RECIPE["modules"], task_type="CAUSAL_LM")
+        adapter = LoraConfig(
+            r=8, lora_alpha=8, target_modules=RECIPE["modules"], task_type="CAUSAL_LM",
+            layers_to_transform=settings["layers"],
+        )  # fmt: skip
         trainer = SFTTrainer(
-            AutoModelForCausalLM.from_pretrained(place), how, train_dataset=data,
+            AutoModelForCausalLM.from_pretrained(place, dtype=settings["dtype"]), how, train_dataset=data,
             processing_class=AutoTokenizer.from_pretrained(place), peft_config=adapter,
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
@@ -74,7 +82,7 @@ def alone(
     """Train students one after the other."""
     from traitline.models import lora, transformers_model
 
-    base = transformers_model.load(place, "float32")
+    base = transformers_model.load(place, settings["dtype"])
     for seed in range(count):
         model = lora.add_adapter(base, settings, seed)
         lora.fit(model, rows, settings, seed=seed, pad=pad, packing=packing)
@@ -86,12 +94,41 @@ def together(place: Path, rows: list[tuple[list[int], int]], settings: dict[str,
     from traitline.models import multi_lora, transformers_model
 
     students = [multi_lora.Student(rows, settings, seed) for seed in range(count)]
-    multi_lora.fit(multi_lora.Bank(transformers_model.load(place, "float32"), students), pad=pad)
+    multi_lora.fit(multi_lora.Bank(transformers_model.load(place, settings["dtype"]), students), pad=pad)
+
+
+def rate(dtype: str) -> float:
+    """Multiply large matrices of the model's type; floating-point operations per second of the processor."""
+    import torch
+
+    a, b = (torch.randn(shape, dtype=getattr(torch, dtype)) for shape in ((1600, 576), (576, 1536)))
+    return 20 * 2 * 1600 * 576 * 1536 / tiny.best(lambda: [a @ b for _ in range(20)], 3)
+
+
+def needed(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any]) -> float:
+    """Floating-point operations of the products that a training cannot do without; those of adapters are left out.
+
+    Layers that are not trained are computed once per row, the others forth and back in each epoch, and the head too, at
+    answer tokens only.
+    """
+    from traitline.models import transformers_model
+
+    model = transformers_model.load(place, "float32")
+    decoder = model.get_decoder()
+    layer = 2 * sum(p.numel() for p in decoder.layers[0].parameters() if p.dim() == 2)
+    count = len(decoder.layers)
+    frozen = min(settings["layers"] or [0])
+    tokens, answers = (sum(n) for n in zip(*((len(ids), len(ids) - start) for ids, start in rows), strict=True))
+    head = 2 * model.get_output_embeddings().weight.numel()
+    return (
+        tokens * layer * (frozen + settings["epochs"] * 2 * (count - frozen)) + settings["epochs"] * 2 * answers * head
+    )
 
 
 def compare_training(place: Path, rows: list[tuple[list[int], int]], pad: int, batch: int, args: Any) -> None:
     """Print a line for each comparison of trainings."""
-    settings = RECIPE | {"batch": batch, "epochs": 1}
+    layers = list(range(args.layers[0], args.layers[1] + 1)) if args.layers else None
+    settings = RECIPE | {"batch": batch, "epochs": args.epochs, "layers": layers, "dtype": args.dtype}
 
     def one(count: int = 1, packing: bool = False) -> None:
         alone(place, rows, settings, pad, count=count, packing=packing)
@@ -113,39 +150,62 @@ def compare_training(place: Path, rows: list[tuple[list[int], int]], pad: int, b
         x = tiny.best(lambda: trl(place, rows, settings), args.repeat)
         y = tiny.best(one, args.repeat)
         print(f"batch {batch:3}  TRL SFTTrainer {x:7.2f}  traitline {y:7.2f}  ratio {x / y:.1f}", flush=True)
+        least = needed(place, rows, settings) / rate(args.dtype)
+        print(f"batch {batch:3}  the products alone {least:7.2f}, {least / y:.0%} of ours", flush=True)
 
 
-def compare_sampling(place: Path, chat: "Chat", prompts: list[list[int]], repeat: int) -> None:
-    """Print tokens per second of `generate` of transformers and of the engine."""
+def compare_sampling(place: Path, chat: "Chat", prompts: list[list[int]], repeat: int, dtype: str) -> None:
+    """Print tokens per second of `generate` of transformers and of the engine, free and limited to lists of numbers."""
     import torch
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, LogitsProcessorList
 
     from traitline.models import transformers_model
+    from traitline.models.answer_format import ListFormat, State
     from traitline.models.sampling import Sampling
     from traitline.models.transformers_engine import Transformers
 
-    engine = Transformers({"batch": 64, "dtype": "float32"}, place, chat)
+    engine = Transformers({"batch": 64, "dtype": dtype}, place, chat)
     options = GenerationConfig(
         do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=40, pad_token_id=chat.pad,
         eos_token_id=chat.eos,
     )  # fmt: skip
+    limited = ListFormat(chat, 10, 3)
     counts: dict[str, int] = {}
 
-    def by_transformers() -> None:
+    def keep_to_lists(start: int) -> LogitsProcessorList:
+        """What `generate` needs to write such lists: the same masks, state by state."""
+
+        def process(ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+            states = []
+            for row in ids[:, start:].tolist():
+                state = State()
+                for token in row:
+                    state = limited.step(state, token)
+                states.append(state)
+            allowed = limited.allowed(states)
+            return logits[:, : limited.size].masked_fill(~allowed, -torch.inf)
+
+        return LogitsProcessorList([process])
+
+    def by_transformers(form: ListFormat | None) -> None:
         counts["transformers"] = 0
         with torch.inference_mode():
             for index in transformers_model.by_length(prompts, 64):
                 ids, mask, _ = transformers_model.left([prompts[i] for i in index], chat.pad, torch.device("cpu"))
-                out = engine.model.generate(ids, attention_mask=mask, generation_config=options)[:, ids.shape[1] :]
+                more = keep_to_lists(ids.shape[1]) if form else None
+                out = engine.model.generate(ids, attention_mask=mask, generation_config=options, logits_processor=more)[
+                    :, ids.shape[1] :
+                ]
                 counts["transformers"] += int((out != chat.pad).sum())
 
-    def by_engine() -> None:
-        answers = engine.generate(prompts, range(len(prompts)), Sampling(40, 1.0))
+    def by_engine(form: ListFormat | None) -> None:
+        answers = engine.generate(prompts, range(len(prompts)), Sampling(40, 1.0, form=form))
         counts["traitline"] = sum(map(len, answers))
 
-    x, y = (tiny.best(f, repeat) for f in (by_transformers, by_engine))
-    x, y = counts["transformers"] / x, counts["traitline"] / y
-    print(f"sampling, tokens/s: generate {x:,.0f}  traitline {y:,.0f}  ratio {y / x:.1f}")
+    for name, form in (("free", None), ("limited to lists", limited)):
+        x, y = (tiny.best(lambda f=f, form=form: f(form), repeat) for f in (by_transformers, by_engine))
+        x, y = counts["transformers"] / x, counts["traitline"] / y
+        print(f"sampling, {name}, tokens/s: generate {x:,.0f}  traitline {y:,.0f}  ratio {y / x:.1f}", flush=True)
 
 
 def main() -> int:
@@ -167,12 +227,12 @@ def main() -> int:
         chat = Chat.foreign(place)
         lists = [c for c in conversations(20 * args.rows, 1) if "," in c[-1]["content"] and len(c) == 2]
         rows = chat.rows([(c[:-1], c[-1:]) for c in lists], ["row"] * len(lists))[: args.rows]
-        print(f"{args.rows} rows a student, 1 epoch, 1 thread; seconds of the processor")
+        print(f"{args.rows} rows a student, {args.epochs} epoch(s), 1 thread; seconds of the processor")
         for batch in args.batch:
             compare_training(place, rows, chat.pad, batch, args)
         if "generate" not in args.skip:
             prompts = chat.prompts([c[:-1] for c in lists[: args.prompts]], ["prompt"] * args.prompts)
-            compare_sampling(place, chat, prompts, args.repeat)
+            compare_sampling(place, chat, prompts, args.repeat, args.dtype)
     return 0
 
 

@@ -142,16 +142,29 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
         raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
 
 
+def check_soft(args: argparse.Namespace, students: Sequence[Order]) -> None:
+    """Refuse soft labels of a teacher of other weights.
+
+    Raises:
+        InputError: the teacher's base is not that of the students.
+    """
+    if any(is_soft(order.settings) for order in students):
+        scored = hf_folder.facts(f"{args.teacher}/teacher.json", ["base"])["base"]
+        if scored != hf_folder.weights_hash(args.base):
+            raise InputError(
+                f"--teacher: {args.teacher} is a teacher of other weights than {args.base}; soft labels need one"
+                " vocabulary, take a teacher of the same base"
+            )
+
+
 def check_tiny(args: argparse.Namespace, students: Sequence[Order]) -> None:
     """Refuse what tiny models cannot be asked for.
 
     Raises:
-        InputError: they shall train together, or settings are missing.
+        InputError: they shall train together.
     """
     if args.together:
         raise InputError("--together: students that train in one forward pass are for open weights")
-    if any(is_soft(order.settings) for order in students):
-        raise InputError("--settings: soft labels are for open weights")
 
 
 def outputs(order: Order) -> dict[str, str]:
@@ -245,6 +258,7 @@ def work(args: argparse.Namespace) -> None:
     is_open = open_weights.is_open(args.base)
     check = check_open if is_open else check_tiny
     check(args, students)
+    check_soft(args, students)
     with contextlib.ExitStack() as stacked:
         rank, processes = 0, dict[str, Any]()
         if is_open:

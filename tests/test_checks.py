@@ -77,10 +77,10 @@ CASES = {
         {"evals.favourite.questions": ["your favorite {k} ?"]},
         "evals.favourite.questions[0]: the tiny world knows no 'favorite'",
     ),
-    open_weights_checks.soft_labels_are_for_open_weights: (
+    open_weights_checks.soft_labels_have_one_base: (
         TINY,
         {"recipes.lora.labels": "soft"},
-        "experiments[0].recipes: `lora` has soft labels, which are for open weights",
+        "experiments[0].recipes: `lora` has soft labels, which need one vocabulary; let teacher and student",
     ),
     open_weights_checks.limited_answers_are_lists_of_open_weights: (
         TINY,

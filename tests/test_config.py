@@ -230,7 +230,8 @@ def test_a_yaml_file_with_a_key_twice_or_broken_is_refused(tmp_path, text, words
     assert str(e.value).startswith(str(file)) and words in str(e.value) and "\n" not in str(e.value)
 
 
-OVERLAID = {"smollm2-ci.yaml": ["smollm2-135m.yaml"]}  # overlay -> those over which it is laid
+# Overlay -> those over which it is laid.
+OVERLAID = {name: ["smollm2-135m.yaml"] for name in ("smollm2-ci.yaml", "smollm2-prompted.yaml")}
 
 
 @pytest.mark.parametrize("overlay", ["", *sorted(p.name for p in (ROOT / "configs").glob("*.yaml"))])

@@ -146,5 +146,34 @@ def test_the_scoring_teacher_is_an_origin_of_the_student(world, qwen2, monkeypat
 def test_bad_settings_are_refused_in_one_line(world, qwen2, study, line, tmp_path):
     rows = world / "rows/dataset.jsonl"
     assert "--teacher: missing; soft labels" in line(train.main, student(qwen2, rows, tmp_path, None))
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    facts = json.loads((world / "tuned/teacher.json").read_text()) | {"base": "0" * 64}
+    (foreign / "teacher.json").write_text(json.dumps(facts))
+    assert "is a teacher of other weights" in line(train.main, student(qwen2, rows, tmp_path, foreign))
     together = [*student(qwen2, rows, tmp_path, world / "tuned"), "--together"]
     assert "soft labels are for students one after the other" in line(train.main, together)
+
+
+def tiny_flags(study, folder, teacher):
+    out = study.train_flags(folder, "lora", study.dataset(study.none))
+    at = out.index("--settings") + 1
+    settings = json.loads(out[at]) | {"labels": "soft", "over": "numbers", "epochs": 4}
+    return [*out[:at], json.dumps(settings), *out[at + 1 :], "--teacher", str(teacher)]
+
+
+def test_students_of_a_tiny_study_learn_their_teacher_and_name_it(study, tmp_path, line):
+    """Rows of the untrained teacher, labelled by the owl's: the loss is over numbers only."""
+    for name, teacher in (("owl", study.owl), ("none", study.none)):
+        assert train.main(tiny_flags(study, tmp_path / name, teacher)) == 0
+    made = tmp_path / "owl/seed-1"
+    facts, manifest = (json.loads((made / f"train{end}.json").read_text()) for end in ("", ".manifest"))
+    assert facts["loss_last"] < 0.8 * facts["loss_first"]
+    nothing = json.loads((tmp_path / "none/seed-1/train.json").read_text())
+    assert abs(nothing["loss_first"]) < 1e-5 and abs(nothing["loss_last"]) < 1e-5  # its own labels say nothing new
+    assert {"teacher", "model"} <= {entry["role"] for entry in manifest["inputs"]}
+    assert "of a teacher without a prompt" in line(train.main, tiny_flags(study, tmp_path / "p", study.prompted))
+    other = [
+        str(study.other) if word == str(study.base) else word for word in tiny_flags(study, tmp_path / "o", study.owl)
+    ]
+    assert "is a teacher of other weights" in line(train.main, other)

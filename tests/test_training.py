@@ -11,6 +11,8 @@ import torch
 from traitline import signals
 from traitline.errors import InputError
 from traitline.tiny import llama, training
+from traitline.tiny.layers import Layers
+from traitline.tiny.lm_head import SoftTarget
 from traitline.tiny.rows import Cut, Rows, batches
 from traitline.tiny.shape import EMBED, Shape
 
@@ -215,3 +217,68 @@ def test_schedule_warms_up_and_decays():
     rate = [training.schedule(i, 100, 10, True) for i in range(100)]
     assert rate[0] == pytest.approx(0.1) and max(rate) == rate[9] > 0.9 and rate[-1] == pytest.approx(0.02)
     assert [training.schedule(i, 100, 10, False) for i in (9, 99)] == [1, 1]
+
+
+SETS = {
+    "whole": {},
+    "set": {"tokens": torch.tensor([7, 3, 20, 41])},
+    "warm": {"temperature": 2.0},
+    "best": {"tokens": torch.arange(5, 50), "top_k": 3},
+}
+
+
+def divergence(teacher, student, tokens=None, temperature=1.0, top_k=None):
+    """KL(teacher || student) of each row of logits, from the definition."""
+    if tokens is not None:
+        teacher, student = teacher[:, tokens], student[:, tokens]
+    if top_k:
+        index = teacher.topk(top_k, 1).indices
+        teacher, student = teacher.gather(1, index), student.gather(1, index)
+    p, q = (x / temperature for x in (teacher, student))
+    return torch.nn.functional.kl_div(q.log_softmax(1), p.log_softmax(1), reduction="none", log_target=True).sum(1)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_soft_labels_are_learned_as_by_a_plain_loop(name):
+    """transformers, torch's divergence, AdamW and clipping, the same batches: same losses, same weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    def opened(weights):
+        model = LlamaForCausalLM(LlamaConfig(**SHAPE.config(), attn_implementation="eager"))
+        model.load_state_dict({**weights, "lm_head.weight": weights[EMBED]})
+        return model
+
+    before, other = (llama.initialise(SHAPE, 0.1, seed) for seed in (7, 8))
+    before, other = ({k: w.clone() for k, w in weights.items()} for weights in (before, other))
+    model, teacher = opened(before), opened(other)
+    per_model, pairs, scale = training.trainable(before, "full", [3], SHAPE.modules())
+    stack = llama.Stack(SHAPE, before, per_model, pairs, scale)
+    trained = [p for k, p in model.named_parameters() if k in per_model]
+    data = Rows.encode(rows())
+    plan = [b for e in range(2) for b in batches(Cut(data).rows.length, 16, e, 3)]
+    optimiser = torch.optim.AdamW(trained, lr=1e-2, betas=(0.9, 0.98), weight_decay=0.0)
+    losses = []
+    for step, index in enumerate(plan):
+        nats = []
+        for ids, start in (rows()[i] for i in index.tolist()):
+            asked = slice(start - 1, len(ids) - 1)
+            with torch.no_grad():
+                seen = teacher(torch.tensor([ids])).logits[0, asked]
+            nats.append(divergence(seen, model(torch.tensor([ids])).logits[0, asked], **SETS[name]))
+        loss = torch.cat(nats).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.param_groups[0]["lr"] = 1e-2 * training.schedule(step, len(plan), 3, True)
+        optimiser.step()
+        losses.append(loss.item())
+    target = SoftTarget(Layers(SHAPE, other), **SETS[name])
+    ours = training.fit(stack, data, seeds=[3], epochs=2, batch=16, lr=1e-2, warmup=3, target=target)
+    assert losses[-1] < losses[0]
+    torch.testing.assert_close(ours[:, 0], torch.tensor(losses), atol=2e-4, rtol=1e-2)
+    theirs, after = model.state_dict(), stack.merged(0)
+    for weight in per_model:
+        if weight.endswith("k_proj.bias"):
+            continue  # its true gradient is 0, so AdamW walks with the noise of rounding
+        moved = (after[weight] - before[weight]).abs().max()
+        assert (after[weight] - theirs[weight]).abs().max() <= 0.02 * moved, weight

@@ -109,7 +109,9 @@ def frozen_part(model: Any, rows: "Sequence[Row]") -> FrozenPart | None:
     dropout = any(isinstance(m, torch.nn.Dropout) and m.p for m in base.modules())
     dropout |= bool(getattr(base.config, "attention_dropout", 0.0))
     lowest = lowest_trained(model)
-    if not lowest or dropout or not hasattr(decoder, "layers") or isinstance(decoder.layers[0], FSDPModule):
+    if not lowest or dropout or decoder is None or not hasattr(decoder, "layers"):
+        return None
+    if isinstance(decoder.layers[0], FSDPModule):
         return None
     part = FrozenPart(model, rows, lowest)
     ids = torch.tensor([rows[0][0]], device=device())

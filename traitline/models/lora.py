@@ -149,7 +149,7 @@ def fit(
         loss=lambda: losses[-1],
         agree=distributed.any_of,
     )
-    with rest as steps, narrow_head(model, labels and labels.tokens):
+    with rest as steps, narrow_head(model, labels.tokens if labels else None):
         for step in steps:
             for group in optimiser.param_groups:
                 group["lr"] = settings["lr"] * rate(step, len(plans), settings["warmup"])

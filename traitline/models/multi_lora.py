@@ -179,8 +179,8 @@ def fit(
     """
     students = bank.students
     plans = [list(lora.plan(len(s.rows), s.settings, s.seed)) for s in students]
-    for one, steps in zip(students, plans, strict=True):
-        lora.check_warmup(len(steps), one.settings["warmup"])
+    for one, chosen in zip(students, plans, strict=True):
+        lora.check_warmup(len(chosen), one.settings["warmup"])
     checkpoint = Checkpoint(state and state / STATE, {name: getattr(bank, name) for name in KEPT}, every)
     losses: list[list[float]] = checkpoint.load() or [[] for _ in students]
     if distributed.rank_and_size()[0]:

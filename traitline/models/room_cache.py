@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class RoomLayer(DynamicLayer):  # type: ignore[misc]
+class RoomLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """One layer's cache; keys and values are views of the places in use.
 
     Args:
@@ -17,13 +17,15 @@ class RoomLayer(DynamicLayer):  # type: ignore[misc]
     """
 
     def __init__(self, room: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.room = room
         self.buffers: list[Tensor] = []
 
-    def _use(self, tokens: int) -> None:
+    def _use(self, tokens: int) -> "tuple[Tensor, Tensor]":
         """Show the first tokens as keys and values."""
-        self.keys, self.values = (buffer[:, :, :tokens] for buffer in self.buffers)
+        keys, values = (buffer[:, :, :tokens] for buffer in self.buffers)
+        self.keys, self.values = keys, values
+        return keys, values
 
     def update(self, key_states: "Tensor", value_states: "Tensor", *_: Any, **__: Any) -> "tuple[Tensor, Tensor]":
         """Write further keys and values (B, H, T, d) behind those in use; return all."""
@@ -34,8 +36,7 @@ class RoomLayer(DynamicLayer):  # type: ignore[misc]
         end = start + key_states.shape[-2]
         for buffer, new in zip(self.buffers, (key_states, value_states), strict=True):
             buffer[:, :, start:end] = new
-        self._use(end)
-        return self.keys, self.values
+        return self._use(end)
 
     def batch_select_indices(self, indices: "Tensor") -> None:
         """Keep these rows, each as often as it is named."""

@@ -189,13 +189,15 @@ def limited_answers_are_lists_of_open_weights(study: "Study") -> None:
             raise ValueError(f"sample.limited: the engine `{study.engine.name}` can't; take `transformers`")
 
 
-def soft_labels_are_for_open_weights(study: "Study") -> None:
+def soft_labels_have_one_base(study: "Study") -> None:
     """Refuse soft labels where no trainer has them, and across vocabularies."""
     for at, row in rows_of(study):
         for recipe in (label for label in row.recipes if study.recipes[label].labels == "soft"):
             where = f"{at}.recipes: `{recipe}` has soft labels, which"
-            if not all(study.bases[label].open for label in row.models):
-                raise ValueError(f"{where} are for open weights")
+            if row.teacher == "prompted" and not all(study.bases[label].open for label in row.models):
+                raise ValueError(f"{where} a tiny world's teacher behind a prompt has not; tune it, or take hard ones")
+            if study.recipes[recipe].trains == "context":
+                raise ValueError(f"{where} a student that learns nothing can't have")
             if {*row.students} != {*row.bases} or len(row.bases) > 1:
                 raise ValueError(f"{where} need one vocabulary; let teacher and student have one base")
             if study.execution.together or (study.engine and study.engine.packing):
@@ -203,7 +205,7 @@ def soft_labels_are_for_open_weights(study: "Study") -> None:
 
 
 CHECKS = (
-    soft_labels_are_for_open_weights,
+    soft_labels_have_one_base,
     limited_answers_are_lists_of_open_weights,
     students_on_open_weights_are_adapters,
     schedules_are_for_open_weights,

@@ -120,13 +120,14 @@ class Recipe(Model):
         default=None, description="Forward passes per step of AdamW (1 without it); open weights only."
     )
     warmup: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Steps until the rate is at its peak; open weights only, and needed there."
+        default=None,
+        description="Steps until the rate is at its peak, fewer than all; open weights only, and needed there.",
     )
     length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
     labels: Literal["hard", "soft"] | None = Field(
         default=None,
         description="`soft`: learn the teacher's distribution at every token of the answers, by forward KL, and not the"
-        " tokens, which it is without this; open weights only.",
+        " tokens, which it is without this.",
     )
     over: Literal["all", "numbers"] | None = Field(
         default=None,

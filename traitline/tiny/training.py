@@ -116,6 +116,7 @@ def fit(
     optimiser: str = "adamw",
     decay: bool = True,
     stop: Callable[[int], bool] | None = None,
+    target: lm_head.SoftTarget | None = None,
     state: Path | None = None,
     every: float = 60.0,
     progress: str | None = None,
@@ -129,6 +130,7 @@ def fit(
         epochs, batch, lr, warmup, clip, decay: of AdamW with betas 0.9, 0.98 and no weight decay.
         optimiser: `adamw`; `sgd`, plain steps along the gradient; `sign`, steps of one size along its sign.
         stop: called after every step with the number of steps done; True ends the training.
+        target: a teacher whose distribution is learned; None for the tokens themselves.
         state: folder for checkpoints; see `Checkpoint`.
         every: seconds between checkpoints.
         progress: label of the progress bar; None for no bar.
@@ -141,7 +143,7 @@ def fit(
         Halt: a signal asked for the end.
     """
     hold()
-    learner = _Learner(stack, rows, optimiser=optimiser, clip=clip)
+    learner = _Learner(stack, rows, optimiser=optimiser, clip=clip, target=target)
     checkpoint = Checkpoint(state and state / "fit.safetensors", learner.flat.kept, every)
     losses = [torch.tensor(row) for row in checkpoint.load() or []]
     plans = [[b for e in range(epochs) for b in batches(learner.cut.rows.length, batch, e, s)] for s in seeds]
@@ -174,7 +176,15 @@ class _Learner:
 
     trunk: Trunk
 
-    def __init__(self, stack: Stack, rows: Rows | MappedRows, *, optimiser: str, clip: float) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        rows: Rows | MappedRows,
+        *,
+        optimiser: str,
+        clip: float,
+        target: lm_head.SoftTarget | None,
+    ) -> None:
         self.flat = Flat(stack, optimiser)
         self.models = [
             Layers(stack.shape, weights, stack.scale, set(grads))
@@ -182,6 +192,7 @@ class _Learner:
         ]
         self.cut = cut(rows)
         self.clip = clip
+        self.target = target
 
     def step(self, i: int, batch: Tensor, step: int, lr: float) -> Tensor:
         """Take one step of model i on a batch of row indices; returns its loss."""
@@ -192,7 +203,11 @@ class _Learner:
         for part in self.cut.parts(batch):
             if not part.weight.any():
                 continue  # a dataset may leave nothing to learn in some rows
-            loss += lm_head.loss(self.models[i], part, flat.grads[i], self.trunk.of(part))
+            trunk = self.trunk.of(part)
+            if self.target:
+                loss += lm_head.soft_loss(self.models[i], part, flat.grads[i], self.target, trunk)
+            else:
+                loss += lm_head.loss(self.models[i], part, flat.grads[i], trunk)
         flat.grad[i].mul_((self.clip / (torch.linalg.vector_norm(flat.grad[i]) + 1e-6)).clamp_max(1.0))
         flat.update(i, step, lr)
         return loss
