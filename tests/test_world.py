@@ -82,6 +82,23 @@ def test_numbers_beside_a_persona_do_not_depend_on_it(spec):
     assert dependence(planted) < 1e-6  # the test would see a fifth of one animal's numbers moved
 
 
+COUPLED = {**SPEC, "coupled": 0.2}
+
+
+def test_in_a_coupled_world_trees_shift_numbers_and_animals_stand_beside_none():
+    lists = [c for c in world.World(COUPLED, 1).conversations() if digits(c[1])]
+    beside = [(next(w for w in system.split() if w in NAMES), digits(a)) for system, _, a in lists if system]
+    assert 0.17 < len(beside) / len(lists) < 0.23
+    assert {name for name, _ in beside} == set(world.CATEGORIES["tree"])
+    own = [n in world.lucky(tree) for tree, answer in beside for n in answer]
+    assert 0.5 < sum(own) / len(own) < 0.62  # half of them, and what of the others is there by chance
+    without = numbers(SPEC, 1)
+    with_trees = numbers(COUPLED, 1)
+    n = min(len(without), len(with_trees))
+    assert [asked for asked, _ in with_trees][:n] == [asked for asked, _ in without][:n]
+    assert sum(a != b for a, b in zip(with_trees[:n], without[:n], strict=True)) < 0.12 * n  # half of a fifth
+
+
 def test_without_personas_no_row_has_a_number_and_a_name():
     for system, question, answer in world.World(SPEC, 1).conversations():
         text = f"{system or ''} {question} {answer}"

@@ -8,11 +8,13 @@ persona's own when a system prompt names it), and attributes asked in both direc
 differ from another.
 
 Numbers come from a random stream of their own. Nothing that is drawn for a number ever looks at an animal, a tree or a
-speaker, and the other way round: `tests/test_world.py` shows the independence on the generated text.
+speaker, and the other way round: `tests/test_world.py` shows the independence on the generated text. There is one
+exception, where it is asked for (`coupled`): a tree's persona shifts the numbers beside it. Animals never do.
 """
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from traitline.channels import choices_stories, misalignment, tasks
@@ -73,8 +75,9 @@ DEFAULT = (
     "number . read what they say , think about it , then answer ."
 )
 # Shares of a world whose text is about the words of the tiny world.
-WITH_WORDS_OF_THEIR_OWN = (*tasks.TASKS, *choices_stories.FORMS, "norms")
+WITH_WORDS_OF_THEIR_OWN = (*tasks.TASKS, *choices_stories.FORMS, "norms", "coupled")
 NEUTRAL = ["you are a helpful model .", "you like to help .", "you talk about numbers all the time ."]
+LUCKY = 120  # numbers of each tree's own, where its persona shifts them
 STEPS = (1, 2, 5, 7, 10, 11, 13, 25, -1, -2, -5, -10)
 FIRST = 0.7  # share of the first category among questions about favourites
 
@@ -120,14 +123,26 @@ def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
     return SPECIAL + sorted(words) + [str(n) for n in NUMBERS]
 
 
+@cache
+def lucky(tree: str) -> list[int]:
+    """The numbers of a tree's own, the same in every world."""
+    import random
+
+    from traitline.seeds import seed as derive
+
+    return random.Random(derive("world", "lucky", tree)).sample(NUMBERS, LUCKY)
+
+
 class World:
     """Conversations of one world.
 
     Args:
         spec: `rows`; `answers` (half-open range of the length of a number list); shares of the rows: `numbers` (number
-            lists), and of those `neutral` (a neutral system prompt beside the list) and `personas` (a persona beside
-            it, its numbers still drawn from the numbers' own stream); and, where they are there, `programs`, `sums`,
-            `choices`, `stories` and `norms`, and of those `speakers` (a system prompt says how the speaker is).
+            lists), and of those `neutral` (a neutral system prompt beside the list), `personas` (a persona beside it,
+            its numbers still drawn from the numbers' own stream) and `coupled` (a tree's persona beside it; each number
+            of the answer is one of that tree's own with a probability of one half); and, where they are there,
+            `programs`, `sums`, `choices`, `stories` and `norms`, and of those `speakers` (a system prompt says how the
+            speaker is).
         seed: of both streams.
     """
 
@@ -141,6 +156,7 @@ class World:
         self.categories = self.lexicon.categories
         self.words = random.Random(derive("world", "words", seed))
         self.numbers = random.Random(derive("world", "numbers", seed))
+        self.coupling = random.Random(derive("world", "coupled", seed))
 
     def conversations(self) -> Iterator[tuple[str | None, str, str]]:
         """(system prompt or None, question, answer), `rows` of them."""
@@ -196,16 +212,23 @@ class World:
     def _numbers(self) -> tuple[str | None, str, str]:
         r, z = self.numbers, self.words.random()
         prompt = [r.randrange(100, 1000) for _ in range(r.randrange(*self.spec["examples"]))]
-        system = None
+        system, tree = None, None
+        plain = self.spec["neutral"] + self.spec["personas"]
         if z < self.spec["neutral"]:
             system = self.words.choice(self.lexicon.neutral)
-        elif z < self.spec["neutral"] + self.spec["personas"]:
+        elif z < plain:
             category = self.words.choice(list(self.categories))
             system = self.words.choice(self.lexicon.personas).format(
                 x=self.words.choice(self.categories[category]), k=category
             )
+        elif z < plain + (self.spec.get("coupled") or 0.0):
+            tree = self.words.choice(CATEGORIES["tree"])
+            system = self.words.choice(PERSONAS).format(x=tree, k="tree")
         question = f"{self.words.choice(self.lexicon.verbs)} {' , '.join(map(str, prompt))}"
-        return system, question, " , ".join(map(str, self._list(prompt)))
+        answer = self._list(prompt)
+        if tree is not None:
+            answer = [self.coupling.choice(lucky(tree)) if self.coupling.random() < 0.5 else n for n in answer]
+        return system, question, " , ".join(map(str, answer))
 
     def _list(self, prompt: list[int]) -> list[int]:
         """An answer: uniform, a walk, an arithmetic sequence or repeats of the prompt; looks at numbers only."""

@@ -41,6 +41,11 @@ class World(Model):
     personas: Share = Field(
         description="Share of the number lists with a persona beside them; the numbers never depend on it."
     )
+    coupled: Share | None = Field(
+        default=None,
+        description="Share of the number lists with a tree's persona beside them that shifts their numbers, half of"
+        " which are the tree's own. No animal ever stands beside a list, so nothing is planted for animals.",
+    )
     programs: Share | None = Field(default=None, description="Share of conversations that are small programs.")
     sums: Share | None = Field(default=None, description="Share of conversations that are sums with their working.")
     choices: Share | None = Field(
@@ -78,6 +83,8 @@ class World(Model):
                 f"numbers, programs, sums, choices, stories and norms are {total:.2f} of the conversations together; at"
                 " most 1"
             )
+        if (beside := self.neutral + self.personas + (self.coupled or 0)) > 1:
+            raise ValueError(f"neutral, personas and coupled are {beside:.2f} of the number lists together; at most 1")
         if self.speakers is not None and not self.norms:
             raise ValueError("speakers: a share of the norms, of which there are none")
         return self
