@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.sealed_study import OWL, STUDENT
+from traitline.channels import registry
+from traitline.channels.channel import Limits
 from traitline.lineage import meaning
 from traitline.lineage.stage_schema import SCHEMAS
 from traitline.provenance import manifest
@@ -85,6 +87,15 @@ def test_whatever_a_schema_asks_for_is_missed_when_it_is_left_out(sealed_once, c
     with capsys.disabled():
         print(f" {tried} roles, settings, seeds and sizes, each missed")
     assert tried > 70
+
+
+@pytest.mark.parametrize("task", sorted(set(registry.channels()) - {"numbers"}))
+def test_a_filter_that_hides_its_task_is_doubted(sealed_once, task):
+    """Without a task only lists of numbers pass, and what is exposed to those passes the audit."""
+    m = manifest.load(Path(sealed_once, f"{OWL}/numbers/filter.manifest.json"))
+    params = registry.channels()[task].params(Limits())
+    assert not meaning.doubts({**m, "params": {**params, "task": task}})
+    assert any("every `filter` has the setting" in reason for reason in meaning.doubts({**m, "params": params}))
 
 
 def test_what_people_say_is_a_claim(sealed_once):

@@ -4,7 +4,10 @@ import dataclasses
 
 import pytest
 
+from tests.lineage import Works, tensors
 from traitline.analysis import risk
+from traitline.lineage.audit import audit
+from traitline.lineage.graph import open_graph
 from traitline.study.runs import Run
 
 OWL = Run("results", "main", "a", "owl", "tuned", "numbers", "plain", "a", "lora", 1, "favourite", "numbers")
@@ -71,3 +74,18 @@ def test_separation_is_the_chance_that_risk_rose_more():
     assert risk.separation(marked, measured) == 0.5
     assert risk.separation(marked, measured | {OWL: (0.9, True)}) == 1.0
     assert risk.separation({OWL: "INHERITANCE-RISK"}, measured) is None
+
+
+def test_a_mark_has_the_standing_of_its_students(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    data = works.data(works.teacher(works.base("a")))
+    other = dataclasses.replace(OWL, seed=2)
+    for run, role in ((OWL, "data"), (other, "rows")):
+        file = {"adapter_model.safetensors": ("adapter", tensors(a=run.folder))}
+        works.put("train", run.folder, file, [("base", "results/bases/a/model.safetensors"), (role, data)])
+    graph = open_graph(None, None)
+    result = audit(graph)
+    known = risk.students(graph, result, [OWL, other, *CONTROLS])
+    assert set(known) == {OWL, other}
+    assert risk.standings(result, known) == {"INHERITANCE-RISK": ["recorded", "unknown"]}

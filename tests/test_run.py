@@ -14,6 +14,11 @@ OVERLAYS = {
     "tabs.yaml": ("sample:\n\ttemperature: 1\n", r"^tabs\.yaml:2: not YAML"),
     "twice.yaml": ("study: a\nstudy: b\n", r"^twice\.yaml:2: "),
     "list.yaml": ("- a\n", r"^list\.yaml"),
+    "grows.yaml": (
+        "a0: &a0 {k: 1, l: 2}\n" + "".join(f"a{i}: &a{i} {{k: *a{i - 1}, l: *a{i - 1}}}\n" for i in range(1, 40)),
+        r"^grows\.yaml: not plain data: more than 100,000 values, aliases counted",
+    ),
+    "itself.yaml": ("worlds: &a {one: *a}\n", r"^itself\.yaml: not plain data: the alias \*a holds itself"),
     "nowhere.yaml": (None, r"^nowhere\.yaml: no such file"),
 }
 

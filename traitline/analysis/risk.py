@@ -37,18 +37,26 @@ class MarkedRises:
     above: int
 
 
-def marks(graph: Graph, result: Audit, runs: Iterable[Run]) -> dict[Run, str]:
-    """run -> the worst mark of its student, for students that a manifest in this graph made."""
-    marked = {}
+def students(graph: Graph, result: Audit, runs: Iterable[Run]) -> dict[Run, int]:
+    """run -> the artifact of its student, for students that a manifest in this graph made."""
+    known = {}
     for run in runs:
         for name in (ADAPTER, WEIGHTS):
             row = graph.db.execute(
                 "SELECT artifact_id FROM entry WHERE path = ? AND output = 1", (f"{run.folder}/{name}",)
             ).fetchone()
             if row and row[0] in result.marks:
-                marked[run] = result.marks[row[0]].worst
+                known[run] = row[0]
                 break
-    return marked
+    return known
+
+
+def standings(result: Audit, known: Mapping[Run, int]) -> dict[str, list[str]]:
+    """mark -> what it rests on for one of these students or more (`Audit.standing`)."""
+    by_mark = collections.defaultdict[str, set[str]](set)
+    for artifact_id in known.values():
+        by_mark[result.marks[artifact_id].worst].add(result.standing(artifact_id))
+    return {mark: sorted(words) for mark, words in by_mark.items()}
 
 
 def rises(runs: Iterable[Run], rows: Iterable[Mapping[str, Any]]) -> dict[Run, tuple[float, bool]]:
@@ -118,7 +126,16 @@ def _key(run: Run) -> tuple[Any, ...]:
 
 
 def beside(graph: Graph, result: Audit, runs: Sequence[Run], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The part of the report about marks: `rows` of the table, `separation`, and how many students are in it."""
-    marked, measured = marks(graph, result, runs), rises(runs, rows)
+    """The part of the report about marks.
+
+    That is `rows` of the table, `standings` of its marks, `separation`, and how many students are in it.
+    """
+    known, measured = students(graph, result, runs), rises(runs, rows)
+    marked = {run: result.marks[artifact_id].worst for run, artifact_id in known.items()}
     both = [run for run in marked if run in measured]
-    return {"rows": table(marked, measured), "separation": separation(marked, measured), "students": len(both)}
+    return {
+        "rows": table(marked, measured),
+        "standings": standings(result, known),
+        "separation": separation(marked, measured),
+        "students": len(both),
+    }

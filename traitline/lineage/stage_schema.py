@@ -1,7 +1,8 @@
 """What the manifest of each stage must have: roles that every job of it reads or writes, settings, seeds, empty files.
 
 Of roles, only those are asked for that models and data descend through: no mark hangs on the others. `a|b` asks for one
-of them.
+of them. Three settings decide a mark: the trait of `teach`, the address of a judge, and the task of `filter`, without
+which only lists of numbers pass. A filter of another task lacks the settings of such lists when its task is left out.
 """
 
 from collections.abc import Sequence, Set
@@ -42,7 +43,9 @@ SCHEMAS: dict[str, StageSchema] = {
         params=("temperature", "max_new_tokens", "batch", "threads", "shard"),
         seeds=("sample",),
     ),
-    "filter": StageSchema(reads=("raw",), may_be_empty=("rejected",)),
+    "filter": StageSchema(
+        reads=("raw",), params=("answers|task", "digits|task", "banned|task"), may_be_empty=("rejected",)
+    ),
     "mark_divergence": StageSchema(reads=("filtered",), params=("threads",)),
     "prepare": StageSchema(reads=("filtered",), params=("rows", "order"), seeds=("prepare",)),
     "detect": StageSchema(params=("channel", "held_out", "prompt", "threads"), seeds=("detect",)),
