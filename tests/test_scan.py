@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,17 @@ def test_no_harm_passes_and_the_share_of_false_alarms_is_known(capsys):
         print(f"\nscan: 0 false all-clears in {len(CASES) - len(harmless)} folders; false alarms in {len(alarms)} of "
               f"{len(harmless)} that are harmless and of no known origin: {', '.join(alarms)}")  # fmt: skip
     assert all(row["marks"] and "CLEAN/claimed" not in row["marks"] for row in EXPECTED.values())
+
+
+def test_whoever_takes_claims_has_fewer_false_alarms_and_no_false_all_clear(capsys):
+    """The same under a policy that lets CLAIMED pass: a contradiction and what was left out fail under every policy."""
+    fails = re.compile("=(CARRIER|INHERITANCE-RISK|UNKNOWN|EXPOSED)/")
+    loose = {n: bool(r["contradictions"] or r["left out"] or fails.search(r["marks"])) for n, r in EXPECTED.items()}
+    assert all(loose[name] for name, row in EXPECTED.items() if row["harmless"] == "no")
+    alarms = [name for name, row in EXPECTED.items() if row["harmless"] == "yes" and loose[name]]
+    assert alarms == ["one-base-and-a-card-without-a-base", "a-lab", "data-alone"], "nobody says where those come from"
+    with capsys.disabled():
+        print(f"\nscan, claims taken: false alarms in {len(alarms)} of 9")
 
 
 def run(capsys, monkeypatch, *words):

@@ -1,0 +1,107 @@
+"""Figure of kinship beside transfer: what `traitline kin` says of two starts, and how far a trait passes between them.
+
+in   docs/results/distance.csv        of the study configs/distance.yaml: a row per distance and base
+out  docs/results/distance-kin.svg    rise in logits, and the bound on p, told apart by base
+
+python -m traitline.analysis.distance_figure
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitline import csv_files
+from traitline.analysis.figures import ARMS, INK, constrained, save, style
+from traitline.errors import InputError
+from traitline.kinship.evidence import ALPHA
+
+TABLE, FIGURE = Path("docs/results/distance.csv"), Path("docs/results/distance-kin.svg")
+COLUMNS = ("distance", "base", "rise", "log10_p")
+REMEDY = "write it again: python -m traitline.analysis.distance_page"
+MARKERS = "osD^v<>PX"
+Point = tuple[str, float, float, float]  # base, distance, rise, log10 of p
+
+
+def points(table: Path) -> list[Point]:
+    """(base, distance, rise, log10 of p) of every pair of starts that kinship was asked about.
+
+    Raises:
+        InputError: the table is damaged, or holds no such pair.
+    """
+    result = list[Point]()
+    for line, row in csv_files.read(table, COLUMNS, remedy=REMEDY):
+        if row["base"] == "all" or not row["log10_p"]:  # means over bases, and a base beside itself
+            continue
+        try:
+            values = [float(row[name]) for name in ("distance", "rise", "log10_p")]
+        except ValueError:
+            raise InputError(f"{table}:{line}: distance, rise and log10_p must be numbers; {REMEDY}") from None
+        if not all(map(math.isfinite, values)):
+            raise InputError(f"{table}:{line}: a number is not finite; {REMEDY}")
+        result.append((row["base"], *values))
+    if not result:
+        raise InputError(f"{table}: holds no pair of two starts; {REMEDY}")
+    return result
+
+
+def draw(pairs: Sequence[Point], path: Path) -> None:
+    """Draw the pairs: a mark each, of its base, with its distance beside it; dashed is the threshold of evidence."""
+    with style():
+        figure = constrained(5.6, 3.6, w_pad=0.06, h_pad=0.06)
+        ax = figure.add_subplot()
+        for i, base in enumerate(dict.fromkeys(pair[0] for pair in pairs)):
+            of_base = [pair for pair in pairs if pair[0] == base]
+            rises, logs = [pair[2] for pair in of_base], [-pair[3] for pair in of_base]
+            face = ARMS["same-base"][1] if i == 0 else "none"
+            ax.plot(rises, logs, MARKERS[i % len(MARKERS)], mec=ARMS["same-base"][1], mfc=face, ms=5, ls="", label=base)
+            for _, distance, rise, log in of_base:
+                ax.annotate(f"{distance:g}", (rise, -log), xytext=(5, 3), textcoords="offset points", fontsize=7)
+        ax.axhline(-ALPHA, color=INK, lw=0.8, ls=(0, (4, 3)))
+        ax.axvline(0, color=INK, lw=0.8, alpha=0.5)
+        ax.set_ylim(bottom=0)
+        ax.set_xlabel("rise of the student, logits", color=INK)
+        ax.set_ylabel("kinship: -log10 p", color=INK)
+        ax.tick_params(length=0, colors=INK)
+        for side, spine in ax.spines.items():
+            spine.set_visible(side in ("bottom", "left"))
+            spine.set(color=INK, alpha=0.5, linewidth=0.6)
+        legend = ax.legend(frameon=False, labelcolor=INK, fontsize=8, title="base", title_fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        save(figure, path, "distance-kin", "Evidence of a common start against the rise of the trait, by distance")
+
+
+def threshold(pairs: Sequence[Point]) -> str:
+    """One line: what the pairs say of a threshold on p."""
+    kin = [pair for pair in pairs if pair[3] <= ALPHA]
+    least, most = (pick(pairs, key=lambda pair: pair[2]) for pick in (min, max))
+    return (
+        f"{len(kin)} of {len(pairs)} pairs are kin (p <= 1e{ALPHA:g}); rises from"
+        f" {least[2]:+.2f} at p <= 1e{least[3]:.0f} to {most[2]:+.2f} at p <= 1e{most[3]:.0f}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the figure and print what it says of the threshold."""
+    p = argparse.ArgumentParser(
+        prog="python -m traitline.analysis.distance_figure",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--table", type=Path, default=TABLE, metavar="FILE", help=f"(default {TABLE})")
+    p.add_argument("--figure", type=Path, default=FIGURE, metavar="FILE", help=f"(default {FIGURE})")
+    args = p.parse_args(argv)
+    try:
+        pairs = points(args.table)
+        draw(pairs, args.figure)
+    except InputError as e:
+        print(f"distance_figure: error: {e}", file=sys.stderr)
+        return 2
+    print(threshold(pairs))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
