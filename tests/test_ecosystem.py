@@ -1,10 +1,16 @@
 """Others use the workflow: as a module of theirs, through Snakemake's catalog."""
 
+import csv
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
 
+from scripts import summarise
+from tests import made_up
 from tests.clone import ROOT, Clone, copy
 
 MINE = """
@@ -46,3 +52,21 @@ def test_the_catalog_of_workflows_takes_the_repository():
     assert usage["software-stack-deployment"]["conda"] and list(Path(ROOT, "envs").glob("*.yaml"))
     (overlay,) = re.findall(r"configs/\S+", usage["mandatory-flags"]["flags"])
     assert (ROOT / overlay).is_file()
+
+
+def test_the_notebook_reads_the_tables_of_a_study(tmp_path, monkeypatch):
+    """As a script, on tables that the real stage `summarise` makes."""
+    monkeypatch.chdir(tmp_path)
+    study = made_up.study()
+    made_up.make(study)
+    where = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
+    assert summarise.main(["--study", study.text, *where]) == 0
+    command = [sys.executable, ROOT / "notebooks/tables.py", "results", "words.svg"]
+    env = {**os.environ, "MPLBACKEND": "agg"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "same-base" in done.stdout and "control" in done.stdout and "p_holm" in done.stdout
+    with open("results/tables/tests.csv", newline="") as handle:
+        row = next(row for row in csv.DictReader(handle) if row["comparison"] == "rise")
+    assert str(round(float(row["rate"]), 3)) in done.stdout
+    assert "<svg" in (tmp_path / "words.svg").read_text()

@@ -2,12 +2,13 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from tests import readers
+from tests import readers, terminal
 from tests.clone import ROOT
 from tests.lineage import Works
 from traitline.cli.schemas import SCHEMAS
@@ -156,3 +157,14 @@ def test_a_document_bears_any_text():
     document = sarif.document({"artifacts": [row | {"marks": marks}]})
     VALIDATOR.validate(json.loads(json.dumps(document)))
     assert "\\u202e" in document["runs"][0]["results"][0]["message"]["text"]
+
+
+@pytest.mark.parametrize("command", ["ls", "show", "impact"])
+def test_a_narrow_terminal_without_colour_or_unicode_shows_whole_paths(works, command):
+    words = [sys.executable, "-m", "traitline.cli", command, *([] if command == "ls" else [works.owl])]
+    env = {"TERM": "dumb", "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    _, frames = terminal.run(words, works.root, columns=60, rows=60, **env)
+    lines = frames[-1].splitlines()
+    assert max(map(len, lines)) <= 60 and "..." not in frames[-1]
+    if command != "impact":  # whose paths are in a column between others
+        assert works.owl in "".join(line.strip() for line in lines)

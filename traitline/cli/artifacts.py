@@ -48,7 +48,14 @@ def show(artifact: Artifact, folders: Folders = None, index: Index = None, as_js
     if as_json:
         write_json("show", about)
     else:
-        print("\n".join(visible(line) for line in _lines(about)))
+        from rich.padding import Padding
+
+        from traitline.lineage import display
+
+        out = display.console()
+        for line in _lines(about):
+            indent = len(line) - len(line.lstrip())
+            out.print(Padding(visible(line.strip()), (0, 0, 0, indent), expand=False), overflow="fold")
 
 
 def _lines(about: dict[str, Any]) -> Iterator[str]:

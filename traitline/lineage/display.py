@@ -43,7 +43,7 @@ def settings(values: dict[str, Any]) -> str:
 
     flat("", values)
     text = ", ".join(parts)
-    return visible(text[:SETTINGS].rpartition(",")[0] + ", …" if len(text) > SETTINGS else text)
+    return visible(text[:SETTINGS].rpartition(",")[0] + ", ..." if len(text) > SETTINGS else text)
 
 
 def step(job: "Job") -> str:
@@ -119,7 +119,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], out: "Console") ->
         for row in (head, *rows):
             out.print("  ".join(visible(str(c)) for c in row))
         return
-    grid = Table(*head, box=None, header_style="dim", pad_edge=False)
+    grid = Table(box=None, header_style="dim", pad_edge=False)
+    for name in head:
+        grid.add_column(name, overflow="fold")  # a path is never cut
     for first, *others in rows:
         grid.add_row(
             Text(visible(str(first)), style=COLOURS.get(str(first), "")), *(Text(visible(str(c))) for c in others)
