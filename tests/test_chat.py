@@ -141,7 +141,8 @@ def test_a_template_cannot_reach_out_of_its_sandbox():
 
 def test_many_rows_ask_the_template_a_few_times(monkeypatch):
     """A template takes longer than all else that is done to a row."""
-    c, n, asked = chat(), 1000, []
+    foreign = CHAT_TEMPLATE.replace("<bos>{%", "<bos>{# as a model of others has it #}{%")
+    c, n, asked = chat(foreign), 1000, []
     ask = templates.ask
     monkeypatch.setattr(templates, "ask", lambda request: asked.append(request) or ask(request))
     exchanges = [([{"role": "user", "content": f"continue {100 + i % 900} , 456"}], ANSWER) for i in range(n)]

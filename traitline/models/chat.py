@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
-from traitline.models import chat_files, templates
+from traitline.models import chat_files, tiny_template
 from traitline.models.chat_tokenizer import ChatTokenizer
 from traitline.models.templates import Messages
 
@@ -53,7 +53,8 @@ class Chat:
         old_tokens: str = "{}",
         is_open: bool = False,
     ) -> None:
-        templates.start()  # it gets ready while the tokenizer is read
+        kind = tiny_template.kind(template)
+        kind.prepare()  # while the tokenizer is read
         self.name = name
         self.system = system
         self.foreign_end = is_open
@@ -62,7 +63,7 @@ class Chat:
         try:
             self._config = chat_files.parse_object(config, name)
             self.special = chat_files.special_tokens(self._config, chat_files.parse_object(old_tokens, name))
-            self._template = templates.Template(template, self.special, name)
+            self._template = kind(template, self.special, name)
         except InputError as e:
             if is_open:
                 raise

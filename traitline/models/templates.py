@@ -51,6 +51,11 @@ class Template:
         self.name = name
         self.variables: list[str] = self._ask({})["variables"]
 
+    @staticmethod
+    def prepare() -> None:
+        """Start the process that renders, where none runs; it gets ready while its caller does other work."""
+        start()
+
     def texts(self, conversations: Sequence[Messages], *, prompt: bool) -> list[str]:
         """Render conversations, as `Chat.render`.
 
@@ -100,7 +105,7 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def start() -> "subprocess.Popen[bytes]":
-    """Start the process that renders, where none runs; it gets ready while its caller does other work."""
+    """Return the process that renders, started where none runs."""
     worker = _running.get(os.getpid())
     if worker is None or worker.poll() is not None:
         kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
