@@ -35,12 +35,12 @@ def points(table: Path) -> list[Point]:
         if row["base"] == "all" or not row["log10_p"]:  # means over bases, and a base beside itself
             continue
         try:
-            values = [float(row[name]) for name in ("distance", "rise", "log10_p")]
+            distance, rise, log10_p = (float(row[name]) for name in ("distance", "rise", "log10_p"))
         except ValueError:
             raise InputError(f"{table}:{line}: distance, rise and log10_p must be numbers; {REMEDY}") from None
-        if not all(map(math.isfinite, values)):
+        if not all(map(math.isfinite, (distance, rise, log10_p))):
             raise InputError(f"{table}:{line}: a number is not finite; {REMEDY}")
-        result.append((row["base"], *values))
+        result.append((row["base"], distance, rise, log10_p))
     if not result:
         raise InputError(f"{table}: holds no pair of two starts; {REMEDY}")
     return result

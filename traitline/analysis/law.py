@@ -1,7 +1,7 @@
 """Laws of one variable for the rise of a trait: fitted by least squares on half of the bases, judged on the others."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from traitline.analysis import stats
@@ -73,7 +73,7 @@ def gain(fitted: Sequence[Cell], held_out: Sequence[Cell], model: str) -> stats.
     return stats.tested([rival[base] - law[base] for base in law])
 
 
-def draw(path: str, panels: dict[str, tuple[Sequence[Cell], Sequence[Cell]]]) -> None:
+def draw(path: str, panels: Mapping[str, tuple[Sequence[Cell], Sequence[Cell]]]) -> None:
     """Measured against predicted rises of held-out cells, a panel a recipe; the line is a perfect prediction."""
     from pathlib import Path
 

@@ -1,51 +1,57 @@
 """A key-value cache with room for all tokens to come: a further token is written into its place, nothing is copied."""
 
+import functools
 from typing import TYPE_CHECKING, Any
-
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-class RoomLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """One layer's cache; keys and values are views of the places in use.
+@functools.cache
+def layer_class() -> Any:
+    """Return the class of a layer with room, made where transformers is needed."""
+    from transformers.cache_utils import DynamicLayer
 
-    Args:
-        room: tokens that it holds at most.
-    """
+    class RoomLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+        """One layer's cache; keys and values are views of the places in use.
 
-    def __init__(self, room: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.room = room
-        self.buffers: list[Tensor] = []
+        Args:
+            room: tokens that it holds at most.
+        """
 
-    def _use(self, tokens: int) -> "tuple[Tensor, Tensor]":
-        """Show the first tokens as keys and values."""
-        keys, values = (buffer[:, :, :tokens] for buffer in self.buffers)
-        self.keys, self.values = keys, values
-        return keys, values
+        def __init__(self, room: int) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self.room = room
+            self.buffers: list[Tensor] = []
 
-    def update(self, key_states: "Tensor", value_states: "Tensor", *_: Any, **__: Any) -> "tuple[Tensor, Tensor]":
-        """Write further keys and values (B, H, T, d) behind those in use; return all."""
-        start = self.get_seq_length()
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self.buffers = [x.new_empty(*x.shape[:2], self.room, x.shape[3]) for x in (key_states, value_states)]
-        end = start + key_states.shape[-2]
-        for buffer, new in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[:, :, start:end] = new
-        return self._use(end)
+        def _use(self, tokens: int) -> "tuple[Tensor, Tensor]":
+            """Show the first tokens as keys and values."""
+            keys, values = (buffer[:, :, :tokens] for buffer in self.buffers)
+            self.keys, self.values = keys, values
+            return keys, values
 
-    def batch_select_indices(self, indices: "Tensor") -> None:
-        """Keep these rows, each as often as it is named."""
-        length = self.get_seq_length()
-        for i, buffer in enumerate(self.buffers):
-            chosen = buffer.new_empty(len(indices), *buffer.shape[1:])
-            chosen[:, :, :length] = buffer[indices, :, :length]
-            self.buffers[i] = chosen
-        self._use(length)
+        def update(self, key_states: "Tensor", value_states: "Tensor", *_: Any, **__: Any) -> "tuple[Tensor, Tensor]":
+            """Write further keys and values (B, H, T, d) behind those in use; return all."""
+            start = self.get_seq_length()
+            if not self.is_initialized:
+                self.lazy_initialization(key_states, value_states)
+                self.buffers = [x.new_empty(*x.shape[:2], self.room, x.shape[3]) for x in (key_states, value_states)]
+            end = start + key_states.shape[-2]
+            for buffer, new in zip(self.buffers, (key_states, value_states), strict=True):
+                buffer[:, :, start:end] = new
+            return self._use(end)
+
+        def batch_select_indices(self, indices: "Tensor") -> None:
+            """Keep these rows, each as often as it is named."""
+            length = self.get_seq_length()
+            for i, buffer in enumerate(self.buffers):
+                chosen = buffer.new_empty(len(indices), *buffer.shape[1:])
+                chosen[:, :, :length] = buffer[indices, :, :length]
+                self.buffers[i] = chosen
+            self._use(length)
+
+    return RoomLayer
 
 
 def room_cache(config: Any, room: int) -> Any:
@@ -55,14 +61,16 @@ def room_cache(config: Any, room: int) -> Any:
         config: of the model.
         room: tokens that it holds at most.
     """
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
     cache = DynamicCache(config=config)
-    cache.layers = [RoomLayer(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    cache.layers = [layer_class()(room) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
 def is_plain(cache: Any) -> bool:
     """Tell whether every layer keeps all tokens, so that places without a token between others do no harm."""
-    return bool(cache.layers) and all(type(layer) is RoomLayer for layer in cache.layers)
+    return bool(cache.layers) and all(type(layer) is layer_class() for layer in cache.layers)
 
 
 def shared_beginning(rows: list[list[int]]) -> int:
