@@ -8,12 +8,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
 from scripts import check_influence, classifier_summary, compare_paper, report, summarise
 from tests import made_up, stage_inputs
 from tests.made_up_report import FLAGS, build
+from traitline.analysis import students_page
 
 TARGETS = [
     "--results",
@@ -78,6 +80,20 @@ def test_the_page_is_complete_and_runs_nothing(whole):
     ids = [a["id"] for _, a in parsed.tags if "id" in a]
     assert len(ids) == len(set(ids))
     assert "default-src 'none'" in whole and "url(http" not in whole and "@import" not in whole
+
+
+def test_every_figure_of_the_tables_of_effects_and_tests_leads_to_its_runs(whole):
+    tables = re.findall(r"<table>(?:(?!</table>).)*?<th scope=\"col\">(?:rise|p \(Holm\))</th>.*?</table>", whole, re.S)
+    assert len(tables) >= 2
+    for table in tables:
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", table, re.S)
+        assert cells
+        for cell in cells:
+            outside = re.sub(r"<a class=\"runs\".*?</a>", "", cell, flags=re.S)
+            assert not re.search(r"\d\.\d|%|p <", outside), cell
+    addresses = set(re.findall(r'<a class="runs" href="students\.html#([^"]*)"', whole))
+    keys = {key for address in addresses for key in dict(parse_qsl(html.unescape(address)))}
+    assert keys and keys <= set(students_page.KEYS)
 
 
 def test_what_models_say_is_escaped_bounded_and_visible(whole):

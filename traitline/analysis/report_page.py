@@ -34,6 +34,12 @@ def runs(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: row[k] for k in keys}
 
 
+def behind(row: Mapping[str, Any], *, taught: bool = False) -> dict[str, Any]:
+    """The same of a row of `tests.csv`: all runs that it compares, or those of the taught students alone."""
+    one_trait = taught and row["trait"] != "all"
+    return {k: row[k] for k in ("experiment", "recipe", *(["trait"] if one_trait else []))}
+
+
 def figure(path: str) -> str:
     """An SVG of `plot`, fit to stand in the page: as wide as that, with letters up to 1.6 times their size.
 
@@ -69,6 +75,7 @@ def render(template: str, style: str, figures: dict[str, str], content: dict[str
         "logits_gap": lambda r: conclusions.logits_between(r["low"], r["high"]),
         "grouped": grouped,
         "runs": runs,
+        "behind": behind,
         "signed": lambda v, form: DASH if v is None else form.format(v),
         "p": lambda v: DASH if v is None else conclusions.pvalue(v),
         "thousands": lambda n: f"{n:,}".replace(",", NARROW),
