@@ -4,9 +4,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # The name of the stamp follows the lock file, so another lock gets another installation.
 STAMP := .venv/installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1)
-# The first of these that is Python 3.11.5 or newer. To choose another one: make run PYTHON=/path/to/python3.12
+# The first of these that is Python 3.11 or newer. To choose another one: make run PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run robust paper tiny-qwen2 real test fuzz lint status resume docs site clean
@@ -73,8 +73,8 @@ clean:  ## remove what runs of the tiny study made; .venv/ stays
 	rm -rf results logs benchmarks work .snakemake .traitline
 
 $(STAMP):
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11.5 or newer was found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || { echo "make: $(PYTHON) is not Python 3.11.5 or newer" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is not Python 3.11 or newer" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) lacks the venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "setting up .venv/ with $(PYTHON) (once, some minutes)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv --clear .venv
