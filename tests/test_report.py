@@ -264,7 +264,7 @@ def test_a_report_needs_no_network_nor_model(whole):
 def test_marks_stand_beside_what_was_measured(whole):
     said = words(whole)
     section = said[said.index("Does lineage predict transmission?") : said.index("Where one student came from")]
-    table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) main (lora|biases|full) (\d+) ", section)
+    table = re.findall(r"(INHERITANCE-RISK|EXPOSED|CLEAN) recorded main (lora|biases|full) (\d+) ", section)
     assert [row[:2] for row in table] == [
         (mark, recipe) for mark in ("INHERITANCE-RISK", "EXPOSED", "CLEAN") for recipe in ("lora", "biases", "full")
     ]
@@ -283,7 +283,8 @@ def test_a_chain_stands_in_the_table_by_row_with_the_mark_of_its_last_student():
     back = first | {"name": "back", "teacher": "student", "of": of, "bases": ["b"], "students": ["a"]}
     primary = {"experiments": ["main"], "recipes": ["biases"]}
     said = words(build(made_up.study(experiments=[first, back], primary=primary)))
-    for row in ("INHERITANCE-RISK main biases 2", "INHERITANCE-RISK back biases 2", "EXPOSED main biases 2"):
+    rows = "INHERITANCE-RISK recorded main", "INHERITANCE-RISK recorded back", "EXPOSED recorded main"
+    for row in (f"{row} biases 2" for row in rows):
         assert row in said
     assert "Teachers: biases students of main, seed 1" in said
 
