@@ -77,6 +77,24 @@ CASES = {
         {"evals.favourite.questions": ["your favorite {k} ?"]},
         "evals.favourite.questions[0]: the tiny world knows no 'favorite'",
     ),
+    row_checks.worlds_know_the_words_of_rows: (
+        TINY,
+        {
+            "worlds.one.words": {
+                "categories": {"animal": {name: {"size": name + "s"} for name in ("cat", "cow", "elk", "emu")}}
+            }
+        },
+        "experiments[0].traits: 'owl' is no animal of the world of base a",
+    ),
+    row_checks.lists_begin_alike: (
+        TINY,
+        {
+            "worlds.two": {**raw()["worlds"]["one"], "words": {"verbs": ["go on", "carry on"]}},
+            "bases.b.world": "two",
+            "experiments.0.bases": ["a", "b"],
+        },
+        "give each a channel of its own",
+    ),
     open_weights_checks.soft_labels_have_one_base: (
         TINY,
         {"recipes.lora.labels": "soft"},

@@ -32,7 +32,7 @@ def metrics(results: str) -> dict[str, dict[str, float]]:
         if row.get("comparison") == "rise":
             name = ".".join(row[key] for key in ("experiment", "recipe", "trait"))
             figures[name] = {to: _number(f"{file}:{line}", row, key) for key, to in COLUMNS.items() if row.get(key)}
-    return figures
+    return {name: rates for name, rates in figures.items() if rates}  # none where every teacher was left out
 
 
 def _number(place: str, row: dict[str, Any], key: str) -> float:
