@@ -299,7 +299,7 @@ def test_a_terminal_without_unicode_gets_every_word(works, encoding):
     out = done.stdout.decode(encoding)
     assert done.returncode == 0 and not done.stderr
     assert "train" in out and "TRAIT owl" in out and out.splitlines()[-1].startswith("5 steps from 1 sources")
-    assert (" - lr 0.1 - " if encoding == "ascii" else " \xb7 lr 0.1 \xb7 ") in out
+    assert (" - lr 0.1, " if encoding == "ascii" else " \xb7 lr 0.1, ") in out
 
 
 def test_output_that_does_not_fit_on_the_disk_is_one_line(works):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lineage import Works
+from tests.lineage import Works, named
 from traitline.lineage.diff import differences
 from traitline.lineage.graph import open_graph
 
@@ -38,7 +38,8 @@ def test_a_setting_a_seed_and_the_code_are_named_with_both_values(works):
     raw = works.data(works.base("a"))
     code = {"digest": "ef" * 6, "git_commit": None}
     one = data(works, "one", raw)
-    other = data(works, "other", raw, params={"lr": 0.2}, seeds={"filter": 2}, code=code)
+    params = named("filter", {})["params"] | {"lr": 0.2}
+    other = data(works, "other", raw, params=params, seeds={"filter": 2}, code=code)
     assert says(one, other) == [
         (
             "filtered.jsonl",
