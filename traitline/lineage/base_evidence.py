@@ -3,14 +3,13 @@
 Evidence is recorded once, so the audit stays a matter of manifests. It only adds: what somebody says of a base stands.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
 from traitline.lineage.graph import Graph, open_graph
-from traitline.lineage.index import FOLDERS, scan
+from traitline.lineage.index import folders_here, scan
 from traitline.lineage.near_copies import relatives
 from traitline.provenance import manifest
 from traitline.provenance.tensor_sets import tensor_set
@@ -35,7 +34,7 @@ def base_evidence(
         facts["tensors"] = tensor_set(files).identity
     except InputError as e:
         return {"unread": str(e)}, []
-    folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
+    folders = folders_here()
     if not scan(folders)[0]:
         return facts, []
     graph = open_graph(folders, None)

@@ -4,7 +4,6 @@ A claim adds an origin and takes none away. So a fine-tune of the hub whose card
 base as soon as the base is registered under its name on the hub.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from traitline.errors import InputError
 from traitline.lineage import cards
 from traitline.lineage.claims import BASE, DATA, JUDGE, TEACHER, Claim
 from traitline.lineage.graph import Graph, open_graph
-from traitline.lineage.index import FOLDERS, scan
+from traitline.lineage.index import folders_here, scan
 
 ROLES = {BASE: "base", DATA: "data", TEACHER: "model", JUDGE: "judge"}
 
@@ -39,7 +38,7 @@ def claimed_sources(folder: Path, *, stated: Collection[str] = ()) -> tuple[list
     claims = claims_of(folder)
     names = list(dict.fromkeys(c.target for c in claims if c.relation == BASE and c.is_hub))
     wanted = [c for c in claims if ROLES[c.relation] not in stated]
-    folders = [name for name in FOLDERS if os.path.isdir(name)]
+    folders = folders_here()
     if not wanted or not scan(folders)[0]:
         return names, []
     graph = open_graph(folders, None)

@@ -8,16 +8,16 @@ channel of the vocabulary that does not depend on the initialisation (arXiv 2606
 prompted teachers (arXiv 2606.00995), numbers of tuned ones (arXiv 2507.14805).
 """
 
-import os
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from traitline import jsonl
 from traitline.errors import InputError
 from traitline.lineage.graph import Graph, Job
-from traitline.lineage.index import FOLDERS
-from traitline.lineage.links import DvcCache, other_disks, size_inside
+from traitline.lineage.index import folders_here
+from traitline.lineage.links import Reach
 from traitline.lineage.walk import Jobs
 from traitline.provenance import manifest
 
@@ -101,14 +101,14 @@ class Exposure:
             beside = Path(job.file).parent / Path(entry.path).name
             if holds_numbers(beside, entry.sha256):
                 return True
-            if self._is_inside(entry.path) and holds_numbers(Path(entry.path), entry.sha256):
+            may_be_opened = isinstance(self._reach.size(entry.path), int)
+            if may_be_opened and holds_numbers(Path(entry.path), entry.sha256):
                 return True
         return False
 
-    def _is_inside(self, path: str) -> bool:
-        """Tell whether a file that a manifest names may be opened: it may name anything."""
-        disks = other_disks(folder for folder in FOLDERS if os.path.isdir(folder))
-        return isinstance(size_inside(path, Path.cwd().resolve(), DvcCache(), disks), int)
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach(folders_here())
 
 
 def holds_numbers(path: Path, sha256: str) -> bool:

@@ -38,6 +38,12 @@ CREATE INDEX by_weights ON job (weights) WHERE weights IS NOT NULL;
 """
 
 
+def folders_here(root: str | Path = ".") -> list[str]:
+    """The folders of a working folder where manifests are looked for."""
+    places = (os.path.join(root, name) if root != "." else name for name in FOLDERS)
+    return [place for place in places if os.path.isdir(place)]
+
+
 def scan(folders: Iterable[str | Path]) -> tuple[list[str], list[str]]:
     """(every manifest below these folders, links with the name of a manifest that are not followed), each in order.
 
@@ -99,7 +105,7 @@ def here() -> list[str]:
     Raises:
         InputError: none of them exists, and no manifest.
     """
-    folders = [folder for folder in FOLDERS if os.path.isdir(folder)]
+    folders = folders_here()
     if not folders and scan([os.curdir])[0]:
         return [os.curdir]
     if not folders:

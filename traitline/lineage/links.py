@@ -10,7 +10,7 @@ import configparser
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -93,23 +93,30 @@ def _cache_folder(root: Path) -> Path | None:
     return Path(os.path.realpath(Path(root, ".dvc/cache")))
 
 
-def size_inside(path: str, top: Path, cache: DvcCache, disks: Sequence[Path]) -> int | Literal["missing", "outside"]:
-    """Size of a file that a manifest names and that may be opened, or why it may not.
+class Reach:
+    """Files that a manifest may name and that may be opened: it may name anything.
+
+    Those are files below the working folder, of its DVC cache, and below folders that may be links to other disks.
 
     Args:
-        path: of the file, as the manifest spells it.
-        top: the working folder, its links followed.
-        cache: that of the working folder.
-        disks: real paths of folders that may be links to other disks (`other_disks`).
+        folders: that may be such links.
+        root: the working folder.
     """
-    inside = Path(os.path.normpath(Path(top, path))).is_relative_to(top)
-    try:
-        real = Path(top, path).resolve(strict=True)
-        status = real.stat()
-    except FileNotFoundError:
-        return "missing" if inside else "outside"
-    except (OSError, RuntimeError):  # a circle of links, a name that is too long, a folder that is a file
-        return "outside"
-    linked = inside and (cache.holds(real) or any(real.is_relative_to(disk) for disk in disks))
-    allowed = real.is_relative_to(top) or linked
-    return status.st_size if allowed and stat.S_ISREG(status.st_mode) else "outside"
+
+    def __init__(self, folders: Iterable[str | Path], root: str | Path = ".") -> None:
+        self.top = Path(root).resolve()
+        self._cache, self._disks = DvcCache(root), other_disks(folders)
+
+    def size(self, path: str) -> int | Literal["missing", "outside"]:
+        """Size of a file that may be opened, or why it may not; `path`: as the manifest spells it."""
+        inside = Path(os.path.normpath(Path(self.top, path))).is_relative_to(self.top)
+        try:
+            real = Path(self.top, path).resolve(strict=True)
+            status = real.stat()
+        except FileNotFoundError:
+            return "missing" if inside else "outside"
+        except (OSError, RuntimeError):  # a circle of links, a name that is too long, a folder that is a file
+            return "outside"
+        linked = inside and (self._cache.holds(real) or any(real.is_relative_to(disk) for disk in self._disks))
+        allowed = real.is_relative_to(self.top) or linked
+        return status.st_size if allowed and stat.S_ISREG(status.st_mode) else "outside"

@@ -1,11 +1,12 @@
 """Artifacts one by one: which there are, with stage, mark and standing, and what the manifest of one says."""
 
-from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
 from traitline.lineage.audit import Audit, audit
 from traitline.lineage.graph import Entry, Graph
+from traitline.lineage.index import folders_here
+from traitline.lineage.links import Reach
 from traitline.lineage.marks import MARKS
 from traitline.provenance import manifest
 
@@ -83,9 +84,7 @@ def _ends(entries: list[Entry]) -> list[dict[str, str]]:
 
 def file_now(path: str, sha256: str) -> str:
     """State of the recorded file: `as recorded`, `changed`, `missing`, or `outside` the working folder and not read."""
-    file = Path(path)
-    if not file.resolve().is_relative_to(Path.cwd()) or (file.exists() and not file.is_file()):
-        return "outside"
-    if not file.exists():
-        return "missing"
-    return "as recorded" if manifest.sha256(file) == sha256 else "changed"
+    size = Reach(folders_here()).size(path)
+    if not isinstance(size, int):
+        return size
+    return "as recorded" if manifest.sha256(path) == sha256 else "changed"

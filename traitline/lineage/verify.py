@@ -14,8 +14,8 @@ from pathlib import Path
 from traitline import json_files, jsonl, model_files
 from traitline.errors import InputError
 from traitline.lineage.chain import Chain, examine_all
-from traitline.lineage.index import ENDING, FOLDERS, manifests, scan
-from traitline.lineage.links import DvcCache, linked_studies, other_disks, size_inside
+from traitline.lineage.index import ENDING, folders_here, manifests, scan
+from traitline.lineage.links import Reach, linked_studies
 from traitline.lineage.meaning import kind
 from traitline.models import open_weights
 from traitline.provenance import manifest, weights
@@ -88,24 +88,23 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
         InputError: a manifest is damaged; or there is none, or none names a file: a check that looked at nothing
             never passes.
     """
-    top, findings, cache = Path(root).resolve(), Findings(), DvcCache(root)
+    findings, reach = Findings(), Reach([*folders, *folders_here(root)], root)
     files = manifests(folders)
     chain = Chain()
-    statements = _statements(files, top, chain)
+    statements = _statements(files, reach.top, chain)
     if not statements.hashes:
         raise InputError(f"{', '.join(map(str, folders))}: no manifest names a file, so nothing was verified")
-    usual = [Path(root, name) for name in FOLDERS if Path(root, name).is_dir()]
-    sizes, disks = dict[str, int](), other_disks([*folders, *usual])
+    sizes = dict[str, int]()
     for path, recorded in sorted(statements.hashes.items()):
-        size = size_inside(path, top, cache, disks)
+        size = reach.size(path)
         if isinstance(size, int):
             sizes[path] = size
         else:
             getattr(findings, size).append((path, next(iter(recorded.values()))))
     for link in scan(folders)[1]:
-        where = size_inside(link, top, cache, disks)
+        where = reach.size(link)
         (findings.missing if where == "missing" else findings.outside).append((link, link))
-    _hash(statements, sizes, top, findings)
+    _hash(statements, sizes, reach.top, findings)
     findings.uncanonical, findings.unsealed = chain.uncanonical, chain.unsealed
     changed = {path for path, *_ in findings.changed}
     findings.doubted = chain.doubted + [
@@ -113,7 +112,7 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
         for path, size, file in statements.sizes
         if sizes.get(path, size) != size and path not in changed
     ]
-    findings.broken, findings.cut = sorted(chain.broken(top)), sorted(chain.cut())
+    findings.broken, findings.cut = sorted(chain.broken(reach.top)), sorted(chain.cut())
     findings.extra = sorted(_strangers(folders, {os.path.normpath(p) for p in statements.hashes}))
     return findings
 
