@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,26 +146,53 @@ class Alignment:
         return math.log10(self.p)
 
 
-def alignment(adapter: Mapping[str, Update], base: Iterable[str | Path]) -> Alignment:
+class Start:
+    """What adapters are compared with of a base; it is read once, when it is needed first.
+
+    Args:
+        files: of the base's weights.
+
+    Raises:
+        InputError: a file is damaged, or cannot be read without loading a pickle.
+    """
+
+    def __init__(self, files: Iterable[str | Path]) -> None:
+        self._files = list(files)
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name of each tensor -> its shape."""
+        return shapes(self._files)
+
+    @cached_property
+    def compared(self) -> "tuple[int, list[int], ndarray] | None":
+        """Width of the residual stream, dimensions of it, and the Gram matrix over these of what the base does."""
+        matrices = dict[str, Matrix]()
+        for path in self._files:
+            for place in tensor_files.places(path):
+                if matrix := as_matrix(Path(path), place):
+                    matrices[plain_name(place.name)] = matrix
+        tokens = (m.features for name, m in matrices.items() if EMBEDDING.fullmatch(name) or HEAD.fullmatch(name))
+        if (width := next(tokens, 0)) < SMALLEST:
+            return None
+        dimensions = chosen(width, DIMENSIONS, 7)
+        grams = [gram for name, m in _spread(matrices) if (gram := _of_matrix(name, m, width, dimensions)) is not None]
+        return (width, dimensions, sum(grams[1:], grams[0])) if grams else None
+
+
+def alignment(adapter: Mapping[str, Update], base: Start) -> Alignment:
     """Compare the directions of an adapter's update with those that a base reads and writes.
 
     Raises:
         InputError: a file is damaged, or cannot be read without loading a pickle.
     """
-    matrices = dict[str, Matrix]()
-    for path in base:
-        for place in tensor_files.places(path):
-            if matrix := as_matrix(Path(path), place):
-                matrices[plain_name(place.name)] = matrix
-    width = next((m.features for name, m in matrices.items() if EMBEDDING.fullmatch(name) or HEAD.fullmatch(name)), 0)
-    if width < SMALLEST:
+    if base.compared is None:
         return Alignment(1.0, 0, 0)
-    dimensions = chosen(width, DIMENSIONS, 7)
-    of_adapter = [gram for update in adapter.values() if (gram := _of_update(update, width, dimensions)) is not None]
-    of_base = [gram for name, m in _spread(matrices) if (gram := _of_matrix(name, m, width, dimensions)) is not None]
-    if not of_adapter or not of_base:
+    width, dimensions, gram = base.compared
+    grams = [g for update in adapter.values() if (g := _of_update(update, width, dimensions)) is not None]
+    if not grams:
         return Alignment(1.0, 0, 0)
-    p, draws = permuted(sum(of_adapter[1:], of_adapter[0]), sum(of_base[1:], of_base[0]), SEED)
+    p, draws = permuted(sum(grams[1:], grams[0]), gram, SEED)
     return Alignment(p, len(dimensions), draws)
 
 

@@ -1,12 +1,10 @@
 """An adapter beside a model: whether it fits by its shapes, and whether its update belongs to that model's start."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
-from traitline.kinship.adapters import ALPHA, Alignment, Update, alignment, misfits, shapes, updates
+from traitline.kinship.adapters import ALPHA, Alignment, Start, Update, alignment, misfits, updates
 from traitline.lineage.kin import Kinship, kinship, model_files, power
 
 SHOWN = 3  # misfits that are printed
@@ -64,13 +62,13 @@ class AdapterKinship:
         return lines
 
 
-def compared_adapter(adapter: dict[str, Update], base: Sequence[Path]) -> AdapterKinship:
-    """Compare an adapter with a model, by files.
+def compared_adapter(adapter: dict[str, Update], base: Start) -> AdapterKinship:
+    """Compare an adapter with a model.
 
     Raises:
         InputError: a file is damaged, or cannot be read without loading a pickle.
     """
-    reasons = misfits({module: update.shape for module, update in adapter.items()}, shapes(base))
+    reasons = misfits({module: update.shape for module, update in adapter.items()}, base.shapes)
     lies = Alignment(1.0, 0, 0) if reasons else alignment(adapter, base)
     return AdapterKinship(len(adapter), tuple(reasons), lies)
 
@@ -91,7 +89,7 @@ def kin(one: str, other: str, *, thorough: bool = False) -> Kinship | AdapterKin
     if bool(low_rank[0]) == bool(low_rank[1]):
         return kinship(one, other, thorough=thorough)
     i = 0 if low_rank[0] else 1
-    result = compared_adapter(low_rank[i], files[1 - i])
+    result = compared_adapter(low_rank[i], Start(files[1 - i]))
     if not result.misfits and not result.alignment.dimensions:
         raise InputError(f"{one}, {other}: no module of the adapter is known to read or write what the model does")
     return result

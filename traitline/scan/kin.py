@@ -52,6 +52,7 @@ def _readable(survey: Survey, role: str) -> list[Item]:
 def _of_adapters(survey: Survey) -> dict[frozenset[str], float]:
     """Pairs of an adapter and a model on whose start it was trained -> log10 of p."""
     result, groups, tested = dict[frozenset[str], float](), _related(survey), 0
+    starts = [adapters.Start(group[0].files) for group in groups]
     for item in _readable(survey, "adapter"):
         try:
             low_rank = adapters.updates(item.files)
@@ -61,9 +62,9 @@ def _of_adapters(survey: Survey) -> dict[frozenset[str], float]:
             survey.tree.leave_out(item.label, f"not tested for its base: more than {PAIRS} pairs; scan fewer folders")
             continue
         logs = dict[int, float]()
-        for i, group in enumerate(groups if low_rank else []):
+        for i, start in enumerate(starts if low_rank else []):
             try:
-                lies = compared_adapter(low_rank, group[0].files).alignment
+                lies = compared_adapter(low_rank, start).alignment
             except (InputError, OSError):
                 continue
             if lies.dimensions:
