@@ -42,3 +42,15 @@ def read(
                 yield line, row
     except (csv.Error, UnicodeDecodeError) as e:
         raise InputError(f"{path}:{line + 1}: damaged ({e}); {remedy}") from None
+
+
+def number(path: str | Path, line: int, row: Row, column: str) -> float:
+    """Return a number of a row.
+
+    Raises:
+        InputError: the text is none.
+    """
+    try:
+        return float(row[column])
+    except ValueError:
+        raise InputError(f"{path}:{line}: {row[column]} is no number, in the column {column}; {REBUILD}") from None

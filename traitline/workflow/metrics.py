@@ -1,10 +1,8 @@
 """Headline figures of a study as metrics.json, which `dvc metrics` and `dvc exp show` print."""
 
 import json
-from typing import Any
 
 from traitline import csv_files
-from traitline.errors import InputError
 
 NAME = "metrics.json"
 COLUMNS = {"rate": "rate", "beside_rate": "control"}  # of tests.csv -> name of the metric
@@ -31,15 +29,8 @@ def metrics(results: str) -> dict[str, dict[str, float]]:
     for line, row in csv_files.read(file):
         if row.get("comparison") == "rise":
             name = ".".join(row[key] for key in ("experiment", "recipe", "trait"))
-            figures[name] = {to: _number(f"{file}:{line}", row, key) for key, to in COLUMNS.items() if row.get(key)}
+            figures[name] = {to: csv_files.number(file, line, row, key) for key, to in COLUMNS.items() if row.get(key)}
     return {name: rates for name, rates in figures.items() if rates}  # none where every teacher was left out
-
-
-def _number(place: str, row: dict[str, Any], key: str) -> float:
-    try:
-        return float(row[key])
-    except ValueError:
-        raise InputError(f"{place}: {key} {row[key]} is no number; remove the file to have it rebuilt") from None
 
 
 def text(results: str) -> str:

@@ -43,10 +43,10 @@ def runs(results: str) -> list[Run]:
     measured: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     file = f"{results}/tables/runs.csv"
     for line, row in csv_files.read(file, (*KEYS, "eval", "measured", "rate"), missing="finish the study first"):
-        measured[_key(row)][f"rate/{row['eval']}/{row['measured']}"] = _number(row["rate"], f"{file}:{line}")
+        measured[_key(row)][f"rate/{row['eval']}/{row['measured']}"] = csv_files.number(file, line, row, "rate")
     result, file = [], f"{results}/tables/students.csv"
     for line, row in csv_files.read(file, (*KEYS, *TRAINING), missing="finish the study first"):
-        training = {f"training/{c}": _number(row[c], f"{file}:{line}") for c in TRAINING if row[c]}
+        training = {f"training/{c}": csv_files.number(file, line, row, c) for c in TRAINING if row[c]}
         result.append(Run({key: row[key] for key in KEYS}, training | measured[_key(row)]))
     if not result:
         raise InputError(f"{file}: names no student, so there is no run to export")
@@ -55,13 +55,6 @@ def runs(results: str) -> list[Run]:
 
 def _key(row: csv_files.Row) -> tuple[str, ...]:
     return tuple(row[key] for key in KEYS)
-
-
-def _number(text: str, place: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{place}: {text} is no number; remove the file to have it rebuilt") from None
 
 
 def to_mlflow(study: str, students: list[Run], out: Path) -> None:
