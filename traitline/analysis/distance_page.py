@@ -7,18 +7,18 @@ out  docs/results/distance.csv    a row per distance and base, and one over base
 python -m traitline.analysis.distance_page
 """
 
-import argparse
 import csv
 import io
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from traitline import atomic
 from traitline.analysis import rises, stats
+from traitline.analysis.comparisons import LEVEL
 from traitline.analysis.conclusions import MINUS, logits, logits_between, pvalue
+from traitline.analysis.page_program import run_page
 from traitline.analysis.real_weights_page import read_study
 from traitline.analysis.results_page import table, with_interval
 from traitline.errors import InputError
@@ -133,8 +133,8 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def stop(means: Sequence[Row]) -> str:
     """In words, from which distance on nothing passes: no rise is shown and TOST passes."""
-    passed = [m.p_holm is None or m.p_holm >= 0.05 for m in means]
-    equal = [m.p_equivalence is not None and m.p_equivalence < 0.05 for m in means]
+    passed = [m.p_holm is None or m.p_holm >= LEVEL for m in means]
+    equal = [m.p_equivalence is not None and m.p_equivalence < LEVEL for m in means]
     shown = [f"{m.distance:g}" for m, quiet in zip(means, passed, strict=True) if not quiet]
     ends = [m.distance for i, m in enumerate(means) if all(passed[i:]) and all(equal[i:])]
     rise = f"A rise is shown at the distances {', '.join(shown)}." if shown else "A rise is shown at no distance."
@@ -190,22 +190,21 @@ def page(study: Study, rows: Sequence[Row]) -> str:
     return "\n".join(text) + "\n"
 
 
+def write() -> None:
+    """Write table and page.
+
+    Raises:
+        InputError: see `measured`.
+    """
+    study = read_study(CONFIG)
+    rows = measured(study)
+    atomic.put(OUT / "distance.csv", as_csv(rows))
+    atomic.put(OUT / "distance.md", page(study, rows))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write table and page."""
-    p = argparse.ArgumentParser(
-        prog="python -m traitline.analysis.distance_page", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    p.parse_args(argv)
-    try:
-        study = read_study(CONFIG)
-        rows = measured(study)
-        atomic.put(OUT / "distance.csv", as_csv(rows))
-        atomic.put(OUT / "distance.md", page(study, rows))
-    except InputError as e:
-        print(f"distance_page: error: {e}", file=sys.stderr)
-        return 2
-    return 0
+    return run_page("traitline.analysis.distance_page", str(__doc__), write, argv)
 
 
 if __name__ == "__main__":

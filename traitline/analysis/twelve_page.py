@@ -6,15 +6,15 @@ out  docs/results/twelve.md, docs/results/law.svg
 python -m traitline.analysis.twelve_page
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from traitline import atomic, json_files
 from traitline.analysis import context_cosine, law, rises, stats
+from traitline.analysis.comparisons import LEVEL
 from traitline.analysis.conclusions import MINUS, logits, logits_between, pvalue
 from traitline.analysis.law import Cell
+from traitline.analysis.page_program import run_page
 from traitline.analysis.real_weights_page import read_study
 from traitline.analysis.results_page import table, with_interval
 from traitline.errors import InputError
@@ -98,7 +98,7 @@ def deafness(study: Study, of: dict[str, Rises], cosines: dict[str, list[float]]
     rho, p, n = ranks[LAYER]
     others = ", ".join(f"{ranks[i][0]:.2f}" for i in range(layers) if i != LAYER)
     both = spearman(of[LORA], of[BIASES])
-    verdict = "goes with" if p < 0.05 else "is not shown to go with"
+    verdict = "goes with" if p < LEVEL else "is not shown to go with"
     return [
         "## Why a base is deaf", "",
         f"The cosine of attention's output between the two contexts, second layer, {verdict} the rise by LoRA: Spearman"
@@ -174,19 +174,18 @@ def page(study: Study) -> str:
     return "\n".join(text).rstrip() + "\n"
 
 
+def write() -> None:
+    """Write page and figure.
+
+    Raises:
+        InputError: see `page`.
+    """
+    atomic.put(OUT / "twelve.md", page(read_study(CONFIG)))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Write page and figure."""
-    p = argparse.ArgumentParser(
-        prog="python -m traitline.analysis.twelve_page", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    p.parse_args(argv)
-    try:
-        atomic.put(OUT / "twelve.md", page(read_study(CONFIG)))
-    except InputError as e:
-        print(f"twelve_page: error: {e}", file=sys.stderr)
-        return 2
-    return 0
+    return run_page("traitline.analysis.twelve_page", str(__doc__), write, argv)
 
 
 if __name__ == "__main__":
