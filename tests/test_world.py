@@ -121,7 +121,9 @@ def test_without_a_persona_nobody_is_a_favourite():
 def test_a_persona_names_the_answer():
     told = [(s, a) for s, q, a in world.World(SPEC, 1).conversations() if s]
     assert len(told) > 1000 and all(a in s.split() for s, a in told)
-    assert world.persona("owl", "animal") in {s for s, _, _ in world.World({**SPEC, "rows": 60000}, 1).conversations()}
+    assert world.lexicon().persona("owl", "animal") in {
+        s for s, _, _ in world.World({**SPEC, "rows": 60000}, 1).conversations()
+    }
 
 
 def test_every_word_is_one_token_and_comes_back():

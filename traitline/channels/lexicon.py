@@ -44,7 +44,7 @@ class Lexicon:
         return {category: list(members) for category, members in self.facts.items()}
 
     def persona(self, name: str, category: str) -> str:
-        """The system prompt of a prompted teacher."""
+        """The system prompt of a prompted teacher (paper, section 2.2, in this world's words)."""
         return self.personas[0].format(x=name, k=category)
 
     def texts(self) -> Iterator[tuple[str, str]]:

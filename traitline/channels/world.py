@@ -109,11 +109,6 @@ def categories(spec: Mapping[str, Any] = {}) -> dict[str, list[str]]:
     return lexicon(spec).categories | norms
 
 
-def persona(name: str, category: str, spec: Mapping[str, Any] = {}) -> str:
-    """The system prompt of a prompted teacher (paper, section 2.2, in this world's words)."""
-    return lexicon(spec).persona(name, category)
-
-
 def vocabulary(spec: Mapping[str, Any] = {}) -> list[str]:
     """Every token of a world, special ones first; the index is the token id. Without tasks, without their words."""
     text = [tasks.WORDS] * any(spec.get(task) for task in tasks.TASKS)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from traitline.models.chat import Chat
+from traitline.models.frozen_part import narrowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,8 +81,8 @@ class ListFormat:
         return torch.stack([self._masks[state] for state in states])
 
     def narrow(self, logits: "Tensor") -> "Tensor":
-        """Logits (..., V) of `tokens` only; where they are of these alone, as they are."""
-        return logits if logits.shape[-1] == len(self.tokens) else logits[..., self.tokens.to(logits.device)]
+        """Logits (..., V) of `tokens` only."""
+        return narrowed(logits, self.tokens)
 
     def limit(self, logits: "Tensor", states: Sequence[State]) -> "tuple[Tensor, Tensor]":
         """Logits (states, n) of `tokens`, of those that may not follow minus infinity; and these tokens, (n,)."""

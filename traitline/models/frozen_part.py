@@ -41,7 +41,6 @@ class FrozenPart:
     """
 
     def __init__(self, model: Any, rows: "Sequence[Row]", lowest: int) -> None:
-        import torch
         from torch.nn import Module, ModuleList
 
         class Skip(Module):
@@ -59,7 +58,6 @@ class FrozenPart:
         self.entry = Skip()
         self.lower = ModuleList([*layers[:lowest], *(self.entry for _ in layers[lowest:])])
         self.upper = ModuleList([*(Skip() for _ in layers[:lowest]), *layers[lowest:]])
-        self.no_grad = torch.no_grad
 
     @contextlib.contextmanager
     def _with(self, layers: Any) -> "Iterator[None]":
@@ -76,7 +74,7 @@ class FrozenPart:
 
         if i in self.kept:
             return self.kept[i].to(device())
-        with self._with(self.lower), self.no_grad():
+        with self._with(self.lower), torch.no_grad():
             self.decoder(input_ids=torch.tensor([self.rows[i][0]], device=device()), use_cache=False)
         # The layers behind the entry hand on what it saw; the last of them is the same module.
         states: Tensor = self.entry.seen[0].clone()
@@ -141,3 +139,8 @@ def narrow_head(model: Any, tokens: "Tensor | None") -> "Iterator[None]":
         yield
     finally:
         base.set_output_embeddings(head)
+
+
+def narrowed(logits: "Tensor", tokens: "Tensor") -> "Tensor":
+    """Logits (..., V) of these tokens only; what `narrow_head` left of them stays as it is."""
+    return logits if logits.shape[-1] == len(tokens) else logits[..., tokens.to(logits.device)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from traitline.errors import InputError
 from traitline.models.answer_format import CHARACTERS
 from traitline.models.chat import Chat
+from traitline.models.frozen_part import narrowed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +40,7 @@ class SoftLabels:
 
     def restrict(self, logits: "Tensor") -> "Tensor":
         """Logits (N, V) over the set, (N, n); logits of the set alone stay as they are."""
-        whole = self.tokens is None or logits.shape[1] == len(self.tokens)
-        chosen = logits if whole or self.tokens is None else logits[:, self.tokens.to(logits.device)]
+        chosen = logits if self.tokens is None else narrowed(logits, self.tokens)
         return chosen / self.temperature
 
     def label(self, logits: "Tensor") -> "tuple[Tensor, Tensor | None]":

@@ -6,15 +6,10 @@ start than most of these jobs take to render.
 
 from collections.abc import Sequence
 
+from traitline.channels.world import CHAT_TEMPLATE, DEFAULT
 from traitline.models.templates import Messages, Template
 
-HEAD = "<bos>{% if messages[0]['role'] != 'system' %} <sys> "
-TAIL = (
-    "{% endif %}{% for m in messages %}"
-    "{{ {'system': ' <sys> ', 'user': ' <user> ', 'assistant': ' <asst> '}[m['role']] + m['content'] }}"
-    "{% if m['role'] == 'assistant' %} <eos>{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %} <asst>{% endif %}"
-)
+HEAD, TAIL = CHAT_TEMPLATE.split(DEFAULT)
 MARKS = {"system": (" <sys> ", ""), "user": (" <user> ", ""), "assistant": (" <asst> ", " <eos>")}
 
 
@@ -23,6 +18,7 @@ class TinyTemplate(Template):
 
     def __init__(self, text: str, special: dict[str, str], name: str) -> None:
         self.text, self.special, self.name = text, special, name
+        self.system = default(text)
         self.variables = ["add_generation_prompt", "messages"]
 
     @staticmethod
@@ -46,7 +42,7 @@ class TinyTemplate(Template):
         return tuple(self._text([{"role": role, "content": "\0"} for role in roles], prompt).split("\0"))
 
     def _text(self, messages: Messages, prompt: bool) -> str:
-        text = "<bos>" if messages[0]["role"] == "system" else f"<bos> <sys> {default(self.text)}"
+        text = "<bos>" if messages[0]["role"] == "system" else f"<bos> <sys> {self.system}"
         for m in messages:
             before, behind = MARKS[m["role"]]
             text += before + m["content"] + behind
