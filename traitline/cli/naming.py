@@ -4,8 +4,12 @@ Commands that ask what was made take a folder of artifacts too.
 """
 
 import os
+from typing import TYPE_CHECKING
 
 from traitline.errors import InputError
+
+if TYPE_CHECKING:
+    from traitline.study.config import Study
 
 CONFIGURATION = (".yaml", ".yml", ".json")  # how names of configurations end
 TOP = "config.yaml"  # all others are laid over it
@@ -28,11 +32,8 @@ def folder_of_study(word: str) -> str:
     Raises:
         InputError: the configuration is missing or wrong.
     """
-    if os.path.isdir(word) or not word.endswith(CONFIGURATION):
-        return word
-    from traitline.workflow.estimate import read
-
-    return read(refuse_folders([word]) or []).results
+    study = _study(word)
+    return study.results if study else word
 
 
 def folders_of_studies(words: list[str] | None) -> list[str] | None:
@@ -46,8 +47,14 @@ def folder_of_lock(word: str) -> str:
     Raises:
         InputError: the configuration is missing or wrong.
     """
+    study = _study(word)
+    return study.folder if study else word
+
+
+def _study(word: str) -> "Study | None":
+    """The study whose configuration a word is; None of a folder."""
     if os.path.isdir(word) or not word.endswith(CONFIGURATION):
-        return word
+        return None
     from traitline.workflow.estimate import read
 
-    return read(refuse_folders([word]) or []).folder
+    return read(refuse_folders([word]) or [])
