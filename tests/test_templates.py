@@ -96,7 +96,8 @@ def test_the_table_of_the_corpus_names_every_file():
 
 @pytest.mark.parametrize("name, outcome", OUTCOMES, ids=[name for name, _ in OUTCOMES])
 def test_a_template_renders_as_transformers_renders_it_or_is_refused_in_one_line(folder, monkeypatch, name, outcome):
-    monkeypatch.setattr(templates, "SECONDS", 0.5)
+    if "takes more than" in outcome:  # the others may take their time: a busy machine is no fault of a template
+        monkeypatch.setattr(templates, "SECONDS", 0.5)
     text = (CORPUS / name).read_text(encoding="utf-8")
     place = folder(chat_template_jinja=text)
     if outcome != "renders":
