@@ -283,7 +283,7 @@ def test_what_somebody_signed_is_checked_by_one_command(works, ask, tmp_path):
     sealed, folder = tmp_path / "handed/provenance.dsse.json", (works.root / works.near).parent
     assert code == 0 and str(sealed) in said
     code, said, _ = ask("check-signature", sealed, folder, "--key", public)
-    assert code == 0 and said.endswith("1 files as attested, 0 changed, 0 missing\n")
+    assert code == 0 and said.endswith("1 file as attested, 0 changed, 0 missing\n")
     code, said, _ = ask("check-signature", sealed, tmp_path, "--key", public, "--json")
     assert code == 3 and json.loads(said)["files"]["missing"] == [Path(works.near).name]
     sealed.write_text(sealed.read_text().replace('"sig": "', '"sig": "AAAA'))

@@ -105,7 +105,7 @@ def test_who_resumes_is_told_of_a_job_that_waits_for_a_hand(here, monkeypatch, c
     monkeypatch.setattr(slurm, "reachable", lambda: False)
     monkeypatch.setattr(launch.time, "sleep", lambda seconds: None)
     launch.main(["resume"])
-    assert "waiting for 1 jobs: 17; held, so they wait for you: scontrol release 17" in capsys.readouterr().out
+    assert "waiting for 1 job: 17; held, so they wait for you: scontrol release 17" in capsys.readouterr().out
 
 
 def local(**changed):

@@ -53,7 +53,7 @@ def test_ls_says_stage_mark_and_standing(works):
     assert rows[works.near]["mark"] == "INHERITANCE-RISK" and rows[works.near]["stage"] == "train"
     assert rows[works.control]["mark"] == "CLEAN" and rows[works.control]["standing"] == "recorded"
     said = readers.command("ls", "--stage", "teach").splitlines()
-    assert said == ["mark  standing  stage  artifact", f"CARRIER  recorded  teach  {works.owl}", "1 artifacts"]
+    assert said == ["mark  standing  stage  artifact", f"CARRIER  recorded  teach  {works.owl}", "1 artifact"]
     assert [row["artifact"] for row in answer("ls", "--mark", "CARRIER")["artifacts"]] == [works.owl]
     assert "more; --limit or --json shows them" in readers.command("ls", "--limit", "1")
 

@@ -94,7 +94,7 @@ def test_the_command_prints_contradictions_first_and_counts_last(here, capsys, m
     assert code == 3
     assert lines[0].startswith("CONTRADICTION  tuned/model.safetensors: tuned/README.md:base_model says base ../other;")
     assert "left out  x.safetensors: a link out of the scanned folder" in lines
-    assert lines[-1] == "3 models and data sets: 3 UNKNOWN; 1 contradictions, 1 left out, 3 fail"
+    assert lines[-1] == "3 models and data sets: 3 UNKNOWN; 1 contradiction, 1 left out, 3 fail"
     assert (
         "base_model" in (here / "page.html").read_text()
         or "tuned/model.safetensors" in (here / "page.html").read_text()

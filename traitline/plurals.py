@@ -14,3 +14,12 @@ def plural(word: str) -> str:
     before, blank, noun = word.rpartition(" ")
     regular = next(re.sub(end, more, noun) for end, more in ENDINGS if re.search(end, noun))
     return before + blank + IRREGULAR.get(noun, regular)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "file"), counted(1200, "base")
+    ('1 file', '1,200 bases')
+    """
+    return f"{number:,} {noun if number == 1 else plural(noun)}"

@@ -178,7 +178,7 @@ def launcher(clone, plain):
     )
     done = clone.python("-m", "traitline.workflow.launch", "resume")
     assert done.returncode == 0, done.stdout
-    assert f"waiting for 1 jobs: {job}" in done.stdout and "8 files of jobs" in done.stdout
+    assert f"waiting for 1 job: {job}" in done.stdout and "8 files of jobs" in done.stdout
     assert "Nothing to be done" in done.stdout
     assert manifest(clone)["slurm_job_id"] == job and clone.bytes(FILES) == plain["base"].result()
     clone.edit(lambda study: study["pretrain"].update(epochs=7))

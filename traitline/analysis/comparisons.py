@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import stats
+from traitline.plurals import counted
 
 if TYPE_CHECKING:
     from traitline.analysis.outcome import Outcome
@@ -190,8 +191,8 @@ def why_untested(of: Units, p: float | None) -> str:
     if p is not None:
         return ""
     if not of.name:
-        bases = f"{of.bases} {'base' if of.bases == 1 else 'bases'}"
-        teachers = f"{of.teachers} independent {'teacher' if of.teachers == 1 else 'teachers'} a trait"
+        bases = counted(of.bases, "base")
+        teachers = f"{counted(of.teachers, 'independent teacher')} a trait"
         return f"{bases} and {teachers}; below {stats.LEAST} units there is no interval"
     return "the units do not differ, so nothing says how far units differ"
 

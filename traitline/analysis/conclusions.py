@@ -9,6 +9,7 @@ from traitline.analysis import stats, tables
 from traitline.analysis.calibration import sentence as calibrated
 from traitline.analysis.comparisons import ALL, EXPLORED, PRIMARY, SECONDARY
 from traitline.analysis.tables import Row
+from traitline.plurals import counted
 
 MINUS = "\u2212"
 
@@ -176,10 +177,10 @@ def claim(rises: Sequence[Row]) -> tuple[str, str]:
 
 def over(row: Row) -> str:
     """The unit in words: `9 bases`, `6 teachers on 2 bases`."""
-    bases = f"{row['bases']} {'base' if row['bases'] == 1 else 'bases'}"
+    bases = counted(row["bases"], "base")
     if row["unit"] == "base":
         return bases
-    return f"{row['teachers']} {'teacher' if row['teachers'] == 1 else 'teachers'} on {bases}"
+    return f"{counted(row['teachers'], 'teacher')} on {bases}"
 
 
 def size(row: Row) -> str:

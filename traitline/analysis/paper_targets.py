@@ -12,6 +12,7 @@ from typing import Any
 
 from traitline.analysis import stats
 from traitline.analysis.measurements import Measured, Measurements
+from traitline.plurals import counted
 
 FILE = Path(__file__).with_name("paper_targets.csv")
 AGREES, DISAGREES, STAND_IN, NOT_RUN = VERDICTS = ("agrees", "disagrees", "stand-in", "not run")
@@ -85,7 +86,7 @@ def direction(ours: Measured, others: Measured, published: float) -> str:
         rises = [stats.logit(ours.values[base]) - stats.logit(others.values[base]) for base in shared]
         test = stats.tested(rises) if rises else stats.Tested(0, 0.0)
         if test.low is None or test.high is None:
-            return f"{len(shared)} {'base' if len(shared) == 1 else 'bases'}: no direction shown"
+            return f"{counted(len(shared), 'base')}: no direction shown"
         low, high, diff = test.low, test.high, test.mean
     else:
         d = stats.difference([*ours.values.values()], [*others.values.values()])

@@ -7,6 +7,7 @@ import typer
 
 from traitline.cli.options import Artifact, Folders, Index, Json, Limit, graph_of, print_cut, write_json
 from traitline.errors import visible
+from traitline.plurals import counted
 
 FILE_NOW = {
     "as recorded": "the file is here, as recorded",
@@ -36,7 +37,7 @@ def ls(
     columns = ("mark", "standing", "stage", "artifact")
     display.table(columns, [[row[c] or "-" for c in columns] for row in rows[:limit]], display.console())
     print_cut(rows, limit)
-    print(f"{len(rows)} artifacts")
+    print(counted(len(rows), "artifact"))
 
 
 def show(artifact: Artifact, folders: Folders = None, index: Index = None, as_json: Json = False) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from traitline.cli.options import OBJECTION, Artifact, Folder, Folders, Index, Json, graph_of, write_json
 from traitline.errors import InputError, visible
+from traitline.plurals import counted
 
 
 def export(
@@ -53,7 +54,7 @@ def check_signature(
             for name in getattr(files, what):
                 unsigned = ": not signed, and a loader would take it" if name in files.unsigned else ""
                 print(f"{what}  {visible(name)}{unsigned}")
-        print(f"signed by {key}: {len(files.good)} files as attested, {len(files.changed)} changed, "
+        print(f"signed by {key}: {counted(len(files.good), 'file')} as attested, {len(files.changed)} changed, "
               f"{len(files.missing)} missing")  # fmt: skip
     raise typer.Exit(0 if good else OBJECTION)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from traitline.cli.options import OBJECTION, write_json
 from traitline.errors import visible
+from traitline.plurals import counted
 
 if TYPE_CHECKING:
     from traitline.lineage.graph import Graph
@@ -25,7 +26,7 @@ def trace_number(graph: "Graph", table: str, row: str, *, as_json: bool) -> int:
     out = display.console()
     out.print(f"{visible(table)}#{anchor(table, answer.row)}", style="bold")
     for name, kinds in behind.items():
-        out.print(f"{name}: {len(answer.sources[name])} files of scores")
+        out.print(f"{name}: {counted(len(answer.sources[name]), 'file')} of scores")
         for kind, paths in kinds.items():
             out.print(f"  {kind} ({len(paths)})")
             for path in paths:

@@ -19,6 +19,7 @@ from traitline.cli.options import (
     write_json,
 )
 from traitline.errors import InputError, visible
+from traitline.plurals import counted
 
 if TYPE_CHECKING:
     from traitline.lineage.graph import Graph, Job
@@ -193,7 +194,7 @@ def seal(
     if as_json:
         write_json("seal", roots | {"manifests": len(rows), "written": written})
     else:
-        print("\n".join([f"{roots['root']}  {folder}, {len(rows)} manifests", *written]))
+        print("\n".join([f"{roots['root']}  {folder}, {counted(len(rows), 'manifest')}", *written]))
 
 
 def audit(
@@ -287,8 +288,8 @@ def index(
 
     db = indexes.build(folders or indexes.here(), file)
     jobs, artifacts = (db.execute(f"SELECT COUNT(*) FROM {t}").fetchone()[0] for t in ("job", "content"))
+    size = os.path.getsize(file)
     if as_json:
-        size = os.path.getsize(file)
         write_json("index", {"written": [file], "manifests": jobs, "artifacts": artifacts, "bytes": size})
         return
-    print(f"{file}: {jobs:,} manifests, {artifacts:,} artifacts, {os.path.getsize(file) / 1e6:,.1f} MB")
+    print(f"{file}: {counted(jobs, 'manifest')}, {counted(artifacts, 'artifact')}, {size / 1e6:,.1f} MB")

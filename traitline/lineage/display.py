@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import visible
+from traitline.plurals import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -156,7 +157,7 @@ def findings(result: "Findings", compared: "Comparison | None" = None, limit: in
     if len(lines) > limit:
         out.print(f"and {len(lines) - limit} more; --limit or --json shows them")
     if result.unsealed:
-        out.print(f"{len(result.unsealed)} manifests are of an earlier version and name no statements")
+        out.print(f"of an earlier version, which names no statements: {counted(len(result.unsealed), 'manifest')}")
     comparison(compared)
     links = len(result.broken) + len(result.cut) + len(result.uncanonical) + len(result.doubted)
     out.print(

@@ -16,6 +16,7 @@ from traitline.lineage import bills, dsse, hub_files
 from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
 from traitline.lineage.register import HUB
+from traitline.plurals import counted
 from traitline.provenance import manifest
 from traitline.provenance.stage import MODELS
 
@@ -121,7 +122,7 @@ def described_by(graph: Graph, entry: Entry, named: str) -> tuple[Entry, Job]:
         which = (
             "name the file beside the one that is meant" if not beside else "only one may lie beside what is exported"
         )
-        raise InputError(f"{named}: {len(jobs)} manifests say that they made it ({names}); {which}")
+        raise InputError(f"{named}: {counted(len(jobs), 'manifest')} say that they made it ({names}); {which}")
     return next(iter(jobs.values()))
 
 

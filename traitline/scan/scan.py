@@ -11,6 +11,7 @@ from traitline.lineage.gate import Gate, Judge
 from traitline.lineage.kin import power
 from traitline.lineage.marks import MARKS
 from traitline.lineage.policy import Policy
+from traitline.plurals import counted
 from traitline.scan.contradictions import Contradiction, contradictions
 from traitline.scan.hashing import cache_folder
 from traitline.scan.kin import kin
@@ -152,7 +153,8 @@ class Scan:
             out.print(f"left out  {path}: {visible(reason)}")
         counts = ", ".join(f"{n} {mark}" for mark, n in self.counts.items() if n)
         out.print(
-            f"{len(items)} models and data sets: {counts or 'none'}; {len(self.contradictions)} contradictions,"
+            f"{len(items)} models and data sets: {counts or 'none'};"
+            f" {counted(len(self.contradictions), 'contradiction')},"
             f" {len(self.survey.tree.left_out)} left out, {self.failures} fail"
         )
 

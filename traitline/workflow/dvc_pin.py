@@ -13,6 +13,7 @@ from typing import Any
 from traitline.atomic import put
 from traitline.errors import InputError
 from traitline.lineage import seal
+from traitline.plurals import counted
 from traitline.provenance import manifest
 from traitline.provenance.known_hashes import KnownHashes
 from traitline.workflow import agreement, metrics, snakemake_plan
@@ -152,7 +153,9 @@ class Store:
         from dvc_data.hashfile.transfer import transfer
 
         if self.kept and (failed := transfer(self.staging, self.cache, self.kept, shallow=False).failed):
-            raise InputError(f"{len(failed)} files could not be cached; look at the disk of .dvc/cache and pin again")
+            raise InputError(
+                f"{counted(len(failed), 'file')} could not be cached; look at the disk of .dvc/cache and pin again"
+            )
 
 
 def restore(folder: str = ".") -> tuple[int, list[str], list[str]]:

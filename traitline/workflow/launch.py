@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from traitline.errors import InputError
+from traitline.plurals import counted
 from traitline.provenance import manifest
 from traitline.provenance.launch_lock import CHANGED, LOCK
 from traitline.workflow import slurm, snakemake_plan, succession
@@ -76,11 +77,11 @@ def settle(launch: Launch) -> None:
     if CHANGED in done.stderr:
         for path in whole:
             Path(path).unlink()
-        print(f"edited since the launch: {len(whole)} files of its jobs will be made again", flush=True)
+        print(f"edited since the launch: {counted(len(whole), 'file')} of its jobs will be made again", flush=True)
     elif done.returncode:
         raise InputError(f"snakemake --touch: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     else:
-        print(f"{len(whole)} files of jobs that outlived the launcher are kept", flush=True)
+        print(f"keeps {counted(len(whole), 'file')} of jobs that outlived the launcher", flush=True)
 
 
 def configuration(command: list[str]) -> list[str]:
@@ -104,7 +105,7 @@ def resume(launch: Launch, cancel: bool) -> int:
         ids = [job.id for job in left]
         if cancel:
             subprocess.run(["scancel", *ids], check=False)
-        line = f"{'cancelling' if cancel else 'waiting for'} {len(left)} jobs: {' '.join(ids)}"
+        line = f"{'cancelling' if cancel else 'waiting for'} {counted(len(left), 'job')}: {' '.join(ids)}"
         if held := [job.id for job in left if job.held]:
             line += f"; held, so they wait for you: scontrol release {' '.join(held)}"
         if line != printed:
