@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -539,6 +540,20 @@ def a_pointer_of_git_lfs(top):
 def a_page_for_data(top):
     beside(top)
     write(top / "d/train.parquet", "<!DOCTYPE html><html>Sign in</html>")
+
+
+@case
+def half_of_a_parquet_file(top):
+    beside(top)
+    write(top / "d/train.parquet", b"PAR1" + bytes(1000) + (1 << 30).to_bytes(4, "little") + b"PAR1")
+
+
+@case
+def an_adapter_whose_shapes_are_of_other_bytes(top):
+    beside(top)
+    adapter(top / "m", 3, "../results/bases/a")
+    file = top / "m/adapter_model.safetensors"
+    file.write_bytes(re.sub(rb'"shape":\[\d', b'"shape":[7', file.read_bytes(), count=1))
 
 
 @case

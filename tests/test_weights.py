@@ -51,6 +51,10 @@ HOSTILE = {
     "past the end": headed({"a": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]}}),
     "negative": headed({"a": {"dtype": "U8", "shape": [8], "data_offsets": [-8, 0]}}),
     "bytes nobody names": headed({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}),
+    "a shape of other bytes": headed({"a": {"dtype": "F32", "shape": [8], "data_offsets": [0, 8]}}),
+    "a huge shape": headed({"a": {"dtype": "F32", "shape": [1 << 99] * 9, "data_offsets": [0, 8]}}),
+    "no shape": headed({"a": {"dtype": "U8", "shape": 8, "data_offsets": [0, 8]}}),
+    "a table as type": headed({"a": {"dtype": {}, "shape": [8], "data_offsets": [0, 8]}}),
     "deep": headed(b"[" * 100_000),
 }
 

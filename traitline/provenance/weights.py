@@ -5,7 +5,9 @@ is every tensor's name, type, shape and bytes (https://github.com/huggingface/sa
 """
 
 import hashlib
+import itertools
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +18,11 @@ from traitline.plain_files import open_plain
 
 SUFFIX = ".safetensors"
 HEADER = 100_000_000  # bytes; the format's own limit
+DIMENSIONS = 64  # of a tensor at most
+BITS = {"F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8} | {
+    kind + bits: int(bits) for kind, bits in itertools.product("IUF", ("16", "32", "64"))
+}  # of a number; those of a type that is not here cannot be compared with their shape
+BITS |= {"BF16": 16, "C64": 64}
 
 
 def identity(paths: Iterable[str | Path]) -> str | None:
@@ -94,9 +101,20 @@ def _places(handle: BinaryIO, path: Path) -> list[Place] | None:
     for start, end, name, dtype, shape in tensors:
         if start != at or end < start or end > room - size:  # the format allows neither gaps nor overlaps
             return None
+        if not _agree(dtype, shape, end - start):
+            return None
         result.append(Place(8 + size + start, end - start, name, dtype, shape))
         at = end
     return result if at == room - size else None
+
+
+def _agree(dtype: Any, shape: Any, size: int) -> bool:
+    """Whether type and shape are of a tensor of so many bytes; one of a type that is not known may have any."""
+    if not isinstance(dtype, str) or not isinstance(shape, list) or len(shape) > DIMENSIONS:
+        return False
+    if any(type(n) is not int or not 0 <= n < 1 << 63 for n in shape):
+        return False
+    return dtype not in BITS or math.prod(shape) * BITS[dtype] == 8 * size
 
 
 def _offsets(pair: Any) -> tuple[int, int]:

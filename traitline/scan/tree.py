@@ -205,6 +205,10 @@ def _impostor(path: Path) -> str | None:
     try:
         with open_plain(path) as handle:
             start = handle.read(512)
+            handle.seek(0, os.SEEK_END)
+            room = handle.tell() - len(b"PAR1") - 8  # of a Parquet file, for its data and its footer
+            handle.seek(max(0, room + 4))
+            length, end = handle.read(4), handle.read()
     except (InputError, OSError):
         return "may not be read"
     if not start:
@@ -213,6 +217,7 @@ def _impostor(path: Path) -> str | None:
         return "a pointer of Git LFS, not the file"
     if PAGE.match(start):
         return "a web page, not the file"
-    if path.name.lower().endswith(".parquet") and not start.startswith((b"PAR1", b"PARE")):
+    footer = int.from_bytes(length, "little")
+    if path.name.lower().endswith(".parquet") and not (start[:4] == end in (b"PAR1", b"PARE") and 0 < footer <= room):
         return "damaged, or not Parquet"
     return None
