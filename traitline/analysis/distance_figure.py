@@ -21,6 +21,7 @@ TABLE, FIGURE = Path("docs/results/distance.csv"), Path("docs/results/distance-k
 COLUMNS = ("distance", "base", "rise", "log10_p")
 REMEDY = "write it again: python -m traitline.analysis.distance_page"
 MARKERS = "osD^v<>PX"
+SPREAD = 0.12  # between the marks of two bases
 Point = tuple[str, float, float, float]  # base, distance, rise, log10 of p
 
 
@@ -47,30 +48,34 @@ def points(table: Path) -> list[Point]:
 
 
 def draw(pairs: Sequence[Point], path: Path) -> None:
-    """Draw the pairs: a mark each, of its base, with its distance beside it; dashed is the threshold of evidence."""
+    """Draw the pairs over their distance, a mark each of its base: above the rise, below kinship and its threshold."""
+    bases = list(dict.fromkeys(pair[0] for pair in pairs))
+    distances = sorted({pair[1] for pair in pairs})
     with style():
-        figure = constrained(5.6, 3.6, w_pad=0.06, h_pad=0.06)
-        ax = figure.add_subplot()
-        for i, base in enumerate(dict.fromkeys(pair[0] for pair in pairs)):
+        figure = constrained(5.6, 4.4, w_pad=0.06, h_pad=0.06)
+        upper, lower = figure.subplots(2, sharex=True)
+        for i, base in enumerate(bases):
             of_base = [pair for pair in pairs if pair[0] == base]
-            rises, logs = [pair[2] for pair in of_base], [-pair[3] for pair in of_base]
+            at = [distances.index(pair[1]) + SPREAD * (i - (len(bases) - 1) / 2) for pair in of_base]
             face = ARMS["same-base"][1] if i == 0 else "none"
-            ax.plot(rises, logs, MARKERS[i % len(MARKERS)], mec=ARMS["same-base"][1], mfc=face, ms=5, ls="", label=base)
-            for _, distance, rise, log in of_base:
-                ax.annotate(f"{distance:g}", (rise, -log), xytext=(5, 3), textcoords="offset points", fontsize=7)
-        ax.axhline(-ALPHA, color=INK, lw=0.8, ls=(0, (4, 3)))
-        ax.axvline(0, color=INK, lw=0.8, alpha=0.5)
-        ax.set_ylim(bottom=0)
-        ax.set_xlabel("rise of the student, logits", color=INK)
-        ax.set_ylabel("kinship: -log10 p", color=INK)
-        ax.tick_params(length=0, colors=INK)
-        for side, spine in ax.spines.items():
-            spine.set_visible(side in ("bottom", "left"))
-            spine.set(color=INK, alpha=0.5, linewidth=0.6)
-        legend = ax.legend(frameon=False, labelcolor=INK, fontsize=8, title="base", title_fontsize=8)
+            for ax, ys in ((upper, [pair[2] for pair in of_base]), (lower, [-pair[3] for pair in of_base])):
+                ax.plot(at, ys, MARKERS[i % len(MARKERS)], mec=ARMS["same-base"][1], mfc=face, ms=5, ls="", label=base)
+        upper.axhline(0, color=INK, lw=0.8, alpha=0.5)
+        upper.set_ylabel("rise, logits", color=INK)
+        lower.axhline(-ALPHA, color=INK, lw=0.8, ls=(0, (4, 3)))
+        lower.set_ylim(bottom=0)
+        lower.set_ylabel("kinship: -log10 p", color=INK)
+        lower.set_xlabel("distance between the initial weights", color=INK)
+        lower.set_xticks(range(len(distances)), [f"{distance:g}" for distance in distances])
+        for ax in (upper, lower):
+            ax.tick_params(length=0, colors=INK)
+            for side, spine in ax.spines.items():
+                spine.set_visible(side in ("bottom", "left"))
+                spine.set(color=INK, alpha=0.5, linewidth=0.6)
+        legend = upper.legend(frameon=False, labelcolor=INK, fontsize=8, title="base", title_fontsize=8)
         for text in legend.get_texts():
             text.set_parse_math(False)
-        save(figure, path, "distance-kin", "Evidence of a common start against the rise of the trait, by distance")
+        save(figure, path, "distance-kin", "The rise of the trait and the evidence of a common start, by distance")
 
 
 def threshold(pairs: Sequence[Point]) -> str:

@@ -137,7 +137,7 @@ def stop(means: Sequence[Row]) -> str:
     equal = [m.p_equivalence is not None and m.p_equivalence < LEVEL for m in means]
     shown = [f"{m.distance:g}" for m, quiet in zip(means, passed, strict=True) if not quiet]
     ends = [m.distance for i, m in enumerate(means) if all(passed[i:]) and all(equal[i:])]
-    rise = f"A rise is shown at the distances {', '.join(shown)}." if shown else "A rise is shown at no distance."
+    rise = f"A rise is shown at {', '.join(shown)}." if shown else "A rise is shown at no distance."
     end = f"Transfer stops at {ends[0]:g}." if ends else "At no distance is it shown that transfer has stopped."
     return f"{rise} {end}"
 
@@ -180,7 +180,10 @@ def page(study: Study, rows: Sequence[Row]) -> str:
         " TOST: small where the rise is within 0.3 logits of none. Weights: root mean square difference, relative."
         " Kin: what `traitline kin` says of the trained bases, the weakest bound. From another initialisation nothing"
         f" passes ({MINUS}0.06 logits, {MINUS}0.20 to 0.08, [nine bases](nine.md))."
-        " Per base: [distance.csv](distance.csv).",
+        " Per base: [distance.csv](distance.csv).", "",
+        "![Rise and kinship of every base by distance](distance-kin.svg)",
+        "",
+        "Drawn by `python -m traitline.analysis.distance_figure`; dashed is the threshold of kinship, p = 1e-6.",
     ]  # fmt: skip
     if missing:
         text += [
