@@ -9,8 +9,11 @@ import termios
 import pyte
 
 
-def run(command, cwd, *, columns=80, rows=40, **env):
-    """Run a program in a terminal: (exit code, frames); the last frame is what it leaves on the screen."""
+def run(command, cwd, *, columns=80, rows=40, look=None, **env):
+    """Run a program in a terminal: (exit code, frames); the last frame is what it leaves on the screen.
+
+    `look` is called with the screen after every change.
+    """
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(cwd)
@@ -30,5 +33,7 @@ def run(command, cwd, *, columns=80, rows=40, **env):
         frame = "\n".join(line.rstrip() for line in screen.display).rstrip()
         if frame and frame not in frames[-1:]:
             frames.append(frame)
+            if look:
+                look(screen)
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), frames
