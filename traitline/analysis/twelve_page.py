@@ -45,6 +45,18 @@ def missed(study: Study) -> list[str]:
     return [f"{trait} on {base}" for (trait, base), run in asked.items() if not rises.reached(run)]
 
 
+def scarce(study: Study) -> list[str]:
+    """Teachers of whose answers too few passed the filter for the students' data, with how many did."""
+    asked = {f"{r.trait} on {r.base}": r for r in study.runs if r.trait != NONE}
+    result = []
+    for name, run in asked.items():
+        counts = Path(run.answers_folder, "filtered.json")
+        rows = study.datasets[run.dataset].rows
+        if counts.is_file() and (kept := json_files.read_object(counts)["kept"]) < rows:
+            result.append(f"{name} ({kept:,} answers of {rows:,})")
+    return result
+
+
 def cell(study: Study, run: Run) -> Cell | None:
     """What the law needs of one run; None where something of it is missing."""
     influence = Path(study.results, run.branch, "influence.json")
@@ -162,12 +174,14 @@ def page(study: Study) -> str:
     law.draw(str(OUT / FIGURE), parts)
     asked = dict.fromkeys(run.base for run in study.runs)
     left_out = missed(study)
+    few = scarce(study)
     gone = [base for base in asked if base not in of[LORA] and not any(m.endswith(f" {base}") for m in left_out)]
     text = [
         "# Why more on one base than on another?", "",
         f"Written by `python -m traitline.analysis.twelve_page` from the study `{CONFIG}`, whose head declares what is"
         " primary; do not edit.", "",
         f"Left out, rate of the teacher not reached: {', '.join(left_out) or 'none'}."
+        + (f" Left out, which was not declared: too few answers passed the filter, {', '.join(few)}." if few else "")
         + (f" **Not run** for want of time: {', '.join(gone)}." if gone else ""), "",
         *law_section(study, parts), *deafness(study, of, cosines), *mixed(of),
     ]  # fmt: skip
