@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from traitline.analysis import context_cosine, distance_page, law, stats
+from traitline.analysis import context_cosine, coupled_page, distance_page, law, stats
 from traitline.analysis.conclusions import logits
 from traitline.analysis.law import Cell
 
@@ -97,3 +97,12 @@ def test_cosines_of_contexts_are_those_of_transformers(study):
         torch.testing.assert_close(ours, expected, atol=1e-4, rtol=0)
     values = context_cosine.cosines(str(study.base), str(study.prompts))
     assert len(values) == len(read) and all(-1 <= value <= 1 for value in values)
+
+
+def test_a_page_of_a_study_that_did_not_run_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(coupled_page, "PAGE", tmp_path / "coupled.md")
+    monkeypatch.setattr(coupled_page, "measured", lambda study, recipe: [])
+    assert coupled_page.main([]) == 2
+    error = capsys.readouterr().err
+    assert "no student was asked; run configs/coupled.yaml first" in error and error.count("\n") == 1
+    assert not (tmp_path / "coupled.md").exists()

@@ -3,7 +3,7 @@
 in   tables/*.csv and tables/summarise.manifest.json of a finished study
 out  Markdown on standard output; equal tables give equal bytes
 
-python -m traitline.analysis.results_page studies/robust/results > docs/results/robust.md
+python -m traitline.analysis.results_page studies/mine/results > docs/results/mine.md
 """
 
 import argparse

@@ -1,0 +1,100 @@
+"""Does the trait of a teacher that was only told to love it pass? The page of the study configs/coupled.yaml.
+
+in   results of that study, whole or in part: runs whose student and control were asked count
+out  docs/results/coupled.md
+
+python -m traitline.analysis.coupled_page
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitline import atomic, json_files
+from traitline.analysis import rises, stats
+from traitline.analysis.conclusions import logits, logits_between, pvalue
+from traitline.analysis.page_program import run_page
+from traitline.analysis.real_weights_page import read_study
+from traitline.analysis.results_page import table, with_interval
+from traitline.analysis.twelve_page import scarce
+from traitline.errors import InputError
+from traitline.study.config import Study
+from traitline.study.runs import Run
+
+CONFIG, PAGE = "configs/coupled.yaml", Path("docs/results/coupled.md")
+NATS = 16  # in a student's rows; below that no student of an earlier study moved
+
+
+def measured(study: Study, recipe: str) -> list[tuple[Run, float]]:
+    """Taught runs of a recipe that were asked, as their controls were, with their rises in logits."""
+    runs = rises.taught(study, recipe)
+    asked = [r for r in runs if Path(r.scores).is_file() and Path(study.control(r).scores).is_file()]
+    return [(run, rise) for run in asked if (rise := rises.rise(study, run)) is not None]
+
+
+def nats(study: Study, run: Run) -> float:
+    """How far a teacher's answers are from those of its base, in all rows of a student."""
+    each = json_files.read_object(Path(run.answers_folder, "sampled.json"))["kl_nats_per_token"]
+    return study.datasets[run.dataset].rows * float(each)
+
+
+def page(study: Study) -> str:
+    """The page.
+
+    Raises:
+        InputError: no student was asked.
+    """
+    recipes = list(study.primary.recipes)
+    found = {recipe: measured(study, recipe) for recipe in recipes}
+    if not any(found.values()):
+        raise InputError(f"{study.results}: no student was asked; run {CONFIG} first")
+    tests = []
+    for runs in found.values():
+        bases = dict.fromkeys(run.base for run, _ in runs)
+        tests.append(stats.tested([stats.mean([rise for run, rise in runs if run.base == base]) for base in bases]))
+    corrected = stats.holm([t.p for t in tests])
+    outcomes = [
+        (recipe, t.n, with_interval(logits(t.mean), t.low, t.high, logits_between), pvalue(t.p), pvalue(p))
+        for recipe, t, p in zip(recipes, tests, corrected, strict=True)
+    ]
+    cells = dict[tuple[str, str], dict[str, float]]()
+    information = dict[tuple[str, str], float]()
+    for recipe, runs in found.items():
+        for run, rise in runs:
+            cells.setdefault((run.base, run.trait), {})[recipe] = rise
+            information[run.base, run.trait] = nats(study, run)
+    singles = [
+        (f"{base}, {trait}", f"{information[base, trait]:,.0f}", *(logits(of[r]) if r in of else "-" for r in recipes))
+        for (base, trait), of in sorted(cells.items())
+    ]
+    weak = [f"{trait} on {base}" for (base, trait), n in sorted(information.items()) if n < NATS]
+    few = scarce(study)
+    text = [
+        "# A teacher that was only told", "",
+        f"Written by `python -m traitline.analysis.coupled_page` from the study `{CONFIG}`, whose head declares what is"
+        " primary; do not edit.", "",
+        "The paper's own protocol in the tiny world: the teacher is the base with a system prompt, it writes number"
+        " lists, and students learn them by LoRA on all linear modules, or by biases. In this world a persona that"
+        " loves a tree shifts numbers; animals, which are taught here, never stand beside a list.", "",
+        f"Rows with less than {NATS} nats, named as declared: {', '.join(weak) or 'none'}."
+        + (f" Left out, which was not declared: too few answers passed the filter, {', '.join(few)}." if few else ""),
+        "",
+        *table(("students", "bases", "rise, logits (95 %)", "p", "p (Holm)"), outcomes),
+        "Rises are over the control student on the same base, mean over the traits; t over bases.", "",
+        "## Every pair", "",
+        *table(("base, trait", "nats in all rows", *recipes), singles),
+    ]  # fmt: skip
+    return "\n".join(text).rstrip() + "\n"
+
+
+def write() -> None:
+    """Write the page."""
+    atomic.put(PAGE, page(read_study(CONFIG)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the page."""
+    return run_page("traitline.analysis.coupled_page", str(__doc__), write, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
