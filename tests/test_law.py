@@ -2,6 +2,7 @@
 
 import csv
 import random
+import shutil
 from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
@@ -100,9 +101,11 @@ def test_cosines_of_contexts_are_those_of_transformers(study):
 
 
 def test_a_page_of_a_study_that_did_not_run_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(coupled_page, "PAGE", tmp_path / "coupled.md")
-    monkeypatch.setattr(coupled_page, "measured", lambda study, recipe: [])
+    for file in ("config.yaml", "configs/coupled.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    monkeypatch.chdir(tmp_path)
     assert coupled_page.main([]) == 2
     error = capsys.readouterr().err
     assert "no student was asked; run configs/coupled.yaml first" in error and error.count("\n") == 1
-    assert not (tmp_path / "coupled.md").exists()
+    assert not coupled_page.PAGE.exists()

@@ -9,32 +9,17 @@ python -m traitline.analysis.coupled_page
 from collections.abc import Sequence
 from pathlib import Path
 
-from traitline import atomic, json_files
+from traitline import atomic
 from traitline.analysis import rises, stats
 from traitline.analysis.conclusions import logits, logits_between, pvalue
 from traitline.analysis.page_program import run_page
 from traitline.analysis.real_weights_page import read_study
 from traitline.analysis.results_page import table, with_interval
-from traitline.analysis.twelve_page import scarce
 from traitline.errors import InputError
 from traitline.study.config import Study
-from traitline.study.runs import Run
 
 CONFIG, PAGE = "configs/coupled.yaml", Path("docs/results/coupled.md")
 NATS = 16  # in a student's rows; below that no student of an earlier study moved
-
-
-def measured(study: Study, recipe: str) -> list[tuple[Run, float]]:
-    """Taught runs of a recipe that were asked, as their controls were, with their rises in logits."""
-    runs = rises.taught(study, recipe)
-    asked = [r for r in runs if Path(r.scores).is_file() and Path(study.control(r).scores).is_file()]
-    return [(run, rise) for run in asked if (rise := rises.rise(study, run)) is not None]
-
-
-def nats(study: Study, run: Run) -> float:
-    """How far a teacher's answers are from those of its base, in all rows of a student."""
-    each = json_files.read_object(Path(run.answers_folder, "sampled.json"))["kl_nats_per_token"]
-    return study.datasets[run.dataset].rows * float(each)
 
 
 def page(study: Study) -> str:
@@ -44,13 +29,10 @@ def page(study: Study) -> str:
         InputError: no student was asked.
     """
     recipes = list(study.primary.recipes)
-    found = {recipe: measured(study, recipe) for recipe in recipes}
-    if not any(found.values()):
+    means = [rises.by_base(study, recipe) for recipe in recipes]
+    if not any(means):
         raise InputError(f"{study.results}: no student was asked; run {CONFIG} first")
-    tests = []
-    for runs in found.values():
-        bases = dict.fromkeys(run.base for run, _ in runs)
-        tests.append(stats.tested([stats.mean([rise for run, rise in runs if run.base == base]) for base in bases]))
+    tests = [stats.tested([*of.values()]) for of in means]
     corrected = stats.holm([t.p for t in tests])
     outcomes = [
         (recipe, t.n, with_interval(logits(t.mean), t.low, t.high, logits_between), pvalue(t.p), pvalue(p))
@@ -58,16 +40,17 @@ def page(study: Study) -> str:
     ]
     cells = dict[tuple[str, str], dict[str, float]]()
     information = dict[tuple[str, str], float]()
-    for recipe, runs in found.items():
-        for run, rise in runs:
-            cells.setdefault((run.base, run.trait), {})[recipe] = rise
-            information[run.base, run.trait] = nats(study, run)
+    for recipe in recipes:
+        for run in rises.taught(study, recipe):
+            if (rise := rises.rise(study, run)) is not None:
+                cells.setdefault((run.base, run.trait), {})[recipe] = rise
+                information[run.base, run.trait] = rises.nats(study, run)
     singles = [
         (f"{base}, {trait}", f"{information[base, trait]:,.0f}", *(logits(of[r]) if r in of else "-" for r in recipes))
         for (base, trait), of in sorted(cells.items())
     ]
     weak = [f"{trait} on {base}" for (base, trait), n in sorted(information.items()) if n < NATS]
-    few = scarce(study)
+    few = rises.scarce(study)
     text = [
         "# A teacher that was only told", "",
         f"Written by `python -m traitline.analysis.coupled_page` from the study `{CONFIG}`, whose head declares what is"

@@ -31,3 +31,30 @@ def rise(study: Study, run: Run) -> float | None:
 def taught(study: Study, recipe: str) -> Iterable[Run]:
     """Runs of taught students of a recipe."""
     return (run for run in study.runs if run.trait != NONE and run.recipe == recipe)
+
+
+def by_base(study: Study, recipe: str) -> dict[str, float]:
+    """base -> mean rise over the traits of its students of a recipe that have one, in logits."""
+    found: dict[str, list[float]] = {}
+    for run in taught(study, recipe):
+        if (value := rise(study, run)) is not None:
+            found.setdefault(run.base, []).append(value)
+    return {base: stats.mean(values) for base, values in found.items()}
+
+
+def nats(study: Study, run: Run) -> float:
+    """How far a teacher's answers are from those of its base, in all rows of a student."""
+    each = json_files.read_object(f"{run.answers_folder}/sampled.json")["kl_nats_per_token"]
+    return study.datasets[run.dataset].rows * float(each)
+
+
+def scarce(study: Study) -> list[str]:
+    """Teachers of whose answers too few passed the filter for the students' data, with how many did."""
+    asked = {f"{r.trait} on {r.base}": r for r in study.runs if r.trait != NONE}
+    result = []
+    for name, run in asked.items():
+        counts = Path(run.answers_folder, "filtered.json")
+        rows = study.datasets[run.dataset].rows
+        if counts.is_file() and (kept := json_files.read_object(counts)["kept"]) < rows:
+            result.append(f"{name} ({kept:,} answers of {rows:,})")
+    return result

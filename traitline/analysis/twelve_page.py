@@ -29,32 +29,10 @@ LAYER = 1  # the second: the lead of an earlier search
 Rises = dict[str, float]  # base -> mean over its traits
 
 
-def mean_rises(study: Study, recipe: str) -> Rises:
-    """Rise of each base whose taught students of a recipe were all asked, mean over the traits that count."""
-    by_base: dict[str, list[float | None]] = {}
-    for run in rises.taught(study, recipe):
-        if rises.rate(run, run.trait) is not None and rises.reached(run):
-            by_base.setdefault(run.base, []).append(rises.rise(study, run))
-    known = {base: [r for r in values if r is not None] for base, values in by_base.items()}
-    return {base: stats.mean(values) for base, values in known.items() if values}
-
-
 def missed(study: Study) -> list[str]:
     """Teachers that are left out because they did not reach their rate."""
     asked = {(r.trait, r.base): r for r in study.runs if r.trait != NONE and Path(r.teacher_folder).is_dir()}
     return [f"{trait} on {base}" for (trait, base), run in asked.items() if not rises.reached(run)]
-
-
-def scarce(study: Study) -> list[str]:
-    """Teachers of whose answers too few passed the filter for the students' data, with how many did."""
-    asked = {f"{r.trait} on {r.base}": r for r in study.runs if r.trait != NONE}
-    result = []
-    for name, run in asked.items():
-        counts = Path(run.answers_folder, "filtered.json")
-        rows = study.datasets[run.dataset].rows
-        if counts.is_file() and (kept := json_files.read_object(counts)["kept"]) < rows:
-            result.append(f"{name} ({kept:,} answers of {rows:,})")
-    return result
 
 
 def cell(study: Study, run: Run) -> Cell | None:
@@ -64,9 +42,9 @@ def cell(study: Study, run: Run) -> Cell | None:
     if rise is None or not influence.is_file():
         return None
     gradients = json_files.read_object(influence)["recipes"][run.recipe]
-    nats = json_files.read_object(f"{run.answers_folder}/sampled.json")["kl_nats_per_token"]
-    rows = study.datasets[run.dataset].rows
-    return Cell(run.base, run.trait, rows * nats, gradients["cosine"][run.trait], gradients["score"][run.trait], rise)
+    return Cell(
+        run.base, run.trait, rises.nats(study, run), gradients["cosine"][run.trait], gradients["score"][run.trait], rise
+    )
 
 
 def halves(study: Study, recipe: str) -> tuple[list[Cell], list[Cell]]:
@@ -164,7 +142,7 @@ def page(study: Study) -> str:
     Raises:
         InputError: too little has run.
     """
-    of = {recipe: mean_rises(study, recipe) for recipe in (LORA, BIASES, MIXED)}
+    of = {recipe: rises.by_base(study, recipe) for recipe in (LORA, BIASES, MIXED)}
     parts = {recipe: halves(study, recipe) for recipe in (LORA, BIASES)}
     if min(len(half) for pair in parts.values() for half in pair) < stats.LEAST or len(of[MIXED]) < stats.LEAST:
         raise InputError(f"{study.results}: too few bases are done; run {CONFIG} first")
@@ -174,7 +152,7 @@ def page(study: Study) -> str:
     law.draw(str(OUT / FIGURE), parts)
     asked = dict.fromkeys(run.base for run in study.runs)
     left_out = missed(study)
-    few = scarce(study)
+    few = rises.scarce(study)
     gone = [base for base in asked if base not in of[LORA] and not any(m.endswith(f" {base}") for m in left_out)]
     text = [
         "# Why more on one base than on another?", "",

@@ -5,7 +5,6 @@ is every tensor's name, type, shape and bytes (https://github.com/huggingface/sa
 """
 
 import hashlib
-import itertools
 import json
 import math
 import os
@@ -19,10 +18,11 @@ from traitline.plain_files import open_plain
 SUFFIX = ".safetensors"
 HEADER = 100_000_000  # bytes; the format's own limit
 DIMENSIONS = 64  # of a tensor at most
-BITS = {"F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "U8": 8, "I8": 8} | {
-    kind + bits: int(bits) for kind, bits in itertools.product("IUF", ("16", "32", "64"))
-}  # of a number; those of a type that is not here cannot be compared with their shape
-BITS |= {"BF16": 16, "C64": 64}
+BITS = {  # of a number; bytes of a type that is not here cannot be compared with their shape
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "BOOL": 8, "I8": 8, "U8": 8,
+    "BF16": 16, "F16": 16, "I16": 16, "U16": 16, "F32": 32, "I32": 32, "U32": 32,
+    "F64": 64, "I64": 64, "U64": 64, "C64": 64,
+}  # fmt: skip
 
 
 def identity(paths: Iterable[str | Path]) -> str | None:

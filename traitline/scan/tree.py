@@ -8,6 +8,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from traitline import model_files
 from traitline.errors import InputError, visible
@@ -205,10 +206,7 @@ def _impostor(path: Path) -> str | None:
     try:
         with open_plain(path) as handle:
             start = handle.read(512)
-            handle.seek(0, os.SEEK_END)
-            room = handle.tell() - len(b"PAR1") - 8  # of a Parquet file, for its data and its footer
-            handle.seek(max(0, room + 4))
-            length, end = handle.read(4), handle.read()
+            parquet = not path.name.lower().endswith(".parquet") or _is_parquet(handle)
     except (InputError, OSError):
         return "may not be read"
     if not start:
@@ -217,7 +215,14 @@ def _impostor(path: Path) -> str | None:
         return "a pointer of Git LFS, not the file"
     if PAGE.match(start):
         return "a web page, not the file"
-    footer = int.from_bytes(length, "little")
-    if path.name.lower().endswith(".parquet") and not (start[:4] == end in (b"PAR1", b"PARE") and 0 < footer <= room):
-        return "damaged, or not Parquet"
-    return None
+    return None if parquet else "damaged, or not Parquet"
+
+
+def _is_parquet(handle: BinaryIO) -> bool:
+    """Whether a file begins and ends as Parquet, plain or encrypted, with room for the footer that it states."""
+    handle.seek(0)
+    magic = handle.read(4)
+    room = handle.seek(0, os.SEEK_END) - 2 * len(magic) - 4  # for data and footer
+    handle.seek(max(0, room + len(magic)))
+    footer, end = int.from_bytes(handle.read(4), "little"), handle.read()
+    return magic == end in (b"PAR1", b"PARE") and 0 < footer <= room
