@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.lineage import Works
+from traitline.errors import InputError
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
 from traitline.lineage.register import register
@@ -78,17 +79,34 @@ def test_the_same_weights_are_no_copy(works):
     assert manifest.load(place)["inputs"] == []
 
 
+def one_tensor(path, header, size):
+    """Write a safetensors file of one tensor, whose header may say anything."""
+    text = json.dumps({"model.layers.0.w.weight": header | {"data_offsets": [0, size]}}).encode()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"\xff" * size)
+
+
 @pytest.mark.parametrize(
     "header",
     [{"dtype": ["F32"], "shape": [8, 16]}, {"dtype": "F32", "shape": {"a": 1}}, {"dtype": "F32", "shape": "[8, 16]"},
      {"dtype": "BF16", "shape": [8, 16]}, {"dtype": "I64", "shape": [8, 16]}, {"dtype": "NONE", "shape": None}],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [0, 3, 64, 513])
-def test_hostile_tensors_are_compared_with_nothing(works, header, size):
-    Path("registry/x").mkdir()
-    text = json.dumps({"model.layers.0.w.weight": header | {"data_offsets": [0, size]}}).encode()
-    content = len(text).to_bytes(8, "little") + text + b"\xff" * size
-    Path("registry/x/model.safetensors").write_bytes(content)
+def test_tensors_that_no_program_could_read_are_refused(works, header, size):
+    one_tensor(Path("registry/x/model.safetensors"), header, size)
+    with pytest.raises(InputError, match=r"registry/x/model\.safetensors: damaged"):
+        register("registry/x", {"origin": "here"})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "size"),
+    [("NEW4", [8, 16], 64), ("NEW4", [8, 16], 512), ("NEW4", [], 3), ("F4", [8, 16], 64), ("BOOL", [8, 16], 128),
+     ("I64", [8, 16], 1024), ("C64", [8, 16], 1024), ("F32", [0, 16], 0), ("F32", [1 << 62, 0], 0),
+     ("F32", [8, 16], 512)],
+)  # fmt: skip
+def test_odd_tensors_are_compared_with_nothing(works, dtype, shape, size):
+    """Of all types, known and not; the last are 128 numbers that are none."""
+    one_tensor(Path("registry/x/model.safetensors"), {"dtype": dtype, "shape": shape}, size)
     (place,) = register("registry/x", {"origin": "here"})
     assert manifest.load(place)["inputs"] == []
     save("registry/after", {"model.layers.0.w.weight": np.full((8, 16), np.inf, np.float32)})
