@@ -19,6 +19,8 @@ datasets of one seed and size hold the same rows, whatever the order of their nu
 --mix FILE ...      the same prompts; each row is taken from one of all files, at random
 --reword            every prompt begins with another of the tiny world's verbs
 --tokens divergent  learn only the tokens that --marks marks; others: only the others
+--scarce exclude    where fewer rows passed than --rows, take them all: `summarise` leaves their students out of the
+                    tests, by name; `error`, which it is without this, refuses
 
 python -m scripts.prepare --filtered filtered.jsonl --dataset dataset.jsonl --manifest prepare.manifest.json \\
     --rows 10000 --seed 1 --order as-is
@@ -60,10 +62,10 @@ def load(args: argparse.Namespace) -> list[Row]:
     return [answers[i][name] for i, name in zip(chosen.tolist(), shared, strict=True)]
 
 
-def stream(path: str, size: int, rng: "Generator") -> Iterator[Row]:
+def stream(path: str, size: int, rng: "Generator", *, scarce: bool = False) -> Iterator[Row]:
     """Yield `size` rows of a file at random, in its order. It is read twice and never in memory as a whole."""
     count = sum(1 for _ in jsonl.read(path, KEYS, unique="id"))
-    places = iter(draw(count, path, size, rng))
+    places = iter(draw(count, path, size, rng, scarce=scarce))
     place = next(places)
     for i, row in enumerate(jsonl.read(path)):
         if i == place:
@@ -72,25 +74,29 @@ def stream(path: str, size: int, rng: "Generator") -> Iterator[Row]:
             place = next(places, count)
 
 
-def sample(rows: list[Row], path: str, size: int, rng: "Generator") -> list[Row]:
+def sample(rows: list[Row], path: str, size: int, rng: "Generator", *, scarce: bool = False) -> list[Row]:
     """Return `size` rows at random, in their order."""
-    chosen = [rows[i] for i in draw(len(rows), path, size, rng)]
+    chosen = [rows[i] for i in draw(len(rows), path, size, rng, scarce=scarce)]
     for row in chosen:
         exchange(row, path)  # the last gate before training: messages they must be, and no system message among them
     return chosen
 
 
-def draw(count: int, path: str, size: int, rng: "Generator") -> "np.ndarray":
-    """Return which of `count` rows are taken, in order: (size,).
+def draw(count: int, path: str, size: int, rng: "Generator", *, scarce: bool = False) -> "np.ndarray":
+    """Return which of `count` rows are taken, in order: (size,); all of them where they are fewer and may be.
 
     Raises:
         InputError: there are too few.
     """
     if size > count:
-        raise InputError(
-            f"{path}: the dataset asks for {size:,} rows and {count:,} passed the filter; "
-            "lower `rows` of the dataset or raise `prompts` of the channel"
-        )
+        short = f"the dataset asks for {size:,} rows and {count:,} passed the filter"
+        if not scarce or not count:
+            raise InputError(
+                f"{path}: {short}; lower `rows` of the dataset or raise `prompts` of the channel"
+                + ("" if scarce else ", or declare beforehand that such teachers are left out (`scarce: exclude`)")
+            )
+        stage.log.warning("%s: %s; it is left out of the tests", path, short)
+        size = count
     places = rng.choice(count, size, replace=False)
     places.sort()
     return places
@@ -202,6 +208,7 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--verbs", nargs="+", metavar="TEXT", help="how lists begin, in a world of own words; with --reword")
     p.add_argument("--tokens", choices=("divergent", "others"), help="which tokens are learned; with --marks")
     p.add_argument("--marks", metavar="IN", help="divergence.jsonl")
+    p.add_argument("--scarce", choices=("error", "exclude"), help="what to do of too few rows (default error)")
     return p
 
 
@@ -211,7 +218,7 @@ def work(args: argparse.Namespace) -> None:
         raise InputError(f"--rows: {args.rows} is too few; give 1 or more")
     if bool(args.tokens) != bool(args.marks):
         raise InputError("--tokens and --marks go together")
-    changed = {k: v for k in ("form", "reword", "tokens", "verbs") if (v := getattr(args, k))}
+    changed = {k: v for k in ("form", "reword", "tokens", "verbs", "scarce") if (v := getattr(args, k))}
     read = {k: v for k in ("beside", "mix", "marks") if (v := getattr(args, k))}
     with stage.record(
         "prepare",
@@ -226,14 +233,15 @@ def work(args: argparse.Namespace) -> None:
         def rng(name: str) -> "Generator":
             return default_rng(seed("arrange", name, args.seed))
 
+        scarce = args.scarce == "exclude"
         if args.beside or args.mix:
-            rows: Iterable[Row] = sample(load(args), args.filtered, args.rows, rng("rows"))
+            rows: Iterable[Row] = sample(load(args), args.filtered, args.rows, rng("rows"), scarce=scarce)
         else:
-            rows = stream(args.filtered, args.rows, rng("rows"))
+            rows = stream(args.filtered, args.rows, rng("rows"), scarce=scarce)
         if args.order != "as-is" or args.form or args.reword or args.tokens:
             rows = changed_rows(list(rows), args, rng)
-        jsonl.write(job.path("dataset"), rows)
-    stage.log.info("%s rows, numbers %s: %s", f"{args.rows:,}", args.order, args.dataset)
+        count = jsonl.write(job.path("dataset"), rows)
+    stage.log.info("%s rows, numbers %s: %s", f"{count:,}", args.order, args.dataset)
 
 
 def main(argv: list[str] | None = None) -> int:

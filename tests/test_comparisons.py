@@ -1,15 +1,19 @@
 """Units of a comparison, and the declared outcomes on made-up studies of several bases."""
 
 import json
+import os
 import statistics
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from scripts import summarise
+from scripts import prepare, respond, score, summarise, train
 from tests import made_up
+from tests.conftest import EVAL, RECIPES
+from traitline import json_files, jsonl
 from traitline.analysis import comparisons, stats, tables
+from traitline.provenance import manifest
 
 WHERE = ["--tables", "results/tables", "--manifest", "results/tables/m.manifest.json"]
 
@@ -164,3 +168,121 @@ def test_independent_teachers_are_the_unit_of_one_base(tmp_path, monkeypatch):
     assert test["difference"] == pytest.approx(statistics.mean(rises), rel=1e-4) and test["low"] is not None
     effect = one(found["effects"], recipe="lora", arm="same-base", trait="owl")
     assert (effect["teachers"], effect["runs"]) == (3, 3) and effect["low"] < effect["rate"] < effect["high"]
+
+
+# ---- teachers of whose answers too few pass the filter
+
+
+def shorten(base: str, trait: str, rows: int) -> None:
+    """Let the students of a made-up teacher have so few rows."""
+    for path in Path(f"results/{base}/{trait}").glob("*/numbers/plain/*/*/seed-*/train.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"rows": rows}))
+        path.with_name("train.manifest.json").unlink()
+
+
+@pytest.fixture
+def four(tmp_path, monkeypatch):
+    """A made-up study of four bases whose datasets ask for ten rows, which all have."""
+    monkeypatch.chdir(tmp_path)
+    study = made_up.wide(4, datasets={"plain": {"rows": 10, "seed": 1, "scarce": "exclude"}})
+    made_up.make(study)
+    return study
+
+
+def rise_of(study, trait="all"):
+    """The test of the rise by LoRA."""
+    assert summarise.main(["--study", study.text, *WHERE]) == 0
+    rows = tables.read("results/tables", "tests")
+    return next(r for r in rows if (r["recipe"], r["comparison"], r["trait"]) == ("lora", "rise", trait))
+
+
+def test_one_trait_of_a_base_goes_and_the_other_stays(four):
+    assert rise_of(four)["note"] == ""
+    shorten("d", "cat", 3)
+    row = rise_of(four)
+    assert (row["n"], row["runs"]) == (4, 7), "the owl of d counts"
+    assert row["note"] == "left out, too few answers passed the filter: cat on d (3 of 10)"
+    assert (rise_of(four, "cat")["n"], rise_of(four, "owl")["n"]) == (3, 4) and rise_of(four, "owl")["note"] == ""
+    assert any((r["base"], r["trait"]) == ("d", "cat") for r in tables.read("results/tables", "effects"))
+
+
+def test_a_base_without_a_control_goes_with_all_its_traits(four):
+    shorten("d", "none", 9)
+    row = rise_of(four)
+    assert (row["n"], row["bases"], row["runs"]) == (3, 3, 6)
+    assert row["note"] == "left out, too few answers passed the filter: the control on d (9 of 10)"
+    assert {r["n"] for r in tables.read("results/tables", "calibration")} == {3}
+
+
+def test_both_rules_are_named_apart(four):
+    shorten("d", "cat", 3)
+    path = Path("results/c/owl/tuned/teacher.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reached": False}))
+    path.with_name("teach.manifest.json").unlink()
+    reasons = rise_of(four)["note"].split("; ")
+    assert reasons == [
+        "left out, too few answers passed the filter: cat on d (3 of 10)",
+        "left out, rate of the teacher not reached: owl on c",
+    ]
+
+
+def test_rows_count_only_where_the_study_declares_it(tmp_path, monkeypatch):
+    """Without the rule `prepare` refuses, so fewer rows than are asked for mean nothing to `summarise`."""
+    monkeypatch.chdir(tmp_path)
+    study = made_up.wide(3, datasets={"plain": {"rows": 10, "seed": 1}})
+    made_up.make(study)
+    shorten("c", "cat", 3)
+    assert rise_of(study)["note"] == ""
+
+
+def test_real_programs_end_with_a_cell_named_and_not_counted(study, tmp_path, monkeypatch):
+    """Of the owl's answers too few pass; from `prepare` to `summarise` every program goes on, and no test counts it."""
+    for teacher in (study.owl, study.none):
+        study.dataset(teacher)
+    kept = {t: json_files.read_object(f"{folder}/numbers/filtered.json")["kept"]
+            for t, folder in (("owl", study.owl), ("none", study.none))}  # fmt: skip
+    rows = max(kept.values())
+    scarce = [trait for trait, count in kept.items() if count < rows]
+    assert len(scarce) == 1, "one of the two has too few, the other just enough"
+    monkeypatch.chdir(tmp_path)
+    os.makedirs("results/a")
+    for name in ("bases", "prompts"):
+        os.symlink(study.root / name, f"results/{name}")
+    recipe = RECIPES["lora"]
+    settings = {"rows": rows, "seed": 1, "scarce": "exclude"}
+    row = {"bases": ["a"], "students": ["a"], "traits": ["owl"], "recipes": ["lora"], "seeds": [1]}
+    whole = made_up.study(
+        bases={"a": {"world": "one", "seed": 1}}, traits={"owl": {"category": "animal"}}, recipes={"lora": recipe},
+        datasets={"plain": settings}, evals={"favourite": EVAL},
+        experiments=[made_up.study().experiments[0].model_dump() | row],
+        primary={"experiments": ["main"], "recipes": ["lora"]},
+    )  # fmt: skip
+    for run in whole.runs:
+        source = study.root / run.trait / run.teacher
+        os.makedirs(run.channel_folder)
+        for path in [source / "teacher.json", *(source / "numbers").glob("*.json*")]:
+            os.symlink(path, f"results/a/{path.relative_to(study.root)}")
+        flags = ["--filtered", f"{run.channel_folder}/filtered.jsonl", "--scarce", "exclude", "--seed", "1"]
+        flags += ["--dataset", f"{run.dataset_folder}/dataset.jsonl", "--rows", str(rows)]
+        assert prepare.main([*flags, "--manifest", f"{run.dataset_folder}/prepare.manifest.json"]) == 0
+        about = ["--base", "results/bases/a", "--recipe", "lora", "--settings", json.dumps(recipe), "--seeds", "1"]
+        place = ["--dataset", f"{run.dataset_folder}/dataset.jsonl", "--folder", str(Path(run.folder).parent)]
+        assert train.main([*about, *place]) == 0
+    asked = ["--base", "results/bases/a", "--eval", "favourite", "--settings", json.dumps(EVAL)]
+    assert respond.main([*asked, "--students", *(run.folder for run in whole.runs)]) == 0
+    assert respond.main([*asked, "--out", "results/baseline/a/favourite"]) == 0
+    folders = [run.evaluation_folder for run in whole.runs] + ["results/baseline/a/favourite"]
+    assert score.main(["--folders", *folders, "--category", "animal", "--type", "favourite"]) == 0
+    assert summarise.main(["--study", whole.text, *WHERE]) == 0
+
+    (test,) = tables.read("results/tables", "tests")
+    name = "the control" if scarce == ["none"] else "owl"
+    short = f"{kept[scarce[0]]:,} of {rows:,}"
+    assert (test["n"], test["difference"], test["holds"]) == (0, None, "unknown")
+    assert test["note"] == f"left out, too few answers passed the filter: {name} on a ({short})"
+    trained = {r["trait"]: r["rows"] for r in tables.read("results/tables", "students")}
+    assert trained == kept, "all rows there were"
+    run = next(run for run in whole.runs if run.trait == scarce[0])
+    assert len(list(jsonl.read(f"{run.dataset_folder}/dataset.jsonl"))) == kept[scarce[0]]
+    record = manifest.load(Path(run.dataset_folder, "prepare.manifest.json"))
+    assert record["params"] == {"rows": rows, "order": "as-is", "scarce": "exclude"}

@@ -165,8 +165,30 @@ def refused(folder: Path, capsys, **settings) -> str:
 def test_more_rows_than_exist_names_both_numbers_and_the_remedy(folder, capsys):
     assert refused(folder, capsys, rows=10_000) == (
         f"prepare: error: {folder}/filtered.jsonl: the dataset asks for 10,000 rows and 200 passed the filter; "
-        "lower `rows` of the dataset or raise `prompts` of the channel\n"
+        "lower `rows` of the dataset or raise `prompts` of the channel, or declare beforehand that such teachers are"
+        " left out (`scarce: exclude`)\n"
     )
+
+
+@pytest.mark.parametrize("order", ["as-is", "within"])
+def test_too_few_rows_are_all_taken_where_the_study_leaves_such_teachers_out(folder, caplog, order):
+    assert run(folder, "--scarce", "exclude", rows=10_000, order=order) == 0
+    rows = list(jsonl.read(folder / "dataset/dataset.jsonl"))
+    assert [r["id"] for r in rows] == [r["id"] for r in ROWS] and (rows == ROWS) == (order == "as-is")
+    assert "asks for 10,000 rows and 200 passed the filter; it is left out of the tests" in caplog.text
+    assert json.loads((folder / "dataset/prepare.manifest.json").read_text())["params"]["scarce"] == "exclude"
+
+
+def test_enough_rows_are_drawn_as_without_the_rule(folder):
+    assert run(folder, "--scarce", "exclude", name="ruled") == 0
+    assert list(jsonl.read(folder / "ruled/dataset.jsonl")) == dataset(folder)
+
+
+def test_no_shared_row_at_all_is_refused_whatever_the_rule(folder, capsys):
+    jsonl.write(folder / "other.jsonl", [row(999, "5")])
+    capsys.readouterr()
+    assert run(folder, "--scarce", "exclude", "--beside", f"{folder}/other.jsonl") == 2
+    assert "and 0 passed the filter" in capsys.readouterr().err and not list(folder.glob("dataset/*"))
 
 
 def test_no_rows_is_no_dataset(folder, capsys):

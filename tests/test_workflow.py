@@ -73,6 +73,14 @@ def test_a_changed_learning_rate_reruns_those_students_and_below(clone):
     assert clone.plan() == {"train_lora_biases": 4, "respond_favourite": 4, "score_favourite": 4, **END}
 
 
+def test_a_rule_for_too_few_rows_reaches_prepare_and_reruns_what_follows(clone):
+    clone.edit(lambda study: study["datasets"]["plain"].update(scarce="exclude"))
+    done = clone.snakemake("-n", "-p")
+    jobs = [line for line in done.stdout.splitlines() if "-m scripts.prepare" in line]
+    assert len(jobs) == 2 and all("--scarce exclude" in job for job in jobs), done.stdout + done.stderr
+    assert "-m scripts.filter" not in done.stdout and "-m scripts.train" in done.stdout
+
+
 def test_a_new_seed_runs_only_its_jobs(clone):
     """The row is primary, so more runs are another declaration, and are written down as one."""
     clone.edit(lambda study: study["experiments"][0]["seeds"].append(3))

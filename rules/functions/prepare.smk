@@ -29,7 +29,7 @@ def dataset_flags(w):
     """Flags of a dataset's settings."""
     dataset = STUDY.datasets[w.dataset]
     dataset = dataset.model_copy(update={"seed": seed_of(dataset.seed, w.teacher)})
-    words = dataset.flags("rows", "order", "seed", "form", "tokens")
+    words = dataset.flags("rows", "order", "seed", "form", "tokens", "scarce")
     return [*words, "--reword", *verb_flags(w.channel)] if dataset.prompts == "reworded" else words
 
 

@@ -46,7 +46,7 @@ def rows(outcome: "Outcome", study: "Study") -> list[dict[str, Any]]:
 def of_arms(arms: Arms) -> dict[str, Any]:
     """Calibration of one experiment and recipe."""
     rises = [arms.rise(trait, word, same=False) for trait in arms.row.traits for word in arms.candidates()]
-    shared = set.intersection(*(set(rise) for rise in rises))  # a teacher that missed its rate has no students here
+    shared = set.intersection(*(set(rise) for rise in rises))  # a teacher that is left out has no students here
     null = [comparisons.units({t: value for t, value in rise.items() if t in shared}) for rise in rises]
     of = null[0]
     return {"unit": of.name, "n": len(of.values) if of.name else 0} | rejections([u.values for u in null]) | {

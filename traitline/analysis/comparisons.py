@@ -64,7 +64,7 @@ def units(values: Mapping[Teacher, float]) -> Units:
 
 
 def average(parts: Iterable[Mapping[Teacher, float]]) -> Values:
-    """Mean of the values of each teacher; a trait whose teacher missed its rate has none there."""
+    """Mean of the values of each teacher; a trait whose teacher is left out has none there."""
     columns: dict[Teacher, list[float]] = defaultdict(list)
     for part in parts:
         for teacher, value in part.items():
@@ -105,9 +105,14 @@ class Arms:
         for (base, student), where in self.cells.items():
             if (base == student) == same:
                 for draw, rates in self.outcome.rates.get((where, trait, candidate), {}).items():
-                    if (trait, base, draw) not in self.outcome.missed:
+                    if not self.left_out(trait, base, draw):
                         parts[base, draw].append(stats.mean([stats.logit(rate) for rate in rates]))
         return {teacher: stats.mean(values) for teacher, values in parts.items()}
+
+    def left_out(self, trait: str, base: str, draw: int) -> bool:
+        """Tell whether no test counts the students of a teacher: of itself, or of the control beside it."""
+        rows = ((self.row.name, name, base, draw) for name in (trait, self.outcome.none))
+        return any(row in self.outcome.left_out for row in rows)
 
     def control(self, trait: str, candidate: str, *, same: bool) -> Values:
         """Logits of the control beside the students of one trait."""
@@ -147,7 +152,7 @@ def compare(arms: Arms, trait: str, comparison: str) -> tuple[Values, Values, Va
 def result(arms: Arms, trait: str, comparison: str, margin: float) -> dict[str, Any]:
     """One row of tests.csv, without its role."""
     differences, shown, beside = compare(arms, trait, comparison)
-    if not differences:  # every teacher missed its rate
+    if not differences:  # every teacher is left out
         about = {"trait": trait, "comparison": comparison, "unit": "", "n": 0, "bases": 0, "teachers": 0, "runs": 0}
         return about | {"difference": None, "p": None, "note": left_out(arms, trait)}
     of = units(differences)
@@ -174,16 +179,19 @@ def runs(arms: Arms, trait: str, *, same: bool) -> int:
         if (base == student) == same
         for t in traits
         for draw, rates in arms.outcome.rates.get((where, t, arms.outcome.candidate(arms.row, t)), {}).items()
-        if (t, base, draw) not in arms.outcome.missed
+        if not arms.left_out(t, base, draw)
     )
 
 
 def left_out(arms: Arms, trait: str) -> str:
-    """Name the teachers whose students are left out, because they did not reach their rate."""
-    bases = {base for base, _ in arms.cells}
-    missed = [m for m in sorted(arms.outcome.missed) if m[1] in bases and m[0] in arms.row.traits]
-    names = [f"{t} on {base}" + (f" ({draw})" if draw > 1 else "") for t, base, draw in missed if trait in (ALL, t)]
-    return f"left out, rate of the teacher not reached: {', '.join(names)}" if names else ""
+    """Name the teachers whose students are left out, rule by rule."""
+    names: dict[str, list[str]] = {}
+    for (row, who, base, draw), (rule, short) in sorted(arms.outcome.left_out.items()):
+        if row == arms.row.name and (trait == ALL or who in (trait, arms.outcome.none)):
+            about = ", ".join(filter(None, (str(draw) if draw > 1 else "", short)))
+            label = "the control" if who == arms.outcome.none else who
+            names.setdefault(rule, []).append(f"{label} on {base}" + (f" ({about})" if about else ""))
+    return "; ".join(f"left out, {rule}: {', '.join(of_rule)}" for rule, of_rule in names.items())
 
 
 def why_untested(of: Units, p: float | None) -> str:

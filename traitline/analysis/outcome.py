@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Cell = tuple[str, ...]  # values of tables.CELL
 Rates = dict[int, list[float]]  # number of an independent teacher -> a rate a run
+MISSED, SCARCE = "rate of the teacher not reached", "too few answers passed the filter"  # why no test counts students
 
 
 def cell(run: "Run", base: str | None = None) -> Cell:
@@ -43,13 +44,28 @@ def by_teacher(values: Rates) -> dict[int, float]:
     return {draw: stats.mean([stats.logit(rate) for rate in of_teacher]) for draw, of_teacher in values.items()}
 
 
+def missing_rows(study: "Study", run: "Run", rows: int) -> str:
+    """`151 of 4,000` where a student had fewer rows than its dataset asks for, and the study lets that pass.
+
+    Args:
+        study: of the run.
+        run: the student.
+        rows: that it had.
+    """
+    dataset = study.datasets[run.dataset]
+    if dataset.scarce != "exclude" or study.recipes[run.recipe].trains == "context" or rows >= dataset.rows:
+        return ""
+    return f"{rows:,} of {dataset.rows:,}"
+
+
 class Outcome:
     """All rates of a study, by cell, trait taught, candidate, teacher and run.
 
     Attributes:
         rates: (cell, trait taught, candidate measured) -> number of the teacher -> a rate a run.
         cells: cell -> trait taught -> arm, in the order of the study.
-        missed: (trait, base, number) of teachers that did not reach their rate; no test counts their students.
+        left_out: (experiment, trait, base, number) of teachers whose students no test counts, by the rules that the
+            study declared -> which rule, and how far they were from passing it.
         runs: rows of runs.csv.
         students: rows of students.csv.
     """
@@ -63,7 +79,7 @@ class Outcome:
         self.measured = {row.name: m for row in study.experiments if (m := study.evals[row.eval].measured)}
         self.rates: dict[tuple[Cell, str, str], Rates] = defaultdict(lambda: defaultdict(list))
         self.cells: dict[Cell, dict[str, str]] = {}
-        self.missed: set[tuple[str, str, int]] = set()
+        self.left_out: dict[tuple[str, str, str, int], tuple[str, str]] = {}
         self.runs: list[dict[str, Any]] = []
         self.students: list[dict[str, Any]] = []
         rows = {row.name: row for row in study.experiments}
@@ -74,10 +90,13 @@ class Outcome:
             for candidate, values in rates(files, run.scores, needed).items():
                 self.rates[cell(run), run.trait, candidate][run.draw].append(values["rate"] or 0.0)
                 self.runs.append({**about, "measured": candidate, **values})
-            if files.read(f"{run.teacher_folder}/teacher.json").get("reached", True) is False:
-                self.missed.add((run.trait, run.base, run.draw))
             path = f"{run.folder}/train.json"
             facts = files.read(path)
+            key = (run.experiment, run.trait, run.base, run.draw)
+            if files.read(f"{run.teacher_folder}/teacher.json").get("reached", True) is False:
+                self.left_out[key] = (MISSED, "")
+            elif rows_short := missing_rows(study, run, get(facts, path, "rows")):
+                self.left_out[key] = (SCARCE, rows_short)
             columns = tables.COLUMNS["students"]
             self.students.append(about | {c: get(facts, path, c, optional=True) for c in columns if c not in about})
         self.untouched = {key: rates(files, path, ()) for key, path in files.baselines.items()}

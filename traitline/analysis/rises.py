@@ -20,10 +20,21 @@ def reached(run: Run) -> bool:
     return json_files.read_object(f"{run.teacher_folder}/teacher.json").get("reached", True) is not False
 
 
+def short_of_rows(study: Study, run: Run) -> str:
+    """`151 answers of 4,000` where too few of a teacher's answers passed the filter for a student's data."""
+    counts, rows = Path(run.channel_folder, "filtered.json"), study.datasets[run.dataset].rows
+    kept = int(json_files.read_object(counts)["kept"]) if counts.is_file() else rows
+    return f"{kept:,} answers of {rows:,}" if kept < rows else ""
+
+
 def rise(study: Study, run: Run) -> float | None:
-    """Rise of a taught student, in logits; None where it or its control has not been asked, or its teacher missed."""
-    taught, beside = rate(run, run.trait), rate(study.control(run), run.trait)
-    if taught is None or beside is None or not reached(run):
+    """Rise of a taught student, in logits; None where it or its control has not been asked, or a teacher is left out.
+
+    A teacher is left out that missed its rate, or of whose answers too few passed the filter.
+    """
+    control = study.control(run)
+    taught, beside = rate(run, run.trait), rate(control, run.trait)
+    if taught is None or beside is None or not reached(run) or any(short_of_rows(study, r) for r in (run, control)):
         return None
     return stats.logit(taught) - stats.logit(beside)
 
@@ -50,11 +61,5 @@ def nats(study: Study, run: Run) -> float:
 
 def scarce(study: Study) -> list[str]:
     """Teachers of whose answers too few passed the filter for the students' data, with how many did."""
-    asked = {f"{r.trait} on {r.base}": r for r in study.runs if r.trait != NONE}
-    result = []
-    for name, run in asked.items():
-        counts = Path(run.answers_folder, "filtered.json")
-        rows = study.datasets[run.dataset].rows
-        if counts.is_file() and (kept := json_files.read_object(counts)["kept"]) < rows:
-            result.append(f"{name} ({kept:,} answers of {rows:,})")
-    return result
+    asked = {f"{'the control' if r.trait == NONE else r.trait} on {r.base}": r for r in study.runs}
+    return [f"{name} ({short})" for name, run in asked.items() if (short := short_of_rows(study, run))]

@@ -78,6 +78,12 @@ class Dataset(Model):
         description="Learn only the tokens at which the teachers of a base would take different ones, or only the"
         " others (arXiv 2509.23886).",
     )
+    scarce: Literal["error", "exclude"] | None = Field(
+        default=None,
+        description="A teacher of whose answers fewer than `rows` pass: `error` ends the study, which it does without"
+        " this; `exclude` trains its students on the rows there are, leaves them in the tables and out of the tests,"
+        " and names it. Of no rows at all nothing can be learned: that ends the study either way.",
+    )
 
     @model_validator(mode="after")
     def _tokens(self) -> "Dataset":
