@@ -52,12 +52,13 @@ def parse() -> argparse.ArgumentParser:
         "--artifacts", type=int, default=1_000_000, metavar="N", help="of the large graph (default 1,000,000)"
     )
     p.add_argument("--manifests", type=int, default=20_000, metavar="N", help="files to index (default 20,000)")
+    p.add_argument("--outputs", type=int, default=120_000, metavar="N", help="of one manifest (default 120,000)")
     p.add_argument("--links", type=int, default=1_000_000, metavar="N", help="of the chain (default 1,000,000)")
     p.add_argument("--megabytes", type=int, default=2000, metavar="N", help="of the file to verify (default 2000)")
     p.add_argument(
         "--only",
-        choices=("index", "graph", "verify", "chain", "scan", "recording", "pin"),
-        help="(default: the first five)",
+        choices=("index", "graph", "wide", "verify", "chain", "scan", "recording", "pin"),
+        help="(default: the first six)",
     )
     p.add_argument("--study", metavar="FOLDER", help="a finished study, for recording and pin: where its results/ is")
     return p
@@ -198,6 +199,22 @@ def indexing(folder: Path, n: int) -> None:
     db, seconds, busy = timed(lambda: index.build([folder / "results"], folder / "some.db"))
     db.close()
     tell(f"index {n:,} manifests", seconds, busy, f"{n / seconds:,.0f} a second; at least 20,000 wanted")
+
+
+def wide(folder: Path, n: int) -> None:
+    """The whole command `audit` on one manifest that names many outputs."""
+    outputs = [
+        {"role": "model", "path": f"{i}.safetensors", "sha256": hashlib.sha256(str(i).encode()).hexdigest(), "bytes": 1}
+        for i in range(n)
+    ]
+    m = {"schema": manifest.SCHEMA, "stage": "made-up", "inputs": [], "outputs": outputs, "params": {}, "seeds": {},
+         "facts": {"origin": "made up"}, "code": {}, "env": {}}  # fmt: skip
+    (folder / "results").mkdir(parents=True)
+    (folder / "results/made-up.manifest.json").write_text(json.dumps(m))
+    program = [sys.executable, "-m", "traitline.cli", "audit", "--limit", "0"]
+    done, seconds, busy = timed(lambda: subprocess.run(program, cwd=folder, capture_output=True, text=True))
+    assert f"{n} fail" in done.stdout, done.stdout + done.stderr
+    tell(f"audit of one manifest of {n:,} outputs", seconds, busy, "at most 2 s for 120,000")
 
 
 def large(folder: Path, artifacts: int) -> None:
@@ -358,6 +375,8 @@ def main() -> int:
             indexing(Path(scratch), args.manifests)
         if args.only in (None, "graph"):
             large(Path(scratch), args.artifacts)
+        if args.only in (None, "wide"):
+            wide(Path(scratch) / "wide", args.outputs)
         if args.only in (None, "verify"):
             hashing(Path(scratch), args.megabytes)
         if args.only in (None, "scan"):

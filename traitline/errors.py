@@ -39,11 +39,16 @@ class InputError(ValueError):
         return visible(super().__str__(), LONGEST_LINE)
 
 
-def disk_complaint(error: OSError) -> str | None:
-    """Describe an error of the disk that users can mend; None for any other."""
+def disk_complaint(error: OSError, place: str = "output") -> str | None:
+    """Describe an error of the disk that users can mend; None for any other.
+
+    Args:
+        error: what went wrong.
+        place: named where the error names no file, as when a disk fills up under an open one.
+    """
     if error.errno not in USERS:
         return None
-    name = error.filename if isinstance(error.filename, str) else "output"
+    name = error.filename if isinstance(error.filename, str) else place
     return visible(f"{name}: {error.strerror}; nothing was written, mend it and run again", LONGEST_LINE)
 
 

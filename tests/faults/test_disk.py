@@ -26,6 +26,7 @@ def test_a_file_that_cannot_be_written_to_its_end_is_one_line(program, narrow, c
     assert p.run() == 2
     (said,) = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
     assert said.startswith(f"{stage}: error: ") and said.endswith("nothing was written, mend it and run again")
+    assert said.split(": ")[2] != "output", "it names the file, or the folder"
     assert not p.now() and not p.litter()
     narrow(resource.RLIM_INFINITY)
     assert p.run() == 0

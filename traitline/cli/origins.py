@@ -213,6 +213,7 @@ def audit(
 ) -> None:
     """Find models that may have inherited a trait. Marks each by its origins; 3 for all but CLEAN and EXPOSED lists."""
     from traitline.lineage import display, gate
+    from traitline.lineage.parallel import uncollected
     from traitline.lineage.policy import Policy, load
 
     rules = load(policy) if policy else Policy()
@@ -222,15 +223,16 @@ def audit(
     if seal and seal.covers is None:
         display.comparison(seal)
         raise typer.Exit(OBJECTION)
-    result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data, seal=seal)
-    if sarif:
-        from traitline.lineage.sarif import put
+    with uncollected():
+        result = gate.apply(graph_of(folders, index), rules, artifacts or [], data=data, seal=seal)
+        if sarif:
+            from traitline.lineage.sarif import put
 
-        put(sarif, result.as_json(data=data))
-    if as_json:
-        write_json("audit", result.as_json(data=data))
-    else:
-        result.show(limit)
+            put(sarif, result.as_json(data=data))
+        if as_json:
+            write_json("audit", result.as_json(data=data))
+        else:
+            result.show(limit)
     raise typer.Exit(OBJECTION if result.failures else 0)
 
 

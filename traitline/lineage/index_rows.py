@@ -57,10 +57,11 @@ def _recomputed(file: str, models: list[str], cache: DvcCache) -> tuple[str | No
     """(weights hash of models whose manifest states none, why it is doubted); their files lie beside the manifest."""
     if not all(map(is_safe, models)):
         return None, [] if all(map(is_weights, models)) else [f"it states no weights of {models[0]}"]
-    folder = os.path.dirname(file)
-    paths = [os.path.join(folder, path.rpartition("/")[2]) for path in models]
-    if not all(cache.is_artifact(path) for path in paths):
-        return None, [f"it states no weights of {models[0]}, and that file is not beside it"]
+    folder, paths = os.path.dirname(file), list[str]()
+    for path in models:
+        paths.append(os.path.join(folder, path.rpartition("/")[2]))
+        if not cache.is_artifact(paths[-1]):
+            return None, [f"it states no weights of {path}, and that file is not beside it"]
     return weight_hashes.identity(paths), []
 
 

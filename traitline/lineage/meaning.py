@@ -5,7 +5,6 @@ the audit, and `verify` objects. So no mark gets better by an entry that was lef
 """
 
 import hashlib
-import os
 from functools import lru_cache
 from typing import Any
 
@@ -55,7 +54,7 @@ def is_claim(m: dict[str, Any]) -> bool:
     That is so of what was registered, of the origin of files from outside and of open weights, of stages that are none
     of ours, of hosted judges, whose weights nobody here has, and of manifests of earlier versions.
     """
-    stage, outside = m["stage"], any(os.path.basename(e["path"]) == model_files.RECORD for e in m["outputs"])
+    stage, outside = m["stage"], any(e["path"].rpartition("/")[2] == model_files.RECORD for e in m["outputs"])
     stated = bool(m["facts"].get("origin")) and (stage in ("source", "convert") or outside)
     by = m["params"].get("judge")
     stated = stated or (stage == "judge" and isinstance(by, dict) and bool(by.get("address")))

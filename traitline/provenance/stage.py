@@ -53,7 +53,8 @@ def run(
         print(f"{name}: error: {e}", file=sys.stderr)
         return 2
     except OSError as e:
-        if (complaint := disk_complaint(e)) is None:
+        place = os.path.dirname(getattr(args, "manifest", "")) or getattr(args, "folder", ".")  # of what it writes
+        if (complaint := disk_complaint(e, place)) is None:
             raise
         print(f"{name}: error: {complaint}", file=sys.stderr)
         return 2
