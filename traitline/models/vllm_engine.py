@@ -52,6 +52,7 @@ class Vllm(OpenEngine):
             self.engine = vllm.LLM(
                 model=str(self.folder), dtype=self.settings["dtype"], enable_prefix_caching=True, enable_lora=True,
                 max_lora_rank=self.rank, gpu_memory_utilization=self.settings["memory"],
+                enforce_eager=bool(self.settings.get("eager")),
             )  # fmt: skip
         number = self.numbers.setdefault(model or "", len(self.numbers) + 1)
         lora = LoRARequest(model, number, model) if model else None

@@ -185,6 +185,9 @@ class Engine(Model):
     )
     batch: Count = Field(default=64, description="Rows per forward pass of `transformers`.")
     memory: Share = Field(default=0.9, description="Share of a GPU's memory that `vllm` takes.")
+    eager: bool | None = Field(
+        default=None, description="`vllm` compiles nothing: it starts sooner and runs slower; for CPUs and short runs."
+    )
     checkpointing: bool | None = Field(
         default=None,
         description="Students keep no activations in training but compute them again: less memory, more time.",

@@ -31,7 +31,7 @@ def schedules_are_for_open_weights(study: "Study") -> None:
     """Refuse settings that training in tiny worlds does not have."""
     for _, row in rows_of(study):
         for recipe in row.recipes if not any(study.bases[label].open for label in row.models) else ():
-            for key in ("warmup", "length", "accumulate"):
+            for key in ("warmup", "length", "accumulate", "trainer"):
                 if getattr(study.recipes[recipe], key) is not None:
                     raise ValueError(f"recipes.{recipe}.{key}: for students on open weights only")
 
@@ -204,7 +204,23 @@ def soft_labels_have_one_base(study: "Study") -> None:
                 raise ValueError(f"{where} are for students one after the other; leave `together` and `packing` out")
 
 
+def trl_trains_alone(study: "Study") -> None:
+    """Refuse TRL where students share a forward pass, or processes a training."""
+    for at, row, _ in open_rows(study):
+        for recipe in (label for label in row.recipes if study.recipes[label].trainer):
+            if (
+                study.execution.together
+                or (study.engine and study.engine.packing)
+                or study.execution.of("gpu", "train") > 1
+            ):
+                raise ValueError(
+                    f"{at}.recipes: `{recipe}` trains through TRL, one student after the other on one processor or GPU;"
+                    " leave `together`, `packing` and several GPUs out"
+                )
+
+
 CHECKS = (
+    trl_trains_alone,
     soft_labels_have_one_base,
     limited_answers_are_lists_of_open_weights,
     students_on_open_weights_are_adapters,

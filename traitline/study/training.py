@@ -130,6 +130,11 @@ class Recipe(Model):
         description="Steps until the rate is at its peak, fewer than all; open weights only, and needed there.",
     )
     length: Count | None = Field(default=None, description="Most tokens of a row; open weights only, and needed there.")
+    trainer: Literal["trl"] | None = Field(
+        default=None,
+        description="`trl`: train through TRL's `SFTTrainer`, where the standard is wanted; without it through our"
+        " loop, which is faster. LoRA on open weights only, hard labels, one student after the other.",
+    )
     labels: Literal["hard", "soft"] | None = Field(
         default=None,
         description="`soft`: learn the teacher's distribution at every token of the answers, by forward KL, and not the"
@@ -150,6 +155,8 @@ class Recipe(Model):
             name := next((k for k in ("over", "temperature", "top_k") if getattr(self, k)), "")
         ):
             raise ValueError(f"{name} is for `labels: soft` only")
+        if self.trainer and (self.trains != "lora" or self.labels == "soft"):
+            raise ValueError("trainer: TRL trains `lora` with hard labels here; leave it out")
         learning, low_rank = ("lr", "epochs", "batch"), ("rank", "alpha", "modules")
         needs = {"lora": (*low_rank, *learning), "context": ("examples",)}.get(self.trains, learning)
         if self.bias and self.trains != "lora":
