@@ -32,14 +32,19 @@ def test_the_first_screen_has_the_three_commands():
     assert README.index("make run") < 2000
 
 
-def test_the_demo_answers_from_a_finished_study_and_trains_nothing(tmp_path):
+def test_the_demo_answers_from_a_finished_study_that_the_notebook_reads(tmp_path):
     env = {**os.environ, "BIN": str(Path(sys.executable).parent), "DEMO": str(tmp_path / "demo")}
     done = subprocess.run(["sh", ROOT / "demo/show"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr, done.stderr
-    for word in ("3 CARRIER, 39 INHERITANCE-RISK", "7 steps from 2 sources; 0 of unknown origin", "13 trained-on"):
+    marks = "1 CARRIER, 1 INHERITANCE-RISK, 1 EXPOSED, 1 CLEAN; 2 fail"
+    for word in (marks, "7 steps from 2 sources; 0 of unknown origin", "2 trained-on, 2 exposed"):
         assert word in done.stdout
     assert (tmp_path / "demo/results/report.html").stat().st_size > 100_000
     assert "INHERITANCE-RISK" in (tmp_path / "demo/lineage.html").read_text(encoding="utf-8")
+    command = [sys.executable, ROOT / "notebooks/tables.py", tmp_path / "demo/results", tmp_path / "words.svg"]
+    done = subprocess.run(command, env=env | {"MPLBACKEND": "agg"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and re.search("lora +all +8 +0.112", done.stdout), done.stderr
+    assert "<svg" in (tmp_path / "words.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
