@@ -228,13 +228,16 @@ def test_what_lies_beside_a_sealed_study_is_not_proven(sealed):
 
 @pytest.mark.parametrize(
     "name",
-    ["bases/a/extra.safetensors", "bases/a/.extra.safetensors", ".hidden/rows.jsonl", "bases/a/pytorch_model.bin"],
-)
+    ["bases/a/extra.safetensors", "bases/a/.extra.safetensors", ".hidden/rows.jsonl", "bases/a/pytorch_model.bin",
+     "bases/a/vocab.txt", "bases/a/adapter_config.json", "bases/a/modeling_a.py", "bases/a/Merges.txt",
+     "bases/a/.tokenizer.json", "more/rows.csv", "more/rows.JSONL.gz"],
+)  # fmt: skip
 def test_what_is_added_beside_a_sealed_study_stops_verify(sealed, name, capsys):
     """No manifest and no file of the study is touched, and a loader could take what was added."""
     place, root = Path("results", name), root_of()
     assert command("verify", "--root", root) == 0
     place.parent.mkdir(exist_ok=True)
+    assert not place.exists(), "it would be an artifact that was changed"
     place.write_bytes(b"x")
     assert command("verify", "--root", root) == 3 and str(place) in capsys.readouterr().out
     place.unlink()

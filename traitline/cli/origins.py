@@ -161,7 +161,7 @@ def verify(
     else:
         display.findings(findings, compared, limit)
         if more:
-            display.console().print(f"{len(more)} weights, rows or links were added: nothing under the root names them")
+            display.console().print(f"{counted(len(more), 'file')} or links added that somebody could train on or load")
     raise typer.Exit(0 if good else OBJECTION)
 
 

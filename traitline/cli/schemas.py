@@ -79,7 +79,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "unsealed": "manifests of an earlier version, which name no statements",
         "seal": "comparison with the trusted root, or null: `folder`, `root`, `now`, `covers`, `differences`,"
         " `manifests`, `hidden`",
-        "added": "under a root: weights, rows and links that no manifest names",
+        "added": "under a root: rows, parts of models and links that no manifest names",
     },
     "traitline-seal/1": {
         "root": "the one hash",

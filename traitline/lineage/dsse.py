@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import json_files
 from traitline.errors import InputError
+from traitline.lineage.folders import is_loaded
 from traitline.lineage.links import DvcCache
-from traitline.model_files import ADAPTER_CONFIG, SUPPORT
 from traitline.plain_files import read_bytes, read_text
 from traitline.provenance import manifest
 from traitline.provenance.manifest import HASH, LARGEST
-from traitline.provenance.weight_sets import INDEX, is_weights
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
-LOADED = (*SUPPORT, ADAPTER_CONFIG)
-CODE = (".py", ".pyc", ".so", ".pkl", ".pickle", ".joblib", INDEX)
 KIND = "application/vnd.in-toto+json"
 
 
@@ -110,7 +107,7 @@ class Attested:
     @property
     def unsigned(self) -> list[str]:
         """Extra files that a loader would take for a part of the model: weights, settings, code."""
-        return [n for n in self.extra if is_weights(n) or n in LOADED or n.lower().endswith(CODE)]
+        return [n for n in self.extra if is_loaded(n)]
 
 
 def compare(statement: dict[str, Any], folder: str | Path) -> Attested:

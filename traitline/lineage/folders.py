@@ -6,17 +6,28 @@ from pathlib import Path
 
 from traitline.errors import InputError
 from traitline.lineage.index import ENDING
-from traitline.provenance.weight_sets import WeightSet, is_weights, stand_ins, weight_sets
+from traitline.model_files import ADAPTER_CONFIG, SUPPORT
+from traitline.provenance.weight_sets import INDEX, WeightSet, is_weights, stand_ins, weight_sets
 
 REGISTERED = "register.manifest.json"  # how the names of manifests end that `register` writes
 ROWS = (".jsonl", ".parquet", ".arrow")  # data even beside weights
 DATA = (*ROWS, ".ndjson", ".json", ".csv", ".tsv")
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+SETTINGS = (
+    *SUPPORT, ADAPTER_CONFIG, "special_tokens_map.json", "added_tokens.json", "chat_template.json", "vocab.json",
+    "vocab.txt", "merges.txt", "preprocessor_config.json", "processor_config.json",
+)  # fmt: skip
+CODE = (".py", ".pyc", ".so", ".pkl", ".pickle", ".joblib", ".jinja", INDEX)
 
 
 def is_data(name: str, *, beside_weights: bool = False) -> bool:
     """Tell whether a file has the name of data, packed or not; a model's folder has tables and JSON that are none."""
     return name.lower().endswith(ROWS if beside_weights else (*DATA, *PACKED)) and not name.endswith(ENDING)
+
+
+def is_loaded(name: str) -> bool:
+    """Tell whether a loader would take a file of this name for a part of a model: weights, settings or code."""
+    return is_weights(name) or name.lower() in SETTINGS or name.lower().endswith(CODE)
 
 
 def contents(folder: str | Path) -> list[WeightSet]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from traitline import json_files, jsonl, model_files
 from traitline.errors import InputError
 from traitline.lineage.chain import Chain, examine_all
+from traitline.lineage.folders import is_data, is_loaded
 from traitline.lineage.index import ENDING, folders_here, manifests, scan
 from traitline.lineage.links import Reach, linked_studies
 from traitline.lineage.meaning import kind
@@ -118,13 +119,17 @@ def verify(folders: Sequence[str | Path], *, root: str | Path = ".") -> Findings
 
 
 def added(findings: Findings, hidden: Iterable[str]) -> list[str]:
-    """Files beside a study under a root that would count as artifacts: weights, rows and links that no manifest names.
+    """Files beside a study under a root that no manifest names, and that somebody could train on or load.
+
+    They are links, rows, and parts of a model: weights, settings and code. A chat template that is added to a model's
+    folder changes every answer, although no byte of an artifact is another one.
 
     Args:
         findings: of the study.
         hidden: its hidden files and links (`seal.Comparison`).
     """
-    return sorted(p for p in {*findings.extra, *hidden} if os.path.islink(p) or kind(1, "", p) in ("model", "data"))
+    paths = {*findings.extra, *hidden}
+    return sorted(p for p in paths if os.path.islink(p) or is_data(p) or is_loaded(os.path.basename(p)))
 
 
 def _statements(files: Sequence[str], top: Path, chain: Chain) -> Statements:
