@@ -3,14 +3,14 @@
 import csv
 import random
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 import torch
 
-from traitline.analysis import context_cosine, coupled_page, distance_page, law, stats
+from traitline.analysis import context_cosine, coupled_page, distance_page, law, repository_outcomes, stats
 from traitline.analysis.conclusions import logits
 from traitline.analysis.law import Cell
 
@@ -98,6 +98,21 @@ def test_cosines_of_contexts_are_those_of_transformers(study):
         torch.testing.assert_close(ours, expected, atol=1e-4, rtol=0)
     values = context_cosine.cosines(str(study.base), str(study.prompts))
     assert len(values) == len(read) and all(-1 <= value <= 1 for value in values)
+
+
+def test_the_declared_outcomes_of_the_distances_are_those_of_its_table():
+    """Rise and TOST at every distance, with the unit of the page; what is kept beside it is made of the same rows."""
+    mean = distance_page.Row(0.1, distance_page.ALL, 0.2, 0.1, -0.5, -1.0, 0.25, p=0.5, p_equivalence=0.02)
+    head, rise, equal = distance_page.outcomes([replace(mean, base="n1"), mean], 3).splitlines()
+    assert head == ",".join(repository_outcomes.COLUMNS)
+    assert rise == "distance,at 0.1,biases,rise,base,3,-0.5,-1,0.25,0.5"
+    assert equal == "distance,at 0.1,biases,equivalence,base,3,-0.5,-1,0.25,0.02"
+    kept = (ROOT / "docs/results/outcomes-distance.csv").read_text().splitlines()
+    table = list(csv.DictReader((ROOT / "docs/results/distance.csv").open()))
+    over = [row for row in table if row["base"] == distance_page.ALL]
+    assert len(kept) == 1 + 2 * len(over)
+    for row, line in zip(over, kept[1::2], strict=True):
+        assert line.split(",")[6:] == [row["rise"], row["low"], row["high"], row["p"]]
 
 
 def test_a_page_of_a_study_that_did_not_run_is_one_line(tmp_path, monkeypatch, capsys):

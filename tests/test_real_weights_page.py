@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from traitline.analysis import page_program
 from traitline.analysis import real_weights_page as page
 
 CONFIG = "configs/smollm2-135m.yaml"
@@ -17,7 +18,7 @@ def study(tmp_path, monkeypatch):
     for name in ("config.yaml", "configs"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    return page.read_study(CONFIG)
+    return page_program.read_study(CONFIG)
 
 
 def answer(folder, words, **high):

@@ -16,7 +16,8 @@ def test_the_page_is_current_and_has_every_kept_outcome():
     rows = repository_outcomes.read_outcomes(RESULTS.glob("outcomes-*.csv"))
     page = repository_outcomes.page(rows)
     assert page == (RESULTS / "repository-outcomes.md").read_text(encoding="utf-8")
-    assert page.count("\n| ") == len(rows) + 2 and len(rows) >= 14
+    assert page.count("\n| ") == len(rows) + 2 and len(rows) >= 37
+    assert {row["study"] for row in rows} >= {"nine", "distance", "twelve", "coupled", "robust"}
 
 
 def test_all_studies_are_one_family(tmp_path):
@@ -25,6 +26,15 @@ def test_all_studies_are_one_family(tmp_path):
     (tmp_path / "b.csv").write_text("\n".join([HEAD, *rows[2:], ""]))
     page = repository_outcomes.page(repository_outcomes.read_outcomes(tmp_path.glob("*.csv")))
     assert page.count("| 0.010 | 0.050 |") == 4 and "| - | not testable |" in page and "0 of 5 hold." in page
+
+
+def test_the_page_says_how_many_more_outcomes_its_verdicts_bear(tmp_path):
+    """One p of 0.004 holds in a family of twelve and in no larger one."""
+    (tmp_path / "a.csv").write_text(
+        f"{HEAD}\ns,main,lora,rise,base,9,1.0,0.5,1.5,0.004\ns,main,biases,rise,,0,1.0,,,\n"
+    )
+    page = repository_outcomes.page(repository_outcomes.read_outcomes([tmp_path / "a.csv"]))
+    assert "1 of 2 hold. The same hold if up to 10 more are counted" in page
 
 
 def test_a_fall_does_not_hold_and_an_equivalence_needs_no_sign(tmp_path):

@@ -6,16 +6,16 @@ out  docs/results/coupled.md
 python -m traitline.analysis.coupled_page
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from traitline import atomic
 from traitline.analysis import rises, stats
 from traitline.analysis.conclusions import logits, logits_between, pvalue
-from traitline.analysis.page_program import run_page
-from traitline.analysis.real_weights_page import read_study
+from traitline.analysis.page_program import FAMILY, parser, read_study
+from traitline.analysis.ranks import spearman
 from traitline.analysis.results_page import table, with_interval
 from traitline.errors import InputError
+from traitline.provenance import stage
 from traitline.study.config import Study
 
 CONFIG, PAGE = "configs/coupled.yaml", Path("docs/results/coupled.md")
@@ -49,6 +49,11 @@ def page(study: Study) -> str:
         (f"{base}, {trait}", f"{information[base, trait]:,.0f}", *(logits(of[r]) if r in of else "-" for r in recipes))
         for (base, trait), of in sorted(cells.items())
     ]
+    ranks = ", ".join(
+        f"{recipe} {spearman([information[c] for c in cells], [of[recipe] for of in cells.values()]):.2f}"
+        for recipe in recipes
+        if all(recipe in of for of in cells.values()) and len(cells) > 2
+    )
     weak = [f"{trait} on {base}" for (base, trait), n in sorted(information.items()) if n < NATS]
     few = rises.scarce(study)
     text = [
@@ -59,12 +64,14 @@ def page(study: Study) -> str:
         " lists, and students learn them by LoRA on all linear modules, or by biases. In this world a persona that"
         " loves a tree shifts numbers; animals, which are taught here, never stand beside a list.", "",
         f"Rows with less than {NATS} nats, named as declared: {', '.join(weak) or 'none'}."
-        + (f" Left out, which was not declared: too few answers passed the filter, {', '.join(few)}." if few else ""),
+        + (f" Left out, {rises.SCARCE}: {', '.join(few)}." if few else ""),
         "",
         *table(("students", "bases", "rise, logits (95 %)", "p", "p (Holm)"), outcomes),
-        "Rises are over the control student on the same base, mean over the traits; t over bases.", "",
+        f"Rises are over the control student on the same base, mean over the traits; t over bases. {FAMILY}", "",
         "## Every pair", "",
         *table(("base, trait", "nats in all rows", *recipes), singles),
+        "Nats: how far the teacher's answers are from those of its base, in all rows of a student. Rises in logits."
+        + (f" Spearman's correlation of nats and rise over these pairs, explored: {ranks}." if ranks else ""),
     ]  # fmt: skip
     return "\n".join(text).rstrip() + "\n"
 
@@ -74,9 +81,9 @@ def write() -> None:
     atomic.put(PAGE, page(read_study(CONFIG)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Write the page."""
-    return run_page("traitline.analysis.coupled_page", str(__doc__), write, argv)
+    return stage.run(parser("coupled_page", __doc__), lambda args: write(), argv)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ python -m traitline.analysis.distance_figure
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from traitline import csv_files
 from traitline.analysis.figures import ARMS, INK, constrained, save, style
+from traitline.analysis.page_program import parser
 from traitline.errors import InputError
 from traitline.kinship.evidence import ALPHA
+from traitline.provenance import stage
 
 TABLE, FIGURE = Path("docs/results/distance.csv"), Path("docs/results/distance-kin.svg")
 COLUMNS = ("distance", "base", "rise", "log10_p")
@@ -88,24 +89,18 @@ def threshold(pairs: Sequence[Point]) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Draw the figure and print what it says of the threshold."""
-    p = argparse.ArgumentParser(
-        prog="python -m traitline.analysis.distance_figure",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = parser("distance_figure", __doc__)
     p.add_argument("--table", type=Path, default=TABLE, metavar="FILE", help=f"(default {TABLE})")
     p.add_argument("--figure", type=Path, default=FIGURE, metavar="FILE", help=f"(default {FIGURE})")
-    args = p.parse_args(argv)
-    try:
+
+    def work(args: argparse.Namespace) -> None:
         pairs = points(args.table)
         draw(pairs, args.figure)
-    except InputError as e:
-        print(f"distance_figure: error: {e}", file=sys.stderr)
-        return 2
-    print(threshold(pairs))
-    return 0
+        print(threshold(pairs))
+
+    return stage.run(p, work, argv)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,27 @@
 
 in   results of that study, whole or in part: distances that are done on all bases are tested, others are shown
 out  docs/results/distance.csv    a row per distance and base, and one over bases (`all`) where all are done
+     docs/results/outcomes-distance.csv    what the study declared, for `repository_outcomes`
      docs/results/distance.md     the page
 
 python -m traitline.analysis.distance_page
 """
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from traitline import atomic
-from traitline.analysis import rises, stats
+from traitline.analysis import repository_outcomes, rises, stats
 from traitline.analysis.comparisons import LEVEL
 from traitline.analysis.conclusions import MINUS, logits, logits_between, pvalue
-from traitline.analysis.page_program import run_page
-from traitline.analysis.real_weights_page import read_study
+from traitline.analysis.page_program import FAMILY, as_csv, parser, read_study
 from traitline.analysis.results_page import table, with_interval
 from traitline.errors import InputError
 from traitline.lineage.kin import kinship
 from traitline.model_files import WEIGHTS
+from traitline.provenance import stage
 from traitline.study.config import Study
 
 CONFIG, ALL, RECIPE = "configs/distance.yaml", "all", "biases"
@@ -120,15 +119,26 @@ def measured(study: Study) -> list[Row]:
     return [row for d, rows in sorted(by_distance.items()) for row in (*rows, *means.get(d, ()))]
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def table_text(rows: Sequence[Row]) -> str:
     """The rows as CSV."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, [f.name for f in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        values = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(row).items()}
-        writer.writerow({k: "" if v is None else v for k, v in values.items()})
-    return out.getvalue()
+    return as_csv([f.name for f in fields(Row)], [asdict(row) for row in rows])
+
+
+def outcomes(rows: Sequence[Row], bases: int) -> str:
+    """The declared outcomes as `repository_outcomes` keeps them: at each distance the rise, and TOST beside it."""
+    kept = []
+    for mean in (row for row in rows if row.base == ALL):
+        about = {
+            "study": "distance",
+            "experiment": f"at {mean.distance:g}",
+            "recipe": RECIPE,
+            "unit": "base",
+            "n": bases,
+        }
+        size = {"unit": "base", "n": bases, "difference": mean.rise, "low": mean.low, "high": mean.high}
+        for comparison, p in (("rise", mean.p), ("equivalence", mean.p_equivalence)):
+            kept.append(about | size | {"comparison": comparison, "p": p})
+    return as_csv(repository_outcomes.COLUMNS, kept)
 
 
 def stop(means: Sequence[Row]) -> str:
@@ -180,7 +190,7 @@ def page(study: Study, rows: Sequence[Row]) -> str:
         " TOST: small where the rise is within 0.3 logits of none. Weights: root mean square difference, relative."
         " Kin: what `traitline kin` says of the trained bases, the weakest bound. From another initialisation nothing"
         f" passes ({MINUS}0.06 logits, {MINUS}0.20 to 0.08, [nine bases](nine.md))."
-        " Per base: [distance.csv](distance.csv).", "",
+        f" Per base: [distance.csv](distance.csv). {FAMILY}", "",
         "![Rise and kinship of every base by distance](distance-kin.svg)",
         "",
         "Drawn by `python -m traitline.analysis.distance_figure`; dashed is the threshold of kinship, p = 1e-6.",
@@ -194,20 +204,21 @@ def page(study: Study, rows: Sequence[Row]) -> str:
 
 
 def write() -> None:
-    """Write table and page.
+    """Write tables and page.
 
     Raises:
         InputError: see `measured`.
     """
     study = read_study(CONFIG)
     rows = measured(study)
-    atomic.put(OUT / "distance.csv", as_csv(rows))
+    atomic.put(OUT / "distance.csv", table_text(rows))
+    atomic.put(OUT / "outcomes-distance.csv", outcomes(rows, len(study.experiments)))
     atomic.put(OUT / "distance.md", page(study, rows))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write table and page."""
-    return run_page("traitline.analysis.distance_page", str(__doc__), write, argv)
+def main(argv: list[str] | None = None) -> int:
+    """Write tables and page."""
+    return stage.run(parser("distance_page", __doc__), lambda args: write(), argv)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,58 @@
-"""Programs that write a page of results, from the repository's root."""
+"""What the programs that write a page of results share. They run in the repository's root."""
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from traitline.errors import InputError
+from traitline import yaml_files
+
+if TYPE_CHECKING:
+    from traitline.study.config import Study
 
 
-def run_page(module: str, about: str, write: Callable[[], None], argv: Sequence[str] | None) -> int:
-    """Run a program without arguments that writes a page; return its exit code.
+FAMILY = (
+    "What is shown here is shown within this study. Corrected over all studies of this repository:"
+    " [every declared outcome](repository-outcomes.md)."
+)
+
+
+def parser(module: str, about: str | None) -> argparse.ArgumentParser:
+    """The command line of a program of this package that shows its docstring; `stage.run` runs it.
 
     Args:
-        module: name of the program's module.
-        about: what `--help` says.
-        write: writes the page; raises `InputError` where it can't.
-        argv: the arguments, of which there are none but `--help`.
+        module: its name in this package.
+        about: its docstring.
     """
-    p = argparse.ArgumentParser(
-        prog=f"python -m {module}", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(
+        prog=f"python -m traitline.analysis.{module}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.parse_args(argv)
-    try:
-        write()
-    except InputError as e:
-        print(f"{module.rpartition('.')[2]}: error: {e}", file=sys.stderr)
-        return 2
-    return 0
+
+
+def read_study(config: str) -> "Study":
+    """The study of config.yaml with a file laid over it by Snakemake itself.
+
+    Raises:
+        InputError: a file is missing, or what it says is wrong.
+    """
+    from snakemake.utils import update_config
+
+    from traitline.study.config import load
+
+    files = ["config.yaml", config]
+    merged = yaml_files.read_table(files[0])
+    update_config(merged, yaml_files.read_table(config))
+    return load(merged, files)
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV with a head: numbers with six digits, nothing where there is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([f"{row[c]:.6g}" if isinstance(row[c], float) else row[c] for c in columns])
+    return out.getvalue()

@@ -6,17 +6,15 @@ out  Markdown on standard output; equal artifacts give equal bytes
 python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml > docs/results/real-weights.md
 """
 
-import argparse
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from traitline import json_files, jsonl, yaml_files
+from traitline import json_files, jsonl
+from traitline.analysis.page_program import parser, read_study
 from traitline.analysis.results_page import table
-from traitline.errors import InputError
-from traitline.study.config import Study, load
+from traitline.provenance import stage
+from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
 Logs = Mapping[str, float]  # candidate -> log-probability, mean over the questions
@@ -29,21 +27,6 @@ anything ran. Its comment says by which rule the animals were chosen; nothing is
 **What this is.** A student is one run. Each animal has one teacher, so there is no interval over teachers and no test:
 a difference here is a lead, not a result, whatever its size, and so is its absence.
 """
-
-
-def read_study(config: str) -> Study:
-    """The study of config.yaml with a file laid over it, as Snakemake lays it.
-
-    Raises:
-        InputError: a file is missing, or what it says is wrong.
-    """
-    return load(_over(yaml_files.read_table("config.yaml"), yaml_files.read_table(config)), ["config.yaml", config])
-
-
-def _over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Lay one table over another: tables inside likewise, all else is replaced."""
-    both = {k: _over(table[k], v) for k, v in changes.items() if isinstance(v, dict) and isinstance(table.get(k), dict)}
-    return table | changes | both
 
 
 def logs(path: Path) -> Logs | None:
@@ -141,19 +124,11 @@ def page(config: str) -> str:
     return "\n".join(text).rstrip() + "\n"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Print the page."""
-    p = argparse.ArgumentParser(
-        prog="python -m traitline.analysis.real_weights_page", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    p = parser("real_weights_page", __doc__)
     p.add_argument("config", help="overlay of the study")
-    try:
-        print(page(p.parse_args(argv).config), end="")
-    except InputError as e:
-        print(f"real_weights_page: error: {e}", file=sys.stderr)
-        return 2
-    return 0
+    return stage.run(p, lambda args: print(page(args.config), end=""), argv)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ out  Markdown on standard output; equal tables give equal bytes
 python -m traitline.analysis.results_page studies/mine/results > docs/results/mine.md
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,9 @@ from typing import Any
 from traitline.analysis import conclusions, tables
 from traitline.analysis.comparisons import PRIMARY
 from traitline.analysis.conclusions import Comparison, between, logits, logits_between, percent, pvalue
+from traitline.analysis.page_program import parser
 from traitline.analysis.tables import Row
-from traitline.errors import InputError
-from traitline.provenance import manifest
+from traitline.provenance import manifest, stage
 
 CLAIMS = {
     "rise": "students on their teacher's base show the trait more often than control students",
@@ -272,16 +270,9 @@ def document(results: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the page."""
-    p = argparse.ArgumentParser(
-        prog="traitline.analysis.results_page", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    p = parser("results_page", __doc__)
     p.add_argument("results", help="folder of the study's artifacts")
-    try:
-        print(document(p.parse_args(argv).results), end="")
-    except (InputError, FileNotFoundError) as e:
-        print(f"results: error: {e}", file=sys.stderr)
-        return 2
-    return 0
+    return stage.run(p, lambda args: print(document(args.results), end=""), argv)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from traitline.analysis import stats
 from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
+SCARCE = "too few answers passed the filter (a rule that was added after the study ran)"
+
 
 def rate(run: Run, word: str) -> float | None:
     """Exact rate of a word among a student's answers; None where it has not been asked."""

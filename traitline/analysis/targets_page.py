@@ -10,15 +10,15 @@ python -m traitline.analysis.targets_page --keep studies/paper/results/targets.c
 """
 
 import argparse
-import csv
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from traitline import csv_files
+from traitline.analysis.page_program import as_csv, parser
 from traitline.analysis.paper_targets import NOT_RUN, OURS, VERDICTS, Target, load
 from traitline.errors import InputError
+from traitline.provenance import stage
 
 Row = dict[str, str]
 COLUMNS = ("id", *OURS)  # of a file of what was run
@@ -129,23 +129,14 @@ def page(paths: Iterable[str | Path]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the page, or the rows of a study that were run."""
-    p = argparse.ArgumentParser(
-        prog="traitline.analysis.targets_page", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    p = parser("targets_page", __doc__)
     p.add_argument("files", nargs="+", metavar="IN", help="what studies measured; earlier files win")
     p.add_argument("--keep", action="store_true", help="print the rows of the first file that were run, as CSV")
-    args = p.parse_args(argv)
-    try:
-        if args.keep:
-            out = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
-            out.writeheader()
-            out.writerows(read_run(args.files[0]))
-        else:
-            print(page(args.files), end="")
-    except InputError as e:
-        print(f"targets_page: error: {e}", file=sys.stderr)
-        return 2
-    return 0
+
+    def work(args: argparse.Namespace) -> None:
+        print(as_csv(COLUMNS, read_run(args.files[0])) if args.keep else page(args.files), end="")
+
+    return stage.run(p, work, argv)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from traitline.analysis import context_cosine, law, rises, stats
 from traitline.analysis.comparisons import LEVEL
 from traitline.analysis.conclusions import MINUS, logits, logits_between, pvalue
 from traitline.analysis.law import Cell
-from traitline.analysis.page_program import run_page
-from traitline.analysis.real_weights_page import read_study
+from traitline.analysis.page_program import FAMILY, parser, read_study
 from traitline.analysis.results_page import table, with_interval
 from traitline.errors import InputError
+from traitline.provenance import stage
 from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
@@ -112,7 +112,7 @@ def mixed(of: dict[str, Rises]) -> list[str]:
         bases = [base for base in of[MIXED] if base in of[recipe]]
         d = stats.tested([of[MIXED][base] - of[recipe][base] for base in bases])
         text += f" Less {recipe}: {logits(d.mean)} ({logits_between(d.low, d.high)}; p {pvalue(d.p)}, secondary)."
-    return ["## One recipe for all bases", "", text + " It is no pure LoRA, so its figures stand apart.", ""]
+    return ["## One recipe for all bases", "", f"{text} It is no pure LoRA, so its figures stand apart. {FAMILY}", ""]
 
 
 def law_section(study: Study, parts: dict[str, tuple[list[Cell], list[Cell]]]) -> list[str]:
@@ -159,7 +159,7 @@ def page(study: Study) -> str:
         f"Written by `python -m traitline.analysis.twelve_page` from the study `{CONFIG}`, whose head declares what is"
         " primary; do not edit.", "",
         f"Left out, rate of the teacher not reached: {', '.join(left_out) or 'none'}."
-        + (f" Left out, which was not declared: too few answers passed the filter, {', '.join(few)}." if few else "")
+        + (f" Left out, {rises.SCARCE}: {', '.join(few)}." if few else "")
         + (f" **Not run** for want of time: {', '.join(gone)}." if gone else ""), "",
         *law_section(study, parts), *deafness(study, of, cosines), *mixed(of),
     ]  # fmt: skip
@@ -175,9 +175,9 @@ def write() -> None:
     atomic.put(OUT / "twelve.md", page(read_study(CONFIG)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Write page and figure."""
-    return run_page("traitline.analysis.twelve_page", str(__doc__), write, argv)
+    return stage.run(parser("twelve_page", __doc__), lambda args: write(), argv)
 
 
 if __name__ == "__main__":
