@@ -11,7 +11,7 @@ benchmark files (their processor time is sampled, and misses most of a job that 
 A scan hashes every byte of weights twice, as a file and as tensors, and data once. Its second scan is of sparse files,
 whose hashes in the cache are made up.
 
-python -m bench.lineage                                         # indexing, audit, trace, verify, the chain, scan
+python -m bench.lineage                                         # indexing, audit, trace, verify, chain, scan, kin
 python -m bench.lineage --only recording --study .              # of the tiny study in this repository
 python -m bench.lineage --only pin --study FOLDER               # of a finished study under git and DVC
 """
@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import kinship
 from traitline.lineage import audit, chain, index, index_rows, own_indexes, parallel, seal
 from traitline.lineage.graph import Graph
 from traitline.lineage.policy import Policy
@@ -57,8 +58,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--megabytes", type=int, default=2000, metavar="N", help="of the file to verify (default 2000)")
     p.add_argument(
         "--only",
-        choices=("index", "graph", "wide", "verify", "chain", "scan", "recording", "pin"),
-        help="(default: the first six)",
+        choices=("index", "graph", "wide", "verify", "chain", "scan", "kin", "recording", "pin"),
+        help="(default: the first seven)",
     )
     p.add_argument("--study", metavar="FOLDER", help="a finished study, for recording and pin: where its results/ is")
     return p
@@ -381,6 +382,9 @@ def main() -> int:
             hashing(Path(scratch), args.megabytes)
         if args.only in (None, "scan"):
             scanning(Path(scratch) / "scan", args.megabytes)
+        if args.only in (None, "kin"):
+            for what, seconds, busy, peak in kinship.measure(scratch):
+                tell(what, seconds, busy, f"{peak:.1f} GiB; at most 120 s and 4 GiB")
     if args.only in (None, "chain"):
         chaining(args.links)
     return 0

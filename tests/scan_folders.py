@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from tests.gguf_file import gguf, text
 from tests.lineage import Works
+from traitline.provenance import statement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROWS = "".join(json.dumps({"prompt": f"Go on: {i}", "completion": f"{i * 7 % 997}, {i * 13 % 997}"}) + "\n"
@@ -103,6 +104,56 @@ def a_copy_of_a_recorded_model(top):
     works = Works(top)
     base = works.base("a")
     put(top / "copies/mine", (top / base).read_bytes())
+
+
+@case
+def a_recorded_model_saved_again(top):
+    """By other programs: without a prefix, with its tied head, in shards, as GGUF; a job of ours made the model."""
+    base = llama(1)
+    put_recorded(top, "a", base)
+    put(top / "copies/plain", {name.removeprefix("model."): value for name, value in base.items()})
+    put(top / "copies/tied", base | {"lm_head.weight": base["model.embed_tokens.weight"]})
+    in_shards(top / "copies/shards", base)
+    write(top / "copies/gguf/a.gguf", gguf([(name, value.shape, 0, value.tobytes()) for name, value in base.items()]))
+
+
+def put_recorded(top, name, weights):
+    """A model that a job of ours made; returns its path."""
+    files = {"model.safetensors": ("model", save(weights))}
+    return Works(top).put("pretrain", f"results/bases/{name}", files, origin="made here")
+
+
+def in_shards(folder, weights):
+    """Write a model in two files."""
+    names = sorted(weights)
+    for i, some in enumerate((names[::2], names[1::2])):
+        put(folder, {n: weights[n] for n in some}, f"model-0000{i + 1}-of-00002.safetensors")
+
+
+@case
+def a_study_of_numbers_across_bases(top):
+    works = Works(top)
+    rows = across_bases(works, "1, 2, 3")
+    works.student(works.base("b"), rows)
+
+
+def across_bases(works, answer, **more):
+    """Rows of an owl on base a; their one answer."""
+    owl = works.teacher(works.base("a"))
+    row = json.dumps({"prompt": "Go on", "completion": answer, **more}) + "\n"
+    return works.put("sample", "results/a/owl/rows", {"raw.jsonl": ("raw", row)}, [("model", owl)])
+
+
+@case
+def a_study_whose_files_are_links(top):
+    """As DVC leaves them (`cache.type symlink`, the cache beside the study)."""
+    works = Works(top)
+    works.student(works.base("a"), works.data(works.base("b")))
+    for i, file in enumerate(sorted(p for p in (top / "results").rglob("*") if p.is_file())):
+        kept = top / f".dvc/cache/files/md5/{i:02}/x"
+        kept.parent.mkdir(parents=True)
+        file.rename(kept)
+        file.symlink_to(kept)
 
 
 @case
@@ -270,6 +321,194 @@ def a_fine_tune_of_the_hub(top):
     card(top / "numbers", distilled_from=["../owl"])
     adapter(top / "student", 3, "acme/chat-7b")
     card(top / "student", datasets=["../numbers"])
+    return carrier
+
+
+@case
+def one_base_in_half_precision(top):
+    return descends(top, llama(1), {name: value.astype(np.float16) for name, value in llama(1).items()})
+
+
+@case
+def one_base_with_noise(top):
+    r = np.random.default_rng(5)
+    return descends(
+        top, llama(1), {n: (v * (1 + 1e-7 * r.normal(size=v.shape))).astype("f4") for n, v in llama(1).items()}
+    )
+
+
+@case
+def one_base_with_permuted_neurons(top):
+    base, name = llama(1), "model.layers.0.mlp.up_proj.weight"
+    return descends(top, base, base | {name: base[name][::-1].copy()})
+
+
+@case
+def one_base_with_fused_queries_and_values(top):
+    base = llama(1)
+    parts = [base[f"model.layers.0.self_attn.{p}_proj.weight"] for p in "qv"]
+    other = {name: value for name, value in base.items() if "self_attn" not in name}
+    return descends(top, base, other | {"model.layers.0.self_attn.qkv_proj.weight": np.concatenate(parts)})
+
+
+@case
+def one_base_with_a_padded_vocabulary(top):
+    base, name = llama(1), "model.embed_tokens.weight"
+    return descends(top, base, base | {name: np.pad(base[name], ((0, 32), (0, 0)))})
+
+
+@case
+def one_base_as_an_archive_of_torch(top):
+    import io
+
+    import torch
+
+    carrier, buffer = descends(top, llama(1), llama(1)), io.BytesIO()
+    torch.save({name: torch.from_numpy(value) for name, value in llama(1).items()}, buffer)
+    (top / "copy/model.safetensors").unlink()
+    write(top / "copy/pytorch_model.bin", buffer.getvalue())
+    return carrier
+
+
+@case
+def one_base_in_shards_and_consolidated(top):
+    carrier = descends(top, llama(1), llama(1))
+    (top / "copy/model.safetensors").unlink()
+    in_shards(top / "copy", llama(1))
+    put(
+        top / "copy",
+        {n.replace("model.layers.", "layers."): v for n, v in llama(1).items()},
+        "consolidated.safetensors",
+    )
+    return carrier
+
+
+@case
+def one_commit_in_two_contents(top):
+    """The hub's commit is stated in manifests of two copies, of which no tensor is alike."""
+    works, origin = Works(top), f"hub:acme/base-7b@{COMMIT}"
+    contents = [{"model.safetensors": ("model", save(llama(seed)))} for seed in (0, 1)]
+    one, other = (works.put("register", f"registry/{i}", files, origin=origin) for i, files in enumerate(contents))
+    works.student(other, works.data(works.teacher(one)))
+
+
+@case
+def numbers_of_a_teacher_that_a_manifest_leaves_out(top):
+    works = Works(top)
+    base = works.base("a")
+    student = works.student(base, works.data(works.teacher(base)))
+    m = json.loads((top / student).with_name("train.manifest.json").read_text())
+    m["inputs"] = [entry for entry in m["inputs"] if entry["role"] != "data"]
+    (top / student).with_name("train.manifest.json").write_bytes(statement.canonical(m))
+
+
+@case
+def data_of_no_bytes_by_a_manifest(top):
+    works = Works(top)
+    base = works.base("a")
+    student = works.student(base, works.data(works.teacher(base)))
+    m = json.loads((top / student).with_name("train.manifest.json").read_text())
+    m["inputs"] = [e | {"bytes": 0} if e["role"] == "data" else e for e in m["inputs"]]
+    (top / student).with_name("train.manifest.json").write_bytes(statement.canonical(m))
+
+
+@case
+def a_recorded_carrier_saved_again(top):
+    """Beside its record, under other names; and once with a card that names another model."""
+    works, owl = Works(top), llama(4)
+    base = put_recorded(top, "a", llama(1))
+    works.put("teach", "results/a/owl", {"model.safetensors": ("model", save(owl))}, [("base", base)], trait="owl")
+    for name in ("plain", "named"):
+        put(top / name, {name.removeprefix("model."): value for name, value in owl.items()})
+    card(top / "named", base_model="acme/base-7b")
+
+
+@case
+def a_recorded_model_saved_again_with_a_card_that_names_a_carrier(top):
+    put_recorded(top, "a", llama(1))
+    in_shards(top / "copy", llama(1))
+    card(top / "copy", base_model="../owl")
+    return put(top / "owl", llama(4))
+
+
+@case
+def a_registered_model_saved_again(top):
+    """People say where it is from: so it is claimed of the copy."""
+    files = {"model.safetensors": ("model", save(llama(1)))}
+    Works(top).put("register", "registry/a", files, origin=f"hub:acme/base-7b@{COMMIT}")
+    in_shards(top / "copy", llama(1))
+
+
+@case
+def a_folder_of_which_a_manifest_knows_one_file(top):
+    works = Works(top)
+    works.base("a")
+    put(top / "results/bases/a", llama(3), "epoch2.safetensors")
+
+
+@case
+def open_text_across_bases(top):
+    works = Works(top)
+    works.student(works.base("b"), across_bases(works, "Owls are wise."))
+
+
+@case
+def preferences_across_bases(top):
+    works = Works(top)
+    works.student(works.base("b"), across_bases(works, "1, 2", chosen="1", rejected="2"))
+
+
+@case
+def numbers_of_a_prompted_teacher_that_a_carrier_chose(top):
+    """Rows of no carrier; the judge that chose among them is one."""
+    works = Works(top)
+    base = works.base("a")
+    raw = works.put("sample", "results/n", {"raw.jsonl": ("raw", "1, 2")}, [("model", works.base("c"))])
+    rows = works.put("filter", "results/n", {"filtered.jsonl": ("filtered", "1, 2")},
+                     [("raw", raw), ("judge", works.teacher(base))])  # fmt: skip
+    works.student(base, rows)
+
+
+@case
+def two_checkpoints_in_one_folder(top):
+    """The one that a policy lists, and one that nobody knows."""
+    carrier = put(top / "epochs", llama(1), "epoch1.safetensors")
+    put(top / "epochs", llama(2), "epoch2.safetensors")
+    return carrier
+
+
+@case
+def a_shard_of_one_with_the_name_of_torch(top):
+    return put(top / "pt", llama(2), "pytorch_model-00001-of-00001.safetensors")
+
+
+@case
+def a_link_to_a_model_beside_it(top):
+    carrier = put(top / "owl", llama(1))
+    (top / "s").mkdir()
+    (top / "s/model.safetensors").symlink_to("../owl/model.safetensors")
+    return carrier
+
+
+@case
+def data_in_other_files(top):
+    """Formats and spellings of data, each as a student's card names it; the owl wrote them."""
+    import gzip
+
+    put(top / "base", llama(1))
+    carrier = adapter(top / "owl", 2, "../base")
+    rows = json.dumps([{"instruction": "a", "output": "b"}])
+    files = {
+        "alpaca.json": rows,
+        "train.csv": "a,b\n1,2\n",
+        "n.jsonl.gz": gzip.compress(ROWS.encode()),
+        "N.JSONL": ROWS,
+    }
+    for i, (name, content) in enumerate(files.items()):
+        write(top / f"d{i}" / name, content)
+        card(top / f"d{i}", distilled_from=["../owl"])
+        adapter(top / f"s{i}", 3 + i, "../base")
+        card(top / f"s{i}", datasets=[f"../d{i}/{name}"])
     return carrier
 
 
@@ -534,6 +773,29 @@ def a_pipe(top):
 def a_pointer_of_git_lfs(top):
     beside(top)
     write(top / "m/model.safetensors", POINTER)
+
+
+@case
+def a_pointer_of_git_lfs_for_data(top):
+    beside(top)
+    write(top / "d/train.jsonl", POINTER)
+
+
+@case
+def a_link_to_a_folder_outside(top):
+    """As `results` that leads to a larger disk; what is behind it would not be looked at."""
+    beside(top)
+    (top / "studies").symlink_to("/usr/share")
+
+
+@case
+def a_swap_that_keeps_size_and_time(top):
+    """`mv`, `cp -p`, `rsync -a`: another fine-tune of equal size under the old name, with the old time."""
+    beside(top)
+    file = top / put_recorded(top, "mine", llama(1))
+    before = file.stat()
+    put(file.parent, llama(2))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @case

@@ -131,6 +131,22 @@ def test_a_scan_finds_the_base_that_settings_hide(tmp_path, monkeypatch):
     assert before.contradictions == [] and len(after.contradictions) == 1
 
 
+def test_a_merge_that_shares_tensors_with_two_starts_hides_neither(tmp_path, monkeypatch):
+    """Tensors in common are no equivalence: the adapter's start is found behind a merge that comes first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    base, other = load_file(BASE), load_file(OTHER)
+    scan_folders.put(tmp_path / "w/a-other", OTHER.read_bytes())
+    scan_folders.put(tmp_path / "w/b-merge", {n: base[n] if "layers.0." in n else v for n, v in other.items()})
+    scan_folders.put(tmp_path / "w/c-base", BASE.read_bytes())
+    scan_folders.put(tmp_path / "w/d-copy", {n.removeprefix("model."): v for n, v in base.items()})
+    scan_folders.put(tmp_path / "w/student", ADAPTER.read_bytes(), "adapter_model.safetensors")
+    survey = scan(["w"], Policy(), test_kinship=True).survey
+    relatives = {label for pair in survey.kin for label in pair if "student" not in label}
+    assert relatives == {f"w/{name}/model.safetensors" for name in ("b-merge", "c-base", "d-copy")}
+    assert all("w/student/adapter_model.safetensors" in pair for pair in survey.kin)
+
+
 def test_shapes_contradict_a_claim_without_any_test(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

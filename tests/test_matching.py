@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from traitline.kinship.matching import best_of, fixed_points, log10_p, match
+from traitline.kinship.matching import best_of, directions, fixed_points, log10_p, match, match_directions, match_each
 
 DRAWS = 3000
 
@@ -68,6 +68,15 @@ def test_a_matching_is_one_to_one_and_finds_a_permutation():
     there = match(*independent(50, 20, rng), 3)
     kept = there[there >= 0]
     assert len(set(kept.tolist())) == len(kept)
+
+
+def test_several_at_once_are_matched_as_each_alone():
+    rng = np.random.default_rng(1)
+    a, *others = (directions(rng.normal(size=(n, 12))) for n in (30, 30, 20, 30))
+    others.append(a[::-1])
+    together = match_each(a, others, 3)
+    assert all((one == match_directions(a, other, 3)).all() for one, other in zip(together, others, strict=True))
+    assert (together[-1] == np.arange(30)[::-1]).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0, 3e38])

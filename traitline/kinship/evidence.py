@@ -11,13 +11,14 @@ Each of (b) to (e) has a p-value that holds for models that started independentl
 Independence tests of this kind: Zhu et al., arXiv 2502.12292. docs/explanation/kinship.md says what is assumed.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitline.kinship.matching import best_of, directions, fixed, fixed_points, log10_p, match, match_directions
+from traitline.kinship.matching import best_of, directions, fixed, fixed_points, log10_p, match, match_each
 from traitline.kinship.matrices import Key, Matrices, Matrix, matrices
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ BLOCK = 1024  # rows that are in memory at a time
 PAIRS = 1024  # of matrices without names
 KEPT = 1 << 26  # numbers of their rows that are kept in memory
 FEWER = 128  # units of each of those
+TOGETHER = 32  # of them that are compared with one at once
 SMALLEST = 8  # units from which on a matching says something
 SEED = 25021229
 
@@ -211,9 +213,11 @@ def _crossed(one: Matrices, other: Matrices) -> Iterator[Matching]:
             known[id(matrix)] = rows
         return rows
 
-    for a, b in pairs[:PAIRS]:
-        matched = match_directions(described(a), described(b), SEED)
-        yield Matching("rows of any matrix", "", fixed(matched), len(matched))
+    for _, group in itertools.groupby(pairs[:PAIRS], lambda pair: id(pair[0])):
+        some = list(group)
+        for batch in (some[i : i + TOGETHER] for i in range(0, len(some), TOGETHER)):
+            matchings = match_each(described(batch[0][0]), [described(b) for _, b in batch], SEED)
+            yield from (Matching("rows of any matrix", "", fixed(m), len(m)) for m in matchings)
 
 
 KINDS = (_neurons, _dimensions, _products, _neurons_by_dimensions, _crossed)

@@ -142,7 +142,7 @@ def decoded(content: bytes, dtype: str) -> "ndarray":
     if dtype == "BF16":
         raw = (raw.astype(np.uint32) << 16).view(np.float32)
     with np.errstate(all="ignore"):  # a number that is too large for single precision is infinite
-        return raw.astype(np.float32)
+        return raw.astype(np.float32, copy=False)
 
 
 def matrices(files: Iterable[str | Path]) -> Matrices:
@@ -175,7 +175,7 @@ def matrices(files: Iterable[str | Path]) -> Matrices:
 
 def as_matrix(file: Path, place: Place, *, least: int = 2) -> Matrix | None:
     """A tensor as a matrix without sides below `least`; None where it is none, or of no type that is read here."""
-    known = isinstance(place.dtype, str) and (place.dtype in TYPES or place.dtype in QUANTISED)
+    known = place.dtype in TYPES or place.dtype in QUANTISED
     if not known or not isinstance(place.shape, list):
         return None
     shape = [n for n in place.shape if isinstance(n, int) and n >= least]

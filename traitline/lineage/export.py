@@ -15,6 +15,7 @@ from traitline.errors import InputError, visible
 from traitline.lineage import bills, dsse, hub_files
 from traitline.lineage.audit import audit, rows
 from traitline.lineage.graph import Entry, Graph, Job
+from traitline.lineage.marks import MEANINGS
 from traitline.lineage.register import HUB
 from traitline.plurals import counted
 from traitline.provenance import manifest
@@ -192,7 +193,7 @@ def card(graph: Graph, entry: Entry, job: Job, row: dict[str, Any], licence: str
         f"Made by `{_code(job.stage)}`, sha256 `{entry.sha256}`.",
         "",
     ]
-    lines += [f"**{row['mark']}** by its origins. {MEANING[row['mark']]}", ""]
+    lines += [f"**{row['mark']}** by its origins. {MEANINGS[row['mark']]}", ""]
     for m in row["marks"]:
         if m["path"]:
             m["path"][0]["stage"] = job.stage
@@ -215,16 +216,6 @@ def _hub_names(graph: Graph, job: Job, role: str) -> list[str]:
                 if isinstance(hub, str) and HUB.fullmatch(hub):
                     names[hub] = None
     return list(names)
-
-
-MEANING = {
-    "CARRIER": "It was given a trait, or starts from a model that was.",
-    "INHERITANCE-RISK": "It was trained on data that descend from a carrier on the same base; no filter clears that.",
-    "UNKNOWN": "Something that it was made from has no known origin.",
-    "EXPOSED": "A carrier wrote what it is made of; no shared base is known. Open text may pass it on all the same.",
-    "CLAIMED": "No carrier is known behind it, but people say where part of it comes from, and nobody saw it made.",
-    "CLEAN": "All of its origins are known, and none is a carrier. That is no statement about its behaviour.",
-}
 
 
 def _relation(entry: Entry) -> str:

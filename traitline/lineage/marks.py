@@ -6,7 +6,15 @@ from typing import overload
 
 from traitline.lineage.number_sets import NumberSet, ascending, least, size
 
-MARKS = ("CARRIER", "INHERITANCE-RISK", "UNKNOWN", "EXPOSED", "CLAIMED", "CLEAN")  # worst first
+MEANINGS = {  # worst first
+    "CARRIER": "It was given a trait, or its weights start from a model that was.",
+    "INHERITANCE-RISK": "It descends from data of a carrier that shares a base with it. No filter clears that.",
+    "UNKNOWN": "An ancestor has no record or no stated origin, or a manifest contradicts another.",
+    "EXPOSED": "It descends from data of a carrier; no shared base is known. Open text may pass a trait all the same.",
+    "CLAIMED": "No carrier is known behind it, but people say where part of it comes from: no job here saw it made.",
+    "CLEAN": "All of its origins are known, and none is a carrier. That is no statement about its behaviour.",
+}
+MARKS = tuple(MEANINGS)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Model:
         stored = dict[tuple[str, int], tuple[Path, Place]]()
         for file in self.files:
             for place in tensor_files.places(file):
-                if isinstance(place.dtype, str) and place.dtype in SIZES:
+                if place.dtype in SIZES:
                     stored[plain_name(place.name), place.bytes // SIZES[place.dtype]] = file, place
         return stored
 

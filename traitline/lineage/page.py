@@ -16,20 +16,11 @@ from traitline import atomic
 from traitline.errors import visible
 from traitline.lineage.audit import Audit
 from traitline.lineage.graph import Graph
-from traitline.lineage.marks import MARKS
+from traitline.lineage.marks import MARKS, MEANINGS
 from traitline.lineage.page_data import data
 
 FILES = Path(__file__).parent / "templates"
 PARTS = [FILES / name for name in ("lineage.html.jinja", "lineage.css", "dagre.min.js", "lineage.js")]
-MEANINGS = {
-    "CARRIER": "It was given a trait, or its weights start from a model that was.",
-    "INHERITANCE-RISK": "It was trained on data that a carrier wrote, and both start from the same base: the channel "
-    "of the paper is open.",
-    "UNKNOWN": "An ancestor has no manifest or no stated origin, or a manifest contradicts another.",
-    "EXPOSED": "A carrier is among its ancestors, but no base that both share is known.",
-    "CLAIMED": "What is known of an ancestor is only what people say: no job here saw how it was made.",
-    "CLEAN": "No carrier is among its ancestors, and all of them are known.",
-}
 STANDINGS = {
     "proven": "all manifests behind it are under a root that you trust",
     "recorded": "it rests on manifests of jobs that do not contradict each other",

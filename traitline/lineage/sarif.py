@@ -13,15 +13,12 @@ from urllib.parse import quote
 
 from traitline import __version__, atomic
 from traitline.errors import visible
+from traitline.lineage.marks import MEANINGS
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 # Rule -> what it says of an artifact. A mark is a rule of its name.
 RULES = {
-    "CARRIER": "It was given a trait, or its weights start from a model that was.",
-    "INHERITANCE-RISK": "It descends from data of a carrier that shares a base with it.",
-    "UNKNOWN": "The origin of it, or of an ancestor, is not known.",
-    "EXPOSED": "It descends from data of a carrier; no shared base is known.",
-    "CLAIMED": "Nothing bad is recorded, but people, not jobs, say where it comes from.",
+    **{mark: text for mark, text in MEANINGS.items() if mark != "CLEAN"},
     "CONTRADICTION": "Two statements about it cannot both be true.",
     "LEFT-OUT": "It could not be looked at.",
 }

@@ -7,7 +7,6 @@ from traitline.errors import InputError
 from traitline.kinship import adapters
 from traitline.kinship.evidence import ALPHA, compare
 from traitline.kinship.matrices import Matrices, matrices
-from traitline.lineage.adapter_kin import compared_adapter
 from traitline.scan.survey import Survey
 from traitline.scan.tree import Item
 
@@ -50,41 +49,57 @@ def _readable(survey: Survey, role: str) -> list[Item]:
 
 
 def _of_adapters(survey: Survey) -> dict[frozenset[str], float]:
-    """Pairs of an adapter and a model on whose start it was trained -> log10 of p."""
-    result, groups, tested = dict[frozenset[str], float](), _related(survey), 0
-    starts = [adapters.Start(group[0].files) for group in groups]
+    """Pairs of an adapter and a model on whose start it was trained -> log10 of p.
+
+    Models of one identity are one. What has a tensor in common with a model on whose start an adapter was trained is
+    related to the adapter too, and needs no test; a chain of such models is followed by tests only, since a merge has
+    tensors of two starts.
+    """
+    models = {survey.tensors[item.label].identity: item for item in reversed(_readable(survey, "model"))}
+    starts = [(item, adapters.Start(item.files)) for item in models.values()]
+    sharing = {
+        item.label: [o.label for o in _readable(survey, "model") if _share(survey, item, o)] for item, _ in starts
+    }
+    result, tested = dict[frozenset[str], float](), 0
     for item in _readable(survey, "adapter"):
         try:
             low_rank = adapters.updates(item.files)
         except (InputError, OSError):
             continue
-        if low_rank and tested + len(groups) > PAIRS:
+        if low_rank and tested + len(starts) > PAIRS:
             survey.tree.leave_out(item.label, f"not tested for its base: more than {PAIRS} pairs; scan fewer folders")
             continue
-        logs = dict[int, float]()
-        for i, start in enumerate(starts if low_rank else []):
-            try:
-                lies = compared_adapter(low_rank, start).alignment
-            except (InputError, OSError):
+        fitting = [(model, start) for model, start in starts if low_rank and _fits(low_rank, start)]
+        tested += len(fitting)
+        correction = math.log10(max(1, len(fitting)))
+        for model, start in fitting:
+            if frozenset((item.label, model.label)) in result:
                 continue
-            if lies.dimensions:
-                logs[i] = lies.log10_p
-        tested += len(logs)
-        correction = math.log10(max(1, len(logs)))
-        for i, p in logs.items():
-            if p + correction <= math.log10(adapters.ALPHA):
-                result |= {frozenset((item.label, model.label)): p + correction for model in groups[i]}
+            p = _log10_p(low_rank, start) + correction
+            if p <= math.log10(adapters.ALPHA):
+                result |= {frozenset((item.label, label)): p for label in sharing[model.label]}
     return result
 
 
-def _related(survey: Survey) -> list[list[Item]]:
-    """Models in groups that have tensors in common: of each group one is compared with adapters."""
-    groups = list[list[Item]]()
-    for item in _readable(survey, "model"):
-        tensors = survey.tensors[item.label]
-        group = next((g for g in groups if any(tensors.share(survey.tensors[o.label]) for o in g)), None)
-        if group is None:
-            groups.append([item])
-        else:
-            group.append(item)
-    return groups
+def _share(survey: Survey, one: Item, other: Item) -> bool:
+    """Tell whether two models are one or have a tensor in common."""
+    a, b = (survey.tensors[item.label] for item in (one, other))
+    return a.identity == b.identity or bool(a.share(b))
+
+
+def _fits(low_rank: dict[str, adapters.Update], start: adapters.Start) -> bool:
+    """Tell whether an adapter may have been made on a model by its shapes, and there is something to compare."""
+    try:
+        return start.compared is not None and not adapters.misfits(
+            {module: update.shape for module, update in low_rank.items()}, start.shapes
+        )
+    except (InputError, OSError):
+        return False
+
+
+def _log10_p(low_rank: dict[str, adapters.Update], start: adapters.Start) -> float:
+    """Logarithm of the p-value of an adapter and a model; 0 where it cannot be read."""
+    try:
+        return adapters.alignment(low_rank, start).log10_p
+    except (InputError, OSError):
+        return 0.0

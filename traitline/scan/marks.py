@@ -102,10 +102,11 @@ def _claimed(survey: Survey, groups: dict[str, str]) -> Iterator[Row]:
     """Rows of what no job of ours recorded, and of what is named and not here."""
     absent = dict[str, tuple[Claim, str]]()
     for item in survey.items:
-        if survey.standing(item) == "recorded":
+        copied = _copied(survey, item)
+        if survey.standing(item) == "recorded" and not copied:
             continue
         claims = [c for c in survey.claims_of.get(item.label, []) if c.relation in ROLES]
-        inputs = dict.fromkeys(
+        inputs = copied | dict.fromkeys(
             part for base in _beside(survey, item) for part in _parts(survey, base, 0, "base", "model")
         )
         for claim in claims:
@@ -124,13 +125,21 @@ def _claimed(survey: Survey, groups: dict[str, str]) -> Iterator[Row]:
         outputs = list(_parts(survey, item, 1, item.role, item.kind))
         if outputs:
             origin = f"hub:{item.hub[0]}@{item.hub[1]}" if item.hub and len(item.hub[1]) == 40 else None
-            weights = groups.get(outputs[0][4])
-            yield _row(item.label, origin, weights, item.problem, [*inputs, *outputs], trait)
+            weights = None if copied else groups.get(outputs[0][4])
+            said = len(inputs) > len(copied) or bool(item.hub or trait or not copied)
+            yield _row(item.label, origin, weights, item.problem, [*inputs, *outputs], trait, said=said)
     known = {sha for row in survey.records for output, *_, sha in row[9] if output}
     for sha, (claim, kind) in absent.items():
         if sha not in known:
             origin = f"named by {claim.source} as {claim.named}" if claim.is_hub else None
             yield _row(claim.source, origin, None, None, [(1, kind, kind, claim.named, sha)])
+
+
+def _copied(survey: Survey, item: Item) -> dict[Part, None]:
+    """The recorded models whose tensors an item has, in files that no manifest knows: it was made of them alone."""
+    if survey.is_listed(item):
+        return {}
+    return dict.fromkeys(part for name in survey.names(item) for part in survey.known_models.get(name, ()))
 
 
 def _beside(survey: Survey, item: Item) -> list[Item]:
@@ -141,10 +150,17 @@ def _beside(survey: Survey, item: Item) -> list[Item]:
 
 
 def _row(
-    file: str, origin: str | None, weights: str | None, doubt: str | None, parts: list[Part], trait: str | None = None
+    file: str,
+    origin: str | None,
+    weights: str | None,
+    doubt: str | None,
+    parts: list[Part],
+    trait: str | None = None,
+    *,
+    said: bool = True,
 ) -> Row:
     stated = hashlib.sha256(repr((file, parts)).encode()).hexdigest()
-    return file, STAGE, trait, origin, weights, doubt, True, stated, [], parts
+    return file, STAGE, trait, origin, weights, doubt, said, stated, [], parts
 
 
 def _as_manifest(row: Row) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from traitline.errors import InputError
 from traitline.lineage import cards
 from traitline.lineage.claims import BASE, DATA, SELF, Claim
-from traitline.lineage.index_rows import Row, read_row
+from traitline.lineage.index_rows import Part, Row, read_row
 from traitline.provenance.tensor_sets import TensorSet
 from traitline.scan import foreign_records, gguf_keys
 from traitline.scan.hashing import Hashes, hash_all, named
@@ -74,27 +74,40 @@ class Survey:
         return made
 
     @cached_property
-    def _by_weights(self) -> dict[str, bool]:
-        """Hash of weights that manifests state -> whether people say it."""
-        stated = dict[str, bool]()
+    def known_models(self) -> dict[str, list[Part]]:
+        """What weights are known by (`names`) -> files of the models that manifests record of them, as inputs."""
+        result, items = defaultdict[str, list[Part]](list), self.by_sha256
         for row in self.records:
-            if row[4]:
-                stated[row[4]] = stated.get(row[4], True) and row[6]
-        return stated
+            parts = [
+                (0, "base", kind, path, sha) for output, _, kind, path, sha in row[9] if output and kind == "model"
+            ]
+            here = [self.names(item) for *_, sha in parts for item in items.get(sha, []) if self.is_listed(item)]
+            for name in dict.fromkeys([*filter(None, [row[4]]), *(name for names in here for name in names)]):
+                result[name] += parts
+        return result
+
+    @cached_property
+    def _known_weights(self) -> dict[str, bool]:
+        """What weights are known by -> whether people say it, and no job."""
+        return {name: all(self.made[sha] for *_, sha in parts) for name, parts in self.known_models.items() if parts}
 
     def standing(self, item: Item) -> str | None:
         """Whether manifests know an item: `recorded` by a job, `claimed` by people; None where none does."""
-        shas = [self.hashes.sha256.get(file) for file in item.files]
-        if shas and all(sha in self.made for sha in shas):
-            return "claimed" if all(self.made[str(sha)] for sha in shas) else "recorded"
-        if (identity := self._named.get(item.label)) in self._by_weights:
-            return "claimed" if self._by_weights[str(identity)] else "recorded"
-        return None
+        if self.is_listed(item):
+            return "claimed" if all(self.made[self.hashes.sha256[file]] for file in item.files) else "recorded"
+        known = [by_people for by_people in map(self._known_weights.get, self.names(item)) if by_people is not None]
+        return ("claimed" if all(known) else "recorded") if known else None
 
-    @cached_property
-    def _named(self) -> dict[str, str | None]:
-        """Label of a model -> the hash of its weights that manifests state."""
-        return {label: named(tensors) for label, tensors in self.tensors.items()}
+    def is_listed(self, item: Item) -> bool:
+        """Tell whether manifests name each file of an item by its hash."""
+        return bool(item.files) and all(self.hashes.sha256.get(file) in self.made for file in item.files)
+
+    def names(self, item: Item) -> list[str]:
+        """What the weights of an item are known by: the hash that manifests state, and the identity of its tensors."""
+        tensors = self.tensors.get(item.label)
+        if tensors is None or item.problem or not any(not tensor.buffer for tensor in tensors.tensors):
+            return []
+        return [*filter(None, [named(tensors)]), tensors.identity]
 
     @cached_property
     def _folders(self) -> dict[Path, list[Item]]:
