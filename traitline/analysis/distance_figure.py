@@ -21,7 +21,7 @@ from traitline.provenance import stage
 TABLE, FIGURE = Path("docs/results/distance.csv"), Path("docs/results/distance-kin.svg")
 COLUMNS = ("distance", "base", "rise", "log10_p")
 REMEDY = "write it again: python -m traitline.analysis.distance_page"
-MARKERS = "osD^v<>PX"
+MARKERS = "osD^v<>PX"  # of bases
 SPREAD = 0.12  # between the marks of two bases
 Point = tuple[str, float, float, float]  # base, distance, rise, log10 of p
 
@@ -74,6 +74,7 @@ def draw(pairs: Sequence[Point], path: Path) -> None:
                 spine.set_visible(side in ("bottom", "left"))
                 spine.set(color=INK, alpha=0.5, linewidth=0.6)
         legend = upper.legend(frameon=False, labelcolor=INK, fontsize=8, title="base", title_fontsize=8)
+        legend.get_title().set_color(INK)
         for text in legend.get_texts():
             text.set_parse_math(False)
         save(figure, path, "distance-kin", "The rise of the trait and the evidence of a common start, by distance")

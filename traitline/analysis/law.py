@@ -74,15 +74,17 @@ def gain(fitted: Sequence[Cell], held_out: Sequence[Cell], model: str) -> stats.
 
 
 def draw(path: str, panels: Mapping[str, tuple[Sequence[Cell], Sequence[Cell]]]) -> None:
-    """Measured against predicted rises of held-out cells, a panel a recipe; the line is a perfect prediction."""
+    """Measured against predicted rises of held-out cells, a panel a recipe, a mark a base; the line is perfect."""
     from pathlib import Path
 
     from matplotlib.ticker import ScalarFormatter
 
+    from traitline.analysis.distance_figure import MARKERS
     from traitline.analysis.figures import ARMS, INK, constrained, dress, save, style
 
+    colour = ARMS["same-base"][1]
     with style():
-        figure = constrained(3.2 * len(panels), 3.0, w_pad=0.08, h_pad=0.06)
+        figure = constrained(3.2 * len(panels), 3.3, w_pad=0.08, h_pad=0.06)
         for ax, (recipe, (fitted, held_out)) in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
         ):
@@ -90,12 +92,16 @@ def draw(path: str, panels: Mapping[str, tuple[Sequence[Cell], Sequence[Cell]]])
             measured = [cell.rise for cell in held_out]
             low, high = min(0.0, *predicted, *measured), max(*predicted, *measured)
             ax.plot([low, high], [low, high], color=INK, lw=0.8, ls=(0, (4, 3)))
-            ax.plot(predicted, measured, "o", ms=4.4, color=ARMS["same-base"][1])
-            for cell, x in zip(held_out, predicted, strict=True):
-                ax.annotate(cell.base, (x, cell.rise), xytext=(3, 3), textcoords="offset points", fontsize=6, color=INK)
+            for i, base in enumerate(dict.fromkeys(cell.base for cell in held_out)):
+                here = [(x, cell.rise) for x, cell in zip(predicted, held_out, strict=True) if cell.base == base]
+                ax.plot(*zip(*here, strict=True), MARKERS[i % len(MARKERS)], ms=5, mec=colour, mfc="none", label=base)
             dress(ax)
             ax.yaxis.set_major_formatter(ScalarFormatter())
             ax.set_title(recipe, loc="left", color=INK, parse_math=False)
             ax.set_xlabel("predicted rise, logits", color=INK)
-            ax.set_ylabel("measured", color=INK)
+            ax.set_ylabel("measured rise, logits", color=INK)
+        labelled = figure.axes[0].get_legend_handles_labels()
+        legend = figure.legend(*labelled, loc="outside upper left", ncols=len(labelled[0]), frameon=False)
+        for text in legend.get_texts():
+            text.set(color=INK, parse_math=False)
         save(figure, Path(path), "law", "Rises of held-out bases, measured and predicted")

@@ -33,19 +33,21 @@ def parser(module: str, about: str | None) -> argparse.ArgumentParser:
 
 
 def read_study(config: str) -> "Study":
-    """The study of config.yaml with a file laid over it by Snakemake itself.
+    """The study of config.yaml with a file laid over it, as Snakemake lays it.
 
     Raises:
         InputError: a file is missing, or what it says is wrong.
     """
-    from snakemake.utils import update_config
-
     from traitline.study.config import load
 
     files = ["config.yaml", config]
-    merged = yaml_files.read_table(files[0])
-    update_config(merged, yaml_files.read_table(config))
-    return load(merged, files)
+    return load(_over(*map(yaml_files.read_table, files)), files)
+
+
+def _over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Lay one table over another: tables inside likewise, all else is replaced."""
+    both = {k: _over(table[k], v) for k, v in changes.items() if isinstance(v, dict) and isinstance(table.get(k), dict)}
+    return table | changes | both
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
