@@ -129,7 +129,8 @@ def law_section(study: Study, parts: dict[str, tuple[list[Cell], list[Cell]]]) -
     return [
         "## A law of the size", "",
         f"![Measured and predicted rises of held-out bases]({FIGURE})", "",
-        f"Fitted on {sizes[0]} bases, predicted on {sizes[1]} others: a mark is a trait on a base. N rows, K nats a token, cosine between what the"
+        f"Fitted on {sizes[0]} bases, predicted on {sizes[1]} others: a mark is a trait on a base."
+        " N rows, K nats a token, cosine between what the"
         f" rows teach and what raises the trait ([influence](predictions.md)). Slopes of the law: {slopes}.", "",
         *table(head, lines, 2),
         f"A gain above 0 speaks for the law; t over held-out bases. Halves swapped, explored: {swapped}.", "",
