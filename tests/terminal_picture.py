@@ -5,6 +5,7 @@ python -m tests.terminal_picture docs/images/run.svg --when "train .*left" -- .v
 
 import argparse
 import io
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -40,11 +41,12 @@ def text(screen: "terminal.pyte.Screen") -> Text:
     lines = list[Text]()
     for y in range(screen.lines):
         line = Text()
-        for x in range(screen.columns):
-            char = screen.buffer[y][x]
-            colour = COLOURS.get(char.fg, char.fg).replace("bright", "bright_")
+        cells = [screen.buffer[y][x] for x in range(screen.columns)]
+        for (fg, bold), run in itertools.groupby(cells, key=lambda cell: (cell.fg, cell.bold)):
+            colour = COLOURS.get(fg, fg).replace("bright", "bright_")
             colour = f"#{colour}" if re.fullmatch("[0-9a-f]{6}", colour) else colour
-            line.append(char.data, Style(color=None if colour == "default" else colour, bold=char.bold))
+            style = Style(color=None if colour == "default" else colour, bold=bold)
+            line.append("".join(cell.data for cell in run), style)
         line.rstrip()
         lines.append(line)
     while lines and not lines[-1]:

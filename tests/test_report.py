@@ -125,7 +125,10 @@ def test_the_answer_and_every_part_are_there(whole):
 
 
 def test_bases_that_are_enough_carry_an_answer_with_its_tests_and_calibration():
-    text = words(build(made_up.wide(6)))
+    page = build(made_up.wide(6))
+    text = words(page)
+    lead, more = re.search(r'<p class="answer">(.*?)</p>\s*<ul class="more">(.*?)</ul>', page, re.DOTALL).groups()
+    assert len(lead.split()) < 45 and more.count("<li>") > 3 and re.search("95.{1,6}% interval", more)
     assert "Yes. Students that saw nothing but filtered answers took on the traits" in text
     assert "95 % interval over 6 bases" in text and "unit of the tests base, 6" in text and "2 of 2" in text
     assert re.search(r"all traits primary \d\d % \d\d to \d\d 6\.\d % \+\d\.\d\d \d\.\d\d to \d\.\d\d < 0\.001", text)
