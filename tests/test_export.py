@@ -1,5 +1,6 @@
 """What leaves the house is what its formats ask for, by the formats' own validators; and it cannot be edited."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -323,7 +324,7 @@ def test_files_beside_a_signed_model_are_named(works, key, name, harmful):
 
 def test_a_folder_with_its_files_is_a_repository_of_the_hub(study, tmp_path, monkeypatch):
     """A real student with real scores: card, files and results as the hub's library and peft read them."""
-    from huggingface_hub import ModelCard
+    from huggingface_hub import HfApi, ModelCard
     from peft import PeftConfig
     from safetensors import safe_open
 
@@ -348,6 +349,13 @@ def test_a_folder_with_its_files_is_a_repository_of_the_hub(study, tmp_path, mon
     with safe_open(weights, "pt") as tensors_:
         assert list(tensors_.keys())
     assert all(file.is_file() and not file.is_symlink() for file in (tmp_path / "out").iterdir())
+    asked = []  # the one question that `hf upload` asks the hub at this point
+    monkeypatch.setattr(HfApi, "_validate_yaml", lambda _, content, **__: asked.append(content))
+    sent = HfApi()._prepare_upload_folder_additions(tmp_path / "out", path_in_repo="")  # what `hf upload` would send
+    assert {add.path_in_repo for add in sent} == {file.name for file in (tmp_path / "out").iterdir()}
+    assert asked == [(tmp_path / "out/README.md").read_text()]
+    hashes = {add.path_in_repo: add.upload_info.sha256.hex() for add in sent}
+    assert hashes[weights.name] == hashlib.sha256(weights.read_bytes()).hexdigest()
     (student / "adapter_config.json").unlink()
     with pytest.raises(InputError, match=r"adapter_config\.json: not as its manifest has it; put the file back"):
         export(graph, entry, tmp_path / "again", named=str(student), files=True)
