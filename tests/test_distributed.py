@@ -69,6 +69,23 @@ def test_two_processes_make_the_students_of_one(weights, tmp_path):
         assert (params["processes"], params["sharded"]) == (2, False)
 
 
+def test_accelerate_launch_makes_the_student_of_one_process(weights, tmp_path):
+    """By accelerate's launcher, with gloo; its `--cpu` starts one process, `--multi_gpu` starts several."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    launch = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--num_cpu_threads_per_process", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port)]  # fmt: skip
+    flags = weights.train_flags(tmp_path / "two", seeds=(1,))
+    command = [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "scripts.train", *flags]
+    done = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    params = same(weights.students / "seed-1", tmp_path / "two/seed-1", "train.json")
+    assert (params["processes"], params["sharded"]) == (2, False)
+
+
 @pytest.mark.parametrize("together", [["--together"], []], ids=["together", "alone"])
 def test_a_base_in_shares_makes_the_same_students(weights, tmp_path, together):
     """With 32 rows and batches of 31, the second process has no row of every other step."""

@@ -1,11 +1,17 @@
-"""Models of transformers: what it cannot open is refused."""
+"""Models of transformers: what it cannot open is refused, and what bfloat16 changes."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+import torch
 
+from traitline import model_files
 from traitline.errors import InputError
 from traitline.models.transformers_model import load
+from traitline.provenance import kernels
 
 
 def test_an_architecture_that_transformers_does_not_know_is_refused(raw_qwen2, tmp_path):
@@ -16,3 +22,34 @@ def test_an_architecture_that_transformers_does_not_know_is_refused(raw_qwen2, t
     (copy / "config.json").write_text(json.dumps({**config, "model_type": "nobody"}))
     with pytest.raises(InputError, match="transformers can't open it"):
         load(copy, "float32")
+
+
+def test_a_base_in_bfloat16_trains_adapters_in_float32_to_like_losses(weights, tmp_path):
+    """In a process of its own: the kernels that tests share have no attention in bfloat16."""
+    from safetensors.torch import load_file
+
+    flags = weights.train_flags(tmp_path, seeds=(1,))
+    engine = json.dumps(json.loads(flags[-1]) | {"dtype": "bfloat16"})
+    env = {k: v for k, v in os.environ.items() if k not in kernels.ATEN}
+    command = [sys.executable, "-m", "scripts.train", *flags[:-1], engine]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made, exact = (json.loads((place / "seed-1/train.json").read_text()) for place in (tmp_path, weights.students))
+    for end in ("loss_first", "loss_last"):
+        assert made[end] == pytest.approx(exact[end], rel=0.02) and made[end] != exact[end]
+    adapter = load_file(tmp_path / "seed-1" / model_files.ADAPTER)
+    assert {t.dtype for t in adapter.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "instructions", [{"amx_bf16": False, "avx512_bf16": False}, {"avx512_bf16": True}, {"bf16": True}]
+)
+def test_bfloat16_without_instructions_for_it_is_one_line_of_the_log(raw_qwen2, monkeypatch, caplog, instructions):
+    """Capabilities that no processor here lacks are a stand-in's; the model is the real one."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    assert load(raw_qwen2, "bfloat16").dtype == torch.bfloat16
+    slow = "no instructions for bfloat16; float32 is faster" in caplog.text
+    assert slow is not any(instructions.values())
+    caplog.clear()
+    load(raw_qwen2, "float32")
+    assert "bfloat16" not in caplog.text

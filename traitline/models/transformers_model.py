@@ -1,5 +1,6 @@
 """Load models of transformers, frozen, and arrange rows as padded batches."""
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,17 @@ from traitline.models.distributed import device
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+log = logging.getLogger("traitline")
+BFLOAT16 = ("amx_bf16", "avx512_bf16", "bf16")  # instructions of x86 and ARM
+
+
+def has_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16; True where torch cannot say."""
+    import torch
+
+    known = getattr(torch.cpu, "get_capabilities", None)
+    return known is None or any(map(known().get, BFLOAT16))
 
 
 def load(folder: Path, dtype: str, shards: int = 1) -> Any:
@@ -30,6 +42,8 @@ def load(folder: Path, dtype: str, shards: int = 1) -> Any:
     from transformers.distributed.configuration_utils import DistributedConfig
     from transformers.utils.logging import disable_progress_bar
 
+    if dtype == "bfloat16" and device().type == "cpu" and not has_bfloat16():
+        log.warning("engine.dtype: this processor has no instructions for bfloat16; float32 is faster on it")
     if not sys.stderr.isatty():
         disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
