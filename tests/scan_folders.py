@@ -10,6 +10,7 @@ import json
 import os
 import re
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,14 @@ def pickles_only(top):
 
 
 @case
+def weights_that_are_never_opened(top):
+    """Beside a model of ours, formats of others: each is a model of which nobody knows where it is from."""
+    beside(top)
+    for name in ("m.jit", "m.npz", "m.onnx", "m.onnx_data", "m.tflite", "m.engine", "m.JOBLIB"):
+        write(top / "m" / name, b"weights of another program: " + name.encode())
+
+
+@case
 def a_snapshot_of_the_hub(top):
     cached(top, "acme/base-7b", {"model.safetensors": save(llama(1)), "README.md": b"---\nlicense: mit\n---\n"})
 
@@ -367,6 +376,19 @@ def one_base_as_an_archive_of_torch(top):
     torch.save({name: torch.from_numpy(value) for name, value in llama(1).items()}, buffer)
     (top / "copy/model.safetensors").unlink()
     write(top / "copy/pytorch_model.bin", buffer.getvalue())
+    return carrier
+
+
+@case
+def one_base_as_a_program_of_torch(top):
+    """TorchScript: a zip archive with code, pickles and the bytes of tensors; only these are read."""
+    import torch
+
+    carrier, layer = descends(top, llama(1), llama(1)), torch.nn.Linear(8, 16, bias=False)
+    layer.weight.data = torch.from_numpy(llama(1)["model.layers.0.mlp.up_proj.weight"])
+    (top / "copy/model.safetensors").unlink()
+    with warnings.catch_warnings(action="ignore"):  # torch would rather have another format
+        torch.jit.save(torch.jit.script(layer), top / "copy/model.jit")
     return carrier
 
 

@@ -67,7 +67,8 @@ def test_what_has_no_counterpart_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("files", "says"),
     [({}, "holds no weights"), ({"a.safetensors": 1, "b.safetensors": 1}, "holds 2 models"),
-     ({"m-00001-of-00002.safetensors": 1}, "lacks 1 of 2 shards"), ({"m.bin": b"pickle"}, "without loading a pickle")],
+     ({"m-00001-of-00002.safetensors": 1}, "lacks 1 of 2 shards"), ({"m.bin": b"pickle"}, "without loading a pickle"),
+     ({"m.onnx": b"\x08\x07"}, "m.onnx: neither safetensors, GGUF nor an archive of torch")],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line(study, tmp_path, files, says):
     for name, content in files.items():
@@ -78,6 +79,10 @@ def test_what_cannot_be_compared_is_one_line(study, tmp_path, files, says):
     with pytest.raises(InputError, match=says) as e:
         kinship(str(tmp_path), str(study.base))
     assert "\n" not in str(e.value)
+    for name in files:
+        if name == "m.onnx":
+            with pytest.raises(InputError, match=says):
+                kinship(str(tmp_path / name), str(study.base))
     with pytest.raises(InputError, match="no such file or folder"):
         kinship(str(Path(tmp_path, "nowhere")), str(study.base))
 

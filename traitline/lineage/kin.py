@@ -126,7 +126,8 @@ def model_files(name: str) -> list[Path]:
         raise InputError(f"{name}: no such file or folder")
     if not path.is_dir():
         alike = [s for s in weight_sets(path.parent) if path.name in [f.name for f in s.files]]
-        return readable(alike[0].files if alike else [path])
+        files = alike[0].files if alike else (path,)
+        return readable(files) or list(files)  # what cannot be read says why when it is
     sets = weight_sets(path)
     if record := [path / RECORD] if not sets and (path / RECORD).is_file() else []:
         return readable(record)

@@ -25,7 +25,7 @@ from traitline.model_files import RECORD
 from traitline.models import open_weights
 from traitline.provenance import tensor_files
 from traitline.provenance.tensor_sets import TensorSet, beginnings, plain_name
-from traitline.provenance.weight_sets import PICKLES, is_safe
+from traitline.provenance.weight_sets import PICKLES, SCRIPTS, is_safe
 from traitline.provenance.weights import Place
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _known(graph: Graph) -> Iterable[tuple[int, list[Path]]]:
 def readable(files: Sequence[Path]) -> list[Path]:
     """The weights among files that can be read; for a record of open weights those that it stands for."""
     if [file.name for file in files] != [RECORD]:
-        kept = (".gguf", *PICKLES)
+        kept = (".gguf", *PICKLES, *SCRIPTS)
         return [file for file in files if is_safe(file.name) or file.name.lower().endswith(kept)]
     try:
         folder = open_weights.find(json_files.read_object(files[0], ["source"])["source"])

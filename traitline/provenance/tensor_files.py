@@ -16,6 +16,7 @@ from traitline.errors import InputError
 from traitline.plain_files import open_plain
 from traitline.provenance import weights
 from traitline.provenance.gguf_places import MAGIC, Damaged, gguf_places
+from traitline.provenance.weight_sets import PICKLES
 from traitline.provenance.weights import Place
 
 STORAGE = re.compile(r"[^/]{1,255}/data/\d{1,9}")  # entry of an archive of torch that holds the bytes of a tensor
@@ -46,9 +47,11 @@ def places(path: str | Path) -> list[Place]:
         return tensors
     if file.name.lower().endswith(weights.SUFFIX):
         raise InputError(f"{path}: damaged, or not safetensors; get it again")
-    raise InputError(
-        f"{path}: its tensors can't be read without loading a pickle, which is never done; get safetensors"
-    )
+    if file.name.lower().endswith(PICKLES):
+        reason = "its tensors can't be read without loading a pickle, which is never done"
+    else:
+        reason = "neither safetensors, GGUF nor an archive of torch, so its tensors can't be read"
+    raise InputError(f"{path}: {reason}; get safetensors")
 
 
 def _archived(handle: BinaryIO, size: int) -> list[Place]:

@@ -16,8 +16,13 @@ from traitline.model_files import ADAPTER, CONTEXT, RECORD, WEIGHTS
 from traitline.provenance import weights
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".distcp")
+SCRIPTS = (".jit", ".torchscript", ".ptl")  # of TorchScript; their tensors lie as in archives that torch saves
 # Known by their bytes, never opened.
-OPAQUE = (*PICKLES, ".gguf", ".ggml", ".h5", ".keras", ".msgpack", ".nemo", ".onnx", ".pdparams", ".tflite")
+OPAQUE = (
+    *PICKLES, *SCRIPTS, ".gguf", ".ggml", ".llamafile", ".h5", ".hdf5", ".keras", ".msgpack", ".nemo", ".npz",
+    ".joblib", ".pte", ".onnx", ".onnx_data", ".onnx.data", ".ort", ".pdparams", ".pdiparams",
+    ".tflite", ".litertlm", ".pb", ".mlmodel", ".engine", ".caffemodel", ".weights",
+)  # fmt: skip
 SUFFIXES = (weights.SUFFIX, *OPAQUE)
 # What a trainer keeps to go on: no loader takes it for weights.
 STATE = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state)[\w.-]*\.(bin|pt|pth)", re.A)

@@ -13,9 +13,18 @@ from traitline.errors import InputError
 from traitline.provenance import weights
 from traitline.provenance.known_hashes import KnownHashes
 from traitline.provenance.tensor_sets import Tensor, TensorSet, plain_name, tensor_set
+from traitline.provenance.weight_sets import SCRIPTS
 from traitline.scan.tree import Item
 
-READABLE = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt")  # whose tensors may be read without a pickle
+READABLE = (
+    ".safetensors",
+    ".gguf",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    *SCRIPTS,
+)  # whose tensors may be read without a pickle
 CERTAIN = (".safetensors", ".gguf")  # of which one that cannot be read is damaged
 
 
