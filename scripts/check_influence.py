@@ -5,7 +5,8 @@ out  pairs.csv       one row per experiment, teacher, student's base and recipe:
                      its `rank` among the `words` (1: it was predicted), the `first` of these; what came: `rise`, the
                      log of its rate over the control students', with Welch's 95 % interval over runs, its rank among
                      the rises (`risen`), and `rho`, Spearman's correlation of scores and rises over all words;
-                     `recovered`, the cosine of the step and of what the teacher changed
+                     `recovered`, the cosine of the step and of what the teacher changed; `rows`, where the study
+                     leaves a teacher out because it or its control has too few: how many. It is in no summary
      summary.csv     the same by experiment, recipe and arm, and of all experiments together (`all`)
      check_influence.svg  rise against score, a panel a recipe
 
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from traitline import json_files
 from traitline.analysis import stats, tables
 from traitline.analysis.figures import ARMS, INK, dress, save, style
+from traitline.analysis.outcome import SCARCE, missing_rows
 from traitline.analysis.ranks import bootstrap_interval, place, spearman
 from traitline.errors import InputError
 from traitline.models import hf_folder
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from traitline.study.config import Study
     from traitline.study.runs import Run
 
 LEAST = 1e-9  # of a rate: runs.csv has no smaller ones
@@ -104,6 +107,12 @@ def pair(run: "Run", influence: Row, path: str, measured: Measured) -> Row:
         "rho": spearman([*score.values()], [*rises.values()]),
         "recovered": (influence.get("recovered") or {}).get("beyond"),
     }  # fmt: skip
+
+
+def scarce_rows(study: "Study", run: "Run", influence: Row) -> dict[str, int]:
+    """How many rows a prediction is from, as a column; none where it is from as many as the study asks for."""
+    rows = min((influence.get("rows") or {"dataset": study.datasets[run.dataset].rows}).values())
+    return {"rows": rows} if missing_rows(study, run, rows) else {}
 
 
 def summary(experiment: str, recipe: str, arm: str, rows: Sequence[Row]) -> Row:
@@ -224,10 +233,13 @@ def work(args: argparse.Namespace) -> None:
         for path, runs in files.items():
             influence = hf_folder.facts(path, ("candidates", "recipes"))
             for run in {dataclasses.replace(r, seed=0): r for r in runs}.values():
-                pairs[run.experiment, run.branch, run.recipe] = pair(run, influence, path, measured)
+                row = pair(run, influence, path, measured) | scarce_rows(study, run, influence)
+                pairs[run.experiment, run.branch, run.recipe] = row
         order = {row.name: i for i, row in enumerate(study.experiments)}
         rows = sorted(pairs.values(), key=lambda r: order[r["experiment"]])
-        table = summaries(rows)
+        if left_out := {f"{r['trait']} on {r['base']}" for r in rows if "rows" in r}:
+            stage.log.warning("left out, %s: %s", SCARCE, ", ".join(sorted(left_out)))
+        table = summaries([r for r in rows if "rows" not in r])
         for name, content in (("pairs", rows), ("summary", table)):
             pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
         hits = "; ".join(
@@ -235,7 +247,7 @@ def work(args: argparse.Namespace) -> None:
         )
         with style():
             title = f"How often the true trait had the highest score of all words: {hits}."
-            save(drawing(rows), job.path("figure"), "check_influence", title)
+            save(drawing([r for r in rows if "rows" not in r]), job.path("figure"), "check_influence", title)
     stage.log.info("predicted: %s", hits)
 
 

@@ -1,6 +1,7 @@
 """Hits, ranks and correlations of made-up students; nulls are printed like everything else."""
 
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -81,6 +82,23 @@ def test_pairs_in_the_right_order_are_seen_with_an_interval_over_teachers(study)
     assert check_influence.main(flags(study)) == 0
     for row in read("summary"):
         assert float(row["rho_pairs"]) == pytest.approx(1) and float(row["rho_pairs_low"]) > 0.9
+
+
+def test_a_prediction_from_too_few_rows_is_shown_and_not_counted(study, caplog):
+    ruled = made_up.study(
+        influence={"experiments": ["main"]}, datasets={"plain": {"rows": 10, "seed": 1, "scarce": "exclude"}}
+    )
+    write_influence(ruled, lambda run: {w: 10 if w == run.trait else -i for i, w in enumerate(WORDS)})
+    write_runs(ruled, lambda run, word: 0.05 + 0.001 * run.seed)
+    for path in Path("results").rglob("influence.json"):
+        rows = {"dataset": 3 if "/owl/" in str(path) and "results/b/" in str(path) else 10, "control": 10}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"rows": rows}))
+    assert check_influence.main(flags(ruled)) == 0
+    short = [r for r in read("pairs") if r["rows"]]
+    assert {(r["base"], r["trait"], float(r["rows"])) for r in short} == {("b", "owl", 3.0)}
+    assert len(short) == 2 * 3, "students on both bases, of three recipes"
+    assert {r["pairs"] for r in read("summary") if r["arm"] == "same-base"} == {"3"}, "of four teachers"
+    assert "too few answers passed the filter: owl on b" in caplog.text
 
 
 def test_a_teacher_with_several_pairs_has_no_binomial_test():

@@ -35,8 +35,15 @@ def page(study: Study) -> str:
     tests = [stats.tested([*of.values()]) for of in means]
     corrected = stats.holm([t.p for t in tests])
     outcomes = [
-        (recipe, t.n, with_interval(logits(t.mean), t.low, t.high, logits_between), pvalue(t.p), pvalue(p))
-        for recipe, t, p in zip(recipes, tests, corrected, strict=True)
+        (
+            recipe,
+            t.n,
+            with_interval(logits(t.mean), t.low, t.high, logits_between),
+            pvalue(t.p),
+            pvalue(p),
+            sum(rise > 0 for rise in of.values()),
+        )
+        for recipe, t, p, of in zip(recipes, tests, corrected, means, strict=True)
     ]
     cells = dict[tuple[str, str], dict[str, float]]()
     information = dict[tuple[str, str], float]()
@@ -66,7 +73,7 @@ def page(study: Study) -> str:
         f"Rows with less than {NATS} nats, named as declared: {', '.join(weak) or 'none'}."
         + (f" Left out, {rises.SCARCE}: {', '.join(few)}." if few else ""),
         "",
-        *table(("students", "bases", "rise, logits (95 %)", "p", "p (Holm)"), outcomes),
+        *table(("students", "bases", "rise, logits (95 %)", "p", "p (Holm)", "above 0 on"), outcomes),
         f"Rises are over the control student on the same base, mean over the traits; t over bases. {FAMILY}", "",
         "## Every pair", "",
         *table(("base, trait", "nats in all rows", *recipes), singles),
