@@ -16,11 +16,13 @@ python -m scripts.report --headline results
 
 import argparse
 import dataclasses
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline import json_files
-from traitline.analysis import conclusions, report_voices, risk, students_page, tables
+from traitline.analysis import headline, report_voices, risk, students_page, tables
 from traitline.analysis.report_branches import DETECTION, INFLUENCE
 from traitline.analysis.report_content import content
 from traitline.analysis.report_decoder import DECODING
@@ -50,7 +52,8 @@ class Headline(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, _space: Any, values: Any, _option: Any = None) -> None:
         """Print, or say in one line what is wrong."""
         try:
-            print(conclusions.headline(values))
+            columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else headline.WIDEST
+            print(headline.headline(values, columns))
         except InputError as e:
             parser.exit(2, f"report: error: {e}\n")
         parser.exit()

@@ -15,7 +15,7 @@ import pytest
 from scripts import check_influence, classifier_summary, compare_paper, report, summarise
 from tests import made_up, stage_inputs
 from tests.made_up_report import FLAGS, build
-from traitline.analysis import students_page
+from traitline.analysis import headline, students_page
 
 TARGETS = [
     "--results",
@@ -212,7 +212,11 @@ def test_the_headline_is_a_table_on_the_terminal(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert ended.value.code == 0 and max(map(len, lines)) <= 110
     assert re.match(r"lora +all +\d+ % \(\d+ to \d+\) +6\.\d % +6\.\d % +\d\.\d % +\+\d\.\d\d \(.*\) +[0<]", lines[2])
-    assert any(line.startswith("Units: 3 bases: the unit is the base.") for line in lines)
+    assert any(line.startswith("Units: 3 bases (the unit is the base).") for line in lines)
+    for columns in (60, 80):
+        narrow = headline.headline("results", columns).splitlines()
+        assert max(map(len, narrow)) <= columns and re.match("students +trait +same base +control", narrow[0])
+        assert "rise, logits" in narrow[0] and any(line.startswith("Too narrow for: untouched") for line in narrow)
     with pytest.raises(SystemExit) as ended:
         report.main(["--headline", "nowhere"])
     assert ended.value.code == 2 and "nowhere/tables/tests.csv: no such file" in capsys.readouterr().err

@@ -1,11 +1,9 @@
 """Conclusions from the tables, in plain words; a null result has a sentence of its own."""
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from traitline.analysis import stats, tables
+from traitline.analysis import stats
 from traitline.analysis.calibration import sentence as calibrated
 from traitline.analysis.comparisons import ALL, EXPLORED, PRIMARY, SECONDARY
 from traitline.analysis.tables import Row
@@ -236,32 +234,6 @@ def outcome(rows: Sequence[Row]) -> str:
     return listing(parts, 9)
 
 
-def headline(results: str | Path) -> str:
-    """The table at the end of a run, as text: a row per recipe and trait, over bases."""
-    folder = Path(results, "tables")
-    tests, effects = tables.read(folder, "tests"), tables.read(folder, "effects")
-    several = len({row["experiment"] for row in tests}) > 1
-    head = ["students", "trait", "same base", "control", "another base", "untouched", "rise, logits", "p (Holm)"]
-    lines = [[*(["experiment"] if several else []), *head]]
-    for row in tests:
-        if row["comparison"] == "rise":
-            lines.append([*([row["experiment"]] if several else []), *cells(row, effects)])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    left = 3 if several else 2
-    text = [
-        "  ".join(v.ljust(w) if i < left else v.rjust(w) for i, (v, w) in enumerate(zip(line, widths, strict=True)))
-        for line in lines
-    ]
-    notes = dict.fromkeys(f"{over(row)}: {', '.join(unit_and_note(row))}" for row in without_repeats(tests))
-    below = [
-        "How often students name the trait: exact probability, means on the logit scale over runs, teachers and bases."
-        " In brackets 95 % intervals over units. p: corrected by Holm over declared outcomes, or over single traits.",
-        f"Units: {'; '.join(notes)}.",
-        calibrated(tables.read(folder, "calibration")),
-    ]
-    return "\n".join([text[0], "-" * len(text[0]), *text[1:], *(textwrap.fill(line, 110) for line in below if line)])
-
-
 def distinct_notes(tests: Sequence[Row]) -> list[str]:
     """Notes of tests, each once."""
     return list(dict.fromkeys(row["note"] for row in without_repeats(tests) if row["note"]))
@@ -272,24 +244,3 @@ def without_repeats(tests: Sequence[Row]) -> list[Row]:
     same = ("experiment", "recipe", "comparison")
     noted = {tuple(row[key] for key in same) for row in tests if row["trait"] == ALL and row["note"]}
     return [row for row in tests if row["trait"] == ALL or tuple(row[key] for key in same) not in noted]
-
-
-def unit_and_note(row: Row) -> list[str]:
-    """What the unit is, where there is one, and what else is to be said of a row of tests.csv."""
-    return [*([f"the unit is the {row['unit']}"] if row["unit"] else []), *([row["note"]] if row["note"] else [])]
-
-
-def cells(row: Row, effects: Sequence[Row]) -> list[str]:
-    """Recipe, trait and figures of one row of tests.csv, for a table of text."""
-    span = f" ({between(row['rate_low'], row['rate_high'])})" if row["rate_low"] is not None else ""
-    rise = logits(row["difference"]) + (
-        f" ({logits_between(row['low'], row['high'])})" if row["low"] is not None else ""
-    )
-    here = [
-        e
-        for e in effects
-        if (e["experiment"], e["recipe"]) == (row["experiment"], row["recipe"]) and row["trait"] in (e["trait"], ALL)
-    ]
-    arms = {arm: percent(average(e for e in here if e["arm"] == arm)) for arm in ("other-base", "baseline")}
-    rates = [percent(row["rate"]) + span, percent(row["beside_rate"]), arms["other-base"], arms["baseline"]]
-    return [row["recipe"], row["trait"], *rates, rise, pvalue(row["p_holm"])]

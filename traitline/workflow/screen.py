@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from traitline.errors import LONGEST_LINE, visible
+from traitline.plurals import counted
 from traitline.workflow.run_progress import RunProgress, spell_time
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class PlainLines(logging.Handler):
             line = self.progress.take(record)
             if getattr(record, "event", None) == "run_info":
                 jobs = ", ".join(f"{stage} {n}" for stage, n in self.progress.total.items())
-                line = f"{self.progress.jobs} jobs: {jobs}"
+                line = f"{counted(self.progress.jobs, 'job')}: {jobs}"
             if line := line or message(record):
                 self.put(line)
         except (OSError, ValueError, LookupError, AttributeError):  # a run goes on without a line
