@@ -166,3 +166,32 @@ def test_the_container_copies_what_the_wheel_needs():
     copied = [word for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for word in line.split()]
     assert all((ROOT / name).exists() and f"!{name}" in ignored for name in copied)
     assert {"pyproject.toml", "README.md", "LICENSE", "traitline"} == set(copied)
+
+
+def test_the_container_file_is_carried_out_line_by_line(tmp_path):
+    """Its own lines, below a folder in place of /; what pip would bring from afar is here already."""
+    lines = dict(re.findall(r"^(RUN|ENTRYPOINT|USER|WORKDIR) (.*)$", (ROOT / "Dockerfile").read_text(), re.M))
+    for words in re.findall(r"^COPY (.*)$", (ROOT / "Dockerfile").read_text(), re.M):
+        *sources, target = words.split()
+        for name in sources:
+            place = tmp_path / target.lstrip("/") / (name if target.endswith("/") else "")
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy(ROOT / name, place)
+    (tmp_path / "bin").mkdir()
+    for name, text in {"useradd": 'echo "$@" > "$TOP/users"', "python": f'exec {sys.executable} "$@"'}.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    pip = {"PIP_TARGET": str(tmp_path / "site"), "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    path = f"{tmp_path / 'site/bin'}:{tmp_path / 'bin'}:/usr/bin:/bin"
+    environment = {**os.environ, **pip, "PATH": path, "EXTRAS": "", "TOP": str(tmp_path)}
+    run = lines["RUN"].replace("/source", f"{tmp_path}/source")
+    subprocess.run(["sh", "-e", "-c", run], env=environment, cwd=tmp_path, check=True, capture_output=True)
+    assert not (tmp_path / "source").exists(), "the image keeps no source"
+    assert (tmp_path / "users").read_text().split() == ["--create-home", lines["USER"]]
+    work = tmp_path / lines["WORKDIR"].lstrip("/")
+    put(work / "m", llama(1))
+    environment |= {"PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    words = [*json.loads(lines["ENTRYPOINT"]), "scan", "."]
+    done = subprocess.run(words, env=environment, cwd=work, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "m/model.safetensors" in done.stdout, done.stderr
