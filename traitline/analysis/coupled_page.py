@@ -20,6 +20,12 @@ from traitline.study.config import Study
 
 CONFIG, PAGE = "configs/coupled.yaml", Path("docs/results/coupled.md")
 NATS = 16  # in a student's rows; below that no student of an earlier study moved
+LIMITS = (
+    "**What it does not show.** That a rise is not shown is not that there is none: the interval says how large"
+    " it may be. A pair is one student beside one control, so single pairs are no result. Answers are one number,"
+    " the models have 0.14 million parameters, and trees' personas were built into the world so that prompts move"
+    " numbers at all. No student is on another base, so nothing is said of that here."
+)
 
 
 def page(study: Study) -> str:
@@ -78,7 +84,8 @@ def page(study: Study) -> str:
         "## Every pair", "",
         *table(("base, trait", "nats in all rows", *recipes), singles),
         "Nats: how far the teacher's answers are from those of its base, in all rows of a student. Rises in logits."
-        + (f" Spearman's correlation of nats and rise over these pairs, explored: {ranks}." if ranks else ""),
+        + (f" Spearman's correlation of nats and rise over these pairs, explored: {ranks}." if ranks else ""), "",
+        LIMITS,
     ]  # fmt: skip
     return "\n".join(text).rstrip() + "\n"
 

@@ -27,6 +27,11 @@ from traitline.study.config import Study
 
 CONFIG, ALL, RECIPE = "configs/distance.yaml", "all", "biases"
 OUT = Path("docs/results")
+LIMITS = (
+    "**What it does not show.** With three bases only rises of about a logit are seen, so a distance at which"
+    " none is shown may pass on something: where transfer ends between 0.01 and 0.1 is open. Both bases of a pair"
+    " read the same text in the same order; with other text they would be farther apart."
+)
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,8 @@ def page(study: Study, rows: Sequence[Row]) -> str:
         f" Per base: [distance.csv](distance.csv). {FAMILY}", "",
         "![Rise and kinship of every base by distance](distance-kin.svg)",
         "",
-        "Drawn by `python -m traitline.analysis.distance_figure`; dashed is the threshold of kinship, p = 1e-6.",
+        "Drawn by `python -m traitline.analysis.distance_figure`; dashed is the threshold of kinship, p = 1e-6.", "",
+        LIMITS,
     ]  # fmt: skip
     if missing:
         text += [
