@@ -42,12 +42,36 @@ def test_a_difference_is_that_of_the_files_and_the_rest_is_missing(study, capsys
     answer(f"{runs['horse', 'soft'].folder}/word", words, dolphin=0.006)
     assert page.main([CONFIG]) == 0
     text = capsys.readouterr().out
-    (line,) = [line for line in text.splitlines() if line.startswith("| dolphin | soft")]
+    (line,) = [line for line in text.splitlines() if line.startswith("| dolphin | tuned | soft")]
     expected = [math.log(3), math.log(0.03 / 0.012), math.log(0.03 / 0.006)]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells[3] == f"{expected[0]:+.3f}" and cells[4] == "1 of 20"
-    assert cells[5:] == [f"{expected[1]:+.3f}", f"{expected[2]:+.3f}"]
+    assert cells[4] == f"{expected[0]:+.3f}" and cells[5] == "1 of 20"
+    assert cells[6:] == [f"{expected[1]:+.3f}", f"{expected[2]:+.3f}"]
     assert "**3 of 6 students have run**" in text and "a lead, not a result" in text
+
+
+def test_several_teachers_are_compared_with_the_control_of_their_number(study):
+    """Four have run, one of them before the declaration; a control of another number is no control of theirs."""
+    configs = (CONFIG, "configs/smollm2-four.yaml")
+    four = page_program.read_study(*configs)
+    words = four.evals["word"].candidates
+    soft = {(run.trait, run.draw): run for run in four.runs if run.recipe == "soft"}
+    assert len(soft) == 15
+    assert "| all teachers | 0 of 12 | - | - |" in page.page(*configs)
+    rises = {("dolphin", 1): 2.0, ("wolf", 1): 3.0, ("wolf", 2): 4.0, ("penguin", 2): 6.0}
+    for draw, floor in ((1, 0.01), (2, 0.02)):
+        answer(f"{soft['none', draw].folder}/word", words, dolphin=floor, wolf=floor, penguin=floor)
+    for (trait, draw), times in rises.items():
+        answer(f"{soft[trait, draw].folder}/word", words, **{trait: 0.01 * draw * times})
+    answer(f"{soft['horse', 3].folder}/word", words, horse=0.9)
+    text = page.page(*configs)
+    logs = [math.log(times) for times in rises.values()]
+    (line,) = [line for line in text.splitlines() if line.startswith("| all teachers")]
+    assert line.startswith(f"| all teachers | 4 of 12 | {sum(logs) / 4:+.3f} | ")
+    assert f"declared | 3 of 10 | {sum(logs[1:]) / 3:+.3f} | " in text
+    half = 3.182446 * math.sqrt(sum((x - sum(logs) / 4) ** 2 for x in logs) / 3 / 4)
+    assert line.endswith(f"| {sum(logs) / 4 - half:+.3f} to {sum(logs) / 4 + half:+.3f} |")
+    assert "the unit is a teacher" in text and "| wolf | tuned-2 | soft | 1 |" in text
 
 
 def test_a_damaged_artifact_is_one_line(study, capsys):

