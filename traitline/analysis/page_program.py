@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import functools
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,8 +41,10 @@ def read_study(*configs: str) -> "Study":
     from traitline.study.config import load
 
     files = ["config.yaml", *configs]
-    tables: list[dict[str, Any]] = [dict(yaml_files.read_table(file)) for file in files]
-    return load(functools.reduce(_over, tables), files)
+    whole: dict[str, Any] = {}
+    for file in files:
+        whole = _over(whole, yaml_files.read_table(file))
+    return load(whole, files)
 
 
 def _over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
