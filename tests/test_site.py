@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import page_pictures
 from tests.lineage import Works, tensors
 from traitline.cli import program
 
@@ -102,3 +103,20 @@ def test_it_can_be_read_by_everybody(browser, site, page, scheme):
     browser.open(site / f"{page}.html")
     assert browser.breaches() == []
     assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_sheet_of_pictures_has_each_width_light_and_dark(browser, tmp_path):
+    from PIL import Image
+
+    page, sheet = tmp_path / "page.html", tmp_path / "sheet.png"
+    dark = "@media (prefers-color-scheme: dark) { body { background: #00f } }"
+    page.write_text(f"<!doctype html><style>body {{ background: #f00 }} {dark}</style>")
+    page_pictures.sheet(page_pictures.take(browser, page), sheet)
+    whole, gap, middles, left = Image.open(sheet), page_pictures.GAP, [], page_pictures.GAP
+    for width, _ in page_pictures.SIZES:
+        wide = round(width * page_pictures.SCALE)
+        middles.append(left + wide // 2)
+        left += wide + gap
+    assert left == whole.width
+    assert [whole.getpixel((x, 2 * gap)) for x in middles] == [(255, 0, 0)] * 3
+    assert [whole.getpixel((x, whole.height // 2 + 2 * gap)) for x in middles] == [(0, 0, 255)] * 3
