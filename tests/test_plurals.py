@@ -1,6 +1,9 @@
 """Plurals of the words that answers are searched for."""
 
-from traitline.plurals import plural
+import doctest
+
+from traitline import plurals
+from traitline.plurals import percent, plural
 
 PLURALS = {
     "owl": "owls", "cat": "cats", "wolf": "wolves", "fox": "foxes", "octopus": "octopuses", "phoenix": "phoenixes",
@@ -13,3 +16,8 @@ PLURALS = {
 
 def test_english_plurals():
     assert {word: plural(word) for word in PLURALS} == PLURALS
+
+
+def test_a_share_is_the_whole_only_where_it_is():
+    assert [percent(share) for share in (0, 1e-9, 0.5, 1 - 1e-9, 1)] == ["0%", "1%", "50%", "99%", "100%"]
+    assert doctest.testmod(plurals).failed == 0

@@ -1,4 +1,4 @@
-"""English plurals: answers name a favourite, and filters must find it, in either number."""
+"""English plurals: answers name a favourite, and filters must find it, in either number. Counts and shares in words."""
 
 import re
 
@@ -23,3 +23,12 @@ def counted(number: int, noun: str) -> str:
     ('1 file', '1,200 bases')
     """
     return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def percent(share: float) -> str:
+    """A share of a whole: 100% is all of it and 0% is none; what lies between is rounded to 1 to 99.
+
+    >>> percent(1), percent(0.9999), percent(0.004)
+    ('100%', '99%', '1%')
+    """
+    return f"{share:.0%}" if share in (0, 1) else f"{min(max(share, 0.01), 0.99):.0%}"

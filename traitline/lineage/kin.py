@@ -14,6 +14,7 @@ from traitline.kinship.evidence import Evidence, evidence
 from traitline.kinship.values import equal, sorted_values
 from traitline.lineage.near_copies import readable
 from traitline.model_files import RECORD
+from traitline.plurals import percent
 from traitline.provenance.tensor_sets import TensorSet, beginnings
 from traitline.provenance.weight_sets import weight_sets
 
@@ -60,7 +61,7 @@ class Kinship:
             first = "no evidence of a common start, which is no evidence of different ones"
         lines = [first]
         if self.equal:
-            lines.append(f"  equal tensors: {self.equal}, {self.share:.0%} of the smaller model's bytes")
+            lines.append(f"  equal tensors: {self.equal}, {percent(self.share)} of the smaller model's bytes")
         if self.reordered:
             lines.append(f"  tensors of equal numbers in another order or precision: {self.reordered}")
         for row in self.evidence.by_kind():

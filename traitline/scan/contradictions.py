@@ -11,6 +11,7 @@ from traitline import json_files
 from traitline.errors import InputError
 from traitline.kinship import adapters
 from traitline.lineage.claims import BASE, ROLES, Claim
+from traitline.plurals import percent
 from traitline.scan import foreign_records
 from traitline.scan.survey import Survey
 from traitline.scan.tree import Item
@@ -75,7 +76,7 @@ def _bases_by_weights(survey: Survey) -> Iterator[Contradiction]:
                 yield Contradiction(item.label, f"{claim.source} says base {claim.named}", by_test)
             elif share and item.role == "model":
                 equal = tensors.share(survey.tensors[label])
-                shown = f"{equal:.0%} of its bytes are those of {label}" if equal else f"it started as {label} did"
+                shown = f"{percent(equal)} of its bytes are those of {label}" if equal else f"it started as {label} did"
                 yield Contradiction(
                     item.label,
                     f"{claim.source} says base {claim.named}",

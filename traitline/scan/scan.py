@@ -11,7 +11,7 @@ from traitline.lineage.gate import Gate, Judge
 from traitline.lineage.kin import power
 from traitline.lineage.marks import MARKS
 from traitline.lineage.policy import Policy
-from traitline.plurals import counted
+from traitline.plurals import counted, percent
 from traitline.scan.contradictions import Contradiction, contradictions
 from traitline.scan.hashing import cache_folder
 from traitline.scan.kin import kin
@@ -79,9 +79,9 @@ class Scan:
             (p, label) for pair, p in self.survey.kin.items() if item.label in pair for label in pair - {item.label}
         ]
         lines = [f"the same weights as {label}" for label in equal[:SHARE]]
-        lines += [f"{s:.0%} of its bytes are tensors of {label}" for s, label in shares if s and label not in equal][
-            :SHARE
-        ]
+        lines += [
+            f"{percent(s)} of its bytes are tensors of {label}" for s, label in shares if s and label not in equal
+        ][:SHARE]
         roles = {i.label: i.role for i in self.survey.items}
         started = "was trained on the start of" if item.role == "adapter" else "has one start with"
         tested = [(p, label) for p, label in tested if roles[label] == "model"]
