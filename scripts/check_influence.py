@@ -239,7 +239,8 @@ def work(args: argparse.Namespace) -> None:
         rows = sorted(pairs.values(), key=lambda r: order[r["experiment"]])
         if left_out := {f"{r['trait']} on {r['base']}" for r in rows if "rows" in r}:
             stage.log.warning("left out, %s: %s", SCARCE, ", ".join(sorted(left_out)))
-        table = summaries([r for r in rows if "rows" not in r])
+        counted = [r for r in rows if "rows" not in r]
+        table = summaries(counted)
         for name, content in (("pairs", rows), ("summary", table)):
             pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
         hits = "; ".join(
@@ -247,7 +248,7 @@ def work(args: argparse.Namespace) -> None:
         )
         with style():
             title = f"How often the true trait had the highest score of all words: {hits}."
-            save(drawing([r for r in rows if "rows" not in r]), job.path("figure"), "check_influence", title)
+            save(drawing(counted), job.path("figure"), "check_influence", title)
     stage.log.info("predicted: %s", hits)
 
 

@@ -414,24 +414,25 @@ def one_commit_in_two_contents(top):
     works.student(other, works.data(works.teacher(one)))
 
 
-@case
-def numbers_of_a_teacher_that_a_manifest_leaves_out(top):
+def student_with_data_edited(top, edited):
+    """A student whose manifest names its data otherwise: `edited` returns the entries that take the place of one."""
     works = Works(top)
     base = works.base("a")
     student = works.student(base, works.data(works.teacher(base)))
-    m = json.loads((top / student).with_name("train.manifest.json").read_text())
-    m["inputs"] = [entry for entry in m["inputs"] if entry["role"] != "data"]
-    (top / student).with_name("train.manifest.json").write_bytes(statement.canonical(m))
+    place = (top / student).with_name("train.manifest.json")
+    m = json.loads(place.read_text())
+    m["inputs"] = [e for entry in m["inputs"] for e in (edited(entry) if entry["role"] == "data" else [entry])]
+    place.write_bytes(statement.canonical(m))
+
+
+@case
+def numbers_of_a_teacher_that_a_manifest_leaves_out(top):
+    student_with_data_edited(top, lambda entry: [])
 
 
 @case
 def data_of_no_bytes_by_a_manifest(top):
-    works = Works(top)
-    base = works.base("a")
-    student = works.student(base, works.data(works.teacher(base)))
-    m = json.loads((top / student).with_name("train.manifest.json").read_text())
-    m["inputs"] = [e | {"bytes": 0} if e["role"] == "data" else e for e in m["inputs"]]
-    (top / student).with_name("train.manifest.json").write_bytes(statement.canonical(m))
+    student_with_data_edited(top, lambda entry: [entry | {"bytes": 0}])
 
 
 @case

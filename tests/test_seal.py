@@ -33,6 +33,7 @@ def holds(root):
 
 
 def test_the_root_is_what_the_tools_of_every_machine_compute(sealed):
+    # FIND is the line of the docs, a pipe of common tools: a shell runs it, as a reader's would.
     done = subprocess.run(FIND, shell=True, cwd="results", capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == root_of()
     assert FIND in seal.__doc__

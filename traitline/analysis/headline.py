@@ -22,13 +22,8 @@ from traitline.analysis.tables import Row
 HEAD = ["students", "trait", "same base", "control", "another base", "untouched", "rise, logits", "p (Holm)"]
 WIDEST = 110
 INTERVALS = "intervals of rates"
-LAST_NEEDED = (
-    "untouched",
-    "another base",
-    INTERVALS,
-    "p (Holm)",
-    "control",
-)  # what a narrow screen goes without, in this order
+# What a narrow screen goes without, in this order.
+LAST_NEEDED = ("untouched", "another base", INTERVALS, "p (Holm)", "control")
 
 
 def headline(results: str | Path, columns: int = WIDEST) -> str:

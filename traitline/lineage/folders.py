@@ -6,7 +6,7 @@ from pathlib import Path
 
 from traitline.errors import InputError
 from traitline.lineage.index import ENDING
-from traitline.model_files import ADAPTER_CONFIG, SUPPORT
+from traitline.model_files import ADAPTER_CONFIG, OTHERS, SUPPORT
 from traitline.provenance.weight_sets import INDEX, WeightSet, is_weights, stand_ins, weight_sets
 
 REGISTERED = "register.manifest.json"  # how the names of manifests end that `register` writes
@@ -14,10 +14,9 @@ ROWS = (".jsonl", ".parquet", ".arrow")  # data even beside weights
 DATA = (*ROWS, ".ndjson", ".json", ".csv", ".tsv")
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 SETTINGS = (
-    *SUPPORT, ADAPTER_CONFIG, "special_tokens_map.json", "added_tokens.json", "chat_template.json", "vocab.json",
-    "vocab.txt", "merges.txt", "preprocessor_config.json", "processor_config.json",
+    *SUPPORT, *OTHERS, ADAPTER_CONFIG, "chat_template.json", "vocab.txt", "merges.txt", "processor_config.json",
 )  # fmt: skip
-CODE = (".py", ".pyc", ".so", ".pkl", ".pickle", ".joblib", ".jinja", INDEX)
+CODE = (".py", ".pyc", ".so", ".jinja", INDEX)  # pickles count as weights
 
 
 def is_data(name: str, *, beside_weights: bool = False) -> bool:

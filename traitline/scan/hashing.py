@@ -16,15 +16,8 @@ from traitline.provenance.tensor_sets import Tensor, TensorSet, plain_name, tens
 from traitline.provenance.weight_sets import SCRIPTS
 from traitline.scan.tree import Item
 
-READABLE = (
-    ".safetensors",
-    ".gguf",
-    ".bin",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    *SCRIPTS,
-)  # whose tensors may be read without a pickle
+# Whose tensors may be read without a pickle.
+READABLE = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", *SCRIPTS)
 CERTAIN = (".safetensors", ".gguf")  # of which one that cannot be read is damaged
 
 

@@ -27,9 +27,7 @@ CACHED = ("models--", "datasets--")  # how repositories are called in the hub's 
 BLOBS = ("blobs", "refs")
 SETTINGS = (model_files.ADAPTER_CONFIG, "config.json")
 CLAIMS = (cards.CARD, *cards.MERGE, *SETTINGS, foreign_records.CRATE, foreign_records.MLFLOW)
-NO_DATA = {*SUPPORT, model_files.RECORD, *CLAIMS, "manifest.json", "tokenizer_config.json",
-           "special_tokens_map.json", "vocab.json", "added_tokens.json", "preprocessor_config.json",
-           "dataset_info.json",
+NO_DATA = {*SUPPORT, *model_files.OTHERS, model_files.RECORD, *CLAIMS, "manifest.json", "dataset_info.json",
            "trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "lineage.json",
            "croissant.json", "package.json"}  # fmt: skip
 
