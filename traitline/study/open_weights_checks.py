@@ -198,8 +198,8 @@ def soft_labels_have_one_base(study: "Study") -> None:
                 raise ValueError(f"{where} a tiny world's teacher behind a prompt has not; tune it, or take hard ones")
             if study.recipes[recipe].trains == "context":
                 raise ValueError(f"{where} a student that learns nothing can't have")
-            if {*row.students} != {*row.bases} or len(row.bases) > 1:
-                raise ValueError(f"{where} need one vocabulary; let teacher and student have one base")
+            if any(base != student for base, student in row.pairs):
+                raise ValueError(f"{where} need one vocabulary; let teacher and student have one base (`others: 0`)")
             if study.execution.together or (study.engine and study.engine.packing):
                 raise ValueError(f"{where} are for students one after the other; leave `together` and `packing` out")
 
