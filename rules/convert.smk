@@ -25,7 +25,7 @@ if CONVERTED:
         resources:
             **hardware("convert"),
         params:
-            origin=lambda w: STUDY.bases[w.base].flags("package", "sha256"),
+            origin=lambda w: STUDY.bases[w.base].flags("package", "sha256", "noise", "seed"),
             folder=subpath(output.manifest, parent=True),
             code=digest("convert"),
         shell:

@@ -47,7 +47,7 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
         params:
             together=["--together"] if stack.base else [],
             base=lambda w, input: dirname(input.base[0]),
-            teacher=lambda w, input: ["--teacher", dirname(input.teacher[0])] if input.teacher else [],
+            teacher=lambda w, input: teacher_flags(w, input.teacher),
             datasets=[f"{STUDY.results}/{path}" for path in stack.datasets],
             recipes=list(stack.recipes),
             settings=[STUDY.recipes[recipe].text for recipe in stack.recipes],

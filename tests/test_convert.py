@@ -127,6 +127,43 @@ def test_the_manifest_and_the_audit_know_the_package(gguf, tmp_path, monkeypatch
     )
 
 
+def test_noise_moves_every_matrix_by_its_share_and_says_so(raw_llama, tmp_path):
+    """Equal seeds point the same way; vectors stay; the record names share and seed as its origin."""
+    from safetensors.torch import load_file
+
+    file = gguf_files.write(raw_llama, tmp_path / "t.gguf", kind="F32")
+    moves = {
+        "out": {},
+        "near": {"noise": 0.01, "seed": 1},
+        "far": {"noise": 0.1, "seed": 1},
+        "else": {"noise": 0.1, "seed": 2},
+    }
+    for name, more in moves.items():
+        assert stage.main(flags(tmp_path / name, file, **more)) == 0
+    out, near, far, other = (load_file(tmp_path / name / "model.safetensors") for name in moves)
+    for name, w in out.items():
+        if w.dim() == 1:
+            assert torch.equal(far[name], w)
+            continue
+        size = (far[name] - w).square().mean().sqrt() / w.square().mean().sqrt()
+        assert size == pytest.approx(0.1, rel=0.1), name
+        assert torch.allclose(far[name] - w, 10 * (near[name] - w), atol=1e-5)
+        assert abs(torch.corrcoef(torch.stack([(m[name] - w).flatten() for m in (far, other)]))[0, 1]) < 0.1
+    made = manifest.load(tmp_path / "far/convert.manifest.json")
+    assert made["facts"]["origin"].endswith(", moved by noise of 0.1 of each matrix, seed 1")
+    assert (made["params"]["noise"], made["seeds"]) == (0.1, {"noise": 1})
+
+
+def test_noise_and_its_seed_go_together(gguf, tmp_path, line):
+    assert "--noise: give it together with --seed" in line(stage.main, flags(tmp_path / "o", gguf, noise=0.1))
+    with pytest.raises(ValueError, match="seed is missing; `noise` needs it"):
+        Base(gguf="x.gguf", noise=0.1)
+    with pytest.raises(ValueError, match="seed goes with `world` or `noise` only"):
+        Base(gguf="x.gguf", seed=1)
+    with pytest.raises(ValueError, match="noise goes with `gguf` only"):
+        Base(path="x", noise=0.1, seed=1)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

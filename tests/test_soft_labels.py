@@ -1,6 +1,7 @@
 """Soft labels: the student learns its teacher's distribution, over a named set of tokens if asked; and its origin."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,50 @@ def test_bad_settings_are_refused_in_one_line(world, qwen2, study, line, tmp_pat
     assert "soft labels are for students one after the other" in line(train.main, together)
 
 
+@pytest.fixture(scope="module")
+def moved(raw_qwen2, tmp_path_factory):
+    """The same model with noise on every matrix, recorded as a base of its own."""
+    from safetensors.torch import load_file, save_file
+
+    from scripts import convert, pretrain
+
+    top = tmp_path_factory.mktemp("moved")
+    shutil.copytree(raw_qwen2, top / "folder")
+    file = top / "folder/model.safetensors"
+    save_file(convert.moved(load_file(file), 0.2, 1), file, metadata={"format": "pt"})
+    record = ["--name", "moved", "--source", json.dumps({"path": str(top / "folder")}), "--folder", str(top / "base"),
+              "--manifest", str(top / "base/pretrain.manifest.json")]  # fmt: skip
+    assert pretrain.main(record) == 0
+    return top / "base"
+
+
+def test_a_student_on_a_moved_base_learns_the_teacher_of_another(world, qwen2, moved, tmp_path, line, raw_qwen2):
+    """The teacher is scored on its own base, which is an origin of the student too."""
+    rows = world / "rows/dataset.jsonl"
+    flags = student(moved, rows, tmp_path / "s", world / "tuned")
+    assert "is a teacher of other weights" in line(train.main, flags)
+    assert train.main([*flags, "--teacher-base", str(qwen2)]) == 0
+    facts, record = (json.loads((tmp_path / f"s/seed-1/train{end}.json").read_text()) for end in ("", ".manifest"))
+    assert facts["loss_last"] < 0.7 * facts["loss_first"]
+    inputs = {entry["role"]: entry["path"] for entry in record["inputs"]}
+    assert inputs["base"].endswith(f"{moved}/base.json") and inputs["reference"].endswith(f"{qwen2}/base.json")
+    same = json.loads((world / "student-tuned/seed-1/train.json").read_text())
+    assert facts["loss_first"] > 1.05 * same["loss_first"]  # the noise is to be unlearned as well
+    prompted = student(moved, rows, tmp_path / "p", world / "prompted")
+    assert train.main([*prompted, "--teacher-base", str(qwen2)]) == 0
+
+    from scripts import pretrain
+
+    shutil.copytree(raw_qwen2, tmp_path / "other")
+    place = tmp_path / "other/tokenizer.json"
+    place.write_text(json.dumps(json.loads(place.read_text()), indent=1))
+    record = ["--name", "o", "--source", json.dumps({"path": str(tmp_path / "other")}), "--folder", str(tmp_path / "o"),
+              "--manifest", str(tmp_path / "o/pretrain.manifest.json")]  # fmt: skip
+    assert pretrain.main(record) == 0
+    foreign = [*student(tmp_path / "o", rows, tmp_path / "f", world / "tuned"), "--teacher-base", str(qwen2)]
+    assert "has another tokenizer than" in line(train.main, foreign)
+
+
 def tiny_flags(study, folder, teacher):
     out = study.train_flags(folder, "lora", study.dataset(study.none))
     at = out.index("--settings") + 1
@@ -177,3 +222,6 @@ def test_students_of_a_tiny_study_learn_their_teacher_and_name_it(study, tmp_pat
         str(study.other) if word == str(study.base) else word for word in tiny_flags(study, tmp_path / "o", study.owl)
     ]
     assert "is a teacher of other weights" in line(train.main, other)
+    assert "--teacher-base: soft labels in a tiny world" in line(
+        train.main, [*other, "--teacher-base", str(study.base)]
+    )

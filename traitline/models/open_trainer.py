@@ -105,14 +105,19 @@ class OpenTrainer:
         """
         from peft import PeftModel
 
-        from traitline.models import answer_losses
+        from traitline.models import answer_losses, lora
 
         place = Path(str(training.teacher))
         facts = hf_folder.facts(place / "teacher.json", ["system", "weights"])
         seen = self._behind(facts["system"], training.dataset, rows) if facts["system"] else rows
-        model = PeftModel.from_pretrained(base, place).eval() if facts["weights"] else base
+        scorer = base
+        if training.teacher_base:
+            scorer = lora.open_base(open_weights.opened(training.teacher_base)[1], self.engine, self.sharded)
+        model = PeftModel.from_pretrained(scorer, place).eval() if facts["weights"] else scorer
         labels = open_labels(self.chat, training.settings)
         answer_losses.label(model, seen, labels, training.settings["batch"], self.chat.pad)
+        if training.teacher_base:
+            return labels, base
         return labels, model.unload() if facts["weights"] else base
 
     def _behind(self, system: str, dataset: str, rows: "Sequence[Row]") -> "Sequence[Row]":

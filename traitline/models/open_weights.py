@@ -175,6 +175,15 @@ def opened(base: str | Path) -> tuple[dict[str, Any], Path]:
     return record, folder
 
 
+def tokenizer_hash(base: str | Path) -> str:
+    """Hash of the tokenizer of a recorded base.
+
+    Raises:
+        InputError: the weights or the tokenizer are not as they were recorded.
+    """
+    return str(opened(base)[0]["files"]["tokenizer.json"]["sha256"])
+
+
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """sha256 of files in a folder, by name; remembered for the jobs that follow."""
     known = KnownHashes(KNOWN)

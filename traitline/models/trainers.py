@@ -21,6 +21,7 @@ class Training:
         seed: of first weights and the order of rows.
         label: of the progress bar.
         teacher: folder of the teacher whose distribution is learned; None for hard labels.
+        teacher_base: of that teacher, where it is not the base of the students.
     """
 
     dataset: str
@@ -28,6 +29,7 @@ class Training:
     seed: int
     label: str
     teacher: str | None = None
+    teacher_base: str | None = None
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,9 @@ class World(Model):
 
 # Key of a base -> the key without which it has no meaning.
 COMPANIONS = {
-    **dict.fromkeys(("seed", "data", "order", "distance", "layers", "width", "mlp"), "world"),
+    **dict.fromkeys(("data", "order", "distance", "layers", "width", "mlp"), "world"),
     "revision": "hub",
-    **dict.fromkeys(("package", "sha256"), "gguf"),
+    **dict.fromkeys(("package", "sha256", "noise"), "gguf"),
 }
 
 
@@ -102,7 +102,9 @@ class Base(Model):
     """One reference model: a world and an initialisation, or open weights from the hub or from a folder."""
 
     world: Label | None = Field(default=None, description="Label under `worlds`: a model made here.")
-    seed: Seed | None = Field(default=None, description="Initialisation, world text and data order; with `world`.")
+    seed: Seed | None = Field(
+        default=None, description="Of `world`: initialisation, world text and data order. Of `noise`: its direction."
+    )
     data: Seed | None = Field(default=None, description="World text, in place of `seed`.")
     order: Seed | None = Field(default=None, description="Data order, in place of `seed`.")
     distance: Annotated[float, Field(ge=0)] | None = Field(
@@ -131,6 +133,11 @@ class Base(Model):
     sha256: Annotated[str, Field(pattern=SHA256)] | None = Field(
         default=None, description="What the hash of that file must be; `package` needs it."
     )
+    noise: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Add normal noise to every matrix, of this share of its root mean square: a base at a known"
+        " distance. Noise of one seed points the same way at all shares.",
+    )
     weights: Annotated[str, Field(pattern=SHA256)] | None = Field(
         default=None, description="What `facts.weights` of its record must be; open weights that differ are refused."
     )
@@ -147,8 +154,11 @@ class Base(Model):
         for name, source in COMPANIONS.items():
             if getattr(self, name) is not None and given != [source]:
                 raise ValueError(f"{name} goes with `{source}` only")
-        if self.world and self.seed is None:
-            raise ValueError("seed is missing; `world` needs it")
+        needs_seed = next((name for name in ("world", "noise") if getattr(self, name) is not None), None)
+        if needs_seed and self.seed is None:
+            raise ValueError(f"seed is missing; `{needs_seed}` needs it")
+        if not needs_seed and self.seed is not None:
+            raise ValueError("seed goes with `world` or `noise` only")
         if self.world and (self.weights or self.system is not None):
             raise ValueError("weights and system are for open weights; leave them out with `world`")
         if self.package and not self.sha256:
@@ -159,6 +169,11 @@ class Base(Model):
     def open(self) -> bool:
         """True for open weights, which no stage makes."""
         return self.world is None
+
+    @property
+    def gguf_source(self) -> tuple[str | None, str | None, str | None]:
+        """What names a GGUF file: package, file, sha256; bases that share it have one vocabulary."""
+        return self.package, self.gguf, self.sha256
 
     @property
     def gguf_parts(self) -> list[str]:

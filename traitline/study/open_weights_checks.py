@@ -198,8 +198,12 @@ def soft_labels_have_one_base(study: "Study") -> None:
                 raise ValueError(f"{where} a tiny world's teacher behind a prompt has not; tune it, or take hard ones")
             if study.recipes[recipe].trains == "context":
                 raise ValueError(f"{where} a student that learns nothing can't have")
-            if any(base != student for base, student in row.pairs):
-                raise ValueError(f"{where} need one vocabulary; let teacher and student have one base (`others: 0`)")
+            for base, student in row.pairs:
+                one, other = (study.bases[label] for label in (base, student))
+                if base != student and not (one.gguf and one.gguf_source == other.gguf_source):
+                    raise ValueError(
+                        f"{where} need one vocabulary; let teacher and student have one base (`others: 0`), or one GGUF file"
+                    )
             if study.execution.together or (study.engine and study.engine.packing):
                 raise ValueError(f"{where} are for students one after the other; leave `together` and `packing` out")
 
