@@ -74,6 +74,31 @@ def test_several_teachers_are_compared_with_the_control_of_their_number(study):
     assert "the unit is a teacher" in text and "| wolf | tuned-2 | soft | 1 |" in text
 
 
+def test_students_on_moved_bases_stand_in_a_table_of_their_own(study):
+    """Compared with the control on the same base; they change no other table."""
+    configs = (CONFIG, "configs/smollm2-four.yaml", "configs/smollm2-noise.yaml")
+    moved = page_program.read_study(*configs)
+    words = moved.evals["word"].candidates
+    before = page.page(*configs)
+    assert "0 of 9 of these students have run" in before and "**0 of 20 students have run**" in before
+    runs = {(run.student, run.trait): run for run in moved.runs if (run.recipe, run.draw) == ("soft", 1)}
+    for base, high in (("smollm2", 0.05), ("near", 0.04), ("far", 0.02)):
+        answer(f"{runs[base, 'dolphin'].folder}/word", words, dolphin=high)
+        answer(f"{runs[base, 'none'].folder}/word", words, dolphin=0.02)
+    answer(f"{runs['middle', 'horse'].folder}/word", words)
+    text = page.page(*configs)
+    lines = [
+        line for line in text.splitlines() if line.startswith(("| smollm2 |", "| near |", "| middle |", "| far |"))
+    ]
+    assert lines == [
+        f"| smollm2 | 0 | {math.log(2.5):+.3f} | - | - |",
+        f"| near | 0.03 | {math.log(2):+.3f} | - | - |",
+        "| middle | 0.1 | - | - | - |",
+        "| far | 0.2 | +0.000 | - | - |",
+    ]
+    assert "5 of 9 of these students have run" in text and "**2 of 20 students have run**" in text
+
+
 def test_a_damaged_artifact_is_one_line(study, capsys):
     place = Path(f"{study.results}/baseline/smollm2/word")
     place.mkdir(parents=True)

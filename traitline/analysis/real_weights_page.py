@@ -3,7 +3,8 @@
 in   the study's configurations, laid over each other in turn, and whatever of its artifacts there is
 out  Markdown on standard output; equal artifacts give equal bytes
 
-python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml > docs/results/real-weights.md
+python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml configs/smollm2-four.yaml \\
+    configs/smollm2-noise.yaml > docs/results/real-weights.md
 """
 
 import math
@@ -14,6 +15,8 @@ from traitline import json_files, jsonl
 from traitline.analysis import stats
 from traitline.analysis.page_program import parser, read_study
 from traitline.analysis.results_page import table
+from traitline.lineage.kin import kinship
+from traitline.model_files import WEIGHTS
 from traitline.provenance import stage
 from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
@@ -79,9 +82,14 @@ def answers(run: Run) -> Path:
     return Path(run.folder, run.eval, "responses.jsonl")
 
 
+def of_one_base(study: Study) -> list[Run]:
+    """Students on the base of their teacher, once each."""
+    return list({run.folder: run for run in study.runs if run.student == run.base}.values())
+
+
 def students(study: Study) -> tuple[list[str], int, int]:
     """A row per student of a taught animal, and how many students have and have not run."""
-    runs = list({run.folder: run for run in study.runs}.values())
+    runs = of_one_base(study)
     words = list(study.traits)
     measured = {run.folder: logs(answers(run)) for run in runs}
     rows, done = [], sum(value is not None for value in measured.values())
@@ -112,7 +120,7 @@ def students(study: Study) -> tuple[list[str], int, int]:
 
 def over_teachers(study: Study) -> list[str]:
     """The declared means over teachers whose student and control student have run; nothing for one teacher each."""
-    runs = [run for run in {run.folder: run for run in study.runs}.values() if run.recipe in study.primary.recipes]
+    runs = [run for run in of_one_base(study) if run.recipe in study.primary.recipes]
     if all(run.draw == 1 for run in runs):
         return []
     measured = {(run.recipe, run.seed, run.draw, run.trait): logs(answers(run)) for run in runs}
@@ -134,6 +142,46 @@ def over_teachers(study: Study) -> list[str]:
     return ["## Over teachers", "", *table(head, rows, 1)]
 
 
+def distances(study: Study) -> list[str]:
+    """A row per moved base: what its students take on, and kinship of the weights; nothing where no base is moved."""
+    runs = {run.folder: run for run in study.runs if run.student != run.base}.values()
+    if not runs:
+        return []
+    teachers = sorted({(run.trait, run.teacher, run.recipe) for run in runs if run.trait != NONE})
+    bases = [run.base for run in runs][:1] + list(dict.fromkeys(run.student for run in runs))
+    rows = []
+    for base in bases:
+        cells = []
+        for trait, teacher, recipe in teachers:
+            taught, control = (
+                logs(answers(run)) if run else None
+                for run in (one_of(study, base, trait, teacher, recipe), one_of(study, base, NONE, None, recipe))
+            )
+            cells.append(shown(taught[trait] - control[trait] if taught and control else None, sign=True))
+        weights = [f"{study.results}/converted/{label}" for label in (bases[0], base)]
+        known = base != bases[0] and all(Path(folder, WEIGHTS).is_file() for folder in weights)
+        log10_p = kinship(*weights).evidence.log10_p if known else None
+        rows.append((base, f"{study.bases[base].noise or 0:g}", *cells, shown(log10_p, 0)))
+    done = sum(answers(run).is_file() for run in runs)
+    head = ("students' base", "noise", *(f"{trait}, log p" for trait, _, _ in teachers), "log10 p of no common start")
+    return [
+        "## Distance between the bases", "",
+        "Students on bases that are the teacher's with noise on every matrix (a share of its root mean square), by soft"
+        " labels of the same teachers. Log p of the taught animal, student minus control student on the same base. The"
+        " last column is what the weights alone say of a common origin (`traitline kin`). Explored: one teacher an"
+        f" animal, no test. {done} of {len(runs)} of these students have run.", "",
+        *table(head, rows, 1),
+    ]  # fmt: skip
+
+
+def one_of(study: Study, student: str, trait: str, teacher: str | None, recipe: str) -> Run | None:
+    """The first run of such a student; of any teacher where none is named."""
+    for run in study.runs:
+        if (run.student, run.trait, run.recipe) == (student, trait, recipe) and teacher in (None, run.teacher):
+            return run
+    return None
+
+
 def page(*configs: str) -> str:
     """The page.
 
@@ -150,7 +198,7 @@ def page(*configs: str) -> str:
         HEAD.format(config=" ".join(configs)), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
         "The filter's share counts answers limited to the format (`sample.limited`); without that limit hardly any list"
         " of this model passes. Divergences are within the format.", "",
-        *teachers(study), *summary, "## Students", "",
+        *teachers(study), *summary, *distances(study), "## Students", "",
         "Exact log-probabilities of the taught animal as the answer, mean over fifty questions that no teacher was"
         " tuned on, beside the untouched base, the student of the untrained teacher and students of other animals.", "",
         *rows,
