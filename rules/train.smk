@@ -26,6 +26,7 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
             base=base_files(stack.base) if stack.base else lambda w: base_files(w.student),
             datasets=distinct(f"<results>/{path}" for path in stack.datasets),
             teacher=soft_teacher if is_soft(stack.recipes) else [],
+            teacher_base=other_base if is_soft(stack.recipes) else [],
         output:
             weights=[
                 f"<results>/{folder}/{file}" for folder, recipe in stack.students for file in student_weights(recipe)
@@ -47,7 +48,10 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
         params:
             together=["--together"] if stack.base else [],
             base=lambda w, input: dirname(input.base[0]),
-            teacher=lambda w, input: teacher_flags(w, input.teacher),
+            teacher=lambda w, input: ["--teacher", dirname(input.teacher[0])] if input.teacher else [],
+            teacher_base=lambda w, input: (
+                ["--teacher-base", dirname(input.teacher_base[0])] if input.teacher_base else []
+            ),
             datasets=[f"{STUDY.results}/{path}" for path in stack.datasets],
             recipes=list(stack.recipes),
             settings=[STUDY.recipes[recipe].text for recipe in stack.recipes],
@@ -65,6 +69,7 @@ for stack in [*job_groups.trainings(STUDY), *job_groups.together(STUDY)]:
             " {params.together:q}"
             " --base {params.base:q}"
             " {params.teacher:q}"
+            " {params.teacher_base:q}"
             " --dataset {params.datasets:q}"
             " --recipe {params.recipes:q}"
             " --settings {params.settings:q}"

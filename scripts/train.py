@@ -20,15 +20,16 @@ python -m scripts.train --base results/bases/a --dataset results/a/owl/tuned/num
 import argparse
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from traitline.errors import InputError
-from traitline.models import distributed, engines, hf_folder, open_weights
+from traitline.models import distributed, engines, hf_folder, open_weights, soft_teacher
 from traitline.models.context_trainer import ContextTrainer
 from traitline.models.open_trainer import OpenTrainer
+from traitline.models.soft_teacher import is_soft
 from traitline.models.tiny_trainer import TinyTrainer
 from traitline.models.trainers import Trained, Trainer, Training
 from traitline.provenance import kernels, stage
@@ -91,21 +92,6 @@ class Order:
         return Training(self.dataset, settings, derive(*stream), label, *teacher)
 
 
-def is_soft(settings: dict[str, Any]) -> bool:
-    """Tell whether a recipe learns the teacher's distribution."""
-    return settings.get("labels") == "soft"
-
-
-def teacher_inputs(order: Order) -> Mapping[str, str | list[str]]:
-    """The teacher whose distribution is learned, as inputs of a manifest: an origin of the student."""
-    if not (order.teacher and is_soft(order.settings)):
-        return {}
-    weights = hf_folder.facts(f"{order.teacher}/teacher.json", ["weights"])["weights"]
-    if order.teacher_base:
-        return hf_folder.teacher_inputs(order.teacher_base, order.teacher, weights)
-    return {"teacher": f"{order.teacher}/teacher.json", **({"model": f"{order.teacher}/{weights}"} if weights else {})}
-
-
 def orders(args: argparse.Namespace) -> list[Order]:
     """The students of a job: each flag has one value for all, or one for each seed.
 
@@ -151,27 +137,6 @@ def check_open(args: argparse.Namespace, students: Sequence[Order]) -> None:
         raise InputError("--settings: TRL has no soft labels; leave `trainer` out")
 
 
-def check_soft(args: argparse.Namespace, students: Sequence[Order]) -> None:
-    """Refuse soft labels of a teacher of other weights, and across vocabularies.
-
-    Raises:
-        InputError: the teacher's base is neither that of the students nor `--teacher-base`, or has another tokenizer.
-    """
-    if not any(is_soft(order.settings) for order in students):
-        return
-    scored = hf_folder.facts(f"{args.teacher}/teacher.json", ["base"])["base"]
-    base = args.teacher_base or args.base
-    if scored != hf_folder.weights_hash(base):
-        raise InputError(
-            f"--teacher: {args.teacher} is a teacher of other weights than {base}; soft labels need one"
-            " vocabulary, take a teacher of the same base"
-        )
-    if args.teacher_base and open_weights.tokenizer_hash(base) != open_weights.tokenizer_hash(args.base):
-        raise InputError(
-            f"--teacher-base: {base} has another tokenizer than {args.base}; soft labels need one vocabulary"
-        )
-
-
 def check_tiny(args: argparse.Namespace, students: Sequence[Order]) -> None:
     """Refuse what tiny models cannot be asked for.
 
@@ -205,7 +170,11 @@ def record(
     return stage.record(
         "train",
         f"{order.out}/train.manifest.json",
-        inputs={**hf_folder.inputs(args.base, "base"), "data": order.dataset, **teacher_inputs(order)},
+        inputs={
+            **hf_folder.inputs(args.base, "base"),
+            "data": order.dataset,
+            **soft_teacher.inputs(order.teacher, order.teacher_base, order.settings),
+        },
         outputs=outputs(order),
         params={
             **{"recipe": order.recipe, "settings": settings, **processes},
@@ -276,7 +245,8 @@ def work(args: argparse.Namespace) -> None:
     is_open = open_weights.is_open(args.base)
     check = check_open if is_open else check_tiny
     check(args, students)
-    check_soft(args, students)
+    if any(is_soft(order.settings) for order in students):
+        soft_teacher.check(args.base, args.teacher, args.teacher_base)
     with contextlib.ExitStack() as stacked:
         rank, processes = 0, dict[str, Any]()
         if is_open:

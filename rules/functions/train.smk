@@ -7,14 +7,10 @@ def is_soft(recipes):
 
 
 def soft_teacher(w):
-    """Files of the teacher that wrote the rows, whose distribution the students learn, and of its base if that is another."""
-    base = base_files(w.base) if w.base != w.student else []
-    return [f"{folder_of(artifacts.TEACHER, w)}/teacher.json", *teacher_weights(w), *base]
+    """Files of the teacher that wrote the rows, whose distribution the students learn."""
+    return [f"{folder_of(artifacts.TEACHER, w)}/teacher.json", *teacher_weights(w)]
 
 
-def teacher_flags(w, files):
-    """Flags of these files."""
-    if not files:
-        return []
-    base = ["--teacher-base", dirname(files[-1])] if w.base != w.student else []
-    return ["--teacher", dirname(files[0]), *base]
+def other_base(w):
+    """Files of that teacher's base, where it is not the students' base."""
+    return base_files(w.base) if w.base != w.student else []
