@@ -189,6 +189,12 @@ def limited_answers_are_lists_of_open_weights(study: "Study") -> None:
             raise ValueError(f"sample.limited: the engine `{study.engine.name}` can't; take `transformers`")
 
 
+def _of_one_file(study: "Study", base: str, student: str) -> bool:
+    """Tell whether two bases are one, or come from one GGUF file."""
+    one, other = study.bases[base], study.bases[student]
+    return base == student or bool(one.gguf and one.gguf_source == other.gguf_source)
+
+
 def soft_labels_have_one_base(study: "Study") -> None:
     """Refuse soft labels where no trainer has them, and across vocabularies."""
     for at, row in rows_of(study):
@@ -198,12 +204,10 @@ def soft_labels_have_one_base(study: "Study") -> None:
                 raise ValueError(f"{where} a tiny world's teacher behind a prompt has not; tune it, or take hard ones")
             if study.recipes[recipe].trains == "context":
                 raise ValueError(f"{where} a student that learns nothing can't have")
-            for base, student in row.pairs:
-                one, other = (study.bases[label] for label in (base, student))
-                if base != student and not (one.gguf and one.gguf_source == other.gguf_source):
-                    raise ValueError(
-                        f"{where} need one vocabulary; let teacher and student have one base (`others: 0`), or one GGUF file"
-                    )
+            if not all(_of_one_file(study, *pair) for pair in row.pairs):
+                raise ValueError(
+                    f"{where} need one vocabulary; let teacher and student have one base (`others: 0`) or GGUF file"
+                )
             if study.execution.together or (study.engine and study.engine.packing):
                 raise ValueError(f"{where} are for students one after the other; leave `together` and `packing` out")
 
