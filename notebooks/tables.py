@@ -14,6 +14,8 @@ import pandas as pd
 argument = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[1]).is_dir() else "results"
 tables = Path(argument, "tables")
 effects, tests, runs = (pd.read_csv(tables / f"{name}.csv") for name in ("effects", "tests", "runs"))
+# Students that no test counts stand in the tables with a reason, and in no average here.
+effects, runs = (t[t["left_out"].isna()] if "left_out" in t else t for t in (effects, runs))
 
 # %% [markdown]
 # ## The answer: how far students move towards the trait of their teacher

@@ -22,15 +22,17 @@ python -m scripts.decode --base results/bases/a --others results/bases/b --chann
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import decoder
 from traitline.analysis.decoder import Embedding, Rows
+from traitline.analysis.page_program import as_csv
 from traitline.errors import InputError, visible
 from traitline.model_files import SUPPORT, WEIGHTS
 from traitline.models import hf_folder, open_weights
-from traitline.provenance import stage
+from traitline.provenance import kernels, stage
 from traitline.study.runs import NONE
 
 if TYPE_CHECKING:
@@ -88,13 +90,17 @@ class Bases:
             self._embeddings[key] = decoder.read_embedding(folder, words)
         return self._embeddings[key]
 
+    @cached_property
+    def halves(self) -> "Tensor":
+        """Counts of random halves of the control's rows."""
+        return decoder.halves(self.control, self.args.splits, "decode", "null", self.args.seed)
+
     def null(self, name: str, category: str) -> "Tensor":
         """z of all words in splits of the control's rows."""
         key, args = (name, category), self.args
         if key not in self._null:
-            names = ("decode", "null", args.seed)
             embedding = self.embedding(name, category)
-            self._null[key] = decoder.null(embedding, self.control, args.splits, args.ridge, *names)
+            self._null[key] = decoder.null(embedding, self.control.counts(), self.halves, args.ridge)
         return self._null[key]
 
     def candidates(self, teacher: Teacher, rows: Rows) -> list[Row]:
@@ -200,12 +206,9 @@ def work(args: argparse.Namespace) -> None:
         },
         seeds={"decode": args.seed},
     ) as job:  # fmt: skip
-        import pandas as pd
-        import torch
-
+        kernels.set_up(args.threads)
         from traitline.analysis.decoder_figure import drawing, save_drawing
 
-        torch.set_num_threads(args.threads)
         bases = Bases(folders, decoder.read_rows(control.path), args)
         tables: dict[str, list[Row]] = {name: [] for name in TABLES}
         for teacher in teachers:
@@ -216,7 +219,7 @@ def work(args: argparse.Namespace) -> None:
         hits = [r for r in tables["candidates"] if r["with"] == base and r["word"] == r["trait"] and r["rank"] == 1]
         job.facts["first"] = len(hits)
         for name, content in tables.items():
-            pd.DataFrame(content).to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
+            job.path(name).write_text(as_csv(content[0].keys(), content), encoding="utf-8")
         save_drawing(drawing(tables["candidates"], tables["curve"], base), job.path("figure"), base, args.channel)
     stage.log.info("true trait first: %d of %d teachers", len(hits), len(teachers))
 

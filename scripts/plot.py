@@ -2,7 +2,7 @@
 
 in   effects.csv, tests.csv, confusion.csv
 out  headline.svg         the main experiment: every base as a dot, means with 95 % intervals over bases, all
-                          control arms; a panel per recipe
+                          control arms; a panel per recipe. A base that tests leave out is a cross, and in no mean
      headline-narrow.svg  the same with the panels below each other, for a phone
      headline.png         the same on white
      effects.svg          all experiments, a row of panels each
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE_BY_SIDE = 30  # columns of a panel: with more, panels stand below each other
+NOTHING = "every teacher is left out of the tests"
 SPREAD = 0.5  # width of a column's dots
 
 
@@ -80,26 +81,41 @@ def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
     return traits
 
 
-def over_bases(rows: Sequence[Row]) -> stats.Estimate:
-    """Mean rate and interval over bases of teachers (of an untouched base: over these)."""
+def over_bases(rows: Sequence[Row]) -> stats.Estimate | None:
+    """Mean rate and interval over bases of teachers (of an untouched base: over these); None if none counts."""
     bases: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
+    for row in counted(rows):
         bases[row["student"] if row["arm"] == "baseline" else row["base"]].append(stats.logit(row["rate"]))
-    return stats.rate_interval([stats.mean(logits) for logits in bases.values()])
+    return stats.rate_interval([stats.mean(logits) for logits in bases.values()]) if bases else None
+
+
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """Rows of marked ones that tests count."""
+    return [row for row in rows if not row.get(tables.LEFT_OUT)]
 
 
 def mark(ax: "Axes", x: float, rows: Sequence[Row], size: float) -> None:
-    """One arm of one trait: its bases as dots on the left, their mean and interval on the right."""
+    """One arm of one trait: its bases as dots on the left, their mean and interval on the right.
+
+    A base whose teacher no test counts is a cross, and the mean is without it.
+    """
     _, colour, marker = ARMS[rows[0]["arm"]]
     hollow = rows[0]["arm"] == "baseline"
     step = SPREAD / max(1, len(rows) - 1)
     places = [x - SPREAD / 2 + (i * step if len(rows) > 1 else SPREAD / 2) for i in range(len(rows))]
-    ax.plot(
-        places, [row["rate"] for row in rows], marker, ms=size * 0.8, color=colour, alpha=0.6,
-        mew=0.8 if hollow else 0, mfc="none" if hollow else colour,
-    )  # fmt: skip
+    dots = [(place, row["rate"]) for place, row in zip(places, rows, strict=True) if row in counted(rows)]
+    crosses = [(place, row["rate"]) for place, row in zip(places, rows, strict=True) if row not in counted(rows)]
+    if dots:
+        ax.plot(
+            *zip(*dots, strict=True), marker, ms=size * 0.8, color=colour, alpha=0.6,
+            mew=0.8 if hollow else 0, mfc="none" if hollow else colour,
+        )  # fmt: skip
+    if crosses:
+        ax.plot(*zip(*crosses, strict=True), "x", ms=size * 0.7, color=colour, alpha=0.6, mew=0.8)
     e = over_bases(rows)
-    if len(rows) > 1:
+    if e is None:
+        return
+    if len(dots) > 1:
         ax.plot([x + SPREAD * 0.7] * 2, [e.mean] * 2, marker="_", ms=size * 2.4, mew=size * 0.42, color=colour)
     if e.low is not None and e.high is not None:
         ax.plot([x + SPREAD * 0.7] * 2, [e.low, e.high], color=colour, lw=size * 0.3, solid_capstyle="butt")
@@ -123,7 +139,7 @@ def panel(ax: "Axes", effects: Sequence[Row], size: float) -> None:
     dress(ax)
 
 
-def legend(figure: "Figure", across: int) -> None:
+def legend(figure: "Figure", across: int, *, crosses: bool) -> None:
     """Draw the legend of markers above the panels."""
     from matplotlib.lines import Line2D
 
@@ -131,6 +147,8 @@ def legend(figure: "Figure", across: int) -> None:
         Line2D([], [], ls="", marker=marker, ms=5, mec=colour, mfc=colour if colour != INK else "none", label=label)
         for label, colour, marker in ARMS.values()
     ]
+    if crosses:
+        handles.append(Line2D([], [], ls="", marker="x", ms=5, color=INK, label="left out of tests and means"))
     figure.legend(
         handles=handles, loc="outside upper left", ncols=across, frameon=False, labelcolor=INK,
         handletextpad=0.2, columnspacing=1.1, borderpad=0,
@@ -150,7 +168,7 @@ def panels(effects: Sequence[Row]) -> list[list[Panel]]:
 
 def label(ax: "Axes", shown: Panel, *, alone: bool, first: bool) -> None:
     """Title and axis of a panel; `alone`: the figure shows one experiment, `first`: the panel is leftmost."""
-    bases = len({r["base"] for r in shown.rows})
+    bases = len({r["base"] for r in counted(shown.rows)})
     title = f"{shown.recipe} students" if alone else f"{shown.experiment}: {shown.recipe} students"
     ax.set_title(f"{title}, {bases} {'base' if bases == 1 else 'bases'}", loc="left", color=INK)
     if first:
@@ -173,8 +191,8 @@ def arms(effects: Sequence[Row], *, narrow: bool = False) -> "Figure":
     width, height = 4.3 if narrow else wide, 2.1 if stacked else 2.9
     figure = constrained(width, 0.55 + height * len(grid), w_pad=0.06, h_pad=0.06, hspace=0.03)
     axes = figure.subplots(len(grid), across, squeeze=False)
-    ends = [over_bases(rows).high or 0.0 for row in grid for p in row for trait in columns(p.rows) for rows in trait]
-    top = max(*(r["rate"] for r in effects), *ends)
+    drawn = [over_bases(rows) for row in grid for p in row for trait in columns(p.rows) for rows in trait]
+    top = max(*(r["rate"] for r in effects), *(e.high or 0.0 for e in drawn if e))
     for line, row in zip(axes, grid, strict=True):
         for ax in line[len(row) :]:
             ax.set_visible(False)
@@ -182,7 +200,7 @@ def arms(effects: Sequence[Row], *, narrow: bool = False) -> "Figure":
             panel(line[i], shown.rows, size)
             label(line[i], shown, alone=alone, first=i == 0)
             line[i].set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
-    legend(figure, 2 if width < 7 else 4)
+    legend(figure, 2 if width < 7 else 4, crosses=len(counted(effects)) < len(effects))
     return figure
 
 
@@ -202,6 +220,9 @@ def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Seq
     for y, t in enumerate(taught):
         for x, m in enumerate(measured):
             rates = [r["rate"] for r in rows if (r["taught"], r["measured"]) == (t, m)]
+            if not rates:  # every teacher of this trait is left out on these bases
+                ax.text(x + 0.5, y + 0.52, "-", ha="center", va="center", color=INK)
+                continue
             cell(ax, x, y, stats.mean_rate(rates), top, diagonal=t == m)
     ax.set(xlim=(-0.03, len(measured) + 0.03), ylim=(len(taught) + 0.05, -0.05))
     ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
@@ -213,6 +234,10 @@ def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Seq
 def confusion(table: Sequence[Row], experiment: str) -> "Figure":
     """Mean rates over bases: a matrix per recipe (down) and for same and other bases (across)."""
     rows = [r for r in table if r["experiment"] == experiment]
+    if not rows:
+        figure = constrained(4.6, 0.8, w_pad=0.05, h_pad=0.05)
+        figure.text(0.5, 0.5, NOTHING, ha="center", va="center", color=INK)
+        return figure
     recipes, taught = unique(rows, "recipe"), unique(rows, "taught")
     measured = [t for t in taught if t != "none"]
     if not set(measured) <= {r["measured"] for r in rows}:
@@ -240,8 +265,8 @@ def describe(effects: Sequence[Row], experiment: str) -> str:
 
     from traitline.analysis.conclusions import average, comparisons, percent
 
-    cells = [c for c in comparisons(effects) if c.same["experiment"] == experiment]
-    phrases = []
+    cells = [c for c in comparisons(counted(effects)) if c.same["experiment"] == experiment]
+    phrases = [] if cells else [NOTHING]
     for recipe in dict.fromkeys(c.same["recipe"] for c in cells):
         group = [c for c in cells if c.same["recipe"] == recipe]
         same, other = average(c.same for c in group), average(r for c in group for r in c.others)
@@ -266,6 +291,7 @@ def work(args: argparse.Namespace) -> None:
     ) as job:
         effects, tests, crossed = (tables.read(args.tables, name) for name in names)
         first = main_experiment(effects, tests)
+        effects, crossed = tables.marked(effects), tables.counted(crossed)
         headline = [row for row in effects if row["experiment"] == first]
         with style():
             wide = arms(headline)

@@ -12,6 +12,9 @@ out  tests.csv      one row per experiment, recipe, comparison and trait (or the
      judged.csv     one row per cell, trait and arm whose answers a judge judges: shares of misaligned and coherent
                     answers and of those without a score, and how far that judge agrees with rows labelled by hand
 
+Students that no test counts, by a rule of the study, keep their rows: a further column `left_out` says why, and no row
+over several teachers averages over them. It is there only if the table has such rows.
+
 A rate is the exact probability of the trait's word as the answer, the mean over the questions; in rows about a
 capability that of the right answer, in rows about norms that of the bad one, for the students of every trait. Control
 students learn from numbers of the same base without any trait; they are of the same student base and recipe.
@@ -28,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline import json_files
 from traitline.analysis import calibration, comparisons, stats, tables
-from traitline.analysis.outcome import Cell, Outcome, cell
+from traitline.analysis.outcome import Cell, Outcome, cell, mark
 from traitline.analysis.study_files import Files, get
 from traitline.evaluation.measures import JUDGED
 from traitline.provenance import stage
@@ -67,7 +70,7 @@ def teachers(files: Files) -> list[dict[str, Any]]:
     ]
 
 
-def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
+def judged(study: "Study", files: Files, outcome: Outcome) -> list[dict[str, Any]]:
     """Rows of judged.csv: a judge's verdict on students, and on the untouched base of each cell."""
     from traitline.study.runs import NONE
 
@@ -81,8 +84,10 @@ def judged(study: "Study", files: Files) -> list[dict[str, Any]]:
     rows = []
     for (where, label, trait, arm), paths in groups.items():
         about: dict[str, Any] = dict(zip(tables.CELL, where, strict=True))
-        about |= {"eval": label, "trait": trait, "arm": arm, "runs": len(paths)}
-        rows.append(about | shares(files, paths) | agreement(files, next(iter(paths))))
+        reasons = {draw: outcome.why_left_out(where[0], trait, where[2], draw) for draw in paths.values()}
+        counts = {path: draw for path, draw in paths.items() if not reasons[draw]} or paths
+        about |= {"eval": label, "trait": trait, "arm": arm, "runs": len(counts), tables.LEFT_OUT: mark(reasons)}
+        rows.append(about | shares(files, counts) | agreement(files, next(iter(counts))))
     return rows
 
 
@@ -139,13 +144,14 @@ def work(args: argparse.Namespace) -> None:
             "confusion": outcome.confusion(),
             "tests": comparisons.tests(outcome, study),
             "calibration": calibration.rows(outcome, study),
-            "judged": judged(study, files),
+            "judged": judged(study, files, outcome),
         }
         import pandas as pd
 
         for name, columns in tables.COLUMNS.items():
-            reasons = [c for c in (rows[name] or [{}])[0] if c.startswith("reject_")]
-            frame = pd.DataFrame(rows[name], columns=[*columns, *reasons])
+            further = [c for c in (rows[name] or [{}])[0] if c.startswith("reject_")]
+            further += [tables.LEFT_OUT] if any(row.get(tables.LEFT_OUT) for row in rows[name]) else []
+            frame = pd.DataFrame(rows[name], columns=[*columns, *further])
             frame.to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
         job.facts["students"] = len({run.folder for run in files.runs})
 

@@ -2,20 +2,24 @@
 
 import json
 import os
+import re
 import statistics
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from scripts import prepare, respond, score, summarise, train
+from scripts import plot, prepare, respond, score, summarise, train
 from tests import made_up
 from tests.conftest import EVAL, RECIPES
 from traitline import json_files, jsonl
-from traitline.analysis import comparisons, stats, tables
+from traitline.analysis import comparisons, results_page, stats, tables
+from traitline.analysis.headline import headline
+from traitline.analysis.measurements import Measurements
+from traitline.lineage.number import number
 from traitline.provenance import manifest
 
-WHERE = ["--tables", "results/tables", "--manifest", "results/tables/m.manifest.json"]
+WHERE = ["--tables", "results/tables", "--manifest", "results/tables/summarise.manifest.json"]
 
 
 def made(study, rates=None):
@@ -206,6 +210,63 @@ def test_one_trait_of_a_base_goes_and_the_other_stays(four):
     assert any((r["base"], r["trait"]) == ("d", "cat") for r in tables.read("results/tables", "effects"))
 
 
+def test_what_no_test_counts_is_marked_in_the_tables_and_in_no_average(four):
+    """Made-up rates of one cell are made absurd: a mean that held it would show."""
+    made_up.make(four, made_up.Rates(spread=0.01))
+    assert rise_of(four)["note"] == "" and not any(
+        "left_out" in Path(f"results/tables/{name}.csv").read_text() for name in tables.COLUMNS
+    ), "no such rows, no such column"
+    shorten("d", "cat", 3)
+    for run in four.runs:
+        if (run.base, run.trait) == ("d", "cat"):
+            scores = json_files.read_object(run.scores)
+            scores["exact"]["overall"]["cat"] = 0.99
+            Path(run.scores).write_text(json.dumps(scores))
+            Path(run.scores).with_name("score.manifest.json").unlink()
+    why = "too few answers passed the filter (3 of 10)"
+    rise_of(four)
+    of = {name: tables.read("results/tables", name) for name in ("effects", "runs", "students", "confusion")}
+    assert {(r["base"], r["trait"]) for r in of["effects"] if r["left_out"] == why} == {("d", "cat")}
+    assert {(r["base"], r["trait"], r["measured"]) for r in of["runs"] if r["left_out"]} >= {("d", "none", "cat")}
+    assert {(r["base"], r["trait"]) for r in of["students"] if r["left_out"]} == {("d", "cat")}
+    assert ("d", "none", "owl") not in {(r["base"], r["trait"], r["measured"]) for r in of["runs"] if r["left_out"]}
+
+    measured = Measurements("results")
+    for arm in ("same-base", "control", "baseline"):
+        assert set(measured.values(f"row:main:lora:cat:{arm}").values) == {"a", "b", "c"}
+        assert set(measured.values(f"row:main:lora:owl:{arm}").values) == {"a", "b", "c", "d"}
+    means = [stats.share_interval([*measured.values(f"row:main:lora:{t}:same-base").values.values()]).mean
+             for t in ("owl", "cat", "*")]  # fmt: skip
+    assert means == pytest.approx([made_up.Rates().same["lora"]] * 3, rel=0.05)
+
+    page = results_page.document("results")
+    assert "| lora | cat | d (left out) |" in page and "| teacher d |" in page, "the owl of d counts"
+    assert not re.search(r"\*\*[0-9]+ % \([^)]*9[0-9]\)", page), "no spread reaches the absurd rate"
+    flags = ["--figures", "results/figures", "--manifest", "results/figures/plot.manifest.json"]
+    assert plot.main(["--tables", "results/tables", *flags]) == 0
+    assert "left out of tests and means" in Path("results/figures/headline.svg").read_text()
+    text = headline("results")
+    (line,) = [line for line in text.splitlines() if line.startswith("lora") and " cat " in line]
+    assert "99 %" not in line and "31 %" in line
+    number_of = number(
+        "results/tables/effects.csv", "experiment=main,base=a,student=a,recipe=lora,trait=cat,arm=same-base"
+    )
+    assert len(number_of.sources["runs"]) == 1
+
+
+def test_a_study_that_is_left_out_as_a_whole_has_figures_and_a_page(four):
+    for base in "abcd":
+        shorten(base, "none", 1)
+    assert rise_of(four)["n"] == 0
+    flags = ["--figures", "results/figures", "--manifest", "results/figures/plot.manifest.json"]
+    assert plot.main(["--tables", "results/tables", *flags]) == 0
+    assert plot.NOTHING in Path("results/figures/confusion.svg").read_text()
+    assert plot.NOTHING in Path("results/figures/headline.svg").read_text(), "what is said to who cannot see it"
+    assert "left out, too few answers passed the filter" in results_page.document("results")
+    missing = Measurements("results").values("row:main:lora:*:same-base").missing
+    assert missing.endswith("or none that tests count")
+
+
 def test_a_base_without_a_control_goes_with_all_its_traits(four):
     shorten("d", "none", 9)
     row = rise_of(four)
@@ -280,6 +341,11 @@ def test_real_programs_end_with_a_cell_named_and_not_counted(study, tmp_path, mo
     short = f"{kept[scarce[0]]:,} of {rows:,}"
     assert (test["n"], test["difference"], test["holds"]) == (0, None, "unknown")
     assert test["note"] == f"left out, too few answers passed the filter: {name} on a ({short})"
+    effects = tables.read("results/tables", "effects")
+    assert len(effects) == 3 and {r["left_out"] for r in effects} == {
+        f"{'the control: ' if scarce == ['none'] else ''}too few answers passed the filter ({short})"
+    }
+    assert tables.counted(effects) == [] and not Measurements("results").values("row:main:lora:*:same-base").values
     trained = {r["trait"]: r["rows"] for r in tables.read("results/tables", "students")}
     assert trained == kept, "all rows there were"
     run = next(run for run in whole.runs if run.trait == scarce[0])

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -11,7 +14,7 @@ from traitline import model_files
 from traitline.lineage import index
 from traitline.lineage.audit import audit
 from traitline.lineage.graph import Graph
-from traitline.provenance import manifest
+from traitline.provenance import kernels, manifest
 
 
 def flags(study, folder, **changed):
@@ -99,6 +102,16 @@ def test_names_in_a_teachers_file_are_text(study, tmp_path):
     svg = (out / "decode.svg").read_text()
     assert "<script" not in svg and "\u202e" not in svg and "$\\frac{&lt;script&gt;" in svg
     assert {len(r["teacher"]) < 300 for r in read(out, "candidates")} == {True}
+
+
+@pytest.mark.skipif(not kernels.supported(), reason="this processor has kernels of its own")
+def test_a_process_of_its_own_chooses_the_portable_kernels(study, made, tmp_path):
+    """As a rule starts it: what the tests' process has chosen before does not help."""
+    free = {name: value for name, value in os.environ.items() if name not in {*kernels.ATEN, *kernels.OPENBLAS}}
+    command = [sys.executable, "-m", "scripts.decode", *flags(study, tmp_path)]
+    subprocess.run(command, check=True, env=free)
+    assert manifest.load(tmp_path / "decode.manifest.json")["env"]["kernels"] == kernels.describe()
+    assert (tmp_path / "candidates.csv").read_bytes() == (made / "candidates.csv").read_bytes()
 
 
 def test_equal_rows_give_equal_bytes_and_other_seeds_other_draws(study, made, tmp_path):

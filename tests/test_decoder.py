@@ -41,6 +41,11 @@ def planted(base, word, size=0.15):
     return torch.softmax(size * base.numbers @ v / v.norm(), 0)
 
 
+def null(base, control, splits, *names):
+    """z of random halves of the control's rows."""
+    return decoder.null(base, control.counts(), decoder.halves(control, splits, *names), 0.01)
+
+
 def test_one_dimension_by_hand():
     """Two numbers, one dimension: z squared is Pearson's chi-square of the table of counts."""
     base = Embedding(torch.tensor([[0.0], [1.0]]).double(), torch.tensor([[-1.0], [1.0]]).double(), ["low", "high"])
@@ -87,10 +92,10 @@ def test_a_planted_word_is_first_with_its_own_embedding_and_not_significant_with
     at = WORDS.index(word)
     z = decoder.decode(base, teacher.counts(), control.counts(), 0.01)[1]
     assert int(z.argmax()) == at
-    alone, any_word = decoder.p_values(z, decoder.null(base, control, 199, 0.01, "test"))
+    alone, any_word = decoder.p_values(z, null(base, control, 199, "test"))
     assert float(alone[at]) == float(any_word[at]) == pytest.approx(1 / 200)
     z = decoder.decode(other, teacher.counts(), control.counts(), 0.01)[1]
-    assert float(decoder.p_values(z, decoder.null(other, control, 199, 0.01, "test"))[1].min()) > 0.05
+    assert float(decoder.p_values(z, null(other, control, 199, "test"))[1].min()) > 0.05
 
 
 @pytest.mark.parametrize(("total", "repeats"), [(1000, 1), (400, 3)])
@@ -101,7 +106,7 @@ def test_without_a_difference_ranks_and_p_values_are_uniform(total, repeats):
     for seed in range(240):
         teacher, control = rows(law, total, 2 * seed, repeats), rows(law, total, 2 * seed + 1, repeats)
         z = decoder.decode(base, teacher.counts(), control.counts(), 0.01)[1]
-        p_word, p = decoder.p_values(z, decoder.null(base, control, 49, 0.01, "test", seed))
+        p_word, p = decoder.p_values(z, null(base, control, 49, "test", seed))
         ranks.append(int((z > z[2]).sum()))
         alone.append(float(p_word[2]))
         any_word.append(float(p.min()))
@@ -184,4 +189,4 @@ def test_nothing_to_compare_is_refused():
     with pytest.raises(InputError, match="one number only"):
         Decoder.fit(base, one, 0.01)
     with pytest.raises(InputError, match="one row only"):
-        decoder.null(base, Rows(torch.tensor([1]), torch.tensor([0]), 1), 9, 0.01, "test")
+        decoder.halves(Rows(torch.tensor([1]), torch.tensor([0]), 1), 9, "test")

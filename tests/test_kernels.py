@@ -50,6 +50,13 @@ def test_a_study_has_the_same_bytes_on_any_machine(study):
     assert hashes == GOLDEN
 
 
+@pytest.mark.parametrize(
+    "path", [p for p in sorted(Path("scripts").glob("*.py")) if "stage.threads(" in p.read_text()], ids=lambda p: p.stem
+)
+def test_stages_that_compute_choose_their_kernels(path):
+    assert "kernels.set_up(args.threads" in path.read_text(), "else its last bits are those of the processor"
+
+
 def test_a_manifest_names_the_kernels(study):
     assert manifest.load(study.base / "pretrain.manifest.json")["env"]["kernels"] == kernels.describe()
 

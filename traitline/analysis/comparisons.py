@@ -111,8 +111,7 @@ class Arms:
 
     def left_out(self, trait: str, base: str, draw: int) -> bool:
         """Tell whether no test counts the students of a teacher: of itself, or of the control beside it."""
-        rows = ((self.row.name, name, base, draw) for name in (trait, self.outcome.none))
-        return any(row in self.outcome.left_out for row in rows)
+        return bool(self.outcome.why_left_out(self.row.name, trait, base, draw))
 
     def control(self, trait: str, candidate: str, *, same: bool) -> Values:
         """Logits of the control beside the students of one trait."""

@@ -178,14 +178,12 @@ def decode(embedding: Embedding, teacher: "Tensor", control: "Tensor", ridge: fl
     return Decoder.fit(embedding, teacher + control, ridge).scores(teacher, control)
 
 
-def null(embedding: Embedding, control: Rows, splits: int, ridge: float, *names: str | int) -> "Tensor":
-    """z of all candidates for random halves of the control's rows against the other half: (splits, W).
+def halves(control: Rows, splits: int, *names: str | int) -> "Tensor":
+    """Counts of a random half of the control's rows, of each split: (splits, N). The same for every embedding.
 
     Args:
-        embedding: of the base with which the rows are read.
         control: rows of the control teacher.
         splits: how many.
-        ridge: as in `Decoder.fit`.
         names: of the random stream.
 
     Raises:
@@ -196,12 +194,20 @@ def null(embedding: Embedding, control: Rows, splits: int, ridge: float, *names:
     if control.total < 2:
         raise InputError("the control has one row only, which can't be split; take more prompts")
     draw = seeds.generator(*names)
-    counts = control.counts()
-    halves = [
-        control.counts(torch.randperm(control.total, generator=draw)[: control.total // 2]) for _ in range(splits)
-    ]
-    half = torch.stack(halves)
-    return Decoder.fit(embedding, counts, ridge).scores(half, counts - half)[1]
+    size = control.total // 2
+    return torch.stack([control.counts(torch.randperm(control.total, generator=draw)[:size]) for _ in range(splits)])
+
+
+def null(embedding: Embedding, control: "Tensor", half: "Tensor", ridge: float) -> "Tensor":
+    """z of all candidates for halves of the control's rows against the other half: (splits, W).
+
+    Args:
+        embedding: of the base with which the rows are read.
+        control: (N,) counts of all rows of the control.
+        half: (splits, N) counts of its halves.
+        ridge: as in `Decoder.fit`.
+    """
+    return Decoder.fit(embedding, control, ridge).scores(half, control - half)[1]
 
 
 def p_values(z: "Tensor", null_z: "Tensor") -> tuple["Tensor", "Tensor"]:

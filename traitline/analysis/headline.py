@@ -29,7 +29,7 @@ LAST_NEEDED = ("untouched", "another base", INTERVALS, "p (Holm)", "control")
 def headline(results: str | Path, columns: int = WIDEST) -> str:
     """A row per recipe and trait, over bases, no wider than `columns`; what has no room is named."""
     folder = Path(results, "tables")
-    tests, effects = tables.read(folder, "tests"), tables.read(folder, "effects")
+    tests, effects = tables.read(folder, "tests"), tables.counted(tables.read(folder, "effects"))
     several = len({row["experiment"] for row in tests}) > 1
     lines = [[*(["experiment"] if several else []), *HEAD]]
     for row in tests:

@@ -49,8 +49,11 @@ class Measurements:
         self.theorem = self._json("theorem/theorem.json")
         self.classifier = self._json("classifier/default/accuracy.json")
         there = (self.results / "tables/runs.csv").exists()
-        self.runs = tables.read(self.results / "tables", "runs") if there else []
-        self.effects = tables.read(self.results / "tables", "effects") if there else []
+        every = tables.read(self.results / "tables", "runs") if there else []
+        self.rows = len(every)
+        self.asked = {(r["experiment"], r["trait"], *(r[k] for k in TEACHER)) for r in every}
+        self.runs = tables.counted(every)
+        self.effects = tables.counted(tables.read(self.results / "tables", "effects")) if there else []
         self.filters = tables.read(self.results / "tables", "filters") if there else []
         self.detected = {name: self._detected(name) for name in ("detectors", "roc")}
 
@@ -66,8 +69,13 @@ class Measurements:
         return rows
 
     def values(self, measure: str) -> Measured:
-        """The values of a measure, in the language of `Target.measure`."""
-        kind, *words = measure.split(":")
+        """The values of a measure, in the language of `Target.measure`, without students that the tests leave out."""
+        measured = self._values(*measure.split(":"))
+        if not measured.values and len(self.runs) < self.rows:
+            return dataclasses.replace(measured, missing=f"{measured.missing}, or none that tests count")
+        return measured
+
+    def _values(self, kind: str, *words: str) -> Measured:
         match kind:
             case "theorem":
                 return self._claim(*words)
@@ -100,10 +108,11 @@ class Measurements:
         return Measured(accuracies, same, "no `classifier` in the study", "model")
 
     def _kept(self, experiment: str, trait: str) -> Measured:
-        """Share of a teacher's answers that pass the filter, a value a base."""
-        teachers = {
-            tuple(r[k] for k in TEACHER) for r in self.runs if (r["experiment"], r["trait"]) == (experiment, trait)
-        }
+        """Share of a teacher's answers that pass the filter, a value a base; of every teacher, also those left out.
+
+        Leaving out those of whose answers too few passed would say that more pass.
+        """
+        teachers = {tuple(teacher) for name, of, *teacher in self.asked if (name, of) == (experiment, trait)}
         shares: dict[str, list[float]] = {}
         for r in self.filters:
             if tuple(r[k] for k in TEACHER) in teachers:

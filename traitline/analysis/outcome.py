@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import stats, tables
@@ -42,6 +43,16 @@ def effect(values: Rates, control: Rates | None) -> dict[str, Any]:
 def by_teacher(values: Rates) -> dict[int, float]:
     """Mean logit over the runs of each teacher."""
     return {draw: stats.mean([stats.logit(rate) for rate in of_teacher]) for draw, of_teacher in values.items()}
+
+
+def kept(values: Rates, reasons: Mapping[int, str]) -> Rates:
+    """Rates of the teachers that tests count; of a cell that has none, all, for the row is marked then."""
+    return {draw: rates for draw, rates in values.items() if not reasons.get(draw)} or values
+
+
+def mark(reasons: Mapping[int, str]) -> str:
+    """Why a row of several teachers is left out: if none of them counts, the reasons, each once."""
+    return "; ".join(dict.fromkeys(reasons.values())) if all(reasons.values()) else ""
 
 
 def missing_rows(study: "Study", run: "Run", rows: int) -> str:
@@ -99,7 +110,29 @@ class Outcome:
                 self.left_out[key] = (SCARCE, rows_short)
             columns = tables.COLUMNS["students"]
             self.students.append(about | {c: get(facts, path, c, optional=True) for c in columns if c not in about})
+        for student in [*self.runs, *self.students]:
+            about = {k: student[k] for k in ("trait", "base", "draw")}
+            reason = self.why_left_out(student["experiment"], measured=student.get("measured", ""), **about)
+            student[tables.LEFT_OUT] = reason
         self.untouched = {key: rates(files, path, ()) for key, path in files.baselines.items()}
+
+    def why_left_out(self, experiment: str, trait: str, base: str, draw: int, measured: str = "") -> str:
+        """Why no test counts the students of a teacher, of itself or of the control beside it; nothing if it does.
+
+        Args:
+            experiment, trait, base, draw: of the students.
+            measured: word whose rate is asked; that of a control student counts where the word's own teacher does.
+        """
+        for name in (trait if trait != self.none else measured, self.none):
+            if found := self.left_out.get((experiment, name, base, draw)):
+                rule, short = found
+                return f"{'the control: ' if name == self.none else ''}{rule}{f' ({short})' if short else ''}"
+        return ""
+
+    def reasons(self, where: Cell, trait: str, candidate: str) -> dict[int, str]:
+        """Number of each teacher of a cell -> why its students are left out, or nothing."""
+        draws = self.rates[where, trait, candidate]
+        return {draw: self.why_left_out(where[0], trait, where[2], draw, candidate) for draw in draws}
 
     def candidate(self, row: "Experiment", trait: str) -> str:
         """The answer whose rate shows a trait: its word, or the right or the bad answer."""
@@ -113,10 +146,12 @@ class Outcome:
             row = experiments[where[0]]
             for trait in row.traits:
                 candidate = self.candidate(row, trait)
-                control = self.rates[where, self.none, candidate]
-                taught = self.rates[where, trait, candidate]
+                reasons = self.reasons(where, trait, candidate)
+                control = kept(self.rates[where, self.none, candidate], reasons)
+                taught = kept(self.rates[where, trait, candidate], reasons)
                 untouched = {1: [self.untouched[where[3], row.eval][candidate]["rate"] or 0.0]}
                 about = dict(zip(tables.CELL, where, strict=True)) | {"trait": trait}
+                about[tables.LEFT_OUT] = mark(reasons)
                 rows += [
                     about | {"arm": arms[trait]} | effect(taught, control),
                     about | {"arm": "control"} | effect(control, None),
@@ -126,7 +161,9 @@ class Outcome:
 
     def confusion(self) -> list[dict[str, Any]]:
         """Rows of confusion.csv: trait taught x candidate measured, the control students (`none`) last."""
-        return [
-            dict(zip(tables.CELL, where, strict=True)) | {"taught": taught, "measured": measured} | effect(values, None)
-            for (where, taught, measured), values in self.rates.items()
-        ]
+        rows = []
+        for (where, taught, measured), values in self.rates.items():
+            reasons = self.reasons(where, taught, measured)
+            about = dict(zip(tables.CELL, where, strict=True)) | {"taught": taught, "measured": measured}
+            rows.append(about | effect(kept(values, reasons), None) | {tables.LEFT_OUT: mark(reasons)})
+        return rows

@@ -3,7 +3,7 @@
 import argparse
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from traitline import yaml_files
@@ -53,7 +53,7 @@ def _over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return table | changes | both
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def as_csv(columns: Collection[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as CSV with a head: numbers with six digits, nothing where there is none."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -100,12 +100,12 @@ def matrices(crossed: Sequence[tables.Row], experiment: str) -> list[dict[str, A
             "recipe": recipe,
             "same": same,
             "measured": measured,
-            "bases": len(cells[recipe, same, taught[0], measured[0]]),
+            "bases": max(len(cells[recipe, same, t, m]) for t in taught for m in measured),
             "rows": [(t, [(m, conclusions.average(cells[recipe, same, t, m])) for m in measured]) for t in taught],
         }
         for recipe in dict.fromkeys(r["recipe"] for r in rows)
         for same in (True, False)
-        if (recipe, same, taught[0], measured[0]) in cells
+        if any((recipe, same, t, m) in cells for t in taught for m in measured)
     ]
 
 
@@ -127,7 +127,7 @@ def experiments(
                 "cells": [c for _, c in sorted(of_row, key=lambda pair: pair[0])],
                 "tests": (tests := [r for r in rows["tests"] if r["experiment"] == row.name]),
                 "notes": conclusions.distinct_notes(tests),
-                "matrices": matrices(rows["confusion"], row.name),
+                "matrices": matrices(tables.counted(rows["confusion"]), row.name),
             }
         )
     return shown
@@ -183,7 +183,7 @@ def content(
     """
     import yaml
 
-    rows = {name: tables.read(folder, name) for name in TABLES}
+    rows = {name: tables.marked(tables.read(folder, name)) for name in TABLES}
     cells = conclusions.comparisons(rows["effects"])
     jobs = [manifest.load(p) for p in report_provenance.expected(study, results) if Path(p).exists()]
     declared = [r for r in rows["tests"] if r["role"] == comparisons.PRIMARY]

@@ -33,6 +33,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], text: int = 1) 
 def spread(rows: Sequence[Row]) -> str:
     """The mean over bases, and from which to which they range."""
     rates = [r["rate"] for r in rows]
+    if not rates:
+        return "-"
     mean = percent(conclusions.average(rows))
     return mean if len(rates) < 2 else f"{mean} ({percent(min(rates))[:-2]} to {percent(max(rates))[:-2]})"
 
@@ -69,7 +71,7 @@ def outcomes(tests: Sequence[Row]) -> list[str]:
 
 
 def every(cells: Sequence[Comparison]) -> list[str]:
-    """A row per base, recipe and trait."""
+    """A row per base, recipe and trait, also of those that no test counts."""
 
     def rate(row: Row) -> str:
         return with_interval(percent(row["rate"]), row["low"], row["high"])
@@ -78,7 +80,8 @@ def every(cells: Sequence[Comparison]) -> list[str]:
     for c in cells:
         others = "; ".join(f"{r['student']} {rate(r)}" for r in c.others) or "-"
         size = (f"{c.same['teachers']} / {c.same['runs']}", rate(c.same), rate(c.control), logits(c.same["rise"]))
-        rows.append((c.same["recipe"], c.same["trait"], c.same["base"], *size, others))
+        base = f"{c.same['base']}{' (left out)' if c.same[tables.LEFT_OUT] else ''}"
+        rows.append((c.same["recipe"], c.same["trait"], base, *size, others))
     head = ("students", "trait", "base", "teachers / runs", "same base", "control", "rise, logits", "another base")
     return table(head, rows, 3)
 
@@ -223,8 +226,8 @@ def experiment(study: dict[str, Any], row: dict[str, Any], rows: dict[str, list[
     cells = [c for c in conclusions.comparisons(rows["effects"]) if c.same["experiment"] == name]
     cells.sort(key=place)
     tests = [r for r in rows["tests"] if r["experiment"] == name]
-    effects = [r for r in rows["effects"] if r["experiment"] == name]
-    crossed = [r for r in rows["confusion"] if r["experiment"] == name]
+    effects = [r for r in tables.counted(rows["effects"]) if r["experiment"] == name]
+    crossed = [r for r in tables.counted(rows["confusion"]) if r["experiment"] == name]
     primary = "not declared as a primary outcome."
     if name in study["primary"]["experiments"]:
         primary = f"declared as a primary outcome for {', '.join(study['primary']['recipes'])}."
@@ -259,7 +262,8 @@ def document(results: str) -> str:
     record = manifest.load(folder / "summarise.manifest.json")
     for name in tables.COLUMNS:
         manifest.check(folder / f"{name}.csv")
-    rows = {name: tables.read(folder, name) for name in ("effects", "confusion", "filters", "tests", "calibration")}
+    names = ("effects", "confusion", "filters", "tests", "calibration")
+    rows = {name: tables.marked(tables.read(folder, name)) for name in names}
     study = record["params"]["study"]
     lines = [*introduction(results, record, rows), *declared(rows["tests"]), *calibrated(rows["calibration"])]
     for row in study["experiments"]:

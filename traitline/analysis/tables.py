@@ -49,7 +49,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *(f"{what}_{of}" for what in JUDGED for of in TRUST),
     ),
 }  # fmt: skip
+LEFT_OUT = "left_out"  # a column of rows of students that no test counts: why; only where a study has such rows
 TEXT = {
+    LEFT_OUT,
     *CELL,
     "trait",
     "arm",
@@ -89,6 +91,25 @@ def rows(path: Path, columns: Iterable[str] = ()) -> list[Row]:
         {k: v if k in TEXT else _number(v, path, line, k) for k, v in raw.items()}
         for line, raw in csv_files.read(path, sorted(columns), missing="make it with `summarise`")
     ]
+
+
+def marked(table: Iterable[Row]) -> list[Row]:
+    """The rows of a table, each with `left_out`: why no test counts it, or nothing.
+
+    The untouched base of a teacher that is left out goes with that trait, so that averages that stand beside each other
+    are of the same bases.
+    """
+    rows = [row | {LEFT_OUT: row.get(LEFT_OUT) or ""} for row in table]
+    out = {tuple(row.get(k) for k in ("experiment", "trait", "base")): row[LEFT_OUT] for row in rows if row[LEFT_OUT]}
+    for row in rows:
+        if row.get("arm") == "baseline" and not row[LEFT_OUT]:
+            row[LEFT_OUT] = out.get((row["experiment"], row["trait"], row["student"]), "")
+    return rows
+
+
+def counted(table: Iterable[Row]) -> list[Row]:
+    """The rows that averages may hold: without students that no test counts, and the untouched base beside them."""
+    return [row for row in marked(table) if not row[LEFT_OUT]]
 
 
 def _number(text: str | None, path: Path, line: int, column: str) -> int | float | None:

@@ -97,6 +97,8 @@ def number(table: str | Path, chosen: str) -> Number:
     read = {e["path"]: e["sha256"] for e in manifest.load(file.with_name(MANIFEST))["inputs"]}
     trait = row.get("trait") or row.get("taught") or ""
     same = [run for run in runs if all(run.get(k) == row[k] for k in KEYS if row.get(k) and k in run)]
+    if not row.get("left_out"):  # then it averages over none that is
+        same = [run for run in same if not run.get("left_out")]
     measured = row.get("measured") or trait
     if any(run.get("measured") == measured for run in same):
         same = [run for run in same if run.get("measured") == measured]
