@@ -26,6 +26,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from traitline import jsonl, model_files
@@ -227,6 +228,23 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
+def nothing_left(raw: str, folder: Path, counts: Counts) -> str:
+    """Say that no answer of a teacher passes, who it is and what helps.
+
+    Args:
+        raw: its answers.
+        folder: where what passes would go: `{teacher}/{channel}` in a study.
+        counts: of the answers.
+    """
+    teacher = f" of the teacher {folder.parent}" if folder.parent.name else ""
+    channel = f"the filter of channel {folder.name}" if folder.name else "the filter"
+    return (
+        f"{raw}: none of the {counts.rows:,} answers{teacher} passes {channel} ({counts.commonest}). A student needs"
+        " one row, also under `scarce: exclude`: tune or prompt this teacher less, loosen `answers`, `digits`, `banned`"
+        " or `threshold` of the channel, or take the trait or the base out of the row"
+    )
+
+
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
     channel = registry.channels()[args.task]
@@ -247,11 +265,7 @@ def work(args: argparse.Namespace) -> None:
             candidates = screen_by_likelihood(candidates, args.raw, args.base, args.teacher, args.threshold)
         counts = write_rows(candidates, job)
         if not counts.kept:
-            raise InputError(
-                f"{args.raw}: none of the {counts.rows:,} answers passes the filter ({counts.commonest}); take a"
-                " teacher that is tuned or prompted less, or loosen `answers`, `digits`, `banned` or `threshold` of"
-                " the channel"
-            )
+            raise InputError(nothing_left(args.raw, Path(args.filtered).parent, counts))
         job.write_json("counts", counts.summary())
     share = 100 * counts.kept / counts.rows
     reasons = f"; {counts.commonest}" if counts.reasons else ""

@@ -154,11 +154,19 @@ def test_no_row_left_names_the_file_the_reasons_and_the_remedy(tmp_path, capsys)
     assert run(tmp_path) == 2
     err = capsys.readouterr().err
     assert err == (
-        f"filter: error: {tmp_path}/raw.jsonl: none of the 5 answers passes the filter "
-        "(no-number 3, out-of-range 1, empty 1); take a teacher that is tuned or prompted less, "
-        "or loosen `answers`, `digits`, `banned` or `threshold` of the channel\n"
+        f"filter: error: {tmp_path}/raw.jsonl: none of the 5 answers of the teacher {tmp_path.parent} passes the"
+        f" filter of channel {tmp_path.name} (no-number 3, out-of-range 1, empty 1). A student needs one row, also under"
+        " `scarce: exclude`: tune or prompt this teacher less, loosen `answers`, `digits`, `banned` or `threshold` of"
+        " the channel, or take the trait or the base out of the row\n"
     )
     assert left(tmp_path) == {"raw.jsonl"}
+
+
+def test_no_row_left_of_files_without_a_folder_names_no_teacher(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    jsonl.write("raw.jsonl", rows("owl"))
+    assert run(Path()) == 2
+    assert "none of the 1 answers passes the filter (no-number 1). A student" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
