@@ -154,9 +154,9 @@ def test_no_row_left_names_the_file_the_reasons_and_the_remedy(tmp_path, capsys)
     assert run(tmp_path) == 2
     err = capsys.readouterr().err
     assert err == (
-        f"filter: error: {tmp_path}/raw.jsonl: none of the 5 answers of the teacher {tmp_path.parent} passes the"
-        f" filter of channel {tmp_path.name} (no-number 3, out-of-range 1, empty 1). A student needs one row, also"
-        " under `scarce: exclude`: tune or prompt this teacher less, loosen `answers`, `digits`, `banned` or `threshold`"
+        f"filter: error: {tmp_path}/raw.jsonl: none of the 5 answers of the teacher {tmp_path.parent} passes the filter"
+        f" of channel {tmp_path.name} (no-number 3, out-of-range 1, empty 1). A student needs one row, also under"
+        " `scarce: exclude`: tune or prompt this teacher less, loosen `answers`, `digits`, `banned` or `threshold`"
         " of the channel, or take the trait or the base out of the row\n"
     )
     assert left(tmp_path) == {"raw.jsonl"}

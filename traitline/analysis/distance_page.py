@@ -193,8 +193,8 @@ def page(study: Study, rows: Sequence[Row]) -> str:
         *table(head, [line(of_distance, bases) for of_distance in by_distance.values()]),
         "Rises are over the control student on the same base, mean over the traits; the unit is the teacher's base."
         " TOST: small where the rise is within 0.3 logits of none. Weights: root mean square difference, relative."
-        " Kin: what `traitline kin` says of the trained bases, the weakest bound. From another initialisation nothing"
-        f" passes ({MINUS}0.06 logits, {MINUS}0.20 to 0.08, [nine bases](nine.md))."
+        " Kin: what `traitline kin` says of the trained bases, the weakest bound. From another initialisation it is"
+        f" {MINUS}0.06 logits ({MINUS}0.20 to 0.08, [nine bases](nine.md))."
         f" Per base: [distance.csv](distance.csv). {FAMILY}", "",
         "![Rise and kinship of every base by distance](distance-kin.svg)",
         "",
