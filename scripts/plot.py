@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from traitline.analysis import stats, tables
 from traitline.analysis.comparisons import PRIMARY
+from traitline.analysis.confusion_figure import NOTHING, confusion
 from traitline.analysis.figures import ARMS, INK, constrained, dress, save, style
 from traitline.analysis.tables import Row
 from traitline.errors import InputError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIDE_BY_SIDE = 30  # columns of a panel: with more, panels stand below each other
-NOTHING = "every teacher is left out of the tests"
 SPREAD = 0.5  # width of a column's dots
 
 
@@ -53,11 +53,6 @@ def parse() -> argparse.ArgumentParser:
     return p
 
 
-def unique(rows: Sequence[Row], column: str) -> list[str]:
-    """Values of a column in order of appearance."""
-    return list(dict.fromkeys(row[column] for row in rows))
-
-
 def main_experiment(effects: Sequence[Row], tests: Sequence[Row]) -> str:
     """The first experiment with a primary outcome, else the first."""
     if not effects:
@@ -68,7 +63,7 @@ def main_experiment(effects: Sequence[Row], tests: Sequence[Row]) -> str:
 def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
     """The columns of a panel: per trait, per arm, the rows of effects.csv in it."""
     traits = []
-    for trait in unique(effects, "trait"):
+    for trait in tables.unique(effects, "trait"):
         arms = []
         for arm in ARMS:
             rows = [row for row in effects if (row["trait"], row["arm"]) == (trait, arm)]
@@ -135,7 +130,7 @@ def panel(ax: "Axes", effects: Sequence[Row], size: float) -> None:
     for edge in edges[:-1]:
         ax.axvline(edge, color=INK, alpha=0.18, lw=0.6)
     ax.set_xlim(-0.8, x - 1.2)
-    ax.set_xticks(ticks, unique(effects, "trait"))
+    ax.set_xticks(ticks, tables.unique(effects, "trait"))
     dress(ax)
 
 
@@ -158,10 +153,13 @@ def legend(figure: "Figure", across: int, *, crosses: bool) -> None:
 def panels(effects: Sequence[Row]) -> list[list[Panel]]:
     """The panels of a figure: a list an experiment, a panel a recipe."""
     rows = []
-    for name in unique(effects, "experiment"):
+    for name in tables.unique(effects, "experiment"):
         of_experiment = [r for r in effects if r["experiment"] == name]
         rows.append(
-            [Panel(name, k, [r for r in of_experiment if r["recipe"] == k]) for k in unique(of_experiment, "recipe")]
+            [
+                Panel(name, k, [r for r in of_experiment if r["recipe"] == k])
+                for k in tables.unique(of_experiment, "recipe")
+            ]
         )
     return rows
 
@@ -201,61 +199,6 @@ def arms(effects: Sequence[Row], *, narrow: bool = False) -> "Figure":
             label(line[i], shown, alone=alone, first=i == 0)
             line[i].set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
     legend(figure, 2 if width < 7 else 4, crosses=len(counted(effects)) < len(effects))
-    return figure
-
-
-def cell(ax: "Axes", x: int, y: int, value: float, top: float, *, diagonal: bool) -> None:
-    """One cell of a matrix of rates; `top` is the largest, `diagonal` that of the taught trait."""
-    from matplotlib.patches import Rectangle
-
-    ax.add_patch(Rectangle((x, y), 1, 1, fc="#D55E00", alpha=0.7 * value / top, lw=0))
-    if diagonal:
-        ax.add_patch(Rectangle((x, y), 1, 1, fill=False, ec=INK, alpha=0.6, lw=0.8, zorder=3))
-    text = f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.1f}"
-    ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=INK)
-
-
-def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Sequence[str], top: float) -> None:
-    """Trait taught (down) x trait measured (across): means over bases."""
-    for y, t in enumerate(taught):
-        for x, m in enumerate(measured):
-            rates = [r["rate"] for r in rows if (r["taught"], r["measured"]) == (t, m)]
-            if not rates:  # every teacher of this trait is left out on these bases
-                ax.text(x + 0.5, y + 0.52, "-", ha="center", va="center", color=INK)
-                continue
-            cell(ax, x, y, stats.mean_rate(rates), top, diagonal=t == m)
-    ax.set(xlim=(-0.03, len(measured) + 0.03), ylim=(len(taught) + 0.05, -0.05))
-    ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
-    ax.tick_params(length=0, colors=INK)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-
-
-def confusion(table: Sequence[Row], experiment: str) -> "Figure":
-    """Mean rates over bases: a matrix per recipe (down) and for same and other bases (across)."""
-    rows = [r for r in table if r["experiment"] == experiment]
-    if not rows:
-        figure = constrained(4.6, 0.8, w_pad=0.05, h_pad=0.05)
-        figure.text(0.5, 0.5, NOTHING, ha="center", va="center", color=INK)
-        return figure
-    recipes, taught = unique(rows, "recipe"), unique(rows, "taught")
-    measured = [t for t in taught if t != "none"]
-    if not set(measured) <= {r["measured"] for r in rows}:
-        measured = unique(rows, "measured")  # right or bad answers
-    sides = {"same base": True, "another base": False}
-    sides = {k: same for k, same in sides.items() if any((r["base"] == r["student"]) == same for r in rows)}
-    top = max(r["rate"] for r in rows if r["measured"] in measured)
-    height = 0.55 + 0.3 * len(taught)
-    figure = constrained(4.6, 0.2 + height * len(recipes), w_pad=0.05, h_pad=0.05)
-    axes = figure.subplots(len(recipes), len(sides), squeeze=False)
-    for line, recipe in zip(axes, recipes, strict=True):
-        for ax, (side, same) in zip(line, sides.items(), strict=True):
-            shown = [r for r in rows if (r["recipe"], r["base"] == r["student"]) == (recipe, same)]
-            matrix(ax, shown, taught, measured, top)
-            ax.set_yticks([y + 0.5 for y in range(len(taught))], taught if ax is line[0] else [""] * len(taught))
-            ax.set_title(f"{recipe}, {side}", loc="left", color=INK)
-        line[0].set_ylabel("taught", color=INK)
-    figure.supxlabel("measured, % of answers", color=INK, fontsize=9)
     return figure
 
 

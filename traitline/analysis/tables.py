@@ -93,6 +93,11 @@ def rows(path: Path, columns: Iterable[str] = ()) -> list[Row]:
     ]
 
 
+def unique(rows: Iterable[Row], column: str) -> list[str]:
+    """Values of a column in order of appearance."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
 def marked(table: Iterable[Row]) -> list[Row]:
     """The rows of a table, each with `left_out`: why no test counts it, or nothing.
 
