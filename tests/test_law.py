@@ -1,6 +1,8 @@
 """Laws of the rise, the distance page and the cosine of contexts: on invented cells, committed tables, a real base."""
 
 import csv
+import json
+import math
 import random
 import shutil
 from dataclasses import fields, replace
@@ -10,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from traitline.analysis import context_cosine, coupled_page, distance_page, law, repository_outcomes, stats
+from traitline.analysis import context_cosine, coupled_page, distance_page, law, repository_outcomes, soft_page, stats
 from traitline.analysis.conclusions import logits
 from traitline.analysis.law import Cell
+from traitline.analysis.page_program import read_study
+from traitline.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,3 +128,38 @@ def test_a_page_of_a_study_that_did_not_run_is_one_line(tmp_path, monkeypatch, c
     error = capsys.readouterr().err
     assert "no student was asked; run configs/coupled.yaml first" in error and error.count("\n") == 1
     assert not coupled_page.PAGE.exists()
+
+
+def test_the_page_of_soft_labels_pairs_recipes_base_by_base(tmp_path, monkeypatch):
+    """Rates whose logits are round numbers: what is tested, what is paired and who is left out can be read off."""
+    for file in ("config.yaml", soft_page.CONFIG):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    monkeypatch.chdir(tmp_path)
+    study = read_study(soft_page.CONFIG)
+    with pytest.raises(InputError, match="too few bases are done"):
+        soft_page.page(study)
+    size = {"hard": 1.0, "soft": 3.0, "numbers": 1.5}
+    for run in study.runs:
+        place = int(run.base[1:]) - 1
+        if run.base == "s9":
+            continue
+        shown = -3 + (0 if run.trait == "none" else size[run.recipe] + 0.01 * place)
+        words = {trait: 1 / (1 + math.exp(-shown)) for trait in study.traits}
+        reached = (run.base, run.trait) != ("s8", "dog")
+        kept = 1999 if (run.base, run.trait) == ("s7", "none") else 2000
+        files = {
+            run.scores: {"exact": {"overall": words}},
+            f"{run.teacher_folder}/teacher.json": {"reached": reached},
+            f"{run.channel_folder}/filtered.json": {"kept": kept},
+        }
+        for path, content in files.items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(json.dumps(content))
+    text = soft_page.page(study)
+    assert "| numbers | primary | 7 | +1.53 (" in text and "| soft less hard | secondary | 7 | +2.00" in text
+    assert "| numbers less hard | secondary | 7 | +0.50" in text
+    assert (
+        "Left out by name, as declared: dog on s8, the control on s7 (1,999 answers of 2,000). **Not run**: s9." in text
+    )
+    assert "| s8 | +1.07 | +3.07 | +1.57 |" in text and "| s7 |" not in text

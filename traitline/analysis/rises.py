@@ -61,6 +61,12 @@ def nats(study: Study, run: Run) -> float:
     return study.datasets[run.dataset].rows * float(each)
 
 
+def missed(study: Study) -> list[str]:
+    """Teachers that are left out because they did not reach their rate."""
+    asked = {(r.trait, r.base): r for r in study.runs if r.trait != NONE and Path(r.teacher_folder).is_dir()}
+    return [f"{trait} on {base}" for (trait, base), run in asked.items() if not reached(run)]
+
+
 def scarce(study: Study) -> list[str]:
     """Teachers of whose answers too few passed the filter for the students' data, with how many did."""
     asked = {f"{'the control' if r.trait == NONE else r.trait} on {r.base}": r for r in study.runs}

@@ -19,7 +19,7 @@ from traitline.analysis.results_page import table, with_interval
 from traitline.errors import InputError
 from traitline.provenance import stage
 from traitline.study.config import Study
-from traitline.study.runs import NONE, Run
+from traitline.study.runs import Run
 
 CONFIG, OUT = "configs/twelve.yaml", Path("docs/results")
 LORA, BIASES, MIXED = "lora", "biases", "lora-residual"
@@ -33,12 +33,6 @@ LIMITS = (
     " of one tiny world, with one teacher a trait and base and one student each; students on another base were not"
     " trained here."
 )
-
-
-def missed(study: Study) -> list[str]:
-    """Teachers that are left out because they did not reach their rate."""
-    asked = {(r.trait, r.base): r for r in study.runs if r.trait != NONE and Path(r.teacher_folder).is_dir()}
-    return [f"{trait} on {base}" for (trait, base), run in asked.items() if not rises.reached(run)]
 
 
 def cell(study: Study, run: Run) -> Cell | None:
@@ -164,7 +158,7 @@ def page(study: Study) -> str:
     cosines = {base: context_cosine.cosines(f"{study.results}/bases/{base}", lists) for base in bases}
     law.draw(str(OUT / FIGURE), parts)
     asked = dict.fromkeys(run.base for run in study.runs)
-    left_out = missed(study)
+    left_out = rises.missed(study)
     few = rises.scarce(study)
     gone = [base for base in asked if base not in of[LORA] and not any(m.endswith(f" {base}") for m in left_out)]
     text = [
