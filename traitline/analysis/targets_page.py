@@ -37,7 +37,8 @@ The data are `traitline/analysis/paper_targets.csv` (arXiv 2507.14805v1) and wha
 Ours: mean with its 95 % interval over units (n), which are bases, or teachers, models or cases where these are
 independent; below three there is none. A direction is a paired difference over bases. Rows without a unit are from
 older studies of one to three bases, in which runs were taken for units: their means stand, their intervals and
-directions do not. Where no band is published the target itself is the band.
+directions do not; they hold all students, for whether a teacher reached its rate was not asked then. Newer rows leave
+out the students that no test counts. Where no band is published the target itself is the band.
 """
 
 
