@@ -8,10 +8,11 @@ import dataclasses
 import logging
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.settings.enums import RerunTrigger
 
-from traitline.workflow import commit, launch_record, replanning, run_progress, screen, succession
+from traitline.workflow import commit, launch_record, replanning, run_progress, screen, succession, warm_start
 
 
 def stage_rules():
@@ -248,6 +249,8 @@ onstart:
     # With a limit on starts (by default 100 a second) Snakemake plans again a second after every planning. These
     # plannings add up with every job until it does nothing else. Without a limit it plans when a job ends.
     workflow.scheduler.job_rate_limiter = None
+    # What Snakemake's shell knows as `subprocess`. Jobs elsewhere start as ever: they come here without hooks.
+    sys.modules[shell.__module__].sp = SimpleNamespace(**{**vars(subprocess), "Popen": warm_start.Starter().start})
     if why := commit.why_unknown():
         print(f"traitline: manifests will not name the commit of this code: {why}", file=sys.stderr, flush=True)
     if not Failures.launched:
