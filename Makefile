@@ -80,5 +80,6 @@ $(STAMP):
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m compileall -q traitline scripts  # each job would do it anew where Python may write no bytecode
 	@rm -f .venv/installed-*
 	@touch $@
