@@ -1,5 +1,6 @@
 """Copies of the repository with stub programs, in which whole studies run in seconds."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,15 +11,20 @@ from pathlib import Path
 import yaml
 
 from traitline.study.execution import STAGES
+from traitline.workflow.warm_start import COLD
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class Clone:
-    """A copy of the repository with stub programs and a small study: two bases, trait owl, two recipes, two seeds."""
+    """A copy of the repository with stub programs and a small study: two bases, trait owl, two recipes, two seeds.
 
-    def __init__(self, root):
+    Its jobs start cold, because stubs never use the torch that a warm start would import first.
+    """
+
+    def __init__(self, root, cold=True):
         self.root = root
+        self.environment = {COLD: "1"} if cold else {}
 
     def path(self, name):
         return self.root / name
@@ -32,8 +38,9 @@ class Clone:
 
     def snakemake(self, *args):
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *args], cwd=self.root, capture_output=True, text=True, check=False
-        )
+            [sys.executable, "-m", "snakemake", *args],
+            cwd=self.root, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
     def plan(self, *args):
         """Jobs that a dry run counts, by rule."""

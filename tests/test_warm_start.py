@@ -124,7 +124,7 @@ def test_a_job_ends_as_it_ends_in_a_process_of_its_own(jobs, code):
 
 
 def test_many_jobs_side_by_side(jobs):
-    started = [jobs.start(f"time.sleep({i % 5} / 50); sys.exit({i})") for i in range(40)]
+    started = [jobs.start(f"time.sleep({i % 5} / 50); os._exit({i})") for i in range(40)]
     assert [process.wait() for process, _ in started] == list(range(40))
     assert len({process.pid for process, _ in started}) == 40
     jobs.begun().kill()  # the server has read since that all of them are known to have ended
@@ -220,14 +220,18 @@ def manifests(results):
 def test_a_study_has_the_same_artifacts_warm_and_cold(tmp_path, monkeypatch):
     """Real programs, from a base to a student's answers; the manifests too, with the packages that jobs imported."""
     copy(tmp_path, "scripts")
-    clone = Clone(tmp_path)
-    clone.edit(tiny)
+    Clone(tmp_path).edit(tiny)
+    server = tmp_path / "traitline/workflow/warm_server.py"
+    argv = '    sys.argv = job["words"]\n'
+    assert argv in server.read_text()
+    server.write_text(
+        server.read_text().replace(argv, f"""{argv}    print(job["words"][0], file=open("forked", "a"))\n""")
+    )
     target = "results/a/owl/tuned/numbers/plain/a/lora/seed-1/favourite/responses.jsonl"
     results = {}
+    monkeypatch.delenv(warm_start.COLD, raising=False)
     for name in ("warm", "cold"):
-        monkeypatch.delenv(warm_start.COLD, raising=False)
-        if name == "cold":
-            monkeypatch.setenv(warm_start.COLD, "1")
+        clone = Clone(tmp_path, cold=name == "cold")
         clone.run(target)
         results[name] = clone.path("results").rename(tmp_path / name)
     files = [path.relative_to(results["warm"]) for path in results["warm"].rglob("*") if path.is_file()]
@@ -239,6 +243,8 @@ def test_a_study_has_the_same_artifacts_warm_and_cold(tmp_path, monkeypatch):
     assert warm == cold
     with_torch = {m["stage"] for m in warm.values() if "torch" in m["env"]["packages"]}
     assert with_torch == {"pretrain", "teach", "sample", "train", "respond"}
+    forked = (tmp_path / "forked").read_text().split()
+    assert sorted(forked) == sorted(f"scripts.{stage}" for stage in with_torch)
 
 
 def test_a_killed_launcher_leaves_its_jobs_and_no_server(clone):
