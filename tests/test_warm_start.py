@@ -247,6 +247,23 @@ def test_a_study_has_the_same_artifacts_warm_and_cold(tmp_path, monkeypatch):
     assert sorted(forked) == sorted(f"scripts.{stage}" for stage in with_torch)
 
 
+def test_failures_are_named_and_the_others_go_on(clone):
+    """As those of jobs that bash starts: exit code, the log's last line, what Snakemake says of the command."""
+    stage = clone.path("scripts/pretrain.py")
+    stage.write_text(
+        stage.read_text().replace("def main(argv):\n", "def main(argv):\n    sys.exit('pretrain: error: no')\n")
+    )
+    for base in "ab":
+        clone.path(f"results/bases/{base}/model.safetensors").unlink()
+    bases = [f"results/bases/{base}/model.safetensors" for base in "ab"]
+    done = Clone(clone.root, cold=False).snakemake("--cores", "2", "--keep-going", *bases)
+    cold = clone.snakemake("--cores", "2", "--keep-going", *bases)
+    assert done.returncode == cold.returncode == 1
+    for base in "ab":
+        assert f"logs/pretrain/{base}.log: pretrain: error: no\n" in done.stderr
+        assert f"logs/pretrain/{base}.log: pretrain: error: no\n" in cold.stderr
+
+
 def test_a_killed_launcher_leaves_its_jobs_and_no_server(clone):
     """As with jobs that bash starts: the next launch ends them and goes on."""
     stage = clone.path("scripts/pretrain.py")
