@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts import plot, prepare, respond, score, summarise, train
-from tests import made_up
+from scripts import plot, prepare, report, respond, score, summarise, train
+from tests import made_up, made_up_report
 from tests.conftest import EVAL, RECIPES
 from traitline import json_files, jsonl
 from traitline.analysis import comparisons, confusion_figure, results_page, stats, tables
@@ -245,6 +245,10 @@ def test_what_no_test_counts_is_marked_in_the_tables_and_in_no_average(four):
     flags = ["--figures", "results/figures", "--manifest", "results/figures/plot.manifest.json"]
     assert plot.main(["--tables", "results/tables", *flags]) == 0
     assert "left out of tests and means" in Path("results/figures/headline.svg").read_text()
+    assert report.main(["--study", four.text, *made_up_report.FLAGS]) == 0
+    shown = Path("results/report.html").read_text()
+    assert shown.count("base d, left out") == 3, "the cat of d by three recipes"
+    assert "Students that the tests leave out count here too" in shown
     text = headline("results")
     (line,) = [line for line in text.splitlines() if line.startswith("lora") and " cat " in line]
     assert "99 %" not in line and "31 %" in line
@@ -265,6 +269,8 @@ def test_a_study_that_is_left_out_as_a_whole_has_figures_and_a_page(four):
         "what is said to who cannot see it"
     )
     assert "left out, too few answers passed the filter" in results_page.document("results")
+    assert report.main(["--study", four.text, *made_up_report.FLAGS]) == 0
+    assert "too few answers passed the filter" in Path("results/report.html").read_text()
     missing = Measurements("results").values("row:main:lora:*:same-base").missing
     assert missing.endswith("or none that tests count")
 

@@ -196,6 +196,7 @@ def content(
         "kinds": KINDS,
         "calibration": rows["calibration"],
         "filters": rows["filters"],
+        "left_out": any(row[tables.LEFT_OUT] for row in rows["effects"]),
         "reasons": reject_reasons(rows["filters"]),
         "declared": report_branches.declarations(results),
         "judged": rows["judged"],
