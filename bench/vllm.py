@@ -148,7 +148,9 @@ def serving(python: str, folder: Path, adapter: str, port: int) -> Iterator[Call
             yield address
         finally:
             server.terminate()
-            server.wait(60)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(60)
+            server.kill()
 
 
 def ask_server(address: str, model: str, prompt: list[int]) -> list[float]:
