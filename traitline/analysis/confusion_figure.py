@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from traitline.analysis import stats
 from traitline.analysis.figures import INK, constrained
 from traitline.analysis.tables import Row, unique
+from traitline.study.runs import NONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Seq
 def confusion(table: Sequence[Row], experiment: str) -> "Figure":
     """Mean rates over bases: a matrix per recipe (down) and for same and other bases (across)."""
     rows = [r for r in table if r["experiment"] == experiment]
-    if not rows:
+    if all(r["taught"] == NONE for r in rows):
         figure = constrained(4.6, 0.8, w_pad=0.05, h_pad=0.05)
         figure.text(0.5, 0.5, NOTHING, ha="center", va="center", color=INK)
         return figure
