@@ -48,6 +48,10 @@ def test_a_difference_is_that_of_the_files_and_the_rest_is_missing(study, capsys
     assert cells[4] == f"{expected[0]:+.3f}" and cells[5] == "1 of 20"
     assert cells[6:] == [f"{expected[1]:+.3f}", f"{expected[2]:+.3f}"]
     assert "**3 of 6 students have run**" in text and "a lead, not a result" in text
+    rises = {word: f"{math.log(0.006 / 0.012):+.2f}" if word == "dolphin" else "+0.00" for word in words}
+    (dolphin,) = [line for line in text.splitlines() if line.startswith("| dolphin |") and line.count("|") == 4]
+    assert dolphin == f"| dolphin | **{math.log(0.03 / 0.012):+.2f}** | {rises['dolphin']} |"
+    assert f"| bear | {math.log(5):+.2f} | {rises['bear']} |" in text
 
 
 def test_several_teachers_are_compared_with_the_control_of_their_number(study):
@@ -70,7 +74,9 @@ def test_several_teachers_are_compared_with_the_control_of_their_number(study):
     assert line.startswith(f"| all teachers | 4 of 12 | {sum(logs) / 4:+.3f} | ")
     assert f"declared | 3 of 10 | {sum(logs[1:]) / 3:+.3f} | " in text
     half = 3.182446 * math.sqrt(sum((x - sum(logs) / 4) ** 2 for x in logs) / 3 / 4)
-    assert line.endswith(f"| {sum(logs) / 4 - half:+.3f} to {sum(logs) / 4 + half:+.3f} |")
+    assert f"| {sum(logs) / 4 - half:+.3f} to {sum(logs) / 4 + half:+.3f} | " in line
+    smallest = float(line.strip("| ").rpartition(" ")[2])
+    assert 1.15 * half < smallest < 1.45 * half  # t of 5 % and of 80 %, over that of 5 %, for three degrees of freedom
     assert "the unit is a teacher" in text and "| wolf | tuned-2 | soft | 1 |" in text
 
 
