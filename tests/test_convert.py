@@ -12,7 +12,9 @@ from scripts import convert as stage
 from scripts import pretrain
 from tests import gguf_files
 from tests.gguf_file import HOSTILE
+from tests.lineage import Works
 from traitline.errors import InputError
+from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
 from traitline.models.gguf_file import Gguf
 from traitline.provenance import manifest
@@ -152,6 +154,19 @@ def test_noise_moves_every_matrix_by_its_share_and_says_so(raw_llama, tmp_path):
     made = manifest.load(tmp_path / "far/convert.manifest.json")
     assert made["facts"]["origin"].endswith(", moved by noise of 0.1 of each matrix, seed 1")
     assert (made["params"]["noise"], made["seeds"]) == (0.1, {"noise": 1})
+
+
+def test_a_moved_base_is_no_other_base_for_the_audit(gguf, tmp_path, monkeypatch):
+    """Noise does not hide where a base comes from: a carrier's data are a risk for its students too."""
+    monkeypatch.chdir(tmp_path)
+    works = Works(tmp_path)
+    assert stage.main(flags("same", gguf)) == stage.main(flags("moved", gguf, noise=0.2, seed=1)) == 0
+    data = works.data(works.teacher("same/model.safetensors", folder="teacher"))
+    students = {base: works.student(f"{base}/model.safetensors", data, name=f"on-{base}") for base in ("same", "moved")}
+    graph = open_graph(["."], None)
+    result = audit(graph)
+    marks = {base: result.marks[graph.find(student).artifact_id].worst for base, student in students.items()}
+    assert marks == {"same": "INHERITANCE-RISK", "moved": "INHERITANCE-RISK"}
 
 
 def test_noise_and_its_seed_go_together(gguf, tmp_path, line):

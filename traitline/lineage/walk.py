@@ -16,6 +16,8 @@ class Jobs:
         self.makers = collections.defaultdict[int, list[int]](list)
         self.kinds = dict[int, str]()  # of what was output, or is known from its readers alone
         db = graph.db
+        # A model folder that was converted starts from the file: bases of one file share it, noise or not.
+        converts = {i for (i,) in db.execute("SELECT id FROM job WHERE stage = 'convert'")}
         for job, output, role, kind, artifact_id in db.execute(
             "SELECT job, output, role, kind, artifact_id FROM entry WHERE output = 1 OR kind != 'support'"
         ):
@@ -26,7 +28,8 @@ class Jobs:
                 if kind in ("model", "data", "spec"):
                     self.kinds[artifact_id] = kind
             else:
-                self.inputs[job].append((artifact_id, role == "base"))
+                is_base = role == "base" or (role == "source" and job in converts)
+                self.inputs[job].append((artifact_id, is_base))
         self.readers = collections.defaultdict[int, list[int]](list)
         for job, read in self.inputs.items():
             for artifact_id in dict.fromkeys(artifact_id for artifact_id, _ in read):
