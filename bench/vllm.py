@@ -1,8 +1,7 @@
 """Compare vLLM's CPU build with transformers on the same weights: log-probabilities, an adapter, seeds, its server.
 
-vLLM pins other versions than requirements.lock, so it gets an environment of its own; `.ci/run` has the commands:
+vLLM pins other versions than requirements.lock, so it gets an environment of its own, which `.ci/run` makes:
 
-    python -m venv models/vllm && models/vllm/bin/pip install --no-deps --no-compile -r bench/vllm.lock
     python -m bench.vllm --model studies/smollm2-ci/results/converted/smollm2 --python models/vllm/bin/python
 
 Prompts are those of number lists. The engine `vllm` of this package answers them, with and without an adapter that is
