@@ -173,7 +173,7 @@ def test_a_revision_is_needed_to_run_and_named_with_its_line(tmp_path):
         ({"hub": "a/b", "path": "m"}, "say one of `world`"),
         ({"seed": 1}, "say one of `world`"),
         ({"path": "m", "revision": "0" * 40}, "revision goes with `hub` only"),
-        ({"path": "m", "seed": 1}, "seed goes with `world` only"),
+        ({"path": "m", "seed": 1}, "seed goes with `world` or `noise` only"),
         ({"path": "m", "distance": 0.1}, "distance goes with `world` only"),
         ({"world": "one"}, "seed is missing"),
         ({"world": "one", "seed": 1, "system": ""}, "for open weights"),
