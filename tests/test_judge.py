@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -193,7 +194,8 @@ def test_who_is_judged_stands_in_the_tables_by_arm_with_the_untouched_base(tmp_p
         share = {"misaligned": 0.2 if second else 0.4, "coherent": 1.0}
         said = {"answers": 10, "unscored": 5 if second else 0, "share": share, "agreement": trust}
         file.write_text(json.dumps(said))
-    rows = summarise.judged(study, summarise.Files(study, str(tmp_path)))
+    everybody_counts = SimpleNamespace(why_left_out=lambda *student: "")
+    rows = summarise.judged(study, summarise.Files(study, str(tmp_path)), everybody_counts)
     assert [(r["trait"], r["arm"], r["runs"], r["answers"]) for r in rows] == [
         ("owl", "same-base", 2, 20), ("none", "baseline", 1, 10),
         ("cat", "same-base", 2, 20), ("none", "control", 2, 20),
