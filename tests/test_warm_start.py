@@ -290,10 +290,13 @@ def test_a_killed_launcher_leaves_its_jobs_and_no_server(clone):
 
 
 def test_an_interrupt_ends_jobs_and_server(clone):
-    """Ctrl-C of a terminal: SIGINT to the whole process group."""
+    """Ctrl-C of a terminal: SIGINT to the whole process group.
+
+    The job makes a folder, not a file: an interrupt while Python discards an open file is swallowed.
+    """
     stage = clone.path("scripts/pretrain.py")
-    text = stage.read_text().replace("def main(argv):\n", "def main(argv):\n    open('b', 'w')\n    time.sleep(300)\n")
-    stage.write_text(text.replace("import json\n", "import json\nimport time\n"))
+    text = stage.read_text().replace("def main(argv):\n", "def main(argv):\n    os.mkdir('b')\n    time.sleep(300)\n")
+    stage.write_text(text.replace("import json\n", "import json\nimport os\nimport time\n"))
     Path(clone.path("results/bases/a/model.safetensors")).unlink()
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "results/bases/a/model.safetensors"]
     environment = {k: v for k, v in os.environ.items() if k != warm_start.COLD}
