@@ -79,14 +79,9 @@ def columns(effects: Sequence[Row]) -> list[list[list[Row]]]:
 def over_bases(rows: Sequence[Row]) -> stats.Estimate | None:
     """Mean rate and interval over bases of teachers (of an untouched base: over these); None if none counts."""
     bases: dict[str, list[float]] = defaultdict(list)
-    for row in counted(rows):
+    for row in tables.counted(rows):
         bases[row["student"] if row["arm"] == "baseline" else row["base"]].append(stats.logit(row["rate"]))
     return stats.rate_interval([stats.mean(logits) for logits in bases.values()]) if bases else None
-
-
-def counted(rows: Sequence[Row]) -> list[Row]:
-    """Rows of marked ones that tests count."""
-    return [row for row in rows if not row.get(tables.LEFT_OUT)]
 
 
 def mark(ax: "Axes", x: float, rows: Sequence[Row], size: float) -> None:
@@ -98,8 +93,9 @@ def mark(ax: "Axes", x: float, rows: Sequence[Row], size: float) -> None:
     hollow = rows[0]["arm"] == "baseline"
     step = SPREAD / max(1, len(rows) - 1)
     places = [x - SPREAD / 2 + (i * step if len(rows) > 1 else SPREAD / 2) for i in range(len(rows))]
-    dots = [(place, row["rate"]) for place, row in zip(places, rows, strict=True) if row in counted(rows)]
-    crosses = [(place, row["rate"]) for place, row in zip(places, rows, strict=True) if row not in counted(rows)]
+    points = [(place, row["rate"], row.get(tables.LEFT_OUT)) for place, row in zip(places, rows, strict=True)]
+    dots = [(place, rate) for place, rate, out in points if not out]
+    crosses = [(place, rate) for place, rate, out in points if out]
     if dots:
         ax.plot(
             *zip(*dots, strict=True), marker, ms=size * 0.8, color=colour, alpha=0.6,
@@ -166,7 +162,7 @@ def panels(effects: Sequence[Row]) -> list[list[Panel]]:
 
 def label(ax: "Axes", shown: Panel, *, alone: bool, first: bool) -> None:
     """Title and axis of a panel; `alone`: the figure shows one experiment, `first`: the panel is leftmost."""
-    bases = len({r["base"] for r in counted(shown.rows)})
+    bases = len({r["base"] for r in tables.counted(shown.rows)})
     title = f"{shown.recipe} students" if alone else f"{shown.experiment}: {shown.recipe} students"
     ax.set_title(f"{title}, {bases} {'base' if bases == 1 else 'bases'}", loc="left", color=INK)
     if first:
@@ -198,7 +194,7 @@ def arms(effects: Sequence[Row], *, narrow: bool = False) -> "Figure":
             panel(line[i], shown.rows, size)
             label(line[i], shown, alone=alone, first=i == 0)
             line[i].set_ylim(0, min(1.03, top * 1.06))  # one scale, to compare panels
-    legend(figure, 2 if width < 7 else 4, crosses=len(counted(effects)) < len(effects))
+    legend(figure, 2 if width < 7 else 4, crosses=len(tables.counted(effects)) < len(effects))
     return figure
 
 
@@ -208,7 +204,7 @@ def describe(effects: Sequence[Row], experiment: str) -> str:
 
     from traitline.analysis.conclusions import average, comparisons, percent
 
-    cells = [c for c in comparisons(counted(effects)) if c.same["experiment"] == experiment]
+    cells = [c for c in comparisons(tables.counted(effects)) if c.same["experiment"] == experiment]
     phrases = [] if cells else [NOTHING]
     for recipe in dict.fromkeys(c.same["recipe"] for c in cells):
         group = [c for c in cells if c.same["recipe"] == recipe]

@@ -50,7 +50,7 @@ def confusion(table: Sequence[Row], experiment: str) -> "Figure":
         figure.text(0.5, 0.5, NOTHING, ha="center", va="center", color=INK)
         return figure
     recipes, taught = unique(rows, "recipe"), unique(rows, "taught")
-    measured = [t for t in taught if t != "none"]
+    measured = [t for t in taught if t != NONE]
     if not set(measured) <= {r["measured"] for r in rows}:
         measured = unique(rows, "measured")  # right or bad answers
     sides = {"same base": True, "another base": False}

@@ -173,12 +173,12 @@ def distances(study: Study) -> list[str]:
     runs = {run.folder: run for run in study.runs if run.student != run.base}.values()
     if not runs:
         return []
-    teachers = sorted({(run.trait, run.teacher, run.recipe) for run in runs if run.trait != NONE})
-    bases = [run.base for run in runs][:1] + list(dict.fromkeys(run.student for run in runs))
+    columns = sorted({(run.trait, run.teacher, run.recipe) for run in runs if run.trait != NONE})
+    bases = list(dict.fromkeys(label for run in runs for label in (run.base, run.student)))
     rows = []
     for base in bases:
         cells = []
-        for trait, teacher, recipe in teachers:
+        for trait, teacher, recipe in columns:
             taught, control = (
                 logs(answers(run)) if run else None
                 for run in (one_of(study, base, trait, teacher, recipe), one_of(study, base, NONE, None, recipe))
@@ -189,7 +189,7 @@ def distances(study: Study) -> list[str]:
         log10_p = kinship(*weights).evidence.log10_p if known else None
         rows.append((base, f"{study.bases[base].noise or 0:g}", *cells, shown(log10_p, 0)))
     done = sum(answers(run).is_file() for run in runs)
-    head = ("students' base", "noise", *(f"{trait}, log p" for trait, _, _ in teachers), "log10 p of no common start")
+    head = ("students' base", "noise", *(f"{trait}, log p" for trait, _, _ in columns), "log10 p of no common start")
     return [
         "## Distance between the bases", "",
         "Students on bases that are the teacher's with noise on every matrix (a share of its root mean square), by soft"

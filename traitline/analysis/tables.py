@@ -105,7 +105,9 @@ def marked(table: Iterable[Row]) -> list[Row]:
     are of the same bases.
     """
     rows = [row | {LEFT_OUT: row.get(LEFT_OUT) or ""} for row in table]
-    out = {tuple(row.get(k) for k in ("experiment", "trait", "base")): row[LEFT_OUT] for row in rows if row[LEFT_OUT]}
+    students = [row for row in rows if row.get("arm") != "baseline"]  # else marking again would mark more
+    place = ("experiment", "trait", "base")
+    out = {tuple(row.get(k) for k in place): row[LEFT_OUT] for row in students if row[LEFT_OUT]}
     for row in rows:
         if row.get("arm") == "baseline" and not row[LEFT_OUT]:
             row[LEFT_OUT] = out.get((row["experiment"], row["trait"], row["student"]), "")

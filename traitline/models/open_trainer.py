@@ -116,9 +116,7 @@ class OpenTrainer:
         model = PeftModel.from_pretrained(scorer, place).eval() if facts["weights"] else scorer
         labels = open_labels(self.chat, training.settings)
         answer_losses.label(model, seen, labels, training.settings["batch"], self.chat.pad)
-        if training.teacher_base:
-            return labels, base
-        return labels, model.unload() if facts["weights"] else base
+        return labels, model.unload() if facts["weights"] and scorer is base else base
 
     def _behind(self, system: str, dataset: str, rows: "Sequence[Row]") -> "Sequence[Row]":
         """The rows as a teacher with a system prompt sees them."""
