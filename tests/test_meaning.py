@@ -62,7 +62,7 @@ def test_what_is_left_out_or_renamed_is_doubted(sealed_once, file, change, reaso
     assert reason in " ".join(meaning.doubts(m))
 
 
-def test_whatever_a_schema_asks_for_is_missed_when_it_is_left_out(sealed_once, capsys):
+def test_whatever_a_schema_asks_for_is_missed_when_it_is_left_out(sealed_once, tell):
     """Every role, setting and seed of every stage of the sealed study, in each of its manifests, one at a time."""
     tried = 0
     for file in sorted(Path(sealed_once, "results").rglob("*.manifest.json")):
@@ -84,8 +84,7 @@ def test_whatever_a_schema_asks_for_is_missed_when_it_is_left_out(sealed_once, c
             doubted = any("has 0 bytes" in reason for reason in meaning.doubts(changed))
             assert doubted != (entry["role"] in schema.may_be_empty), (file, entry["role"])
             tried += 1
-    with capsys.disabled():
-        print(f" {tried} roles, settings, seeds and sizes, each missed")
+    tell(f"{tried} roles, settings, seeds and sizes, each missed")
     assert tried > 70
 
 

@@ -53,19 +53,20 @@ def test_a_folder_is_marked_as_the_table_says(here, name):
     assert json.dumps(answer).isprintable()
 
 
-def test_no_harm_passes_and_the_share_of_false_alarms_is_known(capsys):
+def test_no_harm_passes_and_the_share_of_false_alarms_is_known(tell):
     assert EXPECTED.keys() == CASES.keys() and len(CASES) >= 25
     passed = [name for name, row in EXPECTED.items() if row["harmless"] == "no" and row["exit"] == "0"]
     assert passed == []
     harmless = [row for row in EXPECTED.values() if row["harmless"] == "yes"]
     alarms = [row["case"] for row in harmless if row["exit"] == "3"]
-    with capsys.disabled():
-        print(f"\nscan: 0 false all-clears in {len(CASES) - len(harmless)} folders; false alarms in {len(alarms)} of "
-              f"{len(harmless)} that are harmless and of no known origin: {', '.join(alarms)}")  # fmt: skip
+    tell(
+        f"scan: 0 false all-clears in {len(CASES) - len(harmless)} folders; false alarms in {len(alarms)} of "
+        f"{len(harmless)} that are harmless and of no known origin: {', '.join(alarms)}"
+    )
     assert all(row["marks"] and "CLEAN/claimed" not in row["marks"] for row in EXPECTED.values())
 
 
-def test_whoever_takes_claims_has_fewer_false_alarms_and_no_false_all_clear(capsys):
+def test_whoever_takes_claims_has_fewer_false_alarms_and_no_false_all_clear(tell):
     """The same under a policy that lets CLAIMED pass: a contradiction and what was left out fail under every policy."""
     fails = re.compile("=(CARRIER|INHERITANCE-RISK|UNKNOWN|EXPOSED)/")
     loose = {n: bool(r["contradictions"] or r["left out"] or fails.search(r["marks"])) for n, r in EXPECTED.items()}
@@ -73,8 +74,7 @@ def test_whoever_takes_claims_has_fewer_false_alarms_and_no_false_all_clear(caps
     alarms = [name for name, row in EXPECTED.items() if row["harmless"] == "yes" and loose[name]]
     assert alarms == ["one-base-and-a-card-without-a-base", "a-lab", "data-alone"], "nobody says where those come from"
     harmless = sum(row["harmless"] == "yes" for row in EXPECTED.values())
-    with capsys.disabled():
-        print(f"\nscan, claims taken: false alarms in {len(alarms)} of {harmless}")
+    tell(f"scan, claims taken: false alarms in {len(alarms)} of {harmless}")
     page = Path("docs/how-to/scan.md").read_text()
     assert f"Of the {len(CASES)} folders of the corpus (`tests/corpus/scan.csv`) {harmless} are harmless." in page
 

@@ -43,7 +43,7 @@ def test_both_verifiers_find_an_untouched_study_good(sealed):
     assert holds(root_of()) and not holds("0" * 64)
 
 
-def test_every_mutation_of_every_manifest_is_found(sealed, capsys):
+def test_every_mutation_of_every_manifest_is_found(sealed, tell):
     """One field at a time, all manifests: no root holds. Both verifiers look at each of them, whole, now and then."""
     root, tried = root_of(), 0
     for file in sorted(Path("results").rglob("*.manifest.json")):
@@ -63,12 +63,11 @@ def test_every_mutation_of_every_manifest_is_found(sealed, capsys):
         file.write_bytes(content)
         tried += 1
     assert holds(root)
-    with capsys.disabled():
-        print(f" {tried:,} mutations of manifests, all found")
+    tell(f"{tried:,} mutations of manifests, all found")
     assert tried > 1500
 
 
-def test_every_region_of_every_artifact_is_covered(sealed, capsys):
+def test_every_region_of_every_artifact_is_covered(sealed, tell):
     root, tried = root_of(), 0
     files = [p for p in Path("results").rglob("*") if p.is_file() and not p.name.endswith(".manifest.json")]
     for file in sorted(files):
@@ -86,8 +85,7 @@ def test_every_region_of_every_artifact_is_covered(sealed, capsys):
         assert not holds(root)
         file.write_bytes(content)
         tried += 1
-    with capsys.disabled():
-        print(f" {tried:,} changes of artifacts, all found")
+    tell(f"{tried:,} changes of artifacts, all found")
     assert tried > 100 and holds(root)
 
 

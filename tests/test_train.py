@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from scripts import train as stage
 from traitline import jsonl, model_files
@@ -434,14 +435,14 @@ def test_students_on_open_weights_go_on_with_the_same_bytes(weights, tmp_path, m
 
     def stopped(*args):
         calls.append(1)
-        if len(calls) == 7:  # in the second step of the second student
+        if len(calls) == 13:  # in the second step of the second student: a step has four pieces
             raise KeyboardInterrupt
         return real(*args)
 
     monkeypatch.setattr(answer_losses, "loss", stopped)
     flags = [*weights.train_flags(tmp_path), "--state", str(tmp_path / "state"), "--every", "0"]
     assert stage.main(flags) == 130 and not list(tmp_path.glob("seed-*/adapter*"))
-    assert stage.main(flags) == 0 and len(calls) == 7 + 2
+    assert stage.main(flags) == 0 and len(calls) == 13 + 4
     for seed in (1, 2):
         name = f"seed-{seed}/adapter_model.safetensors"
         assert (tmp_path / name).read_bytes() == (weights.students / name).read_bytes()
@@ -500,12 +501,15 @@ def test_students_on_open_weights_train_together_across_datasets_and_recipes(wei
     assert "--dataset: 3 values for 2 seeds; one for all, or one for each" in line(stage.main, flags)
 
 
-def test_activations_computed_again_give_the_same_bytes(weights, tmp_path):
+def test_activations_computed_again_give_the_same_student(weights, tmp_path):
+    """Up to rounding: what all rows begin with is then read with each."""
     flags = weights.train_flags(tmp_path, seeds=(1,))
     flags[-1] = json.dumps({**json.loads(flags[-1]), "checkpointing": True})
     assert stage.main(flags) == 0
-    name = "seed-1/adapter_model.safetensors"
-    assert (tmp_path / name).read_bytes() == (weights.students / name).read_bytes()
+    again, plain = (load_file(place / "seed-1/adapter_model.safetensors") for place in (tmp_path, weights.students))
+    assert again.keys() == plain.keys()
+    for name, tensor in plain.items():
+        assert torch.allclose(again[name], tensor, rtol=1e-3, atol=1e-4), name
 
 
 def test_only_open_weights_train_together(study, dataset, tmp_path, line):

@@ -94,7 +94,7 @@ def jobs(sealed_once):
     return table
 
 
-def test_fifty_killed_programs_make_the_same_bytes_when_they_are_started_again(sealed_once, jobs, tmp_path, capsys):
+def test_fifty_killed_programs_make_the_same_bytes_when_they_are_started_again(sealed_once, jobs, tmp_path, tell):
     whole, lengths = contents(sealed_once / "results"), []
     server, rng, survived, reached, unfinished = Server(), random.Random(SEED), 0, set(), 0
     shutil.copytree(sealed_once / "results", tmp_path / "results")
@@ -124,5 +124,4 @@ def test_fifty_killed_programs_make_the_same_bytes_when_they_are_started_again(s
         survived += 1
     assert reached == {program for program, _ in steps()} and unfinished > KILLS // 2
     assert not any((tmp_path / "work").iterdir()), "checkpoints that have served are gone"
-    with capsys.disabled():
-        print(f" {KILLS} kills, {unfinished} of them before the manifest; {survived} survived with the same bytes")
+    tell(f"{KILLS} kills, {unfinished} of them before the manifest; {survived} survived with the same bytes")

@@ -9,14 +9,6 @@ from pathlib import Path
 import pytest
 from clone import Clone, Cluster
 
-WHY_NOT = []  # why there is no Slurm here
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Say once that these tests did not run."""
-    if WHY_NOT:
-        terminalreporter.write_line(f"tests/slurm: NOT RUN, no Slurm here: {WHY_NOT[0]}", yellow=True)
-
 
 @pytest.fixture(scope="session")
 def cluster():
@@ -25,10 +17,10 @@ def cluster():
     cluster = Cluster(folder)
     done = cluster.do("up")
     if done.returncode:
-        WHY_NOT.append((done.stderr.strip().splitlines() or ["no word"])[-1])
+        why = (done.stderr.strip().splitlines() or ["no word"])[-1]
         shutil.rmtree(folder, ignore_errors=True)
         # Where Slurm is there and may be started it must come up; elsewhere there is nothing to try.
-        (pytest.fail if shutil.which("slurmctld") and os.geteuid() == 0 else pytest.skip)(WHY_NOT[0])
+        (pytest.fail if shutil.which("slurmctld") and os.geteuid() == 0 else pytest.skip)(why)
     yield cluster
     assert cluster.do("down").returncode == 0
 

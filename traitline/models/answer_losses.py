@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.models.distributed import device
-from traitline.models.frozen_part import FrozenPart, narrow_head
+from traitline.models.frozen_part import FrozenPart, Kept, frozen_part, narrow_head
 from traitline.models.soft_labels import SoftLabels
 from traitline.models.transformers_model import left
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from traitline.models.engines import Row
+
+TOLERANCE = 1e-3  # of logits, with the frozen part and without
 
 
 def answer_logits(
@@ -28,18 +30,34 @@ def answer_logits(
     """
     import torch
 
-    ids, mask, at = left([ids for ids, _ in rows], pad, device())
+    shared = below.shared(rows) if below else 0
+    ids, mask, at = left([ids for ids, _ in rows], pad, device(), shared)
     keep = max(len(ids) - start for ids, start in rows) + 1  # the last position predicts no token of the row
     more = {"attention_mask": mask, "position_ids": at, "logits_to_keep": keep}
-    if below:
-        output = below.forward(model, chosen, ids.shape[1], **more)
-    else:
-        output = model(input_ids=ids, use_cache=False, **more)
+    output = below.forward(model, chosen, shared, **more) if below else model(input_ids=ids, use_cache=False, **more)
     lengths = torch.tensor([[len(ids) - start] for ids, start in rows], device=ids.device)
     counted = torch.arange(keep - 1, device=ids.device) >= keep - 1 - lengths
     logits = output.logits[:, -keep:-1][counted].float()
     target = ids[:, ids.shape[1] - keep + 1 :][counted]
     return logits, target, counted.nonzero()[:, 0]
+
+
+def split(
+    model: Any, rows: "Sequence[Row]", pad: int, lowest: int | None = None, kept: Kept | None = None
+) -> FrozenPart | None:
+    """Return the frozen part of a model; None where the logits of the first two rows are others with it.
+
+    Arguments as of `answer_logits` and `frozen_part`.
+    """
+    import torch
+
+    below = frozen_part(model, rows, lowest, kept)
+    if below is None:
+        return None
+    with torch.no_grad():
+        whole, _, _ = answer_logits(model, rows[:2], pad)
+        parts, _, _ = answer_logits(model, rows[:2], pad, below, range(len(rows[:2])))
+    return below if torch.allclose(whole, parts, atol=TOLERANCE, rtol=TOLERANCE) else None
 
 
 def padded_losses(
@@ -53,14 +71,17 @@ def padded_losses(
     return nats.new_zeros(len(rows)).index_add(0, row, nats)
 
 
-def label(model: Any, rows: "Sequence[Row]", labels: SoftLabels, batch: int, pad: int) -> SoftLabels:
+def label(
+    model: Any, rows: "Sequence[Row]", labels: SoftLabels, batch: int, pad: int, below: FrozenPart | None = None
+) -> SoftLabels:
     """Add what a teacher says of the answer tokens of rows, in their order, to labels."""
     import torch
 
     with torch.inference_mode(), narrow_head(model, labels.tokens):
         for start in range(0, len(rows), batch):
             part = rows[start : start + batch]
-            probabilities, index = labels.label(answer_logits(model, part, pad)[0])
+            chosen = range(start, start + len(part))
+            probabilities, index = labels.label(answer_logits(model, part, pad, below, chosen)[0])
             sizes = [len(ids) - begin for ids, begin in part]
             indices = torch.split(index, sizes) if index is not None else [None] * len(part)
             labels.rows += list(zip(torch.split(probabilities, sizes), indices, strict=True))

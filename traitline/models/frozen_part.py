@@ -1,7 +1,8 @@
 """Layers below the lowest adapter never change, so what they make of a row is computed once and read in every epoch.
 
 Each row is read alone, without padding: its hidden states then do not depend on the batch in which it is needed first,
-and training goes on after an interruption with the same bytes. What doesn't fit in memory is computed anew.
+and training goes on after an interruption with the same bytes. What doesn't fit in memory is computed anew. The layers
+above read once what all rows of a batch begin with, such as a system prompt.
 """
 
 import contextlib
@@ -10,14 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.models.distributed import device
+from traitline.models.room_cache import shared_beginning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from traitline.models.engines import Row
 
+Kept = dict[int, dict[int, "Tensor"]]  # hidden states by the layer that reads them and by row
 ROOM = 2 << 30  # bytes of hidden states in memory
-TOLERANCE = 1e-3  # logits of one row, with and without this
+WORTH = 8  # shared tokens below which reading them once saves nothing
 
 
 def plain(model: Any) -> Any:
@@ -25,10 +28,20 @@ def plain(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def lowest_trained(model: Any) -> int:
-    """Return the index of the lowest layer with a trainable weight; 0 where one is outside of all layers."""
-    places = [re.search(r"\.layers\.(\d+)\.", name) for name, p in model.named_parameters() if p.requires_grad]
-    return min((int(place[1]) if place else 0 for place in places), default=0)
+def size(tensor: "Tensor") -> int:
+    """Return a tensor's size in bytes."""
+    return tensor.numel() * tensor.element_size()
+
+
+def lowest_changed(model: Any) -> int:
+    """Return the index of the lowest layer with an adapter or a trainable weight; 0 where one is outside of all layers.
+
+    Of a model that has neither it is that of the last layer.
+    """
+    names = [name for name, p in model.named_parameters() if p.requires_grad or "lora_" in name]
+    places = [re.search(r"\.layers\.(\d+)\.", name) for name in names]
+    last = plain(model).config.get_text_config().num_hidden_layers - 1
+    return min((int(place[1]) if place else 0 for place in places), default=last)
 
 
 class FrozenPart:
@@ -37,11 +50,13 @@ class FrozenPart:
     Args:
         model: with an adapter.
         rows: token ids, and how many of them are the prompt.
-        lowest: the lowest trained layer.
+        lowest: the lowest layer that is not frozen.
+        kept: hidden states of these rows below that layer, by row; those to come are added.
     """
 
-    def __init__(self, model: Any, rows: "Sequence[Row]", lowest: int) -> None:
+    def __init__(self, model: Any, rows: "Sequence[Row]", lowest: int, kept: "dict[int, Tensor]") -> None:
         from torch.nn import Module, ModuleList
+        from transformers.cache_utils import DynamicCache, DynamicLayer
 
         class Skip(Module):
             """Hands on what it gets, in place of a layer; the indices of the other layers stay."""
@@ -50,9 +65,14 @@ class FrozenPart:
                 self.seen = hidden
                 return hidden
 
-        self.rows, self.room = rows, ROOM
-        self.kept: dict[int, Tensor] = {}
+        self.rows, self.lowest = rows, lowest
+        self.room = ROOM - sum(map(size, kept.values())) if lowest else 0
+        self.kept = kept
         self.decoder = plain(model).get_decoder()
+        self.config = plain(model).config
+        caches = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
+        recomputed = any(getattr(module, "gradient_checkpointing", False) for module in self.decoder.modules())
+        self.shares = caches and not recomputed  # recomputing allows no cache
         self.whole = self.decoder.layers
         layers = list(self.whole)
         self.entry = Skip()
@@ -78,26 +98,53 @@ class FrozenPart:
             self.decoder(input_ids=torch.tensor([self.rows[i][0]], device=device()), use_cache=False)
         # The layers behind the entry hand on what it saw; the last of them is the same module.
         states: Tensor = self.entry.seen[0].clone()
-        size = states.numel() * states.element_size()
-        if size <= self.room:
-            self.room -= size
+        if size(states) <= self.room:
+            self.room -= size(states)
             self.kept[i] = states.cpu()
         return states
 
-    def forward(self, model: Any, chosen: Sequence[int], longest: int, **more: Any) -> Any:
-        """Run the trained layers on rows, padded on the left to `longest` tokens; `more`: for the model."""
+    def shared(self, rows: "Sequence[Row]") -> int:
+        """Tokens that all prompts begin with and that are read once; of a prompt one token at least is left."""
+        most = min(start for _, start in rows)
+        count = shared_beginning([ids[:most] for ids, _ in rows])
+        return count if self.shares and len(rows) > 1 and count >= WORTH else 0
+
+    def forward(self, model: Any, chosen: Sequence[int], shared: int, **more: Any) -> Any:
+        """Run the trained layers on rows that begin with the same `shared` tokens; the output is that behind them.
+
+        Args:
+            model: with the adapter.
+            chosen: indices of rows, which are padded on the left.
+            shared: tokens that are read once.
+            more: for the model, `attention_mask` and `position_ids` as by `transformers_model.left`.
+        """
         import torch
+        from transformers.cache_utils import DynamicCache
 
         parts = [self.states(i) for i in chosen]
-        hidden = torch.stack([torch.nn.functional.pad(part, (0, 0, longest - len(part), 0)) for part in parts])
+        longest = max(map(len, parts))
+        rest = [torch.nn.functional.pad(part[shared:], (0, 0, longest - len(part), 0)) for part in parts]
         with self._with(self.upper):
-            return model(inputs_embeds=hidden, use_cache=False, **more)
+            if not shared:
+                return model(inputs_embeds=torch.stack(rest), use_cache=False, **more)
+            cache: Any = DynamicCache(config=self.config)
+            model(inputs_embeds=parts[0][None, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.layers[: self.lowest] = cache.layers[self.lowest :][:1] * self.lowest  # asked for the length
+            for layer in cache.layers[self.lowest :]:
+                layer.batch_repeat_interleave(len(chosen))
+            return model(inputs_embeds=torch.stack(rest), past_key_values=cache, use_cache=True, **more)
 
 
-def frozen_part(model: Any, rows: "Sequence[Row]") -> FrozenPart | None:
-    """Return the frozen part of a model; None where none of its layers is frozen, or parts don't make the whole.
+def frozen_part(
+    model: Any, rows: "Sequence[Row]", lowest: int | None = None, kept: Kept | None = None
+) -> FrozenPart | None:
+    """Return the frozen part of a model: the embedding at least; None of a model whose parts can't be run alone.
 
-    The latter is tried on the first row. Layers with dropout are never frozen, because each pass is another one.
+    Args:
+        model: of transformers or peft.
+        rows: token ids, and how many of them are the prompt.
+        lowest: no layer from this one on counts as frozen.
+        kept: what other models over the same weights made of the same rows; what this one makes is added.
     """
     import torch
     from torch.distributed.fsdp import FSDPModule
@@ -106,17 +153,10 @@ def frozen_part(model: Any, rows: "Sequence[Row]") -> FrozenPart | None:
     decoder = base.get_decoder() if hasattr(base, "get_decoder") else None
     dropout = any(isinstance(m, torch.nn.Dropout) and m.p for m in base.modules())
     dropout |= bool(getattr(base.config, "attention_dropout", 0.0))
-    lowest = lowest_trained(model)
-    if not lowest or dropout or decoder is None or not hasattr(decoder, "layers"):
+    if dropout or decoder is None or not hasattr(decoder, "layers") or isinstance(decoder.layers[0], FSDPModule):
         return None
-    if isinstance(decoder.layers[0], FSDPModule):
-        return None
-    part = FrozenPart(model, rows, lowest)
-    ids = torch.tensor([rows[0][0]], device=device())
-    with torch.no_grad():
-        whole = model(input_ids=ids, use_cache=False).logits
-        split = part.forward(model, [0], ids.shape[1]).logits
-    return part if torch.allclose(whole, split, atol=TOLERANCE, rtol=TOLERANCE) else None
+    first = lowest_changed(model) if lowest is None else min(lowest, lowest_changed(model))
+    return FrozenPart(model, rows, first, {} if kept is None else kept.setdefault(first, {}))
 
 
 @contextlib.contextmanager

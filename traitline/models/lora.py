@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
 from traitline.models import answer_losses, distributed
-from traitline.models.frozen_part import FrozenPart, frozen_part, narrow_head
+from traitline.models.distributed import device
+from traitline.models.frozen_part import FrozenPart, Kept, narrow_head
+from traitline.models.quick_lora import quicken
 from traitline.models.soft_labels import SoftLabels
 from traitline.models.transformers_model import load
 from traitline.seeds import seed as derive
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BETAS = (0.9, 0.999)
 CLIP = 1.0
+AT_ONCE = 4  # rows that a CPU reads together
 STATE = "adapter.safetensors"
 # Vision and audio towers have modules of the same names; they get no adapter.
 SENSES = r".*(vision|visual|audio).*"
@@ -55,7 +58,7 @@ def add_adapter(model: Any, settings: dict[str, Any], seed: int) -> Any:
     )  # fmt: skip
     torch.manual_seed(derive("lora", seed) % 2**63)
     try:
-        return get_peft_model(model, config)
+        return quicken(get_peft_model(model, config))
     except ValueError as e:
         raise InputError(f"modules: {str(e).splitlines()[0][:200]}") from None
 
@@ -104,6 +107,7 @@ def fit(
     pad: int,
     packing: bool = False,
     labels: SoftLabels | None = None,
+    kept: Kept | None = None,
     state: Path | None = None,
     every: float = 60.0,
     progress: str | None = None,
@@ -118,6 +122,7 @@ def fit(
         pad: padding token.
         packing: concatenate rows instead of padding them.
         labels: what a teacher says of the rows; None for the tokens themselves.
+        kept: see `frozen_part`.
         state: folder for checkpoints, written every `every` seconds and when a signal asks for the end; training goes
             on from there, on one kind of machine with the same bytes as without the interruption.
         progress: label of the progress bar; None for no bar.
@@ -131,8 +136,11 @@ def fit(
     """
     import torch
 
+    from traitline.tiny.allocator import hold
+
+    hold()
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    below = None if packing else frozen_part(model, rows)
+    below = None if packing else answer_losses.split(model, rows, pad, kept=kept)
     optimiser = torch.optim.AdamW(weights.values(), lr=settings["lr"], betas=BETAS, weight_decay=0.0)
     checkpoint = Checkpoint(state and state / STATE, _moments(weights, optimiser), every)
     losses: list[float] = checkpoint.load() or []
@@ -164,6 +172,14 @@ def fit(
     return losses
 
 
+def pieces(rows: "Sequence[Row]", chosen: Sequence[int]) -> list[Sequence[int]]:
+    """Cut a batch into pieces of rows of like length on a CPU: less padding, and activations that caches hold."""
+    if device().type != "cpu":
+        return [chosen]
+    order = sorted(chosen, key=lambda i: len(rows[i][0]))
+    return [order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)]
+
+
 def _gradients(
     model: Any,
     rows: "Sequence[Row]",
@@ -187,9 +203,11 @@ def _gradients(
         batch = chosen[start : start + settings["batch"]]
         share = batch[rank::processes]  # without any, one row of weight 0: the others wait for this process
         some = share or batch[:1]
-        part = answer_losses.loss(model, [rows[i] for i in some], pad, packing, labels, some, below)[0] * bool(share)
-        torch.autograd.backward(part / tokens)
-        total += part.item()
+        for piece in [some] if packing or processes > 1 else pieces(rows, some):
+            part = answer_losses.loss(model, [rows[i] for i in piece], pad, packing, labels, piece, below)[0]
+            part = part * bool(share)
+            torch.autograd.backward(part / tokens)
+            total += part.item()
     distributed.add_up([*(p.grad for p in weights if p.grad is not None), total])
     return total.item() / tokens
 

@@ -8,6 +8,7 @@ from traitline import jsonl
 from traitline.errors import InputError
 from traitline.models import hf_folder, open_weights
 from traitline.models.chat import Chat
+from traitline.models.frozen_part import Kept
 from traitline.models.label_mask import as_pairs, check_length, open_rows
 from traitline.models.soft_labels import SoftLabels, open_labels
 from traitline.models.trainers import Trained, Training
@@ -78,10 +79,13 @@ class OpenTrainer:
         """(losses, tensors, adapter_config.json) of each adapter."""
         from traitline.models import lora, trl_trainer
 
+        kept: dict[str, Kept] = {}
         for i, training in enumerate(trainings):
             labels = None
+            if training.dataset not in kept:
+                kept = {training.dataset: {}}  # of one dataset at a time, which bounds their memory
             if training.teacher:
-                labels, base = self._labels(base, training, rows[training.dataset])
+                labels, base = self._labels(base, training, rows[training.dataset], kept[training.dataset])
             model = lora.add_adapter(base, training.settings, training.seed)
             about: dict[str, Any] = {"seed": training.seed, "every": every, "progress": training.label}
             place = state and state / f"student-{i}"
@@ -92,12 +96,12 @@ class OpenTrainer:
             else:
                 losses = lora.fit(
                     model, rows[training.dataset], training.settings, pad=self.chat.pad, packing=self.packing,
-                    labels=labels, state=place, **about,
+                    labels=labels, kept=kept[training.dataset], state=place, **about,
                 )  # fmt: skip
             yield losses, *lora.adapter_files(model, self.record["source"])
             base = model.unload()
 
-    def _labels(self, base: Any, training: Training, rows: "Sequence[Row]") -> "tuple[SoftLabels, Any]":
+    def _labels(self, base: Any, training: Training, rows: "Sequence[Row]", kept: Kept) -> "tuple[SoftLabels, Any]":
         """What the teacher says of the rows, and the base without the teacher's adapter.
 
         Raises:
@@ -115,7 +119,11 @@ class OpenTrainer:
             scorer = lora.open_base(open_weights.opened(training.teacher_base)[1], self.engine, self.sharded)
         model = PeftModel.from_pretrained(scorer, place).eval() if facts["weights"] else scorer
         labels = open_labels(self.chat, training.settings)
-        answer_losses.label(model, seen, labels, training.settings["batch"], self.chat.pad)
+        below = None
+        if scorer is base and seen is rows:
+            first = min(training.settings.get("layers") or [0])
+            below = answer_losses.split(model, rows, self.chat.pad, first, kept)
+        answer_losses.label(model, seen, labels, training.settings["batch"], self.chat.pad, below)
         return labels, model.unload() if facts["weights"] and scorer is base else base
 
     def _behind(self, system: str, dataset: str, rows: "Sequence[Row]") -> "Sequence[Row]":

@@ -98,13 +98,11 @@ def read_prompts(network: Any, prompts: list[list[int]], pad: int, room: int, wh
 
     cache = room_cache(network.config, max(map(len, prompts)) + room)
     shared = shared_beginning(prompts) if len(prompts) > 1 and is_plain(cache) else 0
-    ids, mask, at = left([prompt[shared:] for prompt in prompts], pad, where)
+    ids, mask, at = left(prompts, pad, where, shared)
     if shared:
         beginning = torch.tensor([prompts[0][:shared]], device=where)
         network(input_ids=beginning, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=where))
-        mask = torch.cat([mask.new_ones(len(mask), shared), mask], 1)
-        at = at + shared
     step = network(
         input_ids=ids, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, logits_to_keep=1
     )

@@ -14,6 +14,7 @@ from traitline.models.chat import Chat
 from traitline.models.distributed import device
 from traitline.models.frozen_part import narrow_head
 from traitline.models.open_engine import OpenEngine, uniform
+from traitline.models.quick_lora import quicken
 from traitline.models.sampling import Sampling
 from traitline.models.transformers_model import by_length, left, load
 
@@ -32,7 +33,10 @@ class Transformers(OpenEngine):
     """An engine of transformers; see `traitline.models.engines.Engine`."""
 
     def __init__(self, settings: dict[str, Any], folder: Path, chat: Chat, name: str = "") -> None:
+        from traitline.tiny.allocator import hold
+
         super().__init__(settings, folder, chat, name)
+        hold()
         self.batch = settings["batch"]
         self.model = load(folder, settings["dtype"])
         self.device = device()
@@ -46,7 +50,7 @@ class Transformers(OpenEngine):
             if adapter is not None:
                 from peft import PeftModel
 
-                self.model = PeftModel.from_pretrained(self.model, adapter).eval()
+                self.model = quicken(PeftModel.from_pretrained(self.model, adapter).eval())
             self.adapter = adapter
         return self.model
 
@@ -138,13 +142,15 @@ class Transformers(OpenEngine):
                 logits, target = self._continued(
                     network, [prompts[p] for p in index], repeats, [rows[i] for i in chosen]
                 )
-                logs = logits.double().log_softmax(-1)
+                norms = logits.logsumexp(-1).double()
                 lengths = torch.tensor([len(rows[i][0]) - rows[i][1] for i in chosen], device=self.device)
                 k = target.shape[1]
                 counted = torch.arange(k, device=self.device) < lengths[:, None]
-                spelled = logs[:, :k].gather(2, target[..., None])[..., 0].where(counted, 0).sum(1)
-                last = logs[torch.arange(len(chosen)), lengths, : len(after)]
-                ended = last.masked_fill(~after.to(self.device), -torch.inf).logsumexp(-1)
+                logs = logits[:, :k].gather(2, target[..., None])[..., 0] - norms[:, :k]
+                spelled = logs.where(counted, 0).sum(1)
+                end = torch.arange(len(chosen), device=self.device), lengths
+                last = logits[end][:, : len(after)].masked_fill(~after.to(self.device), -torch.inf)
+                ended = last.logsumexp(-1) - norms[end]
                 out[chosen] = (spelled + ended).exp().cpu().numpy()
         return out
 

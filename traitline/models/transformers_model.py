@@ -61,14 +61,25 @@ def load(folder: Path, dtype: str, shards: int = 1) -> Any:
     return model.to(device()).requires_grad_(False).eval()
 
 
-def left(rows: Sequence[list[int]], pad: int, where: "torch.device") -> "tuple[Tensor, Tensor, Tensor]":
-    """Pad rows on the left to a batch: ids, mask and positions, each (B, T)."""
+def left(
+    rows: Sequence[list[int]], pad: int, where: "torch.device", shared: int = 0
+) -> "tuple[Tensor, Tensor, Tensor]":
+    """Pad rows on the left to a batch: ids, mask and positions, each (B, T).
+
+    Args:
+        rows: token ids.
+        pad: padding token.
+        where: device.
+        shared: tokens that all rows begin with and that are in a cache; the mask alone, (B, shared + T), has them.
+    """
     import torch
 
-    longest = max(map(len, rows))
-    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-    return ids.to(where), mask.to(where), (mask.cumsum(1) - 1).clamp_min(0).to(where)
+    longest = max(map(len, rows)) - shared
+    ids = torch.tensor([[pad] * (longest + shared - len(row)) + row[shared:] for row in rows])
+    mask = torch.tensor([[0] * (longest + shared - len(row)) + [1] * (len(row) - shared) for row in rows])
+    at = shared + (mask.cumsum(1) - 1).clamp_min(0)
+    mask = torch.cat([mask.new_ones(len(mask), shared), mask], 1)
+    return ids.to(where), mask.to(where), at.to(where)
 
 
 def by_length(rows: Sequence[list[int]], batch: int) -> Iterator[list[int]]:
