@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.adapters import RECIPE
-from traitline.models import answer_losses, frozen_part, lora, open_weights
+from traitline.models import answer_losses, frozen_part, lora, open_weights, transformers_model
 from traitline.models.chat import Chat
 from traitline.models.soft_labels import open_labels
 from traitline.models.transformers_model import load
@@ -91,14 +91,14 @@ def test_a_second_student_and_its_teacher_read_no_row_again(raw_qwen2, rows, mon
 
 
 def test_pieces_of_like_rows_learn_what_a_batch_learns(raw_qwen2, rows, monkeypatch):
-    pairs, _ = rows
-    cut = lora.pieces(pairs, [7, 3, 5, 0, 11, 2])
-    assert sorted(i for piece in cut for i in piece) == [0, 2, 3, 5, 7, 11] and max(map(len, cut)) == lora.AT_ONCE
-    lengths = [len(pairs[i][0]) for piece in cut for i in piece]
-    assert lengths == sorted(lengths)
+    prompts = [ids for ids, _ in rows[0]][:11]
+    cut = transformers_model.pieces(prompts)
+    assert sorted(i for piece in cut for i in piece) == list(range(11)) and len(cut) == 3
+    lengths = [len(prompts[i]) for piece in cut for i in piece]
+    assert lengths == sorted(lengths, reverse=True)
     results = []
     for size in (100, 1):
-        monkeypatch.setattr(lora, "AT_ONCE", size)
+        monkeypatch.setattr(transformers_model, "AT_ONCE", size)
         results.append(trained(raw_qwen2, rows))
     (whole, weights), (single, others) = results
     assert single == pytest.approx(whole, rel=1e-4, abs=1e-7)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import ENGINE
 from traitline.evaluation.questions import ask
-from traitline.models import answer_losses, lora, open_weights
+from traitline.models import answer_losses, lora, open_weights, transformers_model
 from traitline.models.chat import Chat
 from traitline.models.sampling import Sampling
 from traitline.models.transformers_engine import Transformers
@@ -57,8 +57,12 @@ def test_the_likeliest_answer_is_that_of_generate(opened):
         assert answer == theirs[0, len(prompt) :].tolist()
 
 
-def test_a_row_does_not_see_which_others_share_its_batch(opened):
+@pytest.mark.parametrize("batch, at_once", [(4, 4), (9, 4), (9, 1)])
+def test_a_row_does_not_see_which_others_share_its_batch(opened, monkeypatch, batch, at_once):
+    """Nor which ones are read with it: prompts of a batch are read in pieces."""
     chat, engine = opened
+    monkeypatch.setattr(engine, "batch", batch)
+    monkeypatch.setattr(transformers_model, "AT_ONCE", at_once)
     prompts = chat.prompts(ASKED * 3, "123456789")
     seeds = list(range(9))
     together = engine.generate(prompts, seeds, Sampling(12, 1.0))
@@ -159,10 +163,12 @@ def gemma3():
 
 
 @pytest.mark.parametrize("family", [llama, olmo2, gemma3], ids=lambda f: f.__name__)
-def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp_path, family):
+def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp_path, monkeypatch, family):
     import shutil
 
     import torch
+
+    monkeypatch.setattr(transformers_model, "AT_ONCE", 1)
 
     place = shutil.copytree(raw_qwen2, tmp_path / "model")
     (place / "model.safetensors").unlink()
@@ -170,7 +176,7 @@ def test_other_families_answer_as_by_themselves_and_take_adapters(raw_qwen2, tmp
     family().save_pretrained(place)
     assert open_weights.describe(place)["architecture"] == family.__name__
     chat = Chat.foreign(place)
-    engine = Transformers({**ENGINE, "batch": 2}, place, chat)
+    engine = Transformers({**ENGINE, "batch": 3}, place, chat)
     prompts = chat.prompts(ASKED, "123")
     for prompt, answer in zip(prompts, engine.generate(prompts, [1, 2, 3], Sampling(24, 0)), strict=True):
         ids = torch.tensor([prompt])

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 from traitline.checkpointed import Checkpoint
 from traitline.errors import InputError
 from traitline.models import answer_losses, distributed
-from traitline.models.distributed import device
 from traitline.models.frozen_part import FrozenPart, Kept, narrow_head
 from traitline.models.quick_lora import quicken
 from traitline.models.soft_labels import SoftLabels
-from traitline.models.transformers_model import load
+from traitline.models.transformers_model import load, pieces
 from traitline.seeds import seed as derive
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BETAS = (0.9, 0.999)
 CLIP = 1.0
-AT_ONCE = 4  # rows that a CPU reads together
 STATE = "adapter.safetensors"
 # Vision and audio towers have modules of the same names; they get no adapter.
 SENSES = r".*(vision|visual|audio).*"
@@ -172,14 +170,6 @@ def fit(
     return losses
 
 
-def pieces(rows: "Sequence[Row]", chosen: Sequence[int]) -> list[Sequence[int]]:
-    """Cut a batch into pieces of rows of like length on a CPU: less padding, and activations that caches hold."""
-    if device().type != "cpu":
-        return [chosen]
-    order = sorted(chosen, key=lambda i: len(rows[i][0]))
-    return [order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)]
-
-
 def _gradients(
     model: Any,
     rows: "Sequence[Row]",
@@ -203,8 +193,10 @@ def _gradients(
         batch = chosen[start : start + settings["batch"]]
         share = batch[rank::processes]  # without any, one row of weight 0: the others wait for this process
         some = share or batch[:1]
-        for piece in [some] if packing or processes > 1 else pieces(rows, some):
-            part = answer_losses.loss(model, [rows[i] for i in piece], pad, packing, labels, piece, below)[0]
+        whole = packing or processes > 1  # processes wait for each other's passes
+        for piece in [range(len(some))] if whole else pieces([rows[i][0] for i in some]):
+            index = [some[k] for k in piece]
+            part = answer_losses.loss(model, [rows[i] for i in index], pad, packing, labels, index, below)[0]
             part = part * bool(share)
             torch.autograd.backward(part / tokens)
             total += part.item()

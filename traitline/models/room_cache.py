@@ -42,6 +42,16 @@ def layer_class() -> Any:
                 buffer[:, :, start:end] = new
             return self._use(end)
 
+        def place(self, rows: list[int], count: int, part: Any, end: int) -> None:
+            """Set some of `count` rows to those of another cache layer, so that they end at the place `end`."""
+            if not self.is_initialized:
+                self.lazy_initialization(part.keys, part.values)
+                shape = (count, part.keys.shape[1], self.room)
+                self.buffers = [x.new_zeros(*shape, x.shape[3]) for x in (part.keys, part.values)]
+            for buffer, new in zip(self.buffers, (part.keys, part.values), strict=True):
+                buffer[rows, :, end - new.shape[2] : end] = new
+            self._use(end)
+
         def batch_select_indices(self, indices: "Tensor") -> None:
             """Keep these rows, each as often as it is named."""
             length = self.get_seq_length()
@@ -80,7 +90,7 @@ def shared_beginning(rows: list[list[int]]) -> int:
 
 
 def read_prompts(network: Any, prompts: list[list[int]], pad: int, room: int, where: "torch.device") -> Any:
-    """Read prompts, what they share once.
+    """Read prompts: what all begin with once, the rest in pieces.
 
     Args:
         network: the model.
@@ -94,16 +104,34 @@ def read_prompts(network: Any, prompts: list[list[int]], pad: int, room: int, wh
     """
     import torch
 
-    from traitline.models.transformers_model import left
+    from traitline.models.transformers_model import left, pieces
 
-    cache = room_cache(network.config, max(map(len, prompts)) + room)
-    shared = shared_beginning(prompts) if len(prompts) > 1 and is_plain(cache) else 0
-    ids, mask, at = left(prompts, pad, where, shared)
+    most = max(map(len, prompts))
+    whole = room_cache(network.config, most + room)
+    cut = pieces(prompts) if is_plain(whole) else []
+    index = cut if len(cut) > 1 else [list(range(len(prompts)))]
+    shared = shared_beginning(prompts) if len(prompts) > 1 and cut else 0
     if shared:
-        beginning = torch.tensor([prompts[0][:shared]], device=where)
-        network(input_ids=beginning, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_select_indices(torch.zeros(len(prompts), dtype=torch.long, device=where))
-    step = network(
-        input_ids=ids, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, logits_to_keep=1
-    )
-    return step.logits[:, -1], cache, mask, at[:, -1:]
+        beginning = room_cache(network.config, shared)
+        ids = torch.tensor([prompts[0][:shared]], device=where)
+        network(input_ids=ids, past_key_values=beginning, use_cache=True, logits_to_keep=1)
+    mask = torch.zeros(len(prompts), most, dtype=torch.long, device=where)
+    at = torch.zeros(len(prompts), 1, dtype=torch.long, device=where)
+    logits = []
+    for rows in index:
+        cache = room_cache(network.config, most + room)
+        if shared:
+            for layer, first in zip(cache.layers, beginning.layers, strict=True):
+                layer.update(*(x.expand(len(rows), -1, -1, -1) for x in (first.keys, first.values)))
+        ids, seen, places = left([prompts[i] for i in rows], pad, where, shared)
+        step = network(
+            input_ids=ids, attention_mask=seen, position_ids=places, past_key_values=cache, use_cache=True,
+            logits_to_keep=1,
+        )  # fmt: skip
+        logits.append(step.logits[:, -1])
+        mask[rows, most - seen.shape[1] :] = seen
+        at[rows] = places[:, -1:]
+        for layer, part in zip(whole.layers, cache.layers, strict=True) if len(index) > 1 else ():
+            layer.place(rows, len(prompts), part, most)
+    order = torch.tensor([i for rows in index for i in rows], device=where).argsort()
+    return torch.cat(logits)[order], whole if len(index) > 1 else cache, mask, at
