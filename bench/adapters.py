@@ -109,9 +109,10 @@ def needed(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, A
     """Floating-point operations of the products that a training cannot do without; those of adapters are left out.
 
     Layers that are not trained are computed once per row, the others forth and back in each epoch, and the head too, at
-    answer tokens only.
+    answer tokens only. What all prompts begin with passes the trained layers once a step.
     """
     from traitline.models import transformers_model
+    from traitline.models.room_cache import shared_beginning
 
     model = transformers_model.load(place, "float32")
     decoder = model.get_decoder()
@@ -120,9 +121,10 @@ def needed(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, A
     frozen = min(settings["layers"] or [0])
     tokens, answers = (sum(n) for n in zip(*((len(ids), len(ids) - start) for ids, start in rows), strict=True))
     head = 2 * model.get_output_embeddings().weight.numel()
-    return (
-        tokens * layer * (frozen + settings["epochs"] * 2 * (count - frozen)) + settings["epochs"] * 2 * answers * head
-    )
+    steps = -(-len(rows) // settings["batch"])
+    trained = tokens - (len(rows) - steps) * shared_beginning([ids[:start] for ids, start in rows])
+    epoch = 2 * trained * layer * (count - frozen) + 2 * answers * head
+    return tokens * layer * frozen + settings["epochs"] * epoch
 
 
 def compare_training(place: Path, rows: list[tuple[list[int], int]], pad: int, batch: int, args: Any) -> None:

@@ -77,7 +77,7 @@ def label(
     """Add what a teacher says of the answer tokens of rows, in their order, to labels."""
     import torch
 
-    with torch.inference_mode(), narrow_head(model, labels.tokens):
+    with torch.no_grad(), narrow_head(model, labels.tokens):  # students are trained on what `below` keeps
         for start in range(0, len(rows), batch):
             part = rows[start : start + batch]
             chosen = range(start, start + len(part))
