@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from functools import cached_property
@@ -15,6 +16,8 @@ from tests.clone import Clone, make
 from traitline.provenance import kernels
 
 kernels.choose_openblas()  # before numpy is imported
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # behind a shell's `&`; what tests start would ignore Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import torch  # noqa: E402
 

@@ -94,8 +94,8 @@ def time(clone, plain):
     """The first attempt gets too little time: it is warned, keeps its progress, and the second one goes on."""
     prolong(clone)
     clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "pretrain": 1}))
-    profile = clone.root / "slurm/config.yaml"  # a busy machine needs half of the minute to begin
-    profile.write_text(profile.read_text().replace("TERM@60", "TERM@25"))
+    profile = clone.root / "slurm/config.yaml"  # Slurm warns up to 30 s early, and a busy machine needs 20 s to begin
+    profile.write_text(profile.read_text().replace("TERM@60", "TERM@5"))
     launcher = clone.launch(BASE)
     clone.under_way()
     output = clone.finish(launcher)
