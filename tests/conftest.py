@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
@@ -52,14 +53,15 @@ def tell(record_property):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what tests tell, and once what did not run for want of a Slurm."""
+    """Print what tests tell, and what did not run for want of a Slurm or of its database."""
     reports = terminalreporter.stats
     for report in reports.get("passed", []):
         for name, line in report.user_properties:
             if name == TOLD:
                 terminalreporter.write_line(line)
-    for reason in dict.fromkeys(r.longrepr[2] for r in reports.get("skipped", []) if "tests/slurm/" in r.nodeid):
-        terminalreporter.write_line(f"tests/slurm: NOT RUN, no Slurm here: {reason}", yellow=True)
+    skipped = Counter(r.longrepr[2] for r in reports.get("skipped", []) if "tests/slurm/" in r.nodeid)
+    for reason, count in skipped.items():
+        terminalreporter.write_line(f"tests/slurm: {count} NOT RUN: {reason}", yellow=True)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from traitline.models.distributed import device
-from traitline.models.room_cache import shared_beginning
+from traitline.models.room_cache import is_plain, room_cache, shared_beginning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,11 +26,6 @@ WORTH = 8  # shared tokens below which reading them once saves nothing
 def plain(model: Any) -> Any:
     """Return the model of transformers inside a model of peft."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def size(tensor: "Tensor") -> int:
-    """Return a tensor's size in bytes."""
-    return tensor.numel() * tensor.element_size()
 
 
 def lowest_changed(model: Any) -> int:
@@ -56,7 +51,6 @@ class FrozenPart:
 
     def __init__(self, model: Any, rows: "Sequence[Row]", lowest: int, kept: "dict[int, Tensor]") -> None:
         from torch.nn import Module, ModuleList
-        from transformers.cache_utils import DynamicCache, DynamicLayer
 
         class Skip(Module):
             """Hands on what it gets, in place of a layer; the indices of the other layers stay."""
@@ -66,13 +60,12 @@ class FrozenPart:
                 return hidden
 
         self.rows, self.lowest = rows, lowest
-        self.room = ROOM - sum(map(size, kept.values())) if lowest else 0
+        self.room = ROOM - sum(states.nbytes for states in kept.values()) if lowest else 0
         self.kept = kept
         self.decoder = plain(model).get_decoder()
         self.config = plain(model).config
-        caches = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
         recomputed = any(getattr(module, "gradient_checkpointing", False) for module in self.decoder.modules())
-        self.shares = caches and not recomputed  # recomputing allows no cache
+        self.shares = is_plain(room_cache(self.config, 0)) and not recomputed  # recomputing allows no cache
         self.whole = self.decoder.layers
         layers = list(self.whole)
         self.entry = Skip()
@@ -98,8 +91,8 @@ class FrozenPart:
             self.decoder(input_ids=torch.tensor([self.rows[i][0]], device=device()), use_cache=False)
         # The layers behind the entry hand on what it saw; the last of them is the same module.
         states: Tensor = self.entry.seen[0].clone()
-        if size(states) <= self.room:
-            self.room -= size(states)
+        if states.nbytes <= self.room:
+            self.room -= states.nbytes
             self.kept[i] = states.cpu()
         return states
 

@@ -65,13 +65,11 @@ def quicken(model: Any) -> Any:
     return model
 
 
-def _forward(module: Any, slow: Any, name: str, x: "Tensor", *args: Any, **kwargs: Any) -> "Tensor":
+def _forward(module: Any, slow: Any, name: str, x: "Tensor", *args: Any, **kwargs: Any) -> Any:
     """Output of a module; `slow`: peft's way, for what is not the adapter alone."""
     import torch
 
     if args or kwargs or module.disable_adapters or module.merged or torch.is_autocast_enabled(x.device.type):
-        out: Tensor = slow(x, *args, **kwargs)
-        return out
+        return slow(x, *args, **kwargs)
     base, a, b = module.base_layer, module.lora_A[name].weight, module.lora_B[name].weight
-    out = product().apply(x, base.weight, base.bias, a, b, module.scaling[name])
-    return out
+    return product().apply(x, base.weight, base.bias, a, b, module.scaling[name])
