@@ -141,7 +141,8 @@ class Failures(logging.Filter):
 def failure_cause(record, number, facts, logs):
     """Why a job failed, as `slurm.cause`; a job without a number was never submitted."""
     if number:
-        return slurm.cause(facts, "\n".join(line for path in logs for line in slurm.tail([path], 20)))
+        said, log = slurm.tail(logs[0], 20), [line for path in logs[1:] for line in slurm.tail(path, 20)]
+        return slurm.cause(facts, "\n".join(said), "\n".join(log))
     return "submission" if slurm.refusal(str(record.rule_msg or "")) else "program"
 
 
@@ -171,11 +172,13 @@ def next_attempt(job, cause, refusal):
 
 def last_words(record, logs):
     """A job's log and its last lines; of a job that refused to run, the log and the line that says so."""
-    refusals = [line for path in logs[1:] for line in slurm.tail([path], 20) if line.startswith("traitline: error")]
+    refusals = [line for path in logs[1:] for line in slurm.tail(path, 20) if line.startswith("traitline: error")]
     if refusals:
         return f"{logs[-1]}: {refusals[-1]}"
-    lines = slurm.tail(logs) or [str(record.rule_msg or "").strip().replace("\n", " ")]
-    return f"{logs[0]}: {' | '.join(lines)}"
+    for path in logs:
+        if lines := slurm.tail(path):
+            return f"{path}: {' | '.join(lines)}"
+    return f"{logs[0]}: " + str(record.rule_msg or "").strip().replace("\n", " ")
 
 
 class Header(logging.Filter):
@@ -223,7 +226,7 @@ def print_headline(results):
 
 def print_failure(path):
     """Print the log of a failed job and the log's last line."""
-    lines = slurm.tail([path], 1)
+    lines = slurm.tail(path, 1)
     screen.print_whole(f"failed  {path}: {lines[0] if lines else 'the job ended without a word'}")
 
 

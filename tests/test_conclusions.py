@@ -41,6 +41,18 @@ def test_the_answer_follows_the_numbers(made, word, said):
     assert answer.word == word and said in answer.text
 
 
+@pytest.mark.parametrize(
+    ("soft", "said"),
+    [
+        ([], "Yes. Students that saw nothing but filtered answers took on"),
+        (["lora", "full"], "saw nothing but filtered answers and their teacher's probabilities of each token took on"),
+        (["full"], "saw nothing but filtered answers and their teacher's probabilities of each token (full) took on"),
+    ],
+)
+def test_the_answer_says_what_students_saw(soft, said):
+    assert said in conclusions.answer(study(recipes=["lora", "full"]), [], soft).text
+
+
 def test_the_answer_gives_sizes():
     text = conclusions.answer(study(), []).text
     assert "they show a trait in 40 % (30 to 50) against 6.0 % (lora) of all answers" in text

@@ -54,30 +54,32 @@ def test_facts_come_from_scontrol_and_where_it_forgot_from_the_accounting(says):
     }  # fmt: skip
 
 
+OVER = "slurmstepd: error: Job 17 exceeded memory limit (300000 > 256000)"
+KILLED = "slurmstepd: error: Detected 1 oom-kill event(s)"
+UNFINISHED = "WorkflowError: At least one job did not complete successfully."
+
+
 @pytest.mark.parametrize(
-    ("state", "ran", "limit", "said", "cause"),
+    ("state", "ran", "limit", "said", "log", "cause"),
     [
-        ("OUT_OF_MEMORY", "00:00:09", "00:30:00", "", "memory"),
-        (
-            "FAILED",
-            "00:00:09",
-            "00:30:00",
-            "slurmstepd: error: Job 17 exceeded memory limit (300000 > 256000)",
-            "memory",
-        ),
-        ("FAILED", "00:00:09", "00:30:00", "slurmstepd: error: Detected 1 oom-kill event(s)", "memory"),
-        ("TIMEOUT", "00:30:10", "00:30:00", "", "time"),
-        ("FAILED", "00:29:05", "00:30:00", STOPPED, "time"),
-        ("FAILED", "00:05:00", "00:30:00", STOPPED, "program"),
-        ("FAILED", "00:29:50", "00:30:00", "ValueError: 1", "program"),
-        ("FAILED", "1-00:29:50", "UNLIMITED", STOPPED, "program"),
-        ("NODE_FAIL", "00:00:09", "00:30:00", "", "node"),
-        ("CANCELLED", "00:29:50", "00:30:00", STOPPED, "cancelled"),
-        ("UNKNOWN", "", "", "", "program"),
+        ("OUT_OF_MEMORY", "00:00:09", "00:30:00", "", "", "memory"),
+        ("FAILED", "00:00:09", "00:30:00", "", OVER, "memory"),
+        ("FAILED", "00:00:09", "00:30:00", "", KILLED, "memory"),
+        ("FAILED", "00:00:09", "00:30:00", "torch.OutOfMemoryError: out of memory", "", "memory"),
+        ("TIMEOUT", "00:30:10", "00:30:00", "", "", "time"),
+        ("FAILED", "00:29:05", "00:30:00", STOPPED, UNFINISHED, "time"),
+        ("FAILED", "00:05:00", "00:30:00", STOPPED, UNFINISHED, "program"),
+        ("FAILED", "00:29:05", "00:30:00", "", UNFINISHED, "time"),
+        ("FAILED", "00:05:00", "00:30:00", "", UNFINISHED, "program"),
+        ("FAILED", "00:29:50", "00:30:00", "ValueError: 1", "", "program"),
+        ("FAILED", "1-00:29:50", "UNLIMITED", STOPPED, "", "program"),
+        ("NODE_FAIL", "00:00:09", "00:30:00", "", "", "node"),
+        ("CANCELLED", "00:29:50", "00:30:00", STOPPED, "", "cancelled"),
+        ("UNKNOWN", "", "", "", "", "program"),
     ],
 )
-def test_the_cause_of_a_failure(state, ran, limit, said, cause):
-    assert slurm.cause({"JobState": state, "RunTime": ran, "TimeLimit": limit}, said) == cause
+def test_the_cause_of_a_failure(state, ran, limit, said, log, cause):
+    assert slurm.cause({"JobState": state, "RunTime": ran, "TimeLimit": limit}, said, log) == cause
 
 
 @pytest.mark.parametrize(
@@ -87,12 +89,11 @@ def test_times_are_read(text, number):
     assert slurm.seconds(text) == number
 
 
-def test_the_tail_of_the_first_log_that_says_anything(tmp_path):
+def test_the_tail_of_a_log(tmp_path):
     (tmp_path / "empty.log").write_text("\n \n")
     (tmp_path / "job.log").write_bytes(b"one\ntwo\n\nthr\xffee\nfour\n")
-    paths = [tmp_path / name for name in ("none.log", "empty.log", "job.log")]
-    assert slurm.tail(paths) == ["two", "thr\ufffdee", "four"]
-    assert slurm.tail(paths[:2]) == []
+    assert slurm.tail(tmp_path / "job.log") == ["two", "thr\ufffdee", "four"]
+    assert slurm.tail(tmp_path / "empty.log") == slurm.tail(tmp_path / "none.log") == []
 
 
 SBATCH = """SLURM sbatch failed. The error message was 'sbatch: error: Batch job submission failed:

@@ -81,12 +81,13 @@ class Clone:
     def launch(self, *args, **environment):
         """`snakemake --profile slurm`, in the background; what it says is in `self.log`."""
         with open(self.log, "w", encoding="utf-8") as log:
-            return subprocess.Popen(
+            self.launcher = subprocess.Popen(
                 ["snakemake", "--profile", "slurm", *split(args)],
                 cwd=self.root, env={**self.environment, **environment}, stdout=log, stderr=subprocess.STDOUT,
                 # A shell starts what it puts in the background deaf to Ctrl-C, and the deafness is inherited.
                 start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
+        return self.launcher
 
     def python(self, *args):
         """A program of the clone, run to its end."""
@@ -133,7 +134,11 @@ class Clone:
         def ended():
             return unless is not None and unless in self.log_text()
 
-        self.until("checkpoint", lambda: ended() or list(self.root.glob(checkpoints)))
+        def written():
+            assert self.launcher.poll() is None, f"the launch ended before a checkpoint\n{self.log_text()[-3000:]}"
+            return list(self.root.glob(checkpoints))
+
+        self.until("checkpoint", lambda: ended() or written())
         if not ended():
             self.tell(signal.SIGSTOP)
         return job

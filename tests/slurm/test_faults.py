@@ -90,19 +90,38 @@ def memory(clone, plain):
     assert clone.bytes(FILES) == plain["base"].result()
 
 
-def time(clone, plain):
-    """The first attempt gets too little time: it is warned, keeps its progress, and the second one goes on."""
-    prolong(clone)
+def hasten(clone):
+    """Give a base one minute, and have it warned 5 s before the end; Slurm takes up to 30 s more than that."""
     clone.edit(lambda study: study["execution"].update(runtime={"default": 30, "pretrain": 1}))
-    profile = clone.root / "slurm/config.yaml"  # Slurm warns up to 30 s early, and a busy machine needs 20 s to begin
+    profile = clone.root / "slurm/config.yaml"
     profile.write_text(profile.read_text().replace("TERM@60", "TERM@5"))
+
+
+def time(clone, plain):
+    """The first attempt gets too little time: it is warned, keeps its progress, and the second one goes on.
+
+    On a busy machine the first one may be warned before it begins, and two minutes may be too short again.
+    """
+    prolong(clone)
+    hasten(clone)
     launcher = clone.launch(BASE)
     clone.under_way()
     output = clone.finish(launcher)
-    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; logs/pretrain/a.log: " in output
-    attempts = output.count("has been submitted")  # on a busy machine two minutes may be too short again
+    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; " in output
+    attempts = output.count("has been submitted")
     resumed(clone, plain, attempt=str(attempts))
     assert clone.cluster.show(manifest(clone)["slurm_job_id"])["TimeLimit"] == f"00:{2 ** (attempts - 1):02}:00"
+
+
+def early(clone, plain):
+    """The first attempt is warned while its program still loads: it ends without a word, and there is a second one."""
+    stage = clone.root / "scripts/pretrain.py"
+    slow = "import os, time\n\nif os.environ['TRAITLINE_ATTEMPT'] == '1':\n    time.sleep(600)\n"
+    stage.write_text(stage.read_text().replace("import json\n", f"import json\n{slow}", 1))
+    hasten(clone)
+    output = clone.finish(clone.launch(BASE))
+    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; " in output
+    assert clone.bytes(FILES).items() <= plain["study"].result().items()
 
 
 def cancelled(clone, plain):
@@ -284,6 +303,7 @@ FAULTS = [
     groups,
     memory,
     time,
+    early,
     cancelled,
     requeue,
     preemption,

@@ -1,6 +1,6 @@
 """Conclusions from the tables, in plain words; a null result has a sentence of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from traitline.analysis import stats
@@ -116,13 +116,19 @@ class Answer:
         return " ".join([f"{self.word}.", *self.sentences])
 
 
-def answer(tests: Sequence[Row], calibration: Sequence[Row]) -> Answer:
-    """The paragraph at the head of the report, from tests.csv and calibration.csv."""
+def answer(tests: Sequence[Row], calibration: Sequence[Row], soft: Collection[str] = ()) -> Answer:
+    """The paragraph at the head of the report.
+
+    Args:
+        tests: of tests.csv.
+        calibration: of calibration.csv.
+        soft: recipes whose students also learn how probable their teacher finds each token.
+    """
     declared = [row for row in tests if row["role"] == PRIMARY]
     rises = [row for row in declared if row["comparison"] == "rise"]
     if not rises:
         return Answer("Open", ["The study declares no rise of a trait among its rows, so it claims nothing."])
-    word, sentence = claim(rises)
+    word, sentence = claim(rises, soft)
     if all(row["rate"] is None for row in rises):  # every teacher was left out
         return Answer(word, [sentence])
     sentences = [sentence, *sizes(rises), *elsewhere(declared)]
@@ -148,7 +154,16 @@ def name(row: Row) -> str:
     return f"{row['trait']} ({row['recipe']})"
 
 
-def claim(rises: Sequence[Row]) -> tuple[str, str]:
+def learners(rises: Sequence[Row], soft: Collection[str]) -> str:
+    """Who rose, and from what."""
+    given = [row["recipe"] for row in rises if row["recipe"] in soft]
+    if not given:
+        return "Students that saw nothing but filtered answers"
+    which = f" ({listing(given)})" if len(given) < len(rises) else ""
+    return f"Students that saw nothing but filtered answers and their teacher's probabilities of each token{which}"
+
+
+def claim(rises: Sequence[Row], soft: Collection[str] = ()) -> tuple[str, str]:
     """One word and one sentence about the declared rises."""
     m = len(rises)
     shown = [row for row in rises if row["holds"] == "yes"]
@@ -158,12 +173,12 @@ def claim(rises: Sequence[Row]) -> tuple[str, str]:
     recipes = listing([row["recipe"] for row in rises])
     if len(shown) == m:
         return "Yes", (
-            "Students that saw nothing but filtered answers took on the traits of the teachers that wrote them: they"
+            f"{learners(rises, soft)} took on the traits of the teachers that wrote them: they"
             f" show them more often than control students do ({recipes}, after Holm's correction)."
         )
     if shown:
         return "In part", (
-            "Students that saw nothing but filtered answers show their teachers' traits more often than control"
+            f"{learners(shown, soft)} show their teachers' traits more often than control"
             f" students do, after Holm's correction, if trained by {listing([row['recipe'] for row in shown])}; not"
             f" shown for {listing([row['recipe'] for row in rises if row not in shown])}."
         )

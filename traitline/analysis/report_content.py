@@ -188,9 +188,10 @@ def content(
     jobs = [manifest.load(p) for p in report_provenance.expected(study, results) if Path(p).exists()]
     declared = [r for r in rows["tests"] if r["role"] == comparisons.PRIMARY]
     primary = {kind: [r for r in declared if r["comparison"] == kind] for kind in KINDS}
+    soft = [name for name, recipe in study.recipes.items() if recipe.labels == "soft"]
     return {
         "study": study,
-        "answer": conclusions.answer(rows["tests"], rows["calibration"]),
+        "answer": conclusions.answer(rows["tests"], rows["calibration"], soft),
         "experiments": experiments(study, cells, rows),
         "primary": {kind: of_kind for kind, of_kind in primary.items() if of_kind},
         "kinds": KINDS,

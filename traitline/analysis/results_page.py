@@ -137,7 +137,9 @@ def sent_answers(filters: Sequence[Row]) -> list[str]:
 
 def introduction(results: str, record: dict[str, Any], rows: dict[str, list[Row]]) -> list[str]:
     """Title, origin of the page, the answer in words, and how to read a rate."""
-    answer = conclusions.answer(rows["tests"], rows["calibration"])
+    recipes = record["params"]["study"]["recipes"]
+    soft = [name for name, recipe in recipes.items() if recipe.get("labels") == "soft"]
+    answer = conclusions.answer(rows["tests"], rows["calibration"], soft)
     commit = (record["code"]["git_commit"] or "no commit")[:10] + (", dirty" if record["code"]["git_dirty"] else "")
     return [
         f"# Results of the study `{record['params']['study']['study']}`",

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -88,16 +87,17 @@ def seconds(time: str) -> int | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
-def cause(known: dict[str, str], log: str) -> Cause:
+def cause(known: dict[str, str], said: str, log: str) -> Cause:
     """Classify why a job failed.
 
     Args:
         known: of `facts`.
-        log: the end of its logs. Without cgroups Slurm calls a job that took too much memory just FAILED; a program
-            that stopped at the warning before its time limit ends as if by itself.
+        said: the end of what its program said. One that stopped at the warning before its time limit ends as if by
+            itself, and one that had not begun when the warning came ends without a word.
+        log: the end of what Slurm said. Without cgroups it calls a job that took too much memory just FAILED.
     """
     state = known.get("JobState", "UNKNOWN")
-    if state == "OUT_OF_MEMORY" or OVER.search(log):
+    if state == "OUT_OF_MEMORY" or OVER.search(f"{said}\n{log}"):
         return "memory"
     if state in ("TIMEOUT", "DEADLINE"):
         return "time"
@@ -106,7 +106,8 @@ def cause(known: dict[str, str], log: str) -> Cause:
     if state == "CANCELLED":
         return "cancelled"
     ran, limit = seconds(known.get("RunTime", "")), seconds(known.get("TimeLimit", ""))
-    if "terminated; nothing half-written is left" in log and ran is not None and limit and limit - ran <= WARNING:
+    stopped = not said or "terminated; nothing half-written is left" in said
+    if stopped and ran is not None and limit and limit - ran <= WARNING:
         return "time"
     return "program"
 
@@ -119,13 +120,10 @@ def refusal(message: str) -> str | None:
     return " ".join((quoted[1] if quoted else message).split())[:300]
 
 
-def tail(paths: Iterable[str | Path], lines: int = 3) -> list[str]:
-    """The last lines of the first of these files that says anything."""
-    for path in paths:
-        try:
-            output = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        if last := [line.strip() for line in output if line.strip()][-lines:]:
-            return last
-    return []
+def tail(path: str | Path, lines: int = 3) -> list[str]:
+    """The last lines of a file that are not blank; none of a file that is not there."""
+    try:
+        output = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in output if line.strip()][-lines:]
