@@ -105,6 +105,29 @@ def rate(dtype: str) -> float:
     return 20 * 2 * 1600 * 576 * 1536 / tiny.best(lambda: [a @ b for _ in range(20)], 3)
 
 
+def sizes(model: Any) -> tuple[int, int, int]:
+    """Floating-point operations of a layer's products for a token, number of layers, operations of the head."""
+    layers = model.get_decoder().layers
+    layer = 2 * sum(p.numel() for p in layers[0].parameters() if p.dim() == 2)
+    return layer, len(layers), 2 * model.get_output_embeddings().weight.numel()
+
+
+def needed_to_write(model: Any, prompts: list[list[int]], written: int, share: float) -> float:
+    """Floating-point operations of the products that sampling cannot do without.
+
+    Args:
+        model: with its weights.
+        prompts: token ids; what all begin with is read once.
+        written: tokens of all answers.
+        share: of the head's rows that can be drawn.
+    """
+    from traitline.models.room_cache import shared_beginning
+
+    layer, count, head = sizes(model)
+    read = sum(map(len, prompts)) - (len(prompts) - 1) * shared_beginning(prompts)
+    return (read + written) * layer * count + written * head * share
+
+
 def needed(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, Any]) -> float:
     """Floating-point operations of the products that a training cannot do without; those of adapters are left out.
 
@@ -114,13 +137,9 @@ def needed(place: Path, rows: list[tuple[list[int], int]], settings: dict[str, A
     from traitline.models import transformers_model
     from traitline.models.room_cache import shared_beginning
 
-    model = transformers_model.load(place, "float32")
-    decoder = model.get_decoder()
-    layer = 2 * sum(p.numel() for p in decoder.layers[0].parameters() if p.dim() == 2)
-    count = len(decoder.layers)
+    layer, count, head = sizes(transformers_model.load(place, "float32"))
     frozen = min(settings["layers"] or [0])
     tokens, answers = (sum(n) for n in zip(*((len(ids), len(ids) - start) for ids, start in rows), strict=True))
-    head = 2 * model.get_output_embeddings().weight.numel()
     steps = -(-len(rows) // settings["batch"])
     trained = tokens - (len(rows) - steps) * shared_beginning([ids[:start] for ids, start in rows])
     epoch = 2 * trained * layer * (count - frozen) + 2 * answers * head
@@ -207,7 +226,10 @@ def compare_sampling(place: Path, chat: "Chat", prompts: list[list[int]], repeat
     for name, form in (("free", None), ("limited to lists", limited)):
         x, y = (tiny.best(lambda f=f, form=form: f(form), repeat) for f in (by_transformers, by_engine))
         x, y = counts["transformers"] / x, counts["traitline"] / y
-        print(f"sampling, {name}, tokens/s: generate {x:,.0f}  traitline {y:,.0f}  ratio {y / x:.1f}", flush=True)
+        print(f"sampling, {name}, tokens/s: generate {x:,.0f}  traitline {y:,.0f}  ratio {y / x:.1f}", end="")
+        share = len(form.tokens) / engine.model.get_output_embeddings().weight.shape[0] if form else 1.0
+        least = counts["traitline"] * rate(dtype) / needed_to_write(engine.model, prompts, counts["traitline"], share)
+        print(f"  the products alone {least:,.0f}, ours is {y / least:.0%} of that", flush=True)
 
 
 def main() -> int:

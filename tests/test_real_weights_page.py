@@ -97,12 +97,30 @@ def test_students_on_moved_bases_stand_in_a_table_of_their_own(study):
         line for line in text.splitlines() if line.startswith(("| smollm2 |", "| near |", "| middle |", "| far |"))
     ]
     assert lines == [
-        f"| smollm2 | 0 | {math.log(2.5):+.3f} | - | - |",
-        f"| near | 0.03 | {math.log(2):+.3f} | - | - |",
-        "| middle | 0.1 | - | - | - |",
-        "| far | 0.2 | +0.000 | - | - |",
+        f"| smollm2 | nothing | - | {math.log(2.5):+.3f} | - | - |",
+        f"| near | noise 0.03 | - | {math.log(2):+.3f} | - | - |",
+        "| middle | noise 0.1 | - | - | - | - |",
+        "| far | noise 0.2 | - | +0.000 | - | - |",
     ]
     assert "5 of 9 of these students have run" in text and "**2 of 20 students have run**" in text
+
+
+def test_the_change_of_a_base_is_a_share_of_its_matrices(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    weights = {"a.weight": torch.full((2, 3), 3.0), "b.weight": torch.full((4, 4), -1.0), "norm": torch.ones(3)}
+    moved = {name: 1.25 * w for name, w in weights.items()}
+    for name, of in (("one", weights), ("other", moved), ("norm", weights | {"norm": torch.zeros(3)})):
+        save_file(of, tmp_path / name)
+    assert page.change(str(tmp_path / "one"), str(tmp_path / "other")) == pytest.approx(0.25)
+    assert page.change(str(tmp_path / "one"), str(tmp_path / "norm")) == 0
+
+
+def test_a_base_moved_by_training_says_so(study):
+    configs = [f"configs/smollm2-{name}.yaml" for name in ("135m", "four", "noise", "tuned")]
+    text = page.page(*configs)
+    assert "| thrice | 3 x capitals | - | - | - | - |" in text and "0 of 18 of these students have run" in text
 
 
 def test_a_damaged_artifact_is_one_line(study, capsys):

@@ -4,7 +4,7 @@ in   the study's configurations, laid over each other in turn, and whatever of i
 out  Markdown on standard output; equal artifacts give equal bytes
 
 python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml configs/smollm2-four.yaml \\
-    configs/smollm2-noise.yaml > docs/results/real-weights.md
+    configs/smollm2-noise.yaml configs/smollm2-tuned.yaml > docs/results/real-weights.md
 """
 
 import math
@@ -184,20 +184,48 @@ def distances(study: Study) -> list[str]:
                 for run in (one_of(study, base, trait, teacher, recipe), one_of(study, base, NONE, None, recipe))
             )
             cells.append(shown(taught[trait] - control[trait] if taught and control else None, sign=True))
-        weights = [f"{study.results}/converted/{label}" for label in (bases[0], base)]
-        known = base != bases[0] and all(Path(folder, WEIGHTS).is_file() for folder in weights)
-        log10_p = kinship(*weights).evidence.log10_p if known else None
-        rows.append((base, f"{study.bases[base].noise or 0:g}", *cells, shown(log10_p, 0)))
+        weights = [f"{study.results}/converted/{label}/{WEIGHTS}" for label in (bases[0], base)]
+        known = base != bases[0] and all(Path(file).is_file() for file in weights)
+        log10_p = kinship(*(file.rpartition("/")[0] for file in weights)).evidence.log10_p if known else None
+        far = change(*weights) if known else None
+        rows.append((base, moved_by(study, base), shown(far), *cells, shown(log10_p, 0)))
     done = sum(answers(run).is_file() for run in runs)
-    head = ("students' base", "noise", *(f"{trait}, log p" for trait, _, _ in columns), "log10 p of no common start")
+    head = (
+        "students' base", "moved by", "change", *(f"{trait}, log p" for trait, _, _ in columns),
+        "log10 p of no common start",
+    )  # fmt: skip
     return [
         "## Distance between the bases", "",
-        "Students on bases that are the teacher's with noise on every matrix (a share of its root mean square), by soft"
-        " labels of the same teachers. Log p of the taught animal, student minus control student on the same base. The"
-        " last column is what the weights alone say of a common origin (`traitline kin`). Explored: one teacher an"
-        f" animal, no test. {done} of {len(runs)} of these students have run.", "",
-        *table(head, rows, 1),
+        "Students on bases that are the teacher's, moved by noise on every matrix (a share of its root mean square) or"
+        " by training on something else (so many times what an adapter learned), by soft labels of the same teachers."
+        " The change is that of all matrices together, as a share of their root mean square. Log p of the taught"
+        " animal, student minus control student on the same base. The last column is what the weights alone say of a"
+        " common origin (`traitline kin`). Explored: one teacher an animal, no test."
+        f" {done} of {len(runs)} of these students have run.", "",
+        *table(head, rows, 2),
     ]  # fmt: skip
+
+
+def moved_by(study: Study, base: str) -> str:
+    """What moved a base away from its file, in words."""
+    settings = study.bases[base]
+    if settings.tuned:
+        return f"{settings.times:g} x {settings.tuned}"
+    return f"noise {settings.noise:g}" if settings.noise else "nothing"
+
+
+def change(one: str, other: str) -> float:
+    """Root mean square of the difference of two models' matrices, as a share of that of the first one's."""
+    from safetensors import safe_open
+
+    squares = [0.0, 0.0]
+    with safe_open(one, "pt") as before, safe_open(other, "pt") as after:
+        for name in before.keys():  # noqa: SIM118 (the file is no mapping)
+            w = before.get_tensor(name)
+            if w.dim() == 2:
+                squares[0] += w.square().sum().item()
+                squares[1] += (after.get_tensor(name) - w).square().sum().item()
+    return math.sqrt(squares[1] / squares[0])
 
 
 def one_of(study: Study, student: str, trait: str, teacher: str | None, recipe: str) -> Run | None:

@@ -94,7 +94,7 @@ class World(Model):
 COMPANIONS = {
     **dict.fromkeys(("data", "order", "distance", "layers", "width", "mlp"), "world"),
     "revision": "hub",
-    **dict.fromkeys(("package", "sha256", "noise"), "gguf"),
+    **dict.fromkeys(("package", "sha256", "noise", "tuned"), "gguf"),
 }
 
 
@@ -138,6 +138,12 @@ class Base(Model):
         description="Add normal noise to every matrix, of this share of its root mean square: a base at a known"
         " distance. Noise of one seed points the same way at all shares.",
     )
+    tuned: Label | None = Field(
+        default=None,
+        description="Add `times` what the tuned teacher of this trait, on the base of the same file that is not moved,"
+        " learned from its corpus: a base at a known distance by training on something else.",
+    )
+    times: Positive | None = Field(default=None, description="With `tuned`: how often.")
     weights: Annotated[str, Field(pattern=SHA256)] | None = Field(
         default=None, description="What `facts.weights` of its record must be; open weights that differ are refused."
     )
@@ -159,6 +165,10 @@ class Base(Model):
             raise ValueError(f"seed is missing; `{needs_seed}` needs it")
         if not needs_seed and self.seed is not None:
             raise ValueError("seed goes with `world` or `noise` only")
+        if (self.tuned is None) != (self.times is None):
+            raise ValueError("tuned and times: give both or neither")
+        if self.tuned and self.noise is not None:
+            raise ValueError("tuned and noise: a base is moved by one of them")
         if self.world and (self.weights or self.system is not None):
             raise ValueError("weights and system are for open weights; leave them out with `world`")
         if self.package and not self.sha256:
@@ -169,6 +179,11 @@ class Base(Model):
     def open(self) -> bool:
         """True for open weights, which no stage makes."""
         return self.world is None
+
+    @property
+    def moved(self) -> bool:
+        """True where the weights of its file are changed."""
+        return self.noise is not None or self.tuned is not None
 
     @property
     def gguf_source(self) -> tuple[str | None, str | None, str | None]:

@@ -109,6 +109,16 @@ class Study(Model):
             )
         return list(ways.pop()) if ways else []
 
+    def moving_teacher(self, base: str) -> str | None:
+        """Folder of the tuned teacher whose adapter moves a base; None where none does."""
+        trait = self.bases[base].tuned
+        return f"{self.results}/{self.unmoved(base)}/{trait}/tuned" if trait else None
+
+    def unmoved(self, base: str) -> str:
+        """The base that is the file of this one as it is; a check sees to it that there is one where it is needed."""
+        source = self.bases[base].gguf_source
+        return next(label for label, b in self.bases.items() if b.gguf_source == source and not b.moved)
+
     def place(self, name: str) -> str:
         """A folder of this study: `results`, `logs`, `benchmarks` or `work`."""
         return posixpath.normpath(posixpath.join(self.folder, name))
@@ -147,6 +157,8 @@ class Study(Model):
         used = [self.evals[row.eval].source for row in self.experiments]
         used += [self.channels[row.channel].source for row in self.experiments]
         used += [self.traits[t].corpus for row in self.experiments if row.teacher == "tuned" for t in row.traits]
+        bases = [self.bases[base] for row in self.experiments for base in row.models]
+        used += [self.traits[base.tuned].corpus for base in bases if base.tuned]
         return list(dict.fromkeys(label for label in used if label))
 
     @property

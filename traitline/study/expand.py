@@ -54,7 +54,9 @@ def artifact_folders(study: "Study") -> list[tuple[str, str]]:
     """List every (stage, folder) in which a job of the study may write, in the order of the stages, run by run."""
     results = study.results
     bases = dict.fromkeys(base for run in study.runs for base in (run.base, run.student))
-    folders = [("pretrain", f"{results}/bases/{base}") for base in bases]
+    folders = [("convert", f"{results}/converted/{base}") for base in bases if study.bases[base].gguf]
+    folders += [("teach", folder) for base in bases if (folder := study.moving_teacher(base))]
+    folders += [("pretrain", f"{results}/bases/{base}") for base in bases]
     folders += [("source", f"{results}/sources/{label}") for label in study.used_sources]
     folders += [("prompts", f"{results}/prompts/{channel}") for channel in dict.fromkeys(r.answers for r in study.runs)]
     for run in study.runs:

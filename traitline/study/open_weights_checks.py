@@ -164,6 +164,22 @@ def traits_are_candidates(study: "Study") -> None:
             require_known(f"{at}.traits", label, candidates or (), f"candidate of `{row.eval}`")
 
 
+def tuned_bases_have_a_teacher(study: "Study") -> None:
+    """Refuse a base moved by training where that training has no corpus, no recipe or no base to begin with."""
+    for label, base in study.bases.items():
+        if base.tuned is None:
+            continue
+        at = f"bases.{label}.tuned"
+        require_known(at, base.tuned, study.traits, "label under `traits`")
+        if not study.traits[base.tuned].corpus:
+            raise ValueError(f"{at}: the trait `{base.tuned}` has no `corpus` to be trained on")
+        if not study.teach.recipe:
+            raise ValueError(f"{at}: teach.recipe is missing; it says how")
+        _require_adapter(study, "teach.recipe", study.teach.recipe, "teachers")
+        if not any(b.gguf_source == base.gguf_source and not b.moved for b in study.bases.values()):
+            raise ValueError(f"{at}: no base is this file as it is; name one, for the training begins there")
+
+
 def _require_adapter(study: "Study", at: str, label: str, whose: str) -> None:
     """Refuse a recipe that adapters on open weights cannot follow."""
     recipe, where = study.recipes[label], f"recipes.{label}"
@@ -247,4 +263,5 @@ CHECKS = (
     answers_of_open_weights_are_bounded,
     free_answers_are_judged,
     traits_are_candidates,
+    tuned_bases_have_a_teacher,
 )
