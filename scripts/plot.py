@@ -80,7 +80,8 @@ def over_bases(rows: Sequence[Row]) -> stats.Estimate | None:
     """Mean rate and interval over bases of teachers (of an untouched base: over these); None if none counts."""
     bases: dict[str, list[float]] = defaultdict(list)
     for row in tables.counted(rows):
-        bases[row["student"] if row["arm"] == "baseline" else row["base"]].append(stats.logit(row["rate"]))
+        base = row["student"] if row["arm"] == "baseline" else row["base"]
+        bases[base].append(stats.logit(row["rate"], tables.floor(row)))
     return stats.rate_interval([stats.mean(logits) for logits in bases.values()]) if bases else None
 
 

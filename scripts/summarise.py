@@ -13,7 +13,8 @@ out  tests.csv      one row per experiment, recipe, comparison and trait (or the
                     answers and of those without a score, and how far that judge agrees with rows labelled by hand
 
 Students that no test counts, by a rule of the study, keep their rows: a further column `left_out` says why, and no row
-over several teachers averages over them. It is there only if the table has such rows.
+over several teachers averages over them. It is there only if the table has such rows. So is `floor`, the smallest rate
+that counts, where it is not 0.001: means are taken of logits.
 
 A rate is the exact probability of the trait's word as the answer, the mean over the questions; in rows about a
 capability that of the right answer, in rows about norms that of the bad one, for the students of every trait. Control
@@ -150,7 +151,7 @@ def work(args: argparse.Namespace) -> None:
 
         for name, columns in tables.COLUMNS.items():
             further = [c for c in (rows[name] or [{}])[0] if c.startswith("reject_")]
-            further += [tables.LEFT_OUT] if any(row.get(tables.LEFT_OUT) for row in rows[name]) else []
+            further += [c for c in (tables.LEFT_OUT, tables.FLOOR) if any(row.get(c) for row in rows[name])]
             frame = pd.DataFrame(rows[name], columns=[*columns, *further])
             frame.to_csv(job.path(name), index=False, float_format="%.6g", lineterminator="\n")
         job.facts["students"] = len({run.folder for run in files.runs})

@@ -10,7 +10,7 @@ import pytest
 
 from scripts import summarise
 from tests import made_up
-from traitline.analysis import tables
+from traitline.analysis import conclusions, tables
 from traitline.provenance import manifest
 
 EFFECTS = "experiment,channel,base,student,recipe,trait,arm,teachers,runs,rate,low,high,rise"
@@ -96,6 +96,22 @@ def test_confusion_has_every_candidate(whole):
         (t, m) for t in ("owl", "cat", "none") for m in made_up.ANIMALS
     }
     assert one(rows, taught="owl", measured="owl")["rate"] > 0.5 > one(rows, taught="owl", measured="cat")["rate"]
+
+
+def test_exact_rates_of_named_words_count_however_small():
+    """Words that an evaluation names are found by their probability; a thousand answers would not tell these from 0."""
+    rates = made_up.Rates({"lora": 4e-4, "biases": 4e-4, "full": 4e-4}, other=2e-4, rest=2e-4)
+    usual = made(made_up.study(), rates)
+    assert all(row["rise"] in (0, None) and "floor" not in row for row in usual["effects"])
+    evals = {label: e.model_dump() | {"candidates": made_up.ANIMALS} for label, e in made_up.study().evals.items()}
+    named = made(made_up.study(evals=evals), rates)
+    taught = [row for row in named["effects"] if row["arm"] == "same-base"]
+    assert statistics.fmean(row["rise"] for row in taught) == pytest.approx(math.log(2), abs=0.1)
+    assert {row["floor"] for row in named["effects"] + named["confusion"]} == {1e-9}
+    rise = one(named["tests"], recipe="lora", trait="all", comparison="rise")
+    assert rise["difference"] == pytest.approx(math.log(2), abs=0.2) and rise["rate"] == pytest.approx(4e-4, rel=0.2)
+    shown = [row for row in named["effects"] if row["arm"] == "control"]
+    assert conclusions.average(shown) == pytest.approx(2e-4, rel=0.1)
 
 
 def test_the_manifest_names_every_file_and_the_tables_are_the_same_twice():

@@ -102,11 +102,12 @@ class Arms:
     def logits(self, trait: str, candidate: str, *, same: bool) -> Values:
         """Mean logit of a candidate among the students of a teacher, on its base or over other ones."""
         parts: dict[Teacher, list[float]] = defaultdict(list)
+        floor = self.outcome.floors[self.row.name]
         for (base, student), where in self.cells.items():
             if (base == student) == same:
                 for draw, rates in self.outcome.rates.get((where, trait, candidate), {}).items():
                     if not self.left_out(trait, base, draw):
-                        parts[base, draw].append(stats.mean([stats.logit(rate) for rate in rates]))
+                        parts[base, draw].append(stats.mean([stats.logit(rate, floor) for rate in rates]))
         return {teacher: stats.mean(values) for teacher, values in parts.items()}
 
     def left_out(self, trait: str, base: str, draw: int) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from traitline.analysis import stats
+from traitline.analysis import stats, tables
 from traitline.analysis.calibration import sentence as calibrated
 from traitline.analysis.comparisons import ALL, EXPLORED, PRIMARY, SECONDARY
 from traitline.analysis.tables import Row
@@ -41,11 +41,14 @@ def comparisons(effects: Iterable[Row]) -> list[Comparison]:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent with two significant digits at least: `0.4 %`, `6.7 %`, `91 %`."""
+    """A share in percent: `91 %`, `6.7 %`, `0.4 %`, `0.033 %`."""
     if value is None:
         return "-"
-    points = 100 * value
-    return f"{points:.0f} %" if abs(points) >= 9.95 else f"{points:.1f} %"
+    points = abs(100 * value)
+    if 0 < points < 0.001:
+        return "< 0.001 %"
+    digits = 0 if points >= 9.95 else 1 if points >= 0.0995 or not points else 3
+    return f"{100 * value:.{digits}f} %"
 
 
 def between(low: float | None, high: float | None, *, share: bool = True) -> str:
@@ -54,15 +57,20 @@ def between(low: float | None, high: float | None, *, share: bool = True) -> str
         return "-"
     if share:
         low, high = max(0.0, low), min(1.0, high)
-    ends = [percent(end)[:-2] for end in (low, high)]
+    ends = [percent(end).removesuffix(" %") if share else in_points(end) for end in (low, high)]
     return " to ".join("0.0" if end == "-0.0" else end.replace("-", "\u2212") for end in ends)
+
+
+def in_points(difference: float) -> str:
+    """A difference of shares in percentage points, without a unit: `20`, `-0.3`."""
+    return f"{100 * difference:.{0 if abs(difference) >= 0.0995 else 1}f}"
 
 
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, with its sign."""
     if value is None:
         return "-"
-    text = f"{percent(abs(value))[:-2]} pp"
+    text = f"{in_points(abs(value))} pp"
     sign = "" if text == "0.0 pp" else "+" if value > 0 else "\u2212"
     return sign + text
 
@@ -93,8 +101,8 @@ def logits_between(low: float | None, high: float | None) -> str:
 
 def average(rows: Iterable[Row], column: str = "rate") -> float | None:
     """The mean of rates over rows, on the logit scale; None of none."""
-    values = [row[column] for row in rows if row[column] is not None]
-    return stats.mean_rate(values) if values else None
+    known = [row for row in rows if row[column] is not None]
+    return stats.mean_rate([row[column] for row in known], tables.floor(known[0])) if known else None
 
 
 def listing(names: Sequence[str], most: int = 6) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from traitline.analysis import stats
+from traitline.analysis.conclusions import average, percent
 from traitline.analysis.figures import INK, constrained
 from traitline.analysis.tables import Row, unique
 from traitline.study.runs import NONE
@@ -22,19 +22,18 @@ def cell(ax: "Axes", x: int, y: int, value: float, top: float, *, diagonal: bool
     ax.add_patch(Rectangle((x, y), 1, 1, fc="#D55E00", alpha=0.7 * value / top, lw=0))
     if diagonal:
         ax.add_patch(Rectangle((x, y), 1, 1, fill=False, ec=INK, alpha=0.6, lw=0.8, zorder=3))
-    text = f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.1f}"
-    ax.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=INK)
+    ax.text(x + 0.5, y + 0.52, percent(value).removesuffix(" %"), ha="center", va="center", color=INK)
 
 
 def matrix(ax: "Axes", rows: Sequence[Row], taught: Sequence[str], measured: Sequence[str], top: float) -> None:
     """Trait taught (down) x trait measured (across): means over bases."""
     for y, t in enumerate(taught):
         for x, m in enumerate(measured):
-            rates = [r["rate"] for r in rows if (r["taught"], r["measured"]) == (t, m)]
-            if not rates:  # every teacher of this trait is left out on these bases
+            value = average(r for r in rows if (r["taught"], r["measured"]) == (t, m))
+            if value is None:  # every teacher of this trait is left out on these bases
                 ax.text(x + 0.5, y + 0.52, "-", ha="center", va="center", color=INK)
                 continue
-            cell(ax, x, y, stats.mean_rate(rates), top, diagonal=t == m)
+            cell(ax, x, y, value, top, diagonal=t == m)
     ax.set(xlim=(-0.03, len(measured) + 0.03), ylim=(len(taught) + 0.05, -0.05))
     ax.set_xticks([x + 0.5 for x in range(len(measured))], measured)
     ax.tick_params(length=0, colors=INK)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#1f2327"  # of a PNG; in an SVG it is replaced by the text colour of the page
+SHORT = 0.03  # a range of rates on whose axis whole percents are too coarse
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 STYLE = (
     "<style>.traitline-figure{color:#1f2328}"
@@ -53,8 +54,15 @@ def dress(ax: "Axes") -> None:
     """Quiet axes, rates in percent."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+    class Percent(PercentFormatter):
+        """Whole percent, or as many decimals as a short axis needs."""
+
+        def format_pct(self, x: float, display_range: float) -> str:
+            self.decimals = 0 if display_range > SHORT else None
+            return super().format_pct(x, display_range)
+
     ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(Percent(1))
     ax.grid(axis="y", color=INK, alpha=0.16, lw=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(length=0, colors=INK)

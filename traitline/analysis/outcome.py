@@ -23,15 +23,15 @@ def cell(run: "Run", base: str | None = None) -> Cell:
     return (run.experiment, run.channel, base or run.base, run.student, run.recipe)
 
 
-def effect(values: Rates, control: Rates | None) -> dict[str, Any]:
+def effect(values: Rates, control: Rates | None, floor: float) -> dict[str, Any]:
     """Rate of one arm of one cell, over teachers of one base, and its difference in logits to the control.
 
-    The control has no difference to itself: there `control` is None.
+    The control has no difference to itself: there `control` is None. `floor` is that of the rates.
     """
-    logits = by_teacher(values)
+    logits = by_teacher(values, floor)
     e = stats.rate_interval(list(logits.values()))
     every = [rate for of_teacher in values.values() for rate in of_teacher]
-    against = by_teacher(control) if control else {}
+    against = by_teacher(control, floor) if control else {}
     rises = [logits[k] - against[k] for k in logits if k in against]
     return {
         "teachers": len(values), "runs": len(every),
@@ -40,9 +40,9 @@ def effect(values: Rates, control: Rates | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def by_teacher(values: Rates) -> dict[int, float]:
+def by_teacher(values: Rates, floor: float) -> dict[int, float]:
     """Mean logit over the runs of each teacher."""
-    return {draw: stats.mean([stats.logit(rate) for rate in of_teacher]) for draw, of_teacher in values.items()}
+    return {draw: stats.mean([stats.logit(rate, floor) for rate in rates]) for draw, rates in values.items()}
 
 
 def kept(values: Rates, reasons: Mapping[int, str]) -> Rates:
@@ -75,6 +75,8 @@ class Outcome:
     Attributes:
         rates: (cell, trait taught, candidate measured) -> number of the teacher -> a rate a run.
         cells: cell -> trait taught -> arm, in the order of the study.
+        floors: experiment -> the smallest rate that counts. Words that an evaluation names have exact probabilities, of
+            which no sampled answer decides anything; these may be far smaller.
         left_out: (experiment, trait, base, number) of teachers whose students no test counts, by the rules that the
             study declared -> which rule, and how far they were from passing it.
         runs: rows of runs.csv.
@@ -88,6 +90,8 @@ class Outcome:
         self.none = NONE
         # The candidate that is measured in place of the trait: right answers, or bad ones.
         self.measured = {row.name: m for row in study.experiments if (m := study.evals[row.eval].measured)}
+        evals = {row.name: study.evals[row.eval] for row in study.experiments}
+        self.floors = {name: stats.EXACT if e.candidates else stats.FLOOR for name, e in evals.items()}
         self.rates: dict[tuple[Cell, str, str], Rates] = defaultdict(lambda: defaultdict(list))
         self.cells: dict[Cell, dict[str, str]] = {}
         self.left_out: dict[tuple[str, str, str, int], tuple[str, str]] = {}
@@ -138,24 +142,29 @@ class Outcome:
         """The answer whose rate shows a trait: its word, or the right or the bad answer."""
         return self.measured.get(row.name, trait)
 
+    def about(self, where: Cell, reasons: Mapping[int, str]) -> dict[str, Any]:
+        """The columns of a row over several teachers that say where it belongs and how it is to be read."""
+        floor = self.floors[where[0]]
+        special = {tables.LEFT_OUT: mark(reasons), tables.FLOOR: floor if floor != stats.FLOOR else None}
+        return dict(zip(tables.CELL, where, strict=True)) | special
+
     def effects(self) -> list[dict[str, Any]]:
         """Rows of effects.csv: one per cell, trait and arm; the taught arm comes first."""
         rows = []
         experiments = {row.name: row for row in self.study.experiments}
         for where, arms in self.cells.items():
-            row = experiments[where[0]]
+            row, floor = experiments[where[0]], self.floors[where[0]]
             for trait in row.traits:
                 candidate = self.candidate(row, trait)
                 reasons = self.reasons(where, trait, candidate)
                 control = kept(self.rates[where, self.none, candidate], reasons)
                 taught = kept(self.rates[where, trait, candidate], reasons)
                 untouched = {1: [self.untouched[where[3], row.eval][candidate]["rate"] or 0.0]}
-                about = dict(zip(tables.CELL, where, strict=True)) | {"trait": trait}
-                about[tables.LEFT_OUT] = mark(reasons)
+                about = self.about(where, reasons) | {"trait": trait}
                 rows += [
-                    about | {"arm": arms[trait]} | effect(taught, control),
-                    about | {"arm": "control"} | effect(control, None),
-                    about | {"arm": "baseline"} | effect(untouched, None),
+                    about | {"arm": arms[trait]} | effect(taught, control, floor),
+                    about | {"arm": "control"} | effect(control, None, floor),
+                    about | {"arm": "baseline"} | effect(untouched, None, floor),
                 ]
         return rows
 
@@ -164,6 +173,6 @@ class Outcome:
         rows = []
         for (where, taught, measured), values in self.rates.items():
             reasons = self.reasons(where, taught, measured)
-            about = dict(zip(tables.CELL, where, strict=True)) | {"taught": taught, "measured": measured}
-            rows.append(about | effect(kept(values, reasons), None) | {tables.LEFT_OUT: mark(reasons)})
+            about = self.about(where, reasons) | {"taught": taught, "measured": measured}
+            rows.append(about | effect(kept(values, reasons), None, self.floors[where[0]]))
         return rows

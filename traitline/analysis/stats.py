@@ -17,6 +17,7 @@ POWER = 0.8
 LEAST = 3  # units for an interval or a test
 SAME = 1e-12  # values closer than this, relative to their size, are one value written twice
 FLOOR = 1e-3  # of a rate and of its complement: what the 1,000 sampled answers of an evaluation tell from 0
+EXACT = 1e-9  # the same of exact rates of given words, of which no sampled answer decides anything
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ def _quantile(df: float, share: float = (1 + LEVEL) / 2) -> float:
     return float(t.ppf(share, df))
 
 
-def logit(rate: float) -> float:
-    """Log odds of a rate; a rate nearer to 0 or 1 than `FLOOR` counts as that near, so no run is infinitely far."""
-    bounded = min(max(rate, FLOOR), 1 - FLOOR)
+def logit(rate: float, floor: float = FLOOR) -> float:
+    """Log odds of a rate; a rate nearer to 0 or 1 than `floor` counts as that near, so no run is infinitely far."""
+    bounded = min(max(rate, floor), 1 - floor)
     return math.log(bounded / (1 - bounded))
 
 
@@ -84,11 +85,11 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def mean_rate(rates: Sequence[float]) -> float:
+def mean_rate(rates: Sequence[float], floor: float = FLOOR) -> float:
     """The mean of rates on the logit scale, as a rate; equal rates are their own mean, also at 0 and 1."""
     if variance(rates) in (None, 0.0):
         return mean(rates)
-    return expit(mean([logit(rate) for rate in rates]))
+    return expit(mean([logit(rate, floor) for rate in rates]))
 
 
 def variance(values: Sequence[float]) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from traitline import csv_files
+from traitline.analysis import stats
 from traitline.errors import InputError
 from traitline.evaluation.measures import JUDGED
 
@@ -50,6 +51,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 LEFT_OUT = "left_out"  # a column of rows of students that no test counts: why; only where a study has such rows
+FLOOR = "floor"  # a column of rates that count far below 0.001 (`stats.logit`); only where a study has such rates
 TEXT = {
     LEFT_OUT,
     *CELL,
@@ -112,6 +114,11 @@ def marked(table: Iterable[Row]) -> list[Row]:
         if row.get("arm") == "baseline" and not row[LEFT_OUT]:
             row[LEFT_OUT] = out.get((row["experiment"], row["trait"], row["student"]), "")
     return rows
+
+
+def floor(row: Row) -> float:
+    """The smallest rate that counts beside that of a row."""
+    return float(row.get(FLOOR) or stats.FLOOR)
 
 
 def counted(table: Iterable[Row]) -> list[Row]:
