@@ -17,6 +17,7 @@ import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -248,6 +249,7 @@ def main() -> None:
     p.add_argument("--port", type=int, default=18434)
     p.add_argument("--answer", type=Path, help=argparse.SUPPRESS)  # the half that runs in vLLM's environment
     args = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends, too
     if args.answer:
         request = json.loads(args.answer.read_text())
         args.answer.with_suffix(".out").write_text(json.dumps(ask_vllm(request)))
