@@ -141,7 +141,8 @@ class Failures(logging.Filter):
 def failure_cause(record, number, facts, logs):
     """Why a job failed, as `slurm.cause`; a job without a number was never submitted."""
     if number:
-        said, log = slurm.tail(logs[0], 20), [line for path in logs[1:] for line in slurm.tail(path, 20)]
+        said = slurm.tail(logs[0], 20) + refusals(logs)
+        log = [line for path in logs[1:] for line in slurm.tail(path, 20)]
         return slurm.cause(facts, "\n".join(said), "\n".join(log))
     return "submission" if slurm.refusal(str(record.rule_msg or "")) else "program"
 
@@ -170,11 +171,15 @@ def next_attempt(job, cause, refusal):
     return f"; trying again{doubled.get(cause, '')}"
 
 
+def refusals(logs):
+    """Lines in which a job refused to run its program."""
+    return [line for path in logs[1:] for line in slurm.tail(path, 20) if line.startswith("traitline: error")]
+
+
 def last_words(record, logs):
     """A job's log and its last lines; of a job that refused to run, the log and the line that says so."""
-    refusals = [line for path in logs[1:] for line in slurm.tail(path, 20) if line.startswith("traitline: error")]
-    if refusals:
-        return f"{logs[-1]}: {refusals[-1]}"
+    if refused := refusals(logs):
+        return f"{logs[-1]}: {refused[-1]}"
     for path in logs:
         if lines := slurm.tail(path):
             return f"{path}: {' | '.join(lines)}"
