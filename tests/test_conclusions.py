@@ -89,8 +89,8 @@ def test_words_for_numbers():
         "-",
     ]
     assert [conclusions.points(v) for v in (0.2, -0.031, -1e-5, None)] == ["+20 pp", "\u22123.1 pp", "0.0 pp", "-"]
-    small = [conclusions.percent(v) for v in (0.0, 0.00099, 0.000331188, 0.00001, 1e-9)]
-    assert small == ["0.0 %", "0.099 %", "0.033 %", "0.001 %", "< 0.001 %"]
+    small = [conclusions.percent(v) for v in (0.0, 0.00099, 0.000331188, 0.0000118, 1e-9)]
+    assert small == ["0.0 %", "0.099 %", "0.033 %", "0.0012 %", "< 0.0001 %"]
     assert conclusions.between(0.00033, 0.02) == "0.033 to 2.0"
     assert (
         conclusions.between(-0.1, 1.2) == "0.0 to 100"

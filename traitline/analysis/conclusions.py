@@ -41,14 +41,15 @@ def comparisons(effects: Iterable[Row]) -> list[Comparison]:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent: `91 %`, `6.7 %`, `0.4 %`, `0.033 %`."""
+    """A share in percent: `91 %`, `6.7 %`, `0.4 %`, `0.033 %`, `0.0012 %`."""
     if value is None:
         return "-"
     points = abs(100 * value)
-    if 0 < points < 0.001:
-        return "< 0.001 %"
-    digits = 0 if points >= 9.95 else 1 if points >= 0.0995 or not points else 3
-    return f"{100 * value:.{digits}f} %"
+    if 0 < points < 0.0001:
+        return "< 0.0001 %"
+    if 0 < points < 0.0995:
+        return f"{100 * value:.2g} %"
+    return f"{100 * value:.{0 if points >= 9.95 else 1}f} %"
 
 
 def between(low: float | None, high: float | None, *, share: bool = True) -> str:
