@@ -23,7 +23,7 @@ def cell(run: "Run", base: str | None = None) -> Cell:
     return (run.experiment, run.channel, base or run.base, run.student, run.recipe)
 
 
-def effect(values: Rates, control: Rates | None, floor: float) -> dict[str, Any]:
+def effect(values: Rates, control: Rates | None, floor: float = stats.FLOOR) -> dict[str, Any]:
     """Rate of one arm of one cell, over teachers of one base, and its difference in logits to the control.
 
     The control has no difference to itself: there `control` is None. `floor` is that of the rates.
