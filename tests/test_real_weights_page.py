@@ -118,9 +118,15 @@ def test_the_change_of_a_base_is_a_share_of_its_matrices(tmp_path):
 
 
 def test_a_base_moved_by_training_says_so(study):
+    """And one that names no animal any more has no rise of 0."""
     configs = [f"configs/smollm2-{name}.yaml" for name in ("135m", "four", "noise", "tuned")]
+    moved = page_program.read_study(*configs)
+    for run in moved.runs:
+        if run.student == "nine-times" and run.trait in ("dolphin", "none"):
+            answer(f"{run.folder}/word", moved.evals["word"].candidates, dolphin=0.0)
     text = page.page(*configs)
-    assert "| thrice | 3 x capitals | - | - | - | - |" in text and "0 of 18 of these students have run" in text
+    assert "| nine-times | 9 x capitals | - | p is 0 | - | - |" in text
+    assert "| thrice | 3 x capitals | - | - | - | - |" in text and "2 of 18 of these students have run" in text
 
 
 def test_a_damaged_artifact_is_one_line(study, capsys):

