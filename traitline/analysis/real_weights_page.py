@@ -251,7 +251,7 @@ def page(*configs: str) -> str:
     rows, done, all_ = students(study)
     missing = f"**{done} of {all_} students have run**; the rest is missing."
     if done == all_:
-        missing = "Everything declared has run."
+        missing = f"All {all_} students on the teachers' own base have run."
     text = [
         HEAD.format(config=" ".join(configs)), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
         "The filter's share counts answers limited to the format (`sample.limited`); without that limit hardly any list"
