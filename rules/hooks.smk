@@ -141,7 +141,7 @@ class Failures(logging.Filter):
 def failure_cause(record, number, facts, logs):
     """Why a job failed, as `slurm.cause`; a job without a number was never submitted."""
     if number:
-        said = slurm.tail(logs[0], 20) + refusals(logs)
+        said = [*slurm.tail(logs[0], 20), *refusals(logs)]
         log = [line for path in logs[1:] for line in slurm.tail(path, 20)]
         return slurm.cause(facts, "\n".join(said), "\n".join(log))
     return "submission" if slurm.refusal(str(record.rule_msg or "")) else "program"
@@ -183,7 +183,8 @@ def last_words(record, logs):
     for path in logs:
         if lines := slurm.tail(path):
             return f"{path}: {' | '.join(lines)}"
-    return f"{logs[0]}: " + str(record.rule_msg or "").strip().replace("\n", " ")
+    message = str(record.rule_msg or "").strip().replace("\n", " ")
+    return f"{logs[0]}: {message}"
 
 
 class Header(logging.Filter):
