@@ -49,7 +49,7 @@ def percent(value: float | None) -> str:
         return "< 0.0001 %"
     if 0 < points < 0.0995:
         return f"{100 * value:.2g} %"
-    return f"{100 * value:.{0 if points >= 9.95 else 1}f} %"
+    return f"{in_points(value)} %"
 
 
 def between(low: float | None, high: float | None, *, share: bool = True) -> str:

