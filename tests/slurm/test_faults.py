@@ -107,7 +107,8 @@ def time(clone, plain):
     launcher = clone.launch(BASE)
     clone.under_way()
     output = clone.finish(launcher)
-    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; " in output
+    log = r"(logs/pretrain/a|\S+/slurm_logs/rule_pretrain/a/\d+)\.log: "  # the second one, if the first has not begun
+    assert re.search(rf"out of time \(1 minutes\), attempt 1; trying again with 2 minutes; {log}", output)
     attempts = output.count("has been submitted")
     resumed(clone, plain, attempt=str(attempts))
     assert clone.cluster.show(manifest(clone)["slurm_job_id"])["TimeLimit"] == f"00:{2 ** (attempts - 1):02}:00"
@@ -120,7 +121,7 @@ def early(clone, plain):
     stage.write_text(stage.read_text().replace("import json\n", f"import json\n{slow}", 1))
     hasten(clone)
     output = clone.finish(clone.launch(BASE))
-    assert "out of time (1 minutes), attempt 1; trying again with 2 minutes; " in output
+    assert re.search(r"out of time \(1 minutes\), .*; trying again with 2 minutes; \S+/slurm_logs/\S+\.log: ", output)
     assert clone.bytes(FILES).items() <= plain["study"].result().items()
 
 
