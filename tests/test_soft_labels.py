@@ -161,12 +161,13 @@ def moved(raw_qwen2, tmp_path_factory):
     """The same model with noise on every matrix, recorded as a base of its own."""
     from safetensors.torch import load_file, save_file
 
-    from scripts import convert, pretrain
+    from scripts import pretrain
+    from traitline.models import moved_base
 
     top = tmp_path_factory.mktemp("moved")
     shutil.copytree(raw_qwen2, top / "folder")
     file = top / "folder/model.safetensors"
-    save_file(convert.moved(load_file(file), 0.2, 1), file, metadata={"format": "pt"})
+    save_file(moved_base.by_noise(load_file(file), 0.2, 1), file, metadata={"format": "pt"})
     record = ["--name", "moved", "--source", json.dumps({"path": str(top / "folder")}), "--folder", str(top / "base"),
               "--manifest", str(top / "base/pretrain.manifest.json")]  # fmt: skip
     assert pretrain.main(record) == 0
