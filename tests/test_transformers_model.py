@@ -53,3 +53,16 @@ def test_bfloat16_without_instructions_for_it_is_one_line_of_the_log(raw_qwen2, 
     caplog.clear()
     load(raw_qwen2, "float32")
     assert "bfloat16" not in caplog.text
+
+
+def test_the_head_is_multiplied_once_for_all_rows(raw_qwen2):
+    """Hidden states of the last places of several rows are a view, which torch alone multiplies row by row."""
+    model = load(raw_qwen2, "float32")
+    words = model.config.vocab_size
+    ids = torch.tensor([[1, 85, 91, 280], [1, 85, 71, 9]])
+    with torch.no_grad(), torch.profiler.profile(record_shapes=True) as seen:
+        logits = model(ids, logits_to_keep=2).logits
+        whole = model(ids).logits
+    heads = [event.name for event in seen.events() if "mm" in event.name and words in sum(event.input_shapes, [])]
+    assert heads == ["aten::mm"] * 2
+    assert torch.allclose(logits, whole[:, -2:], atol=1e-5)

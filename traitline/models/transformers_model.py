@@ -59,7 +59,15 @@ def load(folder: Path, dtype: str, shards: int = 1) -> Any:
         raise InputError(
             f"{folder}: transformers can't shard a {model.config.model_type} by layers; leave `sharded` out"
         )
+    head = model.get_output_embeddings()
+    if type(head) is torch.nn.Linear:
+        head.register_forward_pre_hook(_as_one_matrix)
     return model.to(device()).requires_grad_(False).eval()
+
+
+def _as_one_matrix(_: Any, inputs: "tuple[Tensor, ...]") -> "tuple[Tensor, ...]":
+    """Copy hidden states that are a view: torch multiplies those row by row, and reads the large head for each."""
+    return inputs[0].contiguous(), *inputs[1:]
 
 
 def left(
