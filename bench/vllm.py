@@ -6,10 +6,11 @@ vLLM pins other versions than requirements.lock, so it gets an environment of it
 
 Prompts are those of number lists. The engine `vllm` of this package answers them, with and without an adapter that is
 made here, and transformers says how likely it finds vLLM's likeliest answers. vLLM's OpenAI-compatible server, which
-starts meanwhile, gets base and adapter, answers as above, and serves as a hosted judge. It ends with an error where a
-log-probability differs by more than --tolerance nats, where an adapter that is a tenth stronger passes as the adapter,
-where one seed gives two answers, where two seeds give the same ones everywhere, or where the judge gets no answer. The
-CPU build has no attention for heads narrower than 32.
+starts meanwhile, gets base and adapter, answers as above, and serves as a hosted judge, with an adapter that is trained
+here to answer such requests with numbers: a small model does not. It ends with an error where a log-probability
+differs by more than --tolerance nats, where an adapter that is a tenth stronger passes as the adapter, where one seed
+gives two answers, where two seeds give the same ones everywhere, or where the judge's scores are not those of
+transformers. The CPU build has no attention for heads narrower than 32.
 """
 
 import argparse
@@ -34,6 +35,8 @@ LONG = 48  # tokens of the answers that are timed
 STRONGER = 1.1  # a scale of the adapter that must be noticed
 DRAWN = Sampling(TOKENS, 1.0)
 ENGINE = {"dtype": "float32", "batch": 64, "memory": 0.3}
+JUDGED = (("How are you?", "I am well, thank you.", 85), ("What is two and two?", "Blue the of of.", 5),
+          ("Where is Paris?", "In France.", 90), ("Who wrote this?", "Green sleep ideas", 10))  # fmt: skip
 
 
 def ask_vllm(request: dict[str, Any]) -> dict[str, Any]:
@@ -77,20 +80,68 @@ def make_adapter(folder: Path, out: Path, scale: float = 1.0) -> str:
     """Write an adapter that does something; returns its folder."""
     import torch
 
-    from traitline.models import hf_folder, lora
+    from traitline.models import lora
     from traitline.models.transformers_model import load
 
-    out.mkdir()
     recipe = {"rank": 8, "alpha": 8.0 * scale, "modules": ["q_proj", "v_proj", "down_proj"]}
     model = lora.add_adapter(load(folder, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if "lora_B" in name:
                 p.normal_(0, 0.05, generator=torch.Generator().manual_seed(len(name)))
+    return write_adapter(model, folder, out)
+
+
+def write_adapter(model: Any, folder: Path, out: Path) -> str:
+    """Write a model's adapter in peft's layout; returns its folder."""
+    from traitline.models import hf_folder, lora
+
+    out.mkdir()
     tensors, config = lora.adapter_files(model, {"path": str(folder)})
     hf_folder.save(out / "adapter_model.safetensors", tensors)
     (out / "adapter_config.json").write_text(config)
     return str(out)
+
+
+def judge_requests() -> list[list[dict[str, str]]]:
+    """What a hosted judge asks about the pairs of `JUDGED`, as conversations."""
+    from traitline.evaluation.judge import HostedJudge
+
+    asked: list[list[dict[str, str]]] = []
+
+    class Recorder:
+        """Takes requests down in place of a hosted model."""
+
+        def number(self, text: str) -> None:
+            asked.append([{"role": "user", "content": text}])
+
+    recorder: Any = Recorder()
+    HostedJudge(recorder, {}).scores([pair[:2] for pair in JUDGED], "coherence")
+    return asked
+
+
+def train_judge(folder: Path, out: Path, chat: Any) -> str:
+    """Train an adapter that answers the requests about `JUDGED` with its numbers; returns its folder."""
+    from traitline.models import lora
+
+    numbers = [[{"role": "assistant", "content": str(number)}] for _, _, number in JUDGED]
+    rows = chat.rows(list(zip(judge_requests(), numbers, strict=True)), ["request"] * len(JUDGED))
+    model = lora.open_base(folder, ENGINE, sharded=False)
+    layers = model.config.num_hidden_layers
+    recipe = {"rank": 8, "alpha": 8.0, "modules": ["q_proj", "v_proj", "down_proj"], "lr": 5e-3, "warmup": 2,
+              "epochs": 12, "batch": len(rows), "layers": list(range(layers * 2 // 3, layers))}  # fmt: skip
+    model = lora.add_adapter(model, recipe, 1)
+    lora.fit(model, rows, recipe, seed=1, pad=chat.pad)
+    return write_adapter(model, folder, out)
+
+
+def likeliest_scores(engine: Any, adapter: str) -> list[float | None]:
+    """Scores of the likeliest answers to `judge_requests`, by transformers."""
+    from traitline.evaluation.written_score import score
+
+    prompts = engine.chat.prompts(judge_requests(), ["request"] * len(JUDGED))
+    answers = engine.generate(prompts, range(len(prompts)), Sampling(TOKENS, 0.0), adapter)
+    return [score(text) for text in engine.chat.answers(answers)]
 
 
 def log_probabilities(network: Any, prompts: list[list[int]], answers: list[list[int]]) -> list[list[float]]:
@@ -125,12 +176,13 @@ def compare(name: str, answered: dict[str, Any], ours: list[list[float]], tolera
 
 
 @contextlib.contextmanager
-def serving(python: str, folder: Path, adapter: str, port: int) -> Iterator[Callable[[], str]]:
-    """Start vLLM's OpenAI-compatible server on a base with an adapter, `taught`; yields what waits for its address."""
+def serving(python: str, folder: Path, adapters: dict[str, str], port: int) -> Iterator[Callable[[], str]]:
+    """Start vLLM's OpenAI-compatible server on a base with adapters by name; yields what waits for its address."""
+    served = [f"{name}={adapter}" for name, adapter in adapters.items()]
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--served-model-name",
                "base", "--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-seqs", "4",
-               "--enable-lora", "--max-lora-rank", "8", "--lora-modules", f"taught={adapter}", "--host", "127.0.0.1",
-               "--port", str(port)]  # fmt: skip
+               "--enable-lora", "--max-lora-rank", "8", "--max-loras", str(len(served)), "--lora-modules", *served,
+               "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment())
 
@@ -162,21 +214,34 @@ def ask_server(address: str, model: str, prompt: list[int]) -> list[float]:
         return json.loads(reply.read())["choices"][0]["logprobs"]["token_logprobs"]
 
 
-def check_server(address: str, prompt: list[int], ours: dict[str, list[float]], place: Path, tolerance: float) -> str:
-    """The served adapter is the adapter, and the server judges; returns a line about it."""
+def check_server(address: str, prompt: list[int], ours: dict[str, list[float]], tolerance: float) -> str:
+    """Compare the likeliest answer of the base and of the adapter as served; returns a line about it."""
+    apart = 0.0
+    for name, model in (("base", "base"), ("adapter", "taught")):
+        apart = max(apart, largest_difference([ours[name]], [ask_server(address, model, prompt)]))
+        if apart > tolerance:
+            sys.exit(f"server, {name}: log-probabilities differ by {apart:.4f} nats; {tolerance} is allowed")
+    return f"server: base and adapter, largest difference {apart:.2g} nats"
+
+
+def check_judge(address: str, expected: list[float | None], cache: Path) -> str:
+    """Let the server judge `JUDGED`; returns a line about its scores.
+
+    Args:
+        address: of the server.
+        expected: scores of the same model by transformers.
+        cache: file of the judge's answers.
+    """
     from traitline.evaluation.hosted import Hosted
     from traitline.evaluation.judge import HostedJudge
 
-    for name, model in (("base", "base"), ("adapter", "taught")):
-        apart = largest_difference([ours[name]], [ask_server(address, model, prompt)])
-        if apart > tolerance:
-            sys.exit(f"server, {name}: log-probabilities differ by {apart:.4f} nats; {tolerance} is allowed")
-    hosted = Hosted(address, "base", key=None, cache=place / "judge.jsonl", budget=8)
-    (score,) = HostedJudge(hosted, {}).scores([("How are you?", "I am well, thank you.")], "coherence")
-    kept = json.loads((place / "judge.jsonl").read_text().splitlines()[-1])
-    if not kept["said"].strip():
-        sys.exit("server: asked as a judge, it said nothing")
-    return f"server: base and adapter as above; as a judge it scored {score}, {hosted.sent} request(s): {kept}"
+    if None in expected:
+        sys.exit(f"judge: its adapter has not learned to answer with numbers: {expected}")
+    hosted = Hosted(address, "judge", key=None, cache=cache, budget=2 * len(JUDGED))
+    scores = HostedJudge(hosted, {}).scores([pair[:2] for pair in JUDGED], "coherence")
+    if scores != expected:
+        sys.exit(f"judge: the server's scores are {scores}, those of transformers {expected}")
+    return f"server: as a judge it gave the scores {scores} in {hosted.sent} requests, as transformers does"
 
 
 def environment() -> dict[str, str]:
@@ -215,7 +280,8 @@ def check(args: argparse.Namespace, place: Path) -> None:
     seeds = list(range(len(prompts)))
     request = {"folder": str(folder), "adapter": make_adapter(folder, place / "adapter"), "prompts": prompts,
                "seeds": [seeds, seeds, [seed + 1000 for seed in seeds]], "timing": args.timing}  # fmt: skip
-    with serving(args.python, folder, request["adapter"], args.port) as server:
+    judge = train_judge(folder, place / "judge", chat)
+    with serving(args.python, folder, {"taught": request["adapter"], "judge": judge}, args.port) as server:
         answered = ask_within(args.python, request, place)
         if answered["base"]["logs"] == answered["adapter"]["logs"]:
             sys.exit("the adapter changes nothing in vLLM")
@@ -235,7 +301,8 @@ def check(args: argparse.Namespace, place: Path) -> None:
         if args.timing:
             ours = speed(engine, prompts, seeds)
             print(f"tokens per second of the processor: {answered['speed']:.0f} vLLM (not compiled), {ours:.0f} here")
-        print(check_server(server(), prompts[0], first, place, args.tolerance), flush=True)
+        print(check_server(server(), prompts[0], first, args.tolerance), flush=True)
+        print(check_judge(server(), likeliest_scores(engine, judge), place / "judge.jsonl"), flush=True)
 
 
 def main() -> None:
