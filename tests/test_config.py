@@ -231,7 +231,8 @@ def test_a_yaml_file_with_a_key_twice_or_broken_is_refused(tmp_path, text, words
 
 
 # Overlay -> those over which it is laid.
-OVERLAID = {name: ["smollm2-135m.yaml"] for name in ("smollm2-ci.yaml", "smollm2-prompted.yaml", "smollm2-four.yaml")}
+OVER_THE_FIRST = ("ci", "four", "larger", "prompted")
+OVERLAID = {f"smollm2-{name}.yaml": ["smollm2-135m.yaml"] for name in OVER_THE_FIRST}
 OVERLAID["smollm2-noise.yaml"] = ["smollm2-135m.yaml", "smollm2-four.yaml"]
 OVERLAID["smollm2-tuned.yaml"] = [*OVERLAID["smollm2-noise.yaml"], "smollm2-noise.yaml"]
 

