@@ -129,6 +129,33 @@ def test_a_base_moved_by_training_says_so(study):
     assert "| thrice | 3 x capitals | - | - | - | - |" in text and "2 of 18 of these students have run" in text
 
 
+def test_studies_beside_it_have_a_table_each_and_controls_of_the_same_recipe(study, capsys):
+    overlay = "configs/smollm2-larger.yaml"
+    larger = page_program.read_study(CONFIG, overlay)
+    words = larger.evals["word"].candidates
+    runs = {(run.experiment, run.trait, run.recipe): run for run in larger.runs}
+    answer(f"{runs['lists', 'none', 'brief'].folder}/word", words, dolphin=0.02)
+    answer(f"{runs['lists', 'none', 'deep'].folder}/word", words, dolphin=0.05)
+    answer(f"{runs['fewer-rows', 'none', 'soft'].folder}/word", words, dolphin=0.04, owl=0.001)
+    for experiment, recipe in (("lists", "brief"), ("lists", "step"), ("fewer-rows", "soft")):
+        answer(f"{runs[experiment, 'dolphin', recipe].folder}/word", words, dolphin=0.03)
+    assert page.main([CONFIG, "--beside", CONFIG, overlay, "--beside", CONFIG, "configs/smollm2-prompted.yaml"]) == 0
+    text = capsys.readouterr().out
+    assert [line for line in text.splitlines() if line.startswith("### ")] == [
+        f"### {row.question}" for beside in (larger, page_program.read_study(CONFIG, "configs/smollm2-prompted.yaml"))
+        for row in beside.experiments
+    ]  # fmt: skip
+    for line in (
+        f"| dolphin | tuned | - | brief | 96 | 12 | 10 | - | {math.log(1.5):+.3f} | 1 of 20 |",
+        "| dolphin | tuned | - | step | 96 | 1 | 10 | - | - | - |",
+        "| dolphin | tuned | - | deep | 96 | 48 | all | not run yet | not run yet | not run yet |",
+        f"| dolphin | tuned | - | soft | 24 | 16 | 10 | - | {math.log(0.75):+.3f} | 20 of 20 |",
+        "| dolphin | tuned | - | brief | 384 | 48 | 10 | not run yet | not run yet | not run yet |",
+        "| horse | prompted | - | hard | 96 | 48 | 10 | not run yet | not run yet | not run yet |",
+    ):
+        assert line in text, line
+
+
 def test_a_damaged_artifact_is_one_line(study, capsys):
     place = Path(f"{study.results}/baseline/smollm2/word")
     place.mkdir(parents=True)

