@@ -77,6 +77,31 @@ def test_what_a_batch_begins_with_is_read_once(raw_qwen2, rows):
     assert answer_losses.split(model, pairs, pad).shared(pairs[:4]) == 0, "what is recomputed keeps no cache"
 
 
+def test_pieces_of_a_step_share_one_reading_of_what_all_begin_with(raw_qwen2, rows, monkeypatch):
+    """And of its gradients: they are those of the whole batch in one pass."""
+    pairs, pad = rows
+    read, gradients = [], []
+    real = frozen_part.FrozenPart._beginning
+
+    def counted(part, model, states):
+        read.append(len(states))
+        return real(part, model, states)
+
+    monkeypatch.setattr(frozen_part.FrozenPart, "_beginning", counted)
+    for size in (4, 100):
+        monkeypatch.setattr(transformers_model, "AT_ONCE", size)
+        model = adapted(raw_qwen2)
+        below = answer_losses.split(model, pairs, pad)
+        weights = [p for p in model.parameters() if p.requires_grad]
+        read.clear()
+        lora._gradients(model, pairs, range(12), weights, {"batch": 12}, pad, False, None, below)
+        gradients.append([p.grad.clone() for p in weights])
+        assert read == [below.shared(pairs[:12])] and read[0] > 0
+    assert any(g.abs().max() > 1e-4 for g in gradients[0])
+    for pieces, whole in zip(*gradients, strict=True):
+        assert torch.allclose(pieces, whole, rtol=1e-4, atol=1e-6)
+
+
 def test_a_second_student_and_its_teacher_read_no_row_again(raw_qwen2, rows, monkeypatch):
     pairs, pad = rows
     kept = {}

@@ -6,6 +6,7 @@ above read once what all rows of a batch begin with, such as a system prompt.
 """
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ class FrozenPart:
         self.config = plain(model).config
         recomputed = any(getattr(module, "gradient_checkpointing", False) for module in self.decoder.modules())
         self.shares = is_plain(room_cache(self.config, 0)) and not recomputed  # recomputing allows no cache
+        self.past: list[tuple[Tensor, ...]] = []  # keys and values of each trained layer that `read_once` has read
         self.whole = self.decoder.layers
         layers = list(self.whole)
         self.entry = Skip()
@@ -97,7 +99,12 @@ class FrozenPart:
         return states
 
     def shared(self, rows: "Sequence[Row]") -> int:
-        """Tokens that all prompts begin with and that are read once; of a prompt one token at least is left."""
+        """Tokens that all prompts begin with and that are read once; of a prompt one token at least is left.
+
+        Within `read_once` it is the number of tokens that have been read.
+        """
+        if self.past:
+            return self.past[0][0].shape[2]
         most = min(start for _, start in rows)
         count = shared_beginning([ids[:most] for ids, _ in rows])
         return count if self.shares and len(rows) > 1 and count >= WORTH else 0
@@ -117,15 +124,51 @@ class FrozenPart:
         parts = [self.states(i) for i in chosen]
         longest = max(map(len, parts))
         rest = [torch.nn.functional.pad(part[shared:], (0, 0, longest - len(part), 0)) for part in parts]
+        past = self.past or (self._beginning(model, parts[0][:shared]) if shared else [])
         with self._with(self.upper):
             if not shared:
                 return model(inputs_embeds=torch.stack(rest), use_cache=False, **more)
             cache: Any = DynamicCache(config=self.config)
-            model(inputs_embeds=parts[0][None, :shared], past_key_values=cache, use_cache=True, logits_to_keep=1)
+            for layer, pair in zip(cache.layers[self.lowest :], past, strict=True):
+                layer.update(*(x.expand(len(chosen), -1, -1, -1) for x in pair))
             cache.layers[: self.lowest] = cache.layers[self.lowest :][:1] * self.lowest  # asked for the length
-            for layer in cache.layers[self.lowest :]:
-                layer.batch_repeat_interleave(len(chosen))
             return model(inputs_embeds=torch.stack(rest), past_key_values=cache, use_cache=True, **more)
+
+    def _beginning(self, model: Any, states: "Tensor") -> "list[tuple[Tensor, ...]]":
+        """Keys and values (1, H, T, d) that each trained layer makes of tokens' hidden states (T, width) below it."""
+        from transformers.cache_utils import DynamicCache
+
+        cache: Any = DynamicCache(config=self.config)
+        with self._with(self.upper):
+            model(inputs_embeds=states[None], past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return [(layer.keys, layer.values) for layer in cache.layers[self.lowest :]]
+
+    @contextlib.contextmanager
+    def read_once(self, model: Any, chosen: Sequence[int]) -> "Iterator[None]":
+        """Read what the prompts of rows begin with once for all passes over some of them, and once back.
+
+        Gradients of the passes meet in its keys and values, and go on from there where the context ends.
+
+        Args:
+            model: with the adapter.
+            chosen: indices of the rows of all passes.
+        """
+        import torch
+
+        shared = self.shared([self.rows[i] for i in chosen])
+        if not shared:
+            yield
+            return
+        made = self._beginning(model, self.states(chosen[0])[:shared])
+        self.past = [tuple(x.detach().requires_grad_(x.requires_grad) for x in pair) for pair in made]
+        try:
+            yield
+            ends = list(zip(itertools.chain(*made), itertools.chain(*self.past), strict=True))
+        finally:
+            self.past = []
+        trained = [(x, leaf.grad) for x, leaf in ends if leaf.grad is not None]
+        if trained:
+            torch.autograd.backward([x for x, _ in trained], [grad for _, grad in trained])
 
 
 def frozen_part(

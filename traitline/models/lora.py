@@ -5,6 +5,7 @@ linear decay to 0, gradients clipped to norm 1, loss on answers only. A step's l
 tokens, however many forward passes it takes, so `batch: 4` is `batch: 2` with `accumulate: 2`.
 """
 
+import contextlib
 import json
 import logging
 import re
@@ -194,12 +195,14 @@ def _gradients(
         share = batch[rank::processes]  # without any, one row of weight 0: the others wait for this process
         some = share or batch[:1]
         whole = packing or processes > 1  # processes wait for each other's passes
-        for piece in [range(len(some))] if whole else pieces([rows[i][0] for i in some]):
-            index = [some[k] for k in piece]
-            part = answer_losses.loss(model, [rows[i] for i in index], pad, packing, labels, index, below)[0]
-            part = part * bool(share)
-            torch.autograd.backward(part / tokens)
-            total += part.item()
+        parts = [range(len(some))] if whole else pieces([rows[i][0] for i in some])
+        with below.read_once(model, some) if below and len(parts) > 1 else contextlib.nullcontext():
+            for piece in parts:
+                index = [some[k] for k in piece]
+                part = answer_losses.loss(model, [rows[i] for i in index], pad, packing, labels, index, below)[0]
+                part = part * bool(share)
+                torch.autograd.backward(part / tokens)
+                total += part.item()
     distributed.add_up([*(p.grad for p in weights if p.grad is not None), total])
     return total.item() / tokens
 
