@@ -135,7 +135,7 @@ def test_studies_beside_it_have_a_table_each_and_controls_of_the_same_recipe(stu
     words = larger.evals["word"].candidates
     runs = {(run.experiment, run.trait, run.recipe): run for run in larger.runs}
     answer(f"{runs['lists', 'none', 'brief'].folder}/word", words, dolphin=0.02)
-    answer(f"{runs['lists', 'none', 'deep'].folder}/word", words, dolphin=0.05)
+    answer(f"{runs['more-training', 'none', 'deep'].folder}/word", words, dolphin=0.05)
     answer(f"{runs['fewer-rows', 'none', 'soft'].folder}/word", words, dolphin=0.04, owl=0.001)
     for experiment, recipe in (("lists", "brief"), ("lists", "step"), ("fewer-rows", "soft")):
         answer(f"{runs[experiment, 'dolphin', recipe].folder}/word", words, dolphin=0.03)
@@ -148,7 +148,7 @@ def test_studies_beside_it_have_a_table_each_and_controls_of_the_same_recipe(stu
     for line in (
         f"| dolphin | tuned | - | brief | 96 | 12 | 10 | - | {math.log(1.5):+.3f} | 1 of 20 |",
         "| dolphin | tuned | - | step | 96 | 1 | 10 | - | - | - |",
-        "| dolphin | tuned | - | deep | 96 | 48 | all | not run yet | not run yet | not run yet |",
+        "| dolphin | tuned | - | deep | 96 | 12 | all | not run yet | not run yet | not run yet |",
         f"| dolphin | tuned | - | soft | 24 | 16 | 10 | - | {math.log(0.75):+.3f} | 20 of 20 |",
         "| dolphin | tuned | - | brief | 384 | 48 | 10 | not run yet | not run yet | not run yet |",
         "| horse | prompted | - | hard | 96 | 48 | 10 | not run yet | not run yet | not run yet |",
