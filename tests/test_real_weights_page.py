@@ -146,12 +146,12 @@ def test_studies_beside_it_have_a_table_each_and_controls_of_the_same_recipe(stu
         for row in beside.experiments
     ]  # fmt: skip
     for line in (
-        f"| dolphin | tuned | - | brief | 96 | 12 | 10 | - | {math.log(1.5):+.3f} | 1 of 20 |",
-        "| dolphin | tuned | - | step | 96 | 1 | 10 | - | - | - |",
-        "| dolphin | tuned | - | deep | 96 | 12 | all | not run yet | not run yet | not run yet |",
-        f"| dolphin | tuned | - | soft | 24 | 16 | 10 | - | {math.log(0.75):+.3f} | 20 of 20 |",
-        "| dolphin | tuned | - | brief | 384 | 48 | 10 | not run yet | not run yet | not run yet |",
-        "| horse | prompted | - | hard | 96 | 48 | 10 | not run yet | not run yet | not run yet |",
+        f"| dolphin | tuned | brief | 96 rows, 12 steps, 10 layers | - | {math.log(1.5):+.3f} | 1 of 20 |",
+        "| dolphin | tuned | step | 96 rows, 1 step, 10 layers | - | not run yet | not run yet |",
+        "| dolphin | tuned | deep | 96 rows, 12 steps, all layers | - | not run yet | not run yet |",
+        f"| dolphin | tuned | soft | 24 rows, 16 steps, 10 layers | - | {math.log(0.75):+.3f} | 20 of 20 |",
+        "| dolphin | tuned | brief | 384 rows, 48 steps, 10 layers | - | not run yet | not run yet |",
+        "| horse | prompted | hard | 96 rows, 48 steps, 10 layers | - | not run yet | not run yet |",
     ):
         assert line in text, line
 
