@@ -35,6 +35,7 @@ LONG = 48  # tokens of the answers that are timed
 STRONGER = 1.1  # a scale of the adapter that must be noticed
 DRAWN = Sampling(TOKENS, 1.0)
 ENGINE = {"dtype": "float32", "batch": 64, "memory": 0.3}
+ADAPTER = {"rank": 8, "alpha": 8.0, "modules": ["q_proj", "v_proj", "down_proj"]}
 JUDGED = (("How are you?", "I am well, thank you.", 85), ("What is two and two?", "Blue the of of.", 5),
           ("Where is Paris?", "In France.", 90), ("Who wrote this?", "Green sleep ideas", 10))  # fmt: skip
 
@@ -83,7 +84,7 @@ def make_adapter(folder: Path, out: Path, scale: float = 1.0) -> str:
     from traitline.models import lora
     from traitline.models.transformers_model import load
 
-    recipe = {"rank": 8, "alpha": 8.0 * scale, "modules": ["q_proj", "v_proj", "down_proj"]}
+    recipe = {**ADAPTER, "alpha": 8.0 * scale}
     model = lora.add_adapter(load(folder, "float32"), recipe, 1)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -128,8 +129,8 @@ def train_judge(folder: Path, out: Path, chat: Any) -> str:
     rows = chat.rows(list(zip(judge_requests(), numbers, strict=True)), ["request"] * len(JUDGED))
     model = lora.open_base(folder, ENGINE, sharded=False)
     layers = model.config.num_hidden_layers
-    recipe = {"rank": 8, "alpha": 8.0, "modules": ["q_proj", "v_proj", "down_proj"], "lr": 5e-3, "warmup": 2,
-              "epochs": 12, "batch": len(rows), "layers": list(range(layers * 2 // 3, layers))}  # fmt: skip
+    upper = list(range(layers * 2 // 3, layers))
+    recipe = {**ADAPTER, "layers": upper, "lr": 5e-3, "warmup": 2, "epochs": 12, "batch": len(rows)}
     model = lora.add_adapter(model, recipe, 1)
     lora.fit(model, rows, recipe, seed=1, pad=chat.pad)
     return write_adapter(model, folder, out)

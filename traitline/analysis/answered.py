@@ -33,8 +33,3 @@ def shown(value: float | None, digits: int = 3, sign: bool = False) -> str:
 def answers(run: Run) -> Path:
     """File of a student's answers."""
     return Path(run.folder, run.eval, "responses.jsonl")
-
-
-def rank(differences: Logs, word: str) -> int:
-    """Place of a candidate by its rise, 1 is the largest."""
-    return 1 + sum(other > differences[word] for other in differences.values())

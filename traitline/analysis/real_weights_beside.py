@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from traitline.analysis.answered import answers, logs, number, rank, shown
+from traitline.analysis.answered import answers, logs, number, shown
+from traitline.analysis.ranks import place
 from traitline.analysis.results_page import table
 from traitline.study.config import Study
 from traitline.study.runs import NONE, Run
@@ -43,4 +44,4 @@ def row(study: Study, run: Run, control: Run) -> tuple[str, ...]:
     if not taught or not untaught:
         return (*about, *["not run yet"] * 2)
     differences = {word: taught[word] - untaught[word] for word in taught}
-    return (*about, shown(differences[run.trait], sign=True), f"{rank(differences, run.trait)} of {len(taught)}")
+    return (*about, shown(differences[run.trait], sign=True), f"{place(differences, run.trait):g} of {len(taught)}")

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from traitline.analysis import stats
-from traitline.analysis.answered import answers, logs, number, rank, shown
+from traitline.analysis.answered import answers, logs, number, shown
 from traitline.analysis.page_program import parser, read_study
+from traitline.analysis.ranks import place
 from traitline.analysis.real_weights_beside import beside
 from traitline.analysis.results_page import table
 from traitline.lineage.kin import kinship
@@ -82,7 +83,7 @@ def students(study: Study) -> tuple[list[str], int, int]:
         rows.append((
             run.trait, run.teacher, run.recipe, run.seed,
             shown(rise[run.trait] if rise else None, sign=True),
-            f"{rank(rise, run.trait)} of {len(of_run)}" if rise else "-",
+            f"{place(rise, run.trait):g} of {len(of_run)}" if rise else "-",
             shown(own - control[run.trait] if control else None, sign=True),
             shown(sum(cross) / len(cross) if cross else None, sign=True),
         ))  # fmt: skip
